@@ -1,0 +1,147 @@
+"""Files that are never half written, and JSON files that are never half believed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import json
+import os
+import tempfile
+from typing import Any, Union
+
+MAX_JSON_BYTES = 16 * 2**20
+MAX_JSON_DEPTH = 32
+
+PathLike = Union[str, os.PathLike]
+
+
+def write_atomically(path: PathLike, content: bytes | str) -> None:
+  """Writes a file so that a reader, or a restart after a crash, finds the old content or the new one, never a part.
+
+  Args:
+    path: Where to write; its folder must exist.
+    content: Bytes, or text that is encoded as UTF-8.
+
+  Raises:
+    OSError: The folder does not exist or cannot be written.
+  """
+  path = os.path.abspath(path)
+  data = content.encode('utf-8') if isinstance(content, str) else content
+  descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=f'.{os.path.basename(path)}.')
+  try:
+    with os.fdopen(descriptor, 'wb') as file:
+      file.write(data)
+      file.flush()
+      os.fsync(file.fileno())
+    os.chmod(temporary, 0o666 & ~_umask())  # mkstemp gives 0600
+    os.replace(temporary, path)
+  except BaseException:
+    os.unlink(temporary)
+    raise
+
+
+def _umask() -> int:
+  """The process's umask, which can only be read by setting it."""
+  mask = os.umask(0o077)
+  os.umask(mask)
+  return mask
+
+
+def write_json(path: PathLike, kind: str, body: Mapping[str, Any], version: int = 1) -> None:
+  """Writes `body` atomically under the schema 'tf_proxyless/<kind>'.
+
+  Raises:
+    ValueError: A number in it is not finite.
+  """
+  content = {'schema': f'tf_proxyless/{kind}', 'version': version, **body}
+  write_atomically(path, _layout(content) + '\n')
+
+
+def _layout(value: Any, indent: str = '', width: int = 180) -> str:
+  """JSON text for people too: what fits in a line stands in one, the rest is indented."""
+  line = json.dumps(value, allow_nan=False)
+  if len(indent) + len(line) <= width or not value or not isinstance(value, (Mapping, list, tuple)):
+    return line
+  deeper = indent + '  '
+  if isinstance(value, Mapping):
+    items = [f'{json.dumps(key)}: {_layout(item, deeper, width)}' for key, item in value.items()]
+    opening, closing = '{}'
+  else:
+    items = [_layout(item, deeper, width) for item in value]
+    opening, closing = '[]'
+  return f'{opening}\n{deeper}' + f',\n{deeper}'.join(items) + f'\n{indent}{closing}'
+
+
+def read_json(path: PathLike, kind: str, version: int = 1) -> dict[str, Any]:
+  """Reads a JSON file that nobody vouches for.
+
+  Args:
+    path: The file, of at most 16 MiB and 32 levels.
+    kind: The schema expected, without 'tf_proxyless/'.
+    version: The version expected.
+
+  Returns:
+    The object without its `schema` and `version`.
+
+  Raises:
+    ValueError: The content is not such an object; the message is one line that begins with the path.
+    OSError: The file cannot be read.
+  """
+  with open(path, 'rb') as file:
+    data = file.read(MAX_JSON_BYTES + 1)
+  if len(data) > MAX_JSON_BYTES:
+    raise ValueError(f'{path}: larger than {MAX_JSON_BYTES} bytes, which no file of this kind is')
+  try:
+    body = parse_json(data)
+  except ValueError as error:
+    raise ValueError(f'{path}: {error}') from error
+  if not isinstance(body, dict):
+    raise ValueError(f'{path}: not a JSON object')
+  expected = (f'tf_proxyless/{kind}', version)
+  found = (body.pop('schema', None), body.pop('version', None))
+  if found != expected or isinstance(found[1], bool):
+    raise ValueError(f'{path}: schema and version must be {expected[0]!r} and {expected[1]}, '
+                     f'got {shorten(found[0])} and {shorten(found[1])}')
+  return body
+
+
+def parse_json(data: bytes | str) -> Any:
+  """Parses JSON strictly: no NaN, no duplicate keys, no more than 32 levels.
+
+  Raises:
+    ValueError: In one line, what is wrong.
+  """
+  if not data.strip():
+    raise ValueError('empty, not JSON')
+  try:
+    value = json.loads(data, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+  except RecursionError:
+    raise ValueError(f'nested deeper than {MAX_JSON_DEPTH} levels') from None
+  except json.JSONDecodeError as error:
+    raise ValueError(f'not JSON, or truncated: {error}') from error
+  level, depth = [value], 0
+  while level:
+    depth += 1
+    if depth > MAX_JSON_DEPTH:
+      raise ValueError(f'nested deeper than {MAX_JSON_DEPTH} levels')
+    containers = [item for item in level if isinstance(item, (dict, list))]
+    level = [child for item in containers for child in (item.values() if isinstance(item, dict) else item)]
+  return value
+
+
+def shorten(value: Any, limit: int = 60) -> str:
+  """The repr of a value that may be anything, in one line of bounded length."""
+  text = repr(value)
+  return text if len(text) <= limit else f'{text[:limit - 3]}...'
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+  result = dict(pairs)
+  if len(result) != len(pairs):
+    keys = [key for key, _ in pairs]
+    repeated = sorted({key for key in keys if keys.count(key) > 1})
+    raise ValueError(f'keys appear twice: {shorten(repeated)}')
+  return result
+
+
+def _refuse_constant(name: str) -> None:
+  raise ValueError(f'{name} is not a number that JSON knows')

@@ -1,0 +1,1 @@
+"""Search spaces as pure data; imports nothing of ours and no TensorFlow."""
