@@ -92,6 +92,9 @@ def trace(network: Network) -> Iterator[TracedBlock]:
     shape = output
 
 
+SIGNATURE_OPS = ('conv_bn', 'mbconv', 'classifier')
+
+
 @dataclasses.dataclass(frozen=True, order=True)
 class OpSignature:
   """What a latency depends on: the key of every latency table.
@@ -113,6 +116,16 @@ class OpSignature:
   expand_ratio: int = 0
   residual: bool = False
   padding: str = 'same'
+
+  def __post_init__(self):
+    if self.op not in SIGNATURE_OPS:
+      raise ValueError(f'OpSignature.op must be one of {SIGNATURE_OPS}, got {self.op!r}')
+    if self.padding not in ops.PADDINGS:
+      raise ValueError(f'OpSignature.padding must be one of {ops.PADDINGS}, got {self.padding!r}')
+    least = 0 if self.op == 'classifier' else 1
+    sizes = (*self.input_shape, self.filters)
+    if min(sizes) < 1 or min(self.kernel_size, self.strides) < least or self.expand_ratio < int(self.op == 'mbconv'):
+      raise ValueError(f'OpSignature has a size that is too small: {self}')
 
   def __str__(self) -> str:
     """One line for people and messages, for instance 'mbconv 56x56x24 -> 40 k5 s2 e3'."""

@@ -1,0 +1,68 @@
+"""Multiply-adds and parameters against hand counts and the published networks."""
+
+import pytest
+
+from tf_proxyless.cost import counting
+from tf_proxyless.space import archive
+from tf_proxyless.space import network
+from tf_proxyless.space import proxyless
+from tf_proxyless.space import schema
+
+
+def test_mbconv_by_hand():
+  # 14x14x10 -> 5x5 depthwise of stride 2 on 30 channels -> 7x7x20.
+  signature = network.OpSignature('mbconv', (14, 14, 10), 20, kernel_size=5, strides=2, expand_ratio=3)
+  macs = 14 * 14 * 10 * 30 + 7 * 7 * 30 * 25 + 7 * 7 * 30 * 20
+  parameters = (10 * 30 + 60) + (25 * 30 + 60) + (30 * 20 + 40)
+  assert counting.count(signature) == counting.Count(macs, parameters)
+
+
+def test_expansion_of_one_has_no_expanding_convolution():
+  signature = network.OpSignature('mbconv', (8, 8, 32), 16, kernel_size=3, strides=1, expand_ratio=1)
+  assert counting.count(signature) == counting.Count(64 * 32 * 9 + 64 * 32 * 16, 9 * 32 + 64 + 32 * 16 + 32)
+
+
+def test_uneven_sizes_round_up():
+  signature = network.OpSignature('conv_bn', (15, 7, 3), 8, kernel_size=3, strides=2)
+  assert counting.count(signature) == counting.Count(8 * 4 * 9 * 3 * 8, 9 * 3 * 8 + 16)
+
+
+def test_classifier_counts_its_bias_as_parameters_only():
+  assert counting.count(network.OpSignature('classifier', (7, 7, 1280), 1000)) == counting.Count(1_280_000, 1_281_000)
+
+
+def test_the_shortcut_and_the_padding_count_nothing():
+  plain = network.OpSignature('mbconv', (14, 14, 16), 16, 3, 1, 6)
+  assert counting.count(plain) == counting.count(network.OpSignature('mbconv', (14, 14, 16), 16, 3, 1, 6, True, 'symmetric'))
+
+
+# Parameters and MACs that the authors' own counter gives for their published configurations.
+@pytest.mark.parametrize('name, macs, parameters', [
+    ('proxyless_mobile', 320_427_584, 4_080_512),
+    ('proxyless_mobile_14', 580_883_408, 6_857_568),
+    ('proxyless_gpu', 465_260_160, 7_119_848),
+    ('proxyless_cpu', 439_243_864, 4_361_648),
+])
+def test_published_networks(name, macs, parameters):
+  assert counting.count_network(archive.network(name)) == counting.Count(macs, parameters)
+
+
+def test_rows_add_up_and_skipped_blocks_are_listed():
+  net = archive.network('proxyless_mobile')
+  rows = counting.count_blocks(net)
+  assert [row.traced.block.name for row in rows] == [block.name for block in net.blocks]
+  assert [row.traced.block.name for row in rows if row.signature is None] == ['block_3', 'block_4']
+  assert sum((row.count for row in rows), counting.Count(0, 0)) == counting.count_network(net)
+
+
+def test_open_decisions_are_refused():
+  with pytest.raises(ValueError, match="block 'block_1' of 'proxyless' is still a choice"):
+    counting.count_network(proxyless.proxyless())
+
+
+def test_one_choice_is_still_a_decision():
+  space = proxyless.proxyless(candidates=((3, 3),), zero=False)
+  with pytest.raises(ValueError, match='still a choice'):
+    counting.count_network(space)
+  resolved = schema.resolve(space, {path: 0 for path, _ in schema.walk(space)})
+  assert counting.count_network(resolved).macs > 0
