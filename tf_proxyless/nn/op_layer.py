@@ -1,0 +1,38 @@
+"""A Keras layer that holds the weights of one operation."""
+
+from __future__ import annotations
+
+import zlib
+
+import tf_keras as keras
+
+from tf_proxyless.nn import functional
+from tf_proxyless.space import ops
+
+
+class OpLayer(keras.layers.Layer):
+  """One operation at one place, with batch normalisation on batch statistics."""
+
+  def __init__(self, op: ops.Op, input_shape: ops.Shape, padding: str = 'same', seed: int = 0, **kwargs):
+    """Makes the operation's weights.
+
+    Args:
+      op: Which operation.
+      input_shape: (height, width, channels).
+      padding: 'same' or 'symmetric'.
+      seed: Of the weights' start values, together with their names.
+      **kwargs: Of `keras.layers.Layer`.
+    """
+    super().__init__(**kwargs)
+    self.op = op
+    self._padding = padding
+    self.specs = functional.weight_specs(op, input_shape[-1])
+    for spec in self.specs:
+      spec_seed = zlib.crc32(spec.name.encode()) ^ (seed * 0x9E3779B1 & 0xFFFFFFFFFFFFFF)
+      self.add_weight(
+          name=spec.name, shape=spec.shape,
+          initializer=lambda shape, dtype=None, spec=spec, s=spec_seed: functional.initial_value(spec, s))
+
+  def call(self, inputs, training=None):
+    """Runs the operation on float [batch, height, width, channels]; `training` changes nothing."""
+    return functional.apply(self.op, inputs, self.weights, self._padding)

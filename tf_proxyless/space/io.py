@@ -1,0 +1,169 @@
+"""Search spaces and architectures as JSON files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import dataclasses
+from typing import Any
+
+from tf_proxyless import files
+from tf_proxyless import records
+from tf_proxyless.space import network as network_lib
+from tf_proxyless.space import ops
+from tf_proxyless.space import schema
+
+# The "type" of each node that may stand where others may; files live longer than class names.
+TAGS = {
+    'conv_bn': ops.ConvBn,
+    'mbconv': ops.MBConv,
+    'zero': ops.Zero,
+    'classifier': ops.Classifier,
+    'one_of': schema.OneOf,
+}
+
+_ARCHITECTURE = 'architecture'
+_SEARCH_SPACE = 'search_space'
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+  """What the network of a file costs; None is not known.
+
+  Attributes:
+    macs: Multiply-adds.
+    parameters: Trainable weights.
+    predicted_ms: By the latency table, calibrated.
+  """
+
+  macs: int | None = None
+  parameters: int | None = None
+  predicted_ms: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class TableReference:
+  """Which latency table a prediction came from."""
+
+  sha256: str
+  provenance: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Derivation:
+  """How an architecture was chosen.
+
+  Attributes:
+    by: 'evidence' or 'probability'.
+    budget: Cost that it may not exceed, in the unit of the search (ms or MACs).
+    estimate: Estimated accuracy in [0, 1].
+    standard_error: Of the estimate.
+  """
+
+  by: str
+  budget: float | None = None
+  estimate: float | None = None
+  standard_error: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Architecture:
+  """A network without open decisions, and where it comes from.
+
+  Attributes:
+    network: The resolved network.
+    genotype: Choice index by decision path in the space that it was resolved from.
+    cost: What it costs.
+    latency_table: Of the predicted latency.
+    derivation: How it was chosen.
+    input_normalization: 'mean' and 'std' by channel, if pixels in [0, 1] are to be normalised before the first layer.
+    versions: Version by package name.
+    seed: Of the search.
+  """
+
+  network: network_lib.Network
+  genotype: Mapping[str, int]
+  cost: Cost | None = None
+  latency_table: TableReference | None = None
+  derivation: Derivation | None = None
+  input_normalization: Mapping[str, tuple[float, ...]] | None = None
+  versions: Mapping[str, str] | None = None
+  seed: int | None = None
+
+  def __post_init__(self):
+    if not schema.is_resolved(self.network):
+      raise ValueError(f'the network {self.network.name!r} of an architecture has open decisions')
+    if not isinstance(self.genotype, schema.Genotype):
+      object.__setattr__(self, 'genotype', schema.Genotype(self.genotype))
+
+
+def network_to_json(network: network_lib.Network) -> dict[str, Any]:
+  """A network or search space as JSON values."""
+  return records.encode(network, TAGS)
+
+
+def network_from_json(value: Any) -> network_lib.Network:
+  """The inverse of `network_to_json`.
+
+  Raises:
+    ValueError: One line that names the place and what is wrong.
+  """
+  return records.decode(network_lib.Network, value, TAGS)
+
+
+def architecture_to_json(architecture: Architecture) -> dict[str, Any]:
+  """An architecture as JSON values."""
+  return records.encode(architecture, TAGS)
+
+
+def architecture_from_json(value: Any) -> Architecture:
+  """The inverse of `architecture_to_json`.
+
+  Raises:
+    ValueError: One line that names the place and what is wrong.
+  """
+  return records.decode(Architecture, value, TAGS)
+
+
+def save_search_space(space: network_lib.Network, path: files.PathLike) -> None:
+  """Writes a search space atomically."""
+  files.write_json(path, _SEARCH_SPACE, {'network': network_to_json(space)})
+
+
+def load_search_space(path: files.PathLike) -> network_lib.Network:
+  """Reads a search space.
+
+  Raises:
+    ValueError: The file is not a search space; one line that names the file and the place in it.
+    OSError: The file cannot be read.
+  """
+  return _load(_SearchSpace, _SEARCH_SPACE, path).network
+
+
+def save_architecture(architecture: Architecture, path: files.PathLike) -> None:
+  """Writes an architecture atomically."""
+  files.write_json(path, _ARCHITECTURE, architecture_to_json(architecture))
+
+
+def load_architecture(path: files.PathLike) -> Architecture:
+  """Reads an architecture.
+
+  Raises:
+    ValueError: The file is not an architecture; one line that names the file and the place in it.
+    OSError: The file cannot be read.
+  """
+  return _load(Architecture, _ARCHITECTURE, path)
+
+
+@dataclasses.dataclass(frozen=True)
+class _SearchSpace:
+  """Content of a search space file."""
+
+  network: network_lib.Network
+
+
+def _load(kind: type, name: str, path: files.PathLike) -> Any:
+  body = files.read_json(path, name)
+  try:
+    return records.decode(kind, body, TAGS)
+  except ValueError as error:
+    raise ValueError(f'{path}: {error}') from error
