@@ -1,0 +1,94 @@
+"""Which part of an image to look at, and decoding no more than that part of a JPEG."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import math
+
+import tensorflow as tf
+
+Window = tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]  # top, left, height, width: int32 scalars
+
+_ATTEMPTS = 10
+
+
+def decode_window(image: tf.Tensor, window: Callable[[tf.Tensor, tf.Tensor], Window]) -> tf.Tensor:
+  """Decodes a window of an encoded image.
+
+  Args:
+    image: string [], an encoded JPEG, PNG, BMP or GIF (of which the first frame counts).
+    window: From the image's height and width to (top, left, height, width), all int32 [].
+
+  Returns:
+    uint8 [window height, window width, 3].
+  """
+
+  def decode_jpeg():
+    shape = tf.image.extract_jpeg_shape(image)
+    return tf.image.decode_and_crop_jpeg(image, tf.stack(window(shape[0], shape[1])), channels=3, dct_method='INTEGER_ACCURATE')
+
+  def decode_other():
+    decoded = tf.io.decode_image(image, channels=3, expand_animations=False)
+    shape = tf.shape(decoded)
+    top, left, height, width = window(shape[0], shape[1])
+    return decoded[top:top + height, left:left + width]
+
+  return tf.ensure_shape(tf.cond(tf.io.is_jpeg(image), decode_jpeg, decode_other), [None, None, 3])
+
+
+def random_window(height: tf.Tensor, width: tf.Tensor, seed: tf.Tensor, scale: tuple[float, float] = (0.08, 1.0),
+                  ratio: tuple[float, float] = (3 / 4, 4 / 3)) -> Window:
+  """A window of random area and aspect ratio, as torchvision's RandomResizedCrop draws it.
+
+  Ten times an area share is drawn uniformly and a ratio width / height log-uniformly; the first that fits into the image is
+  placed uniformly. If none fits, it is the largest central window whose ratio lies within the bounds.
+
+  Args:
+    height: int32 [], pixels.
+    width: int32 [], pixels.
+    seed: int [2].
+    scale: Bounds of the window's share of the area.
+    ratio: Bounds of width / height.
+
+  Returns:
+    top, left, height, width.
+  """
+  draws = tf.random.stateless_uniform([4, _ATTEMPTS], seed)
+  area = tf.cast(height * width, tf.float32) * (scale[0] + (scale[1] - scale[0]) * draws[0])
+  aspect = tf.exp(math.log(ratio[0]) + (math.log(ratio[1]) - math.log(ratio[0])) * draws[1])
+  widths = tf.cast(tf.round(tf.sqrt(area * aspect)), tf.int32)
+  heights = tf.cast(tf.round(tf.sqrt(area / aspect)), tf.int32)
+  fits = (widths > 0) & (widths <= width) & (heights > 0) & (heights <= height)
+  first = tf.argmax(fits, output_type=tf.int32)
+
+  def place():
+    window_height, window_width = heights[first], widths[first]
+    top = _uniform_index(draws[2, first], height - window_height + 1)
+    left = _uniform_index(draws[3, first], width - window_width + 1)
+    return top, left, window_height, window_width
+
+  return tf.cond(tf.reduce_any(fits), place, lambda: central_window(height, width, ratio))
+
+
+def _uniform_index(draw: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+  """A draw from [0, 1) as an index in [0, count)."""
+  return tf.minimum(tf.cast(draw * tf.cast(count, tf.float32), tf.int32), count - 1)
+
+
+def central_window(height: tf.Tensor, width: tf.Tensor, ratio: tuple[float, float]) -> Window:
+  """The largest central window whose width / height lies within `ratio`."""
+  exact = lambda size, factor: tf.cast(tf.round(tf.cast(size, tf.float32) * factor), tf.int32)
+  window_width = tf.minimum(width, exact(height, ratio[1]))
+  window_height = tf.minimum(height, exact(width, 1 / ratio[0]))
+  return (height - window_height) // 2, (width - window_width) // 2, window_height, window_width
+
+
+def scale_short_side(height: tf.Tensor, width: tf.Tensor, short_side: int) -> tuple[tf.Tensor, tf.Tensor]:
+  """Height and width after scaling the shorter to `short_side`; the longer is rounded down, as torchvision's Resize does."""
+  shorter = tf.minimum(height, width)
+  return short_side * height // shorter, short_side * width // shorter
+
+
+def centre(size: tf.Tensor, window: int) -> tf.Tensor:
+  """Where a centred window starts: (size - window) / 2 rounded half to even, as torchvision's CenterCrop does."""
+  return tf.cast(tf.round(tf.cast(size - window, tf.float32) / 2), tf.int32)

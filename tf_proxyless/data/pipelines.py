@@ -1,0 +1,146 @@
+"""Batches whose order is a pure function of (seed, epoch, step).
+
+Every function returns a tf.data.Dataset of (images, labels): float32 [batch, size, size, 3] in [0, 1] and int32 [batch].
+To start at a step gives, bit for bit, what starting at 0 and skipping gives, and costs nothing: what is skipped is never read.
+Augmentation is drawn from (seed, epoch, example), so that it does not depend on the batch size either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import functools
+
+import numpy as np
+import tensorflow as tf
+
+from tf_proxyless.data import preprocessing
+from tf_proxyless.data import records as records_lib
+from tf_proxyless.data import sources
+from tf_proxyless.data import splits
+
+# Independent random streams of one seed.
+_TRAINING_ORDER, _VALIDATION_ORDER, _AUGMENTATION = range(3)
+
+
+def training_batches(split: splits.Split, transform: preprocessing.Transform, batch_size: int, seed: int, epoch: int,
+                     start_step: int = 0, augment: bool = True) -> tf.data.Dataset:
+  """The training batches of one epoch, each example at most once, in an order drawn for this epoch; all of full size.
+
+  Args:
+    split: Whose training part is used.
+    transform: What makes images of bytes.
+    batch_size: Images a batch.
+    seed: int32 range.
+    epoch: At least 0.
+    start_step: The first batch to give, from 0 to steps_per_epoch.
+    augment: False applies the evaluation transform, for instance for the statistics of batch normalisation.
+
+  Returns:
+    steps_per_epoch - start_step batches.
+
+  Raises:
+    ValueError: A batch size below 1 or above the examples, or a step that the epoch does not have.
+  """
+  steps = steps_per_epoch(split, batch_size)
+  if not 0 <= start_step <= steps:
+    raise ValueError(f'start_step must be in 0..{steps}, got {start_step}')
+  order = _shuffle(split.training, _key(seed, _TRAINING_ORDER, epoch))[start_step * batch_size:steps * batch_size]
+  key = _key(seed, _AUGMENTATION, epoch)
+  augmented = _traced_train(transform)
+  make_image = (lambda image, position: augmented(image, tf.random.fold_in(key, position))) if augment else _evaluate(transform)
+  return _batches(split.records, tf.data.Dataset.from_tensor_slices(order), make_image, batch_size)
+
+
+def steps_per_epoch(split: splits.Split, batch_size: int) -> int:
+  """The number of full batches in the training part."""
+  return _full_batches(len(split.training), batch_size, 'training')
+
+
+def validation_stream(split: splits.Split, transform: preprocessing.Transform, batch_size: int, seed: int,
+                      start_step: int = 0) -> tf.data.Dataset:
+  """Endless full batches of validation examples with the evaluation transform, shuffled anew in each pass over them.
+
+  Args:
+    split: Whose validation part is used.
+    transform: What makes images of bytes.
+    batch_size: Images a batch.
+    seed: int32 range.
+    start_step: The first batch to give, at least 0; a pass has len(split.validation) // batch_size of them.
+
+  Returns:
+    A dataset without an end.
+
+  Raises:
+    ValueError: A batch size below 1 or above the examples, or a negative step.
+  """
+  steps = _full_batches(len(split.validation), batch_size, 'validation')
+  if start_step < 0:
+    raise ValueError(f'start_step must be at least 0, got {start_step}')
+  key = _key(seed, _VALIDATION_ORDER)
+  shuffled = lambda index: tf.data.Dataset.from_tensor_slices(
+      _shuffle(split.validation, tf.random.fold_in(key, index))[:steps * batch_size])
+  order = tf.data.Dataset.counter(start_step // steps).flat_map(shuffled).skip(start_step % steps * batch_size)
+  return _batches(split.records, order, _evaluate(transform), batch_size)
+
+
+def validation_pass(split: splits.Split, transform: preprocessing.Transform, batch_size: int) -> tf.data.Dataset:
+  """Every validation example once, in the order of the ids, with the evaluation transform; the last batch may be smaller.
+
+  Raises:
+    ValueError: A batch size below 1 or above the examples.
+  """
+  _full_batches(len(split.validation), batch_size, 'validation')
+  return _batches(split.records, tf.data.Dataset.from_tensor_slices(split.validation), _evaluate(transform), batch_size)
+
+
+def test_pass(source: sources.Source, transform: preprocessing.Transform, batch_size: int) -> tf.data.Dataset:
+  """Every test example once, in the order of the ids, with the evaluation transform; the last batch may be smaller.
+
+  Raises:
+    ValueError: A batch size below 1 or above the examples.
+  """
+  _full_batches(source.num_test, batch_size, 'test')
+  return _batches(source.load('test'), tf.data.Dataset.range(source.num_test), _evaluate(transform), batch_size)
+
+
+def _full_batches(examples: int, batch_size: int, part: str) -> int:
+  """How many full batches there are, at least one."""
+  if isinstance(batch_size, bool) or not isinstance(batch_size, int) or not 1 <= batch_size <= examples:
+    raise ValueError(f'batch_size must be an integer from 1 to {examples}, the number of {part} images, got {batch_size!r}')
+  return examples // batch_size
+
+
+def _key(seed: int, *path: int) -> tf.Tensor:
+  """The key, int32 [2], of one of the independent random streams of a seed."""
+  key = tf.constant([seed, 0], tf.int32)
+  for index in path:
+    key = tf.random.fold_in(key, index)
+  return key
+
+
+def _shuffle(positions: np.ndarray, key: tf.Tensor) -> tf.Tensor:
+  return tf.random.experimental.stateless_shuffle(positions, key)
+
+
+# One trace for a transform, since tracing takes longer than an epoch over a small dataset.
+@functools.lru_cache(maxsize=8)
+def _traced_train(transform: preprocessing.Transform) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+  return tf.function(transform.train, autograph=False)
+
+
+@functools.lru_cache(maxsize=8)
+def _evaluate(transform: preprocessing.Transform) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+  evaluate = tf.function(transform.evaluate, autograph=False)
+  return lambda image, position: evaluate(image)
+
+
+def _batches(records: records_lib.Records, positions: tf.data.Dataset, make_image: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+             batch_size: int) -> tf.data.Dataset:
+  """Reads, decodes and batches the records at some positions, in that order."""
+  labels = tf.constant(records.labels, tf.int32)
+  examples = records.attach_images(positions.map(lambda position: {'position': position}))
+  finish = lambda example: (make_image(example['image'], example['position']), labels[example['position']])
+  batches = examples.map(finish, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size).prefetch(tf.data.AUTOTUNE)
+  options = tf.data.Options()
+  options.deterministic = True
+  return batches.with_options(options)

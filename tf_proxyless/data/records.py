@@ -1,0 +1,146 @@
+"""Labelled, still encoded images with random access, wherever they lie.
+
+A `Records` has `ids`, `labels` and `attach_images`. Random access is what makes the order of training a full permutation, a
+resumed epoch start at once, and a validation set that is scattered over a large dataset cheap to read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+import dataclasses
+import os
+from typing import Union
+
+import numpy as np
+import tensorflow as tf
+
+_RECORD_OVERHEAD_BYTES = 16  # a TFRecord is length (8 bytes), its checksum (4), data, checksum of the data (4)
+_PARALLEL_READS = 16
+
+EXAMPLE_FEATURES = {'image': tf.io.FixedLenFeature([], tf.string), 'label': tf.io.FixedLenFeature([], tf.int64)}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class InMemory:
+  """Records whose encoded images are held in memory.
+
+  Attributes:
+    ids: Bytes [examples], sorted and unique.
+    labels: int64 [examples].
+    images: string tensor [examples] of encoded images.
+  """
+
+  ids: np.ndarray
+  labels: np.ndarray
+  images: tf.Tensor
+
+  def select(self, positions: np.ndarray) -> InMemory:
+    """The records at some positions."""
+    return InMemory(self.ids[positions], self.labels[positions], tf.gather(self.images, positions))
+
+  def attach_images(self, examples: tf.data.Dataset) -> tf.data.Dataset:
+    """Adds 'image', the encoded bytes, to elements with a 'position'; the order stays."""
+    return examples.map(lambda example: {**example, 'image': self.images[example['position']]})
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Files:
+  """Records that are one file each.
+
+  Attributes:
+    directory: What the ids are relative to.
+    ids: Bytes [examples], sorted: paths with forward slashes.
+    labels: int64 [examples].
+  """
+
+  directory: str
+  ids: np.ndarray
+  labels: np.ndarray
+
+  def select(self, positions: np.ndarray) -> Files:
+    """The records at some positions."""
+    return Files(self.directory, self.ids[positions], self.labels[positions])
+
+  def attach_images(self, examples: tf.data.Dataset) -> tf.data.Dataset:
+    """Adds 'image', the encoded bytes, to elements with a 'position'; the order stays."""
+    ids = tf.constant(self.ids)
+
+    def read(example):
+      path = tf.strings.join([self.directory, ids[example['position']]], separator='/')
+      return {**example, 'image': tf.io.read_file(path)}
+
+    return examples.map(read, num_parallel_calls=_PARALLEL_READS)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TfRecords:
+  """Records inside TFRecord files of tf.train.Example, found by their byte offset.
+
+  Attributes:
+    directory: Where the files lie.
+    files: Their names.
+    ids: Bytes [examples], sorted: '<file>__<index in file>', as tensorflow-datasets names them.
+    labels: int64 [examples].
+    file: int32 [examples], index into `files`.
+    offset: int64 [examples], bytes from the start of the file.
+  """
+
+  directory: str
+  files: tuple[str, ...]
+  ids: np.ndarray
+  labels: np.ndarray
+  file: np.ndarray
+  offset: np.ndarray
+
+  @classmethod
+  def in_order(cls, directory: str, files: Sequence[str], file: np.ndarray, labels: np.ndarray, sizes: np.ndarray) -> TfRecords:
+    """Records from the list of all that the files hold, in their order.
+
+    Args:
+      directory: Where the files lie.
+      files: Their names.
+      file: int64 [examples], not decreasing: index into `files`.
+      labels: int64 [examples].
+      sizes: int64 [examples], bytes of each record's data.
+
+    Returns:
+      The records, sorted by id.
+    """
+    first = np.searchsorted(file, np.arange(len(files)))
+    ends = np.cumsum(sizes + _RECORD_OVERHEAD_BYTES)
+    starts = ends - sizes - _RECORD_OVERHEAD_BYTES
+    ids = np.array([f'{files[f]}__{i}' for f, i in zip(file, np.arange(len(file)) - first[file])], np.bytes_)
+    order = np.argsort(ids)
+    offset = starts - starts[first[file]]
+    return cls(directory, tuple(files), ids[order], labels[order], file[order].astype(np.int32), offset[order])
+
+  def select(self, positions: np.ndarray) -> TfRecords:
+    """The records at some positions."""
+    return dataclasses.replace(self, **{name: column[positions] for name, column in self.index().items()})
+
+  def index(self) -> Mapping[str, np.ndarray]:
+    """The columns that took a pass over the dataset to find."""
+    return {'ids': self.ids, 'labels': self.labels, 'file': self.file, 'offset': self.offset}
+
+  def attach_images(self, examples: tf.data.Dataset) -> tf.data.Dataset:
+    """Adds 'image', the encoded bytes, to elements with a 'position'; the order stays."""
+    paths = tf.constant([os.path.join(self.directory, name) for name in self.files])
+    file, offset = tf.constant(self.file), tf.constant(self.offset)
+
+    def read(example):
+      position = example['position']
+      record = _record_at(paths[file[position]], offset[position])
+      return record.map(lambda data: {**example, 'image': tf.io.parse_single_example(data, EXAMPLE_FEATURES)['image']})
+
+    # Deterministic interleaving of datasets of one element each keeps their order.
+    return examples.interleave(read, _PARALLEL_READS, 1, num_parallel_calls=_PARALLEL_READS, deterministic=True)
+
+
+def _record_at(path: tf.Tensor, offset: tf.Tensor) -> tf.data.Dataset:
+  """The one record that starts at a byte offset of a file."""
+  reader = tf.raw_ops.TFRecordDatasetV2(
+      filenames=path[tf.newaxis], compression_type='', buffer_size=tf.constant(0, tf.int64), byte_offsets=offset[tf.newaxis])
+  return tf.data.experimental.from_variant(reader, tf.TensorSpec([], tf.string)).take(1)
+
+
+Records = Union[InMemory, Files, TfRecords]

@@ -1,0 +1,125 @@
+"""Labelled image datasets by name: `digits`, any name of tensorflow-datasets, or `folder:PATH`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import dataclasses
+import functools
+
+import numpy as np
+import tensorflow as tf
+
+from tf_proxyless.data import image_folder
+from tf_proxyless.data import records
+from tf_proxyless.data import selection
+from tf_proxyless.data import tfds_records
+
+FOLDER_PREFIX = 'folder:'
+PARTS = ('train', 'test')
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Source:
+  """An opened dataset: what it is made of, and access to its records.
+
+  Attributes:
+    name: As the user wrote it.
+    class_names: Names by label.
+    num_train: Examples that a search or a training may see.
+    num_test: Examples of the test set.
+    image_shape: (height, width, channels) where all images agree on it, None where they do not.
+    directory: Where the files lie.
+    load: Reads the records of 'train' or 'test'. The first call passes once over the dataset, later ones cost nothing.
+  """
+
+  name: str
+  class_names: tuple[str, ...]
+  num_train: int
+  num_test: int
+  image_shape: tuple[int | None, int | None, int | None]
+  directory: str
+  load: Callable[[str], records.Records]
+
+  @property
+  def classes(self) -> int:
+    """The number of classes."""
+    return len(self.class_names)
+
+  def records(self, part: str) -> tf.data.Dataset:
+    """The examples of 'train' or 'test' in the order of their ids.
+
+    Args:
+      part: 'train' or 'test'.
+
+    Returns:
+      A dataset of {'id': string [], 'image': string [] (encoded), 'label': int64 []}.
+    """
+    loaded = self.load(part)
+    examples = tf.data.Dataset.from_tensor_slices(
+        {'id': loaded.ids, 'label': loaded.labels, 'position': np.arange(len(loaded.ids))})
+    return loaded.attach_images(examples).map(lambda example: {key: example[key] for key in ('id', 'image', 'label')})
+
+
+def open_dataset(name: str, data_dir: str | None = None, download: bool = False) -> Source:
+  """Opens a dataset of labelled images, one label an image.
+
+  The test set is the dataset's `test`, for imagenet2012 its `validation`, and otherwise a stratified fifth of `train` that does
+  not depend on any seed of a search.
+
+  Args:
+    name: 'digits', 'folder:PATH', or a name of tensorflow-datasets: 'name', 'name:version', 'name/config:version'.
+    data_dir: Where tensorflow-datasets keeps prepared datasets; None is ~/tensorflow_datasets.
+    download: Whether tensorflow-datasets may download and prepare what is not there. `digits` needs no download.
+
+  Returns:
+    The source. No image has been read.
+
+  Raises:
+    ValueError: The name is unknown, the dataset is not there, or it is not a labelled image dataset.
+  """
+  if name.startswith(FOLDER_PREFIX):
+    return _open_folder(name)
+  return _open_tfds(name, data_dir, download)
+
+
+def _open_folder(name: str) -> Source:
+  folder = image_folder.scan(name.removeprefix(FOLDER_PREFIX))
+  parts = {'train': folder.train, 'test': folder.test} if folder.test is not None else _hold_out(folder.train)
+  return Source(name, folder.class_names, len(parts['train'].ids), len(parts['test'].ids), (None, None, None), folder.directory,
+                _checked(parts.__getitem__))
+
+
+def _open_tfds(name: str, data_dir: str | None, download: bool) -> Source:
+  builder = tfds_records.open_builder(name, data_dir, download)
+  info = builder.info
+  test_split = tfds_records.test_split(info)
+  num_train = info.splits['train'].num_examples
+  if test_split:
+    num_test = info.splits[test_split].num_examples
+    splits = {'train': 'train', 'test': test_split}
+    load = lambda part: tfds_records.load(builder, splits[part])
+  else:
+    num_test = selection.fifth(num_train)
+    num_train -= num_test
+    held_out = functools.cache(lambda: _hold_out(tfds_records.load(builder, 'train')))
+    load = lambda part: held_out()[part]
+  return Source(name, tuple(info.features['label'].names), num_train, num_test, tuple(info.features['image'].shape),
+                str(builder.data_dir), _checked(load))
+
+
+def _hold_out(all_records: records.Records) -> dict[str, records.Records]:
+  """Splits records into 'train' and the stratified fifth that is 'test'."""
+  test = selection.held_out_fifth(all_records.ids, all_records.labels)
+  return {'train': all_records.select(np.flatnonzero(~test)), 'test': all_records.select(np.flatnonzero(test))}
+
+
+def _checked(load: Callable[[str], records.Records]) -> Callable[[str], records.Records]:
+  """`load` that refuses unknown parts and reads each part once."""
+  cached = functools.cache(load)
+
+  def checked(part: str) -> records.Records:
+    if part not in PARTS:
+      raise ValueError(f'a dataset has the parts {PARTS}, got {part!r}')
+    return cached(part)
+
+  return checked

@@ -1,0 +1,159 @@
+"""The class-balanced validation set that is taken out of the training examples; the test set is not among them.
+
+    split = splits.make(source, validation_images=5000, seed=0)
+    splits.save(split, path)
+    split = splits.load(path, source)     # the same split, without another pass over a large dataset
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import json
+import math
+import zipfile
+
+import numpy as np
+
+from tf_proxyless import files
+from tf_proxyless.data import records as records_lib
+from tf_proxyless.data import selection
+from tf_proxyless.data import sources
+
+_SCHEMA = {'schema': 'tf_proxyless/split', 'version': 1}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Split:
+  """What a search may see, in two parts.
+
+  Attributes:
+    dataset: Name of the source.
+    seed: What the choice depends on, together with the examples' ids.
+    records: All training examples of the source.
+    training: int64 [training examples], positions in `records` that weights learn from, increasing.
+    validation: int64 [validation examples], positions that architectures are scored on, increasing.
+  """
+
+  dataset: str
+  seed: int
+  records: records_lib.Records
+  training: np.ndarray
+  validation: np.ndarray
+
+
+def make(source: sources.Source, validation_images: float, seed: int) -> Split:
+  """Takes a validation set out of the training examples: as many of each class that occurs, chosen by the hash of their ids.
+
+  Where the number does not divide by the classes, the first classes give one more.
+
+  Args:
+    source: The dataset.
+    validation_images: A count of at least 1, or a fraction of the training examples in (0, 1).
+    seed: Another seed gives another, independent choice.
+
+  Returns:
+    The split, a function of the dataset's ids, `validation_images` and `seed`; reading order plays no part.
+
+  Raises:
+    ValueError: The number is not one of those, leaves no training example of some class, or is below the number of classes.
+  """
+  count = validation_count(validation_images, source.num_train)
+  records = source.load('train')
+  sizes = np.bincount(records.labels, minlength=source.classes)
+  occurring = sizes > 0
+  classes = np.count_nonzero(occurring)
+  if count < classes:
+    raise ValueError(f'validation_images={validation_images} means {count} images, fewer than the {classes} classes')
+  counts = selection.apportion(count, occurring)
+  short = np.flatnonzero(occurring & (counts >= sizes))
+  if len(short):
+    label = short[np.argmin(sizes[short])]
+    raise ValueError(f'validation_images={validation_images} takes {counts[label]} images of each of {classes} classes, but '
+                     f'class {source.class_names[label]!r} has {sizes[label]} training images and must keep one; '
+                     f'at most {classes * (sizes[label] - 1)} are possible')
+  chosen = selection.choose(records.ids, records.labels, counts, f'validation/{seed}')
+  return Split(source.name, seed, records, np.flatnonzero(~chosen), np.flatnonzero(chosen))
+
+
+def validation_count(validation_images: float, num_train: int) -> int:
+  """The number of validation images that a count or a fraction means.
+
+  Args:
+    validation_images: A count of at least 1, or a fraction in (0, 1), of which the nearest whole number is taken.
+    num_train: Training examples to take them from.
+
+  Returns:
+    A number below `num_train`.
+
+  Raises:
+    ValueError: It is neither, or not below `num_train`.
+  """
+  value = validation_images
+  is_number = not isinstance(value, bool) and isinstance(value, (int, float)) and math.isfinite(value)
+  is_fraction = is_number and 0 < value < 1
+  is_count = is_number and value >= 1 and value == int(value) and not (isinstance(value, float) and value == 1.0)
+  if not (is_fraction or is_count):
+    raise ValueError(f'validation_images must be a count of at least 1 or a fraction between 0 and 1, got {value!r}')
+  count = round(value * num_train) if is_fraction else int(value)
+  if count >= num_train:
+    raise ValueError(f'validation_images={value!r} leaves nothing to train on: the dataset has {num_train} training images')
+  return count
+
+
+def save(split: Split, path: str) -> None:
+  """Writes a split, and for a large dataset the place of each record, as an npz file.
+
+  Raises:
+    OSError: The file cannot be written.
+  """
+  columns = {'validation': np.packbits(np.isin(np.arange(len(split.records.ids)), split.validation))}
+  header = {**_SCHEMA, 'dataset': split.dataset, 'seed': split.seed, 'examples': len(split.records.ids),
+            'ids_sha256': _digest(split.records.ids)}
+  if isinstance(split.records, records_lib.TfRecords):
+    header['files'] = split.records.files
+    columns.update(split.records.index())
+  buffer = io.BytesIO()
+  np.savez_compressed(buffer, header=np.array(json.dumps(header)), **columns)
+  files.write_atomically(path, buffer.getvalue())
+
+
+def load(path: str, source: sources.Source) -> Split:
+  """Reads what `save` wrote.
+
+  Args:
+    path: The file.
+    source: The dataset it was made of, perhaps at another place.
+
+  Returns:
+    The split.
+
+  Raises:
+    ValueError: The file is not a split, or not one of this dataset.
+    OSError: The file cannot be read.
+  """
+  try:
+    with np.load(path, allow_pickle=False) as file:
+      columns = dict(file)
+    header = json.loads(str(columns.pop('header')))
+    marks = columns.pop('validation')
+  except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    raise ValueError(f'{path} is not a split: {error}') from error
+  if {key: header.get(key) for key in _SCHEMA} != _SCHEMA:
+    raise ValueError(f'{path} is not a split: its header is not {_SCHEMA}')
+  if (header['dataset'], header['examples']) != (source.name, source.num_train):
+    raise ValueError(f'{path} splits {header["examples"]} images of {header["dataset"]}, '
+                     f'not {source.num_train} of {source.name}')
+  if 'files' in header:
+    records = records_lib.TfRecords(source.directory, tuple(header['files']), **columns)
+  else:
+    records = source.load('train')
+  if header['ids_sha256'] != _digest(records.ids):
+    raise ValueError(f'{path} was made of other images: the dataset {source.name} in {source.directory} has changed')
+  chosen = np.unpackbits(marks, count=len(records.ids)).astype(bool)
+  return Split(header['dataset'], header['seed'], records, np.flatnonzero(~chosen), np.flatnonzero(chosen))
+
+
+def _digest(ids: np.ndarray) -> str:
+  return hashlib.sha256(b'\n'.join(ids.tolist())).hexdigest()

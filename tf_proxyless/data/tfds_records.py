@@ -1,0 +1,185 @@
+"""Labelled images that tensorflow-datasets has prepared."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import io
+import os
+import re
+
+from absl import logging
+import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from tf_proxyless.data import digits  # noqa: F401  registers the dataset 'digits'
+from tf_proxyless.data import records
+
+IN_MEMORY_BYTES = 2**30  # datasets up to this size are read once and held in memory, still encoded
+_NAME = re.compile(r'(?P<name>\w+)(/[\w\-.]+)?(:\d+\.\d+\.\d+)?')  # no namespaces: those ask the network
+_READ_BATCH = 64
+_PARALLEL_FILES = 16
+
+
+def open_builder(name: str, data_dir: str | None, download: bool) -> tfds.core.DatasetBuilder:
+  """The builder of a prepared dataset of labelled images.
+
+  Args:
+    name: 'name', 'name:version', 'name/config' or 'name/config:version'.
+    data_dir: Where prepared datasets lie; None is ~/tensorflow_datasets.
+    download: Whether a dataset that is not there may be downloaded and prepared. 'digits' is always prepared.
+
+  Returns:
+    The builder, whose dataset is prepared.
+
+  Raises:
+    ValueError: Unknown name, not prepared, or not a dataset of images with one label each.
+  """
+  data_dir = os.path.expanduser(data_dir or tfds.core.constants.DATA_DIR)
+  _check_name(name, data_dir)
+  with _quiet():
+    builder = _builder(name, data_dir)
+    _check_labelled_images(builder.info, name)
+    if not builder.is_prepared():
+      _prepare(builder, name, download)
+      builder = _builder(name, data_dir)
+  if 'train' not in builder.info.splits:
+    raise ValueError(f'dataset {name!r} has no train split, only {sorted(builder.info.splits)}')
+  return builder
+
+
+def _check_name(name: str, data_dir: str) -> None:
+  """Refuses what is neither known nor prepared, without asking the network."""
+  match = _NAME.fullmatch(name)
+  base = match['name'] if match else name.split(':')[0].split('/')[0]
+  known = ['digits', *tfds.list_builders(with_community_datasets=False)]
+  if match and (base in known or os.path.isdir(os.path.join(data_dir, base))):
+    return
+  nearest = difflib.get_close_matches(base, known, n=1)
+  hint = f'; did you mean {nearest[0]!r}?' if nearest else ''
+  raise ValueError(f'unknown dataset {name!r}: accepted are digits, folder:PATH and the names of tensorflow-datasets '
+                   f'(name, name:version, name/config:version), such as cifar10 or imagenet2012{hint}')
+
+
+def _builder(name: str, data_dir: str) -> tfds.core.DatasetBuilder:
+  try:
+    return tfds.builder(name, data_dir=data_dir)
+  except (ValueError, AssertionError) as error:  # an unknown configuration or version
+    raise ValueError(f'dataset {name!r} cannot be opened: {" ".join(str(error).split())}') from error
+
+
+def _check_labelled_images(info: tfds.core.DatasetInfo, name: str) -> None:
+  """Refuses everything but 8-bit images with one class label."""
+  features = dict(info.features) if isinstance(info.features, tfds.features.FeaturesDict) else {}
+  image, label = features.get('image'), features.get('label')
+  if isinstance(image, tfds.features.Image) and image.np_dtype == np.uint8 and isinstance(label, tfds.features.ClassLabel):
+    return
+  found = ', '.join(f'{key}: {type(feature).__name__}' for key, feature in features.items())
+  raise ValueError(f'dataset {name!r} is not made of labelled images: it needs the features image (Image of uint8) and label '
+                   f'(ClassLabel), and has {{{found}}}')
+
+
+def _prepare(builder: tfds.core.DatasetBuilder, name: str, download: bool) -> None:
+  """Prepares a dataset; only `digits` without having been asked to."""
+  if builder.name == 'digits':
+    _prepare_digits(builder)
+    return
+  if not download:
+    manual = os.path.join(builder.data_dir_root, 'downloads', 'manual')
+    place = f'place its archives in {manual} and ' if builder.MANUAL_DOWNLOAD_INSTRUCTIONS else ''
+    raise ValueError(f'dataset {name!r} is not prepared: looked in {builder.data_dir}; {place}pass --download to prepare it')
+  try:
+    builder.download_and_prepare()
+  except (AssertionError, OSError) as error:  # files that only the user can get are missing; no space, no network
+    raise ValueError(f'dataset {name!r} cannot be prepared in {builder.data_dir}: {" ".join(str(error).split())}') from error
+
+
+def _prepare_digits(builder: tfds.core.DatasetBuilder) -> None:
+  tfds.disable_progress_bar()
+  try:
+    with contextlib.redirect_stdout(io.StringIO()):  # it would say that it downloads
+      builder.download_and_prepare()
+  except OSError as error:
+    if not builder.is_prepared():  # otherwise another process was a moment faster
+      raise ValueError(f'digits cannot be prepared in {builder.data_dir}: {error}') from error
+  finally:
+    tfds.enable_progress_bar()
+
+
+@contextlib.contextmanager
+def _quiet():
+  """Silences tensorflow-datasets: its notes on datasets that are not there yet, and on deprecations of its own."""
+  logger = tf.get_logger()
+  levels = logging.get_verbosity(), logger.level
+  logging.set_verbosity(logging.ERROR)
+  logger.setLevel('ERROR')
+  try:
+    yield
+  finally:
+    logging.set_verbosity(levels[0])
+    logger.setLevel(levels[1])
+
+
+def test_split(info: tfds.core.DatasetInfo) -> str | None:
+  """The split that is the test set; None where there is none. The `test` of imagenet2012 has no labels."""
+  name = 'validation' if info.name == 'imagenet2012' else 'test'
+  return name if name in info.splits else None
+
+
+def load(builder: tfds.core.DatasetBuilder, split: str) -> records.Records:
+  """The records of a prepared split: in memory up to IN_MEMORY_BYTES, otherwise by their place in the files.
+
+  Args:
+    builder: From `open_builder`.
+    split: A split of the dataset.
+
+  Returns:
+    The records, sorted by id. No image has been decoded.
+
+  Raises:
+    ValueError: Labels that are not a class, or a large dataset that is not stored as TFRecord.
+  """
+  info = builder.info.splits[split]
+  found = _load_images(builder, split) if info.num_bytes <= IN_MEMORY_BYTES else _locate(builder, split)
+  classes = builder.info.features['label'].num_classes
+  if not (0 <= found.labels.min() and found.labels.max() < classes):
+    raise ValueError(f'labels of split {split!r} of {builder.info.full_name} lie in '
+                     f'{found.labels.min()}..{found.labels.max()}, not in 0..{classes - 1}')
+  return found
+
+
+def _load_images(builder: tfds.core.DatasetBuilder, split: str) -> records.InMemory:
+  """All records of a split, read in one pass."""
+  decoders = tfds.decode.PartialDecoding({'image': True, 'label': True}, decoders={'image': tfds.decode.SkipDecoding()})
+  read_config = tfds.ReadConfig(add_tfds_id=True, try_autocache=False)
+  with _quiet():
+    dataset = builder.as_dataset(split=split, decoders=decoders, read_config=read_config)
+  batches = list(dataset.batch(_READ_BATCH).as_numpy_iterator())
+  ids, labels, images = (np.concatenate([batch[key] for batch in batches]) for key in ('tfds_id', 'label', 'image'))
+  ids = ids.astype(np.bytes_)
+  order = np.argsort(ids)
+  return records.InMemory(ids[order], labels[order], tf.constant(images[order]))
+
+
+def _locate(builder: tfds.core.DatasetBuilder, split: str) -> records.TfRecords:
+  """Where each record of a split lies, and its label: one pass over the files, in which no image is decoded."""
+  paths = builder.info.splits[split].filepaths
+  if builder.info.file_format != tfds.core.FileFormat.TFRECORD:
+    raise ValueError(f'{builder.info.full_name} is stored as {builder.info.file_format.value}; a dataset of more than '
+                     f'{IN_MEMORY_BYTES} bytes must be stored as tfrecord')
+  files = tf.data.Dataset.from_tensor_slices([os.fspath(path) for path in paths]).enumerate()
+  batches = list(files.interleave(
+      _labels_and_sizes, _PARALLEL_FILES, 1, num_parallel_calls=_PARALLEL_FILES, deterministic=True).as_numpy_iterator())
+  file, labels, sizes = (np.concatenate(column) for column in zip(*batches))
+  in_file_order = np.argsort(file, kind='stable')
+  file, labels, sizes = file[in_file_order], labels[in_file_order], sizes[in_file_order]
+  return records.TfRecords.in_order(os.path.dirname(paths[0]), [os.path.basename(path) for path in paths], file, labels, sizes)
+
+
+def _labels_and_sizes(index: tf.Tensor, path: tf.Tensor) -> tf.data.Dataset:
+  """(file index, label, bytes) of each record of a file, in batches."""
+  def parse(serialized):
+    label = tf.io.parse_example(serialized, {'label': records.EXAMPLE_FEATURES['label']})['label']
+    return tf.fill(tf.shape(label), index), label, tf.cast(tf.strings.length(serialized), tf.int64)
+  return tf.data.TFRecordDataset(path).batch(_READ_BATCH).map(parse)
