@@ -85,8 +85,7 @@ class MixedOp(keras.layers.Layer):
                        for i, op in enumerate(candidates)]
     rows = [layer.weights for layer in self.candidates]
     # Zero has no weights; its row repeats another candidate's so that a gather is always in range. It is never used.
-    self.rows = [row or rows[i - 1] for i, row in enumerate(rows)]
-    self._table = handles.HandleTable(self.rows)
+    self._table = handles.HandleTable([row or rows[i - 1] for i, row in enumerate(rows)])
 
   def is_live(self, index: tf.Tensor) -> tf.Tensor:
     """Whether the candidate of this index has weights: bool scalar."""
@@ -99,6 +98,10 @@ class MixedOp(keras.layers.Layer):
       index: int32 scalar.
     """
     return gates_lib.Sampled(index, self._table.read(index))
+
+  def handles(self, index: tf.Tensor) -> list[tf.Tensor]:
+    """Resource handles of the weights of one candidate (int32 scalar `index`), for an optimizer to write to."""
+    return self._table.handles(index)
 
   def _run(self, x: tf.Tensor, gates: gates_lib.Sampled, residual: bool, frozen: bool) -> tf.Tensor:
     ranks = tuple(weight.shape.rank for weight in gates.weights)

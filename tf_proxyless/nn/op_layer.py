@@ -13,7 +13,8 @@ from tf_proxyless.space import ops
 class OpLayer(keras.layers.Layer):
   """One operation at one place, with batch normalisation on batch statistics."""
 
-  def __init__(self, op: ops.Op, input_shape: ops.Shape, padding: str = 'same', seed: int = 0, **kwargs):
+  def __init__(self, op: ops.Op, input_shape: ops.Shape, padding: str = 'same', seed: int = 0, residual: bool = False,
+               **kwargs):
     """Makes the operation's weights.
 
     Args:
@@ -21,11 +22,13 @@ class OpLayer(keras.layers.Layer):
       input_shape: (height, width, channels).
       padding: 'same' or 'symmetric'.
       seed: Of the weights' start values, together with their names.
+      residual: Whether the input is added to the output.
       **kwargs: Of `keras.layers.Layer`.
     """
     super().__init__(**kwargs)
     self.op = op
     self._padding = padding
+    self._residual = residual
     self.specs = functional.weight_specs(op, input_shape[-1])
     for spec in self.specs:
       spec_seed = zlib.crc32(spec.name.encode()) ^ (seed * 0x9E3779B1 & 0xFFFFFFFFFFFFFF)
@@ -35,4 +38,5 @@ class OpLayer(keras.layers.Layer):
 
   def call(self, inputs, training=None):
     """Runs the operation on float [batch, height, width, channels]; `training` changes nothing."""
-    return functional.apply(self.op, inputs, self.weights, self._padding)
+    outputs = functional.apply(self.op, inputs, self.weights, self._padding)
+    return inputs + outputs if self._residual else outputs

@@ -49,9 +49,7 @@ class Supernet(keras.Model):
     block = traced.block
     if isinstance(block.op, schema.OneOf):
       return mixed_op.MixedOp(block.candidates, traced.input_shape, block.residual, padding, seed, name=block.name)
-    if block.residual:
-      raise ValueError(f'block {block.name!r} is fixed and has a shortcut, which a supernet does not hold yet')
-    return op_layer.OpLayer(block.op, traced.input_shape, padding, seed, name=block.name)
+    return op_layer.OpLayer(block.op, traced.input_shape, padding, seed, block.residual, name=block.name)
 
   def sample(self, path: tf.Tensor) -> list[gates_lib.Sampled]:
     """Gates that run one network.

@@ -103,7 +103,8 @@ def proxyless(
       choices = tuple(ops.MBConv(filters, kernel, strides, expand) for kernel, expand in candidates)
       if zero and residual:
         choices += (ops.Zero(),)
-      blocks.append(network_lib.Block(f'block_{len(blocks) - 1}', schema.OneOf(choices, 'op'), residual))
+      op = schema.OneOf(choices, 'op') if len(choices) > 1 else choices[0]
+      blocks.append(network_lib.Block(f'block_{len(blocks) - 1}', op, residual))
       width = filters
   blocks += [
       network_lib.Block('feature_mix', ops.ConvBn(scaled(head_filters) if width_multiplier > 1 else head_filters, 1, 1)),

@@ -1,0 +1,124 @@
+"""How accuracy and cost become one number to learn from.
+
+`constrained` is the default: the published soft forms do not arrive at their target (the most likely network of a simulated search
+for 80 ms ended at 100 to 166 ms with them, at 77 to 86 ms with the constraint; docs/architecture.md).
+"""
+
+from __future__ import annotations
+
+import math
+
+import tensorflow as tf
+
+
+class Objective(tf.Module):
+  """Accuracy alone; the base of the others.
+
+  REINFORCE learns from `reward` and adds the policy loss through `loss`; the gradient rule passes its cross-entropy through `loss`.
+  """
+
+  @property
+  def multiplier(self) -> tf.Tensor:
+    """The weight that cost has at present, for the log: float32 scalar."""
+    return tf.constant(0.0)
+
+  def reward(self, accuracy: tf.Tensor, cost: tf.Tensor) -> tf.Tensor:
+    """Reward of scored networks.
+
+    Args:
+      accuracy: float32 [networks], in [0, 1].
+      cost: float32 [networks], in the unit of the target.
+    """
+    del cost
+    return accuracy
+
+  def loss(self, loss: tf.Tensor, expected_cost: tf.Tensor) -> tf.Tensor:
+    """What the architecture parameters descend, a scalar differentiable in both scalars."""
+    del expected_cost
+    return loss
+
+  def step(self, expected_cost: tf.Tensor) -> None:
+    """Moves the objective's own state after an update at `expected_cost`."""
+
+
+class Constrained(Objective):
+  """Accuracy subject to E[cost] = target: a signed Lagrange multiplier by dual ascent with a proportional term.
+
+  loss + scale * (lambda + kp * v) * E[cost] / T with v = E[cost] / T - 1, and lambda += eta * v after each update. The proportional
+  term prevents the integral's wind-up; lambda may be negative, since with lambda >= 0 an undertrained supernet collapses to Zero.
+  """
+
+  def __init__(self, target: float, *, scale: float, proportional: float = 1.0, rate: float = 0.01):
+    """Starts at lambda = 0.
+
+    Args:
+      target: T, in the unit of costs.
+      scale: Of the loss: 1 for accuracy, about 3 for cross-entropy.
+      proportional: kp.
+      rate: eta; 0.01 for 10,000 updates, 0.03 for up to 3,000.
+    """
+    super().__init__(name='constrained')
+    self._target, self._scale, self._proportional, self._rate = target, scale, proportional, rate
+    self._lambda = tf.Variable(0.0, trainable=False, name='lambda')
+
+  @property
+  def multiplier(self) -> tf.Tensor:
+    return self._lambda.read_value()
+
+  def _violation(self, expected_cost: tf.Tensor) -> tf.Tensor:
+    return tf.stop_gradient(expected_cost) / self._target - 1.0
+
+  def loss(self, loss: tf.Tensor, expected_cost: tf.Tensor) -> tf.Tensor:
+    weight = self._lambda + self._proportional * self._violation(expected_cost)
+    return loss + self._scale * weight * expected_cost / self._target
+
+  def step(self, expected_cost: tf.Tensor) -> None:
+    self._lambda.assign_add(self._rate * self._violation(expected_cost))
+
+
+class RewardPower(Objective):
+  """accuracy * (T / cost) ** exponent (Tan et al. 2019; ProxylessNAS section 3.3.2, exponent 0.1 in the official code)."""
+
+  def __init__(self, target: float, exponent: float = 0.1):
+    super().__init__(name='reward_power')
+    self._target, self._exponent = target, exponent
+
+  def reward(self, accuracy: tf.Tensor, cost: tf.Tensor) -> tf.Tensor:
+    return accuracy * (self._target / cost) ** self._exponent
+
+
+class RewardAbsolute(Objective):
+  """accuracy - weight * |cost / T - 1| (TuNAS, Bender et al. 2020, with weight 0.10)."""
+
+  def __init__(self, target: float, weight: float = 0.1):
+    super().__init__(name='reward_absolute')
+    self._target, self._weight = target, weight
+
+  def reward(self, accuracy: tf.Tensor, cost: tf.Tensor) -> tf.Tensor:
+    return accuracy - self._weight * tf.abs(cost / self._target - 1.0)
+
+
+class PenaltyLog(Objective):
+  """weight * loss * (log E[cost] / log T) ** exponent (official mul#log, weight 0.2, exponent 0.3)."""
+
+  def __init__(self, target: float, smallest_cost: float, weight: float = 0.2, exponent: float = 0.3):
+    """Refuses costs around 1, where the logarithm changes sign: below 1 unit it rewards slowness, across it it is NaN."""
+    super().__init__(name='penalty_log')
+    if not min(target, smallest_cost) > 1.0:
+      raise ValueError(f'penalty_log needs costs above 1, got a target of {target} and a smallest network of {smallest_cost}; '
+                       'use the constrained objective')
+    self._target, self._weight, self._exponent = target, weight, exponent
+
+  def loss(self, loss: tf.Tensor, expected_cost: tf.Tensor) -> tf.Tensor:
+    return self._weight * loss * (tf.math.log(expected_cost) / math.log(self._target)) ** self._exponent
+
+
+class PenaltyLinear(Objective):
+  """loss + weight * (E[cost] - T) / T (ProxylessNAS Eq. 3 as the official add#linear, weight 0.1)."""
+
+  def __init__(self, target: float, weight: float = 0.1):
+    super().__init__(name='penalty_linear')
+    self._target, self._weight = target, weight
+
+  def loss(self, loss: tf.Tensor, expected_cost: tf.Tensor) -> tf.Tensor:
+    return loss + self._weight * (expected_cost - self._target) / self._target

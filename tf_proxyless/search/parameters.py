@@ -1,0 +1,70 @@
+"""Architecture parameters: a softmax over the choices of each decision, and networks sampled from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+
+class ArchitectureParameters(tf.Module):
+  """Independent categorical distributions, one a decision.
+
+  Sampling is a pure function of (seed, stream, counter), so that a resumed search draws what an uninterrupted one would have.
+
+  Attributes:
+    alpha: float32 [decisions, most choices], the logits; entries beyond a decision's choices mean nothing.
+    mask: bool, same shape: which entries are choices.
+  """
+
+  def __init__(self, choice_counts: Sequence[int], *, exploration: float = 0.0, stddev: float = 1e-3, seed: int = 0):
+    """Makes nearly uniform parameters.
+
+    Args:
+      choice_counts: Choices of each decision.
+      exploration: Share of every decision's sampling probability that is spread evenly: the policy is
+        (1 - exploration) * softmax(alpha) + exploration / choices.
+      stddev: Of the initial alpha (official 1e-3).
+      seed: Of the initial alpha and of all samples.
+    """
+    super().__init__(name='architecture_parameters')
+    if not choice_counts or min(choice_counts) < 2:
+      raise ValueError(f'every decision needs at least 2 choices, got {list(choice_counts)}')
+    if not 0.0 <= exploration < 1.0:
+      raise ValueError(f'exploration must be in [0, 1), got {exploration}')
+    counts = np.asarray(choice_counts)
+    self.mask = tf.constant(np.arange(counts.max()) < counts[:, None])
+    self.alpha = tf.Variable(tf.random.stateless_normal(self.mask.shape, [seed, 0], stddev=stddev), name='alpha')
+    self._uniform = tf.constant(np.where(np.arange(counts.max()) < counts[:, None], 1.0 / counts[:, None], 0.0), tf.float32)
+    self._exploration = exploration
+    self._seed = seed
+
+  def log_probabilities(self) -> tf.Tensor:
+    """log softmax(alpha): float32 [decisions, most choices], very negative where there is no choice."""
+    return tf.nn.log_softmax(tf.where(self.mask, self.alpha, -1e9))
+
+  def probabilities(self) -> tf.Tensor:
+    """softmax(alpha): float32 [decisions, most choices], exactly 0 where there is no choice."""
+    return tf.where(self.mask, tf.exp(self.log_probabilities()), 0.0)
+
+  def policy(self) -> tf.Tensor:
+    """What is sampled from: the probabilities with the exploration floor, float32 [decisions, most choices]."""
+    return (1.0 - self._exploration) * self.probabilities() + self._exploration * self._uniform
+
+  def entropy(self) -> tf.Tensor:
+    """Mean over decisions of -sum p log p in nats (official logging): ln(choices) for a uniform decision."""
+    return -tf.reduce_mean(tf.reduce_sum(self.probabilities() * self.log_probabilities(), axis=1))
+
+  def most_likely(self) -> tf.Tensor:
+    """The most probable choice of each decision: int32 [decisions]."""
+    return tf.argmax(tf.where(self.mask, self.alpha, -1e9), axis=1, output_type=tf.int32)
+
+  def seed(self, stream: int, counter: tf.Tensor) -> tf.Tensor:
+    """Seed of a stateless random operation, int64 [2]: `stream` tells purposes apart, `counter` their uses."""
+    return tf.stack([tf.constant(self._seed * 16 + stream, tf.int64), tf.cast(counter, tf.int64)])
+
+  def sample(self, stream: int, counter: tf.Tensor, networks: int = 1) -> tf.Tensor:
+    """Networks drawn from the policy: int32 [networks, decisions]."""
+    logits = tf.math.log(self.policy())
+    return tf.transpose(tf.random.stateless_categorical(logits, networks, self.seed(stream, counter), dtype=tf.int32))

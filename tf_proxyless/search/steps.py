@@ -1,0 +1,79 @@
+"""The compiled steps of a search: train a sampled network's weights, differentiate its gates, score it."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from tf_proxyless.nn import supernet as supernet_lib
+from tf_proxyless.search import weight_optimizer
+
+
+def cross_entropy(labels: tf.Tensor, logits: tf.Tensor, label_smoothing: float = 0.0) -> tf.Tensor:
+  """Mean cross-entropy of int32 labels [batch] and logits [batch, classes], smoothed towards uniform targets."""
+  classes = logits.shape[-1]
+  targets = tf.one_hot(labels, classes) * (1.0 - label_smoothing) + label_smoothing / classes
+  return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(targets, logits))
+
+
+def count_correct(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+  """How many are right: int32 scalar."""
+  return tf.reduce_sum(tf.cast(tf.argmax(logits, axis=1, output_type=tf.int32) == labels, tf.int32))
+
+
+class SupernetSteps:
+  """Three graphs, each of which serves all paths. Images are float32 [batch, height, width, channels], labels int32 [batch]."""
+
+  def __init__(self, supernet: supernet_lib.Supernet, optimizer: weight_optimizer.SupernetSGD, label_smoothing: float = 0.1):
+    """Compiles nothing yet; each graph is traced at its first use."""
+    self._supernet = supernet
+    self._optimizer = optimizer
+    self._label_smoothing = label_smoothing
+    images = tf.TensorSpec([None, *supernet.space.input_shape], tf.float32)
+    labels = tf.TensorSpec([None], tf.int32)
+    path = tf.TensorSpec([len(supernet.mixed_ops)], tf.int32)
+    self.train = tf.function(self._train, input_signature=[images, labels, path, tf.TensorSpec([], tf.float32)], autograph=False)
+    self._gate_gradients = tf.function(self._differentiate, input_signature=[images, labels, path, path], autograph=False)
+    self._correct = tf.function(self._evaluate, input_signature=[images, labels, path], autograph=False)
+
+  def _train(self, images, labels, path, learning_rate):
+    """One weight step of one network: its loss with label smoothing, and how many of the batch were right."""
+    gates = self._supernet.sample(path)
+    weights = [gate.weights for gate in gates]
+    with tf.GradientTape() as tape:
+      tape.watch(weights)
+      logits = self._supernet(images, gates)
+      loss = cross_entropy(labels, logits, self._label_smoothing)
+    gate_gradients, fixed_gradients = tape.gradient(loss, (weights, self._supernet.fixed_weights))
+    self._optimizer.apply(gates, gate_gradients, fixed_gradients, learning_rate)
+    return loss, count_correct(labels, logits)
+
+  def _differentiate(self, images, labels, active, inactive):
+    gates = self._supernet.sample_pair(active, inactive)
+    values = [gate.gates for gate in gates]
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+      tape.watch(values)
+      loss = cross_entropy(labels, self._supernet(images, gates))
+    return loss, tf.stack(tape.gradient(loss, values))
+
+  def _evaluate(self, images, labels, path):
+    return count_correct(labels, self._supernet(images, self._supernet.sample(path)))
+
+  def gate_gradients(self, active: np.ndarray, inactive: np.ndarray, batch: tuple[tf.Tensor, tf.Tensor]):
+    """Cross-entropy without smoothing on a batch (official: plain on validation data), and dL/dg, float32 [decisions, 2]."""
+    return self._gate_gradients(*batch, tf.constant(active), tf.constant(inactive))
+
+  def accuracies(self, paths: np.ndarray, batch: tuple[tf.Tensor, tf.Tensor]) -> np.ndarray:
+    """Accuracy on one batch of each network of int32 [networks, decisions]: float32 [networks]."""
+    correct = [self._correct(*batch, tf.constant(path, tf.int32)) for path in paths]
+    return np.asarray(correct, np.float32) / int(batch[1].shape[0])
+
+  def accuracies_over(self, paths: np.ndarray, batches) -> np.ndarray:
+    """Accuracy over many (images, labels) batches of each network of int32 [networks, decisions]: float64 [networks]."""
+    correct, images = np.zeros(len(paths)), 0
+    for batch in batches:
+      correct += [int(self._correct(*batch, tf.constant(path, tf.int32))) for path in paths]
+      images += int(batch[1].shape[0])
+    if not images:
+      raise ValueError('there are no images to score networks on')
+    return correct / images
