@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 import dataclasses
+import os
 from typing import Any
 
 from tf_proxyless import files
 from tf_proxyless import records
+from tf_proxyless.space import archive
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import ops
 from tf_proxyless.space import schema
@@ -152,6 +154,19 @@ def load_architecture(path: files.PathLike) -> Architecture:
     OSError: The file cannot be read.
   """
   return _load(Architecture, _ARCHITECTURE, path)
+
+
+def find_architecture(name: str) -> Architecture:
+  """A published network by name, see `archive.NAMES`, or else the architecture in a file.
+
+  Raises:
+    ValueError: The name is unknown, or the file is not an architecture.
+    OSError: The file cannot be read.
+  """
+  if name not in archive.NAMES and (os.path.exists(name) or name.endswith('.json')):
+    return load_architecture(name)
+  space, genotype = archive.published(name)
+  return Architecture(schema.resolve(space, genotype), genotype)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,143 @@
+"""What every main shares: flags, flagfiles, and a user's mistakes told in one line before TensorFlow is loaded.
+
+Differences from absl, each because a search started with the wrong setting costs hours:
+  * A flag on the command line wins over a flagfile's wherever it stands, and a flagfile's own lines over those it includes.
+  * A flagfile is looked for beside the file that includes it, in the current directory, and among the shipped configs.
+  * ' # a comment' at the end of a line is a comment, not part of the value.
+  * NaN, infinities and stray arguments are refused.
+  * --help exits with 0, a mistake with 2, Ctrl-C with 130.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+import contextlib
+import math
+import os
+import pathlib
+import re
+import sys
+import traceback
+from typing import Any, NoReturn
+
+from absl import app
+from absl import flags
+
+from tf_proxyless import shipped
+
+MISTAKE = 2
+INTERRUPTED = 130
+PIPE_CLOSED = 141
+
+
+class UserError(ValueError):
+  """A user's mistake, which the message explains in one line."""
+
+
+@contextlib.contextmanager
+def user_errors() -> Iterator[None]:
+  """Turns errors of what a user chose into `UserError`; for the part of a main that checks, loads and builds."""
+  try:
+    yield
+  except UserError:
+    raise
+  except (ValueError, KeyError, TypeError, OSError) as error:
+    raise UserError(_describe(error)) from error
+
+
+def run(main: Callable[[Sequence[str]], int | None]) -> NoReturn:
+  """Parses the command line, runs a main and exits.
+
+  Args:
+    main: Takes what absl's mains take; returns an exit code or None. It raises `UserError`, or uses `user_errors`, for
+      mistakes; any other exception is a defect and keeps its traceback. With --verbosity=1 mistakes show theirs too.
+
+  Raises:
+    SystemExit: Always, with the exit code.
+  """
+  try:
+    app.run(main, flags_parser=parse_flags)
+  except UserError as error:
+    if flags.FLAGS.is_parsed() and flags.FLAGS.verbosity > 0:
+      traceback.print_exc()
+    print(f'error: {_one_line(error)}', file=sys.stderr)
+    sys.exit(MISTAKE)
+  except KeyboardInterrupt:
+    sys.exit(INTERRUPTED)
+  except BrokenPipeError:  # the reader of stdout, for instance head, has seen enough
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(PIPE_CLOSED)
+
+
+def parse_flags(argv: Sequence[str]) -> list[str]:
+  """Parses a command line into absl's FLAGS.
+
+  Args:
+    argv: The program's name and its arguments.
+
+  Returns:
+    The program's name only, since stray arguments are refused.
+
+  Raises:
+    UserError: A flag or flagfile is not as it should be.
+    SystemExit: With 0, after --help.
+  """
+  try:
+    remaining = flags.FLAGS([argv[0], *_expand(argv[1:], pathlib.Path(), ())])
+  except flags.Error as error:
+    raise UserError(_one_line(error)) from error
+  except SystemExit:
+    sys.exit(0)  # absl's help flags exit with 1
+  if len(remaining) > 1:
+    raise UserError(f'unexpected argument {remaining[1]!r}; flags begin with --')
+  for name in flags.FLAGS:
+    value = flags.FLAGS[name].value
+    for item in value if isinstance(value, (list, tuple)) else [value]:
+      if isinstance(item, float) and not math.isfinite(item):
+        raise UserError(f'flag --{name}={item}: must be a finite number')
+  return remaining
+
+
+def _expand(arguments: Sequence[str], beside: pathlib.Path, including: tuple[pathlib.Path, ...]) -> list[str]:
+  """Arguments without --flagfile: first those of the files, then the others, which so win."""
+  included, own = [], []
+  remaining = iter(arguments)
+  for argument in remaining:
+    if argument == '--':
+      own += [argument, *remaining]
+    elif re.fullmatch('--?flagfile', argument):
+      included += _read(next(remaining, ''), beside, including)
+    elif match := re.match('--?flagfile=', argument):
+      included += _read(argument[match.end():], beside, including)
+    else:
+      own.append(argument)
+  return included + own
+
+
+def _read(name: str, beside: pathlib.Path, including: tuple[pathlib.Path, ...]) -> list[str]:
+  """Arguments of one flagfile and of those that it includes."""
+  with user_errors():
+    path = (beside / name if (beside / name).is_file() else shipped.flagfile(name)).resolve()
+    if path in including:
+      raise ValueError(f'flagfile {path} includes itself')
+    lines = path.read_text(encoding='utf-8').splitlines()
+  arguments = []
+  for number, line in enumerate(lines, 1):
+    text = re.sub(r'(^|\s)#.*|^\s*//.*', '', line).strip()
+    if text and not re.match('--?[A-Za-z]', text):
+      raise UserError(f'{path}:{number}: not a flag: {text!r}; flags begin with --')
+    arguments += [text] if text else []
+  return _expand(arguments, path.parent, (*including, path))
+
+
+def _describe(error: Exception) -> str:
+  if isinstance(error, OSError) and error.strerror:
+    return f'{error.filename}: {error.strerror}' if error.filename else error.strerror
+  if isinstance(error, KeyError) and error.args:
+    return _one_line(error.args[0])  # str() of a KeyError is the repr of its message
+  return _one_line(error)
+
+
+def _one_line(message: Any) -> str:
+  text = ' '.join(str(message).split())
+  return ''.join(character if character.isprintable() else '?' for character in text)

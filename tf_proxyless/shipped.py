@@ -1,0 +1,46 @@
+"""Finds the configurations that come with the package, by name and from any directory."""
+
+from __future__ import annotations
+
+import difflib
+import pathlib
+
+_PACKAGE = pathlib.Path(__file__).resolve().parent
+
+
+def folder() -> pathlib.Path:
+  """The folder of shipped configurations: inside the package in a wheel, beside it in a clone or editable install."""
+  inside = _PACKAGE / 'configs'
+  return inside if inside.is_dir() else _PACKAGE.parent / 'configs'
+
+
+def flagfile(name: str) -> pathlib.Path:
+  """The flagfile at a path, or the shipped one of that name, for instance 'mobile.flags' or 'configs/mobile.flags'.
+
+  Raises:
+    ValueError: There is neither; the shipped ones are listed.
+  """
+  return _find(name, 'flagfile', '', '.flags')
+
+
+def latency_table(name: str) -> pathlib.Path:
+  """The latency table at a path, or the shipped one of that name, for instance 'pixel1_tflite_float'.
+
+  Raises:
+    ValueError: There is neither; the shipped ones are listed.
+  """
+  return _find(name, 'latency table', 'latency', '.json')
+
+
+def _find(name: str, what: str, subfolder: str, suffix: str) -> pathlib.Path:
+  path = pathlib.Path(name)
+  if path.exists() and not path.is_dir():
+    return path
+  directory = folder() / subfolder
+  tail = path.name if path.name.endswith(suffix) else path.name + suffix
+  if path.parent.as_posix() in {'.', 'configs', f'configs/{subfolder}', subfolder} and (directory / tail).is_file():
+    return directory / tail
+  names = sorted(entry.name for entry in directory.glob(f'*{suffix}'))
+  near = difflib.get_close_matches(tail, names, n=1)
+  hint = f'; did you mean {near[0]!r}?' if near else ''
+  raise ValueError(f'{what} {name!r} is neither a file nor one of those shipped: {", ".join(names) or "none"}{hint}')
