@@ -1,0 +1,186 @@
+"""The search loop: weights and architecture in turn, epoch by epoch. It never asks which architecture optimizer it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+import dataclasses
+import math
+import time
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tf_proxyless.search import architecture_optimizer
+from tf_proxyless.search import checkpoint as checkpoint_lib
+from tf_proxyless.search import run_directory
+from tf_proxyless.search import samples as samples_lib
+from tf_proxyless.search import schedule as schedule_lib
+from tf_proxyless.search import steps as steps_lib
+
+Batch = tuple[tf.Tensor, tf.Tensor]
+
+
+class NotFiniteError(ValueError):
+  """The loss is not a finite number any more."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+  """Where batches (images float32 NHWC, labels int32) come from; each call is a pure function of its arguments.
+
+  Attributes:
+    training: (epoch, first step) -> the epoch's batches from that step on.
+    validation_stream: (first batch) -> endless validation batches from that one on, for architecture updates.
+    validation_pass: () -> the whole validation set once.
+  """
+
+  training: Callable[[int, int], Iterable[Batch]]
+  validation_stream: Callable[[int], Iterable[Batch]]
+  validation_pass: Callable[[], Iterable[Batch]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Observer:
+  """What a main wants to see of a search.
+
+  Attributes:
+    on_step: Called after each weight step with its loss, the accuracy of the epoch so far, and the optimizer's scalars.
+    on_epoch: Called after each epoch with its entry of the history.
+    should_stop: Asked after each step; True saves and ends the search early.
+  """
+
+  on_step: Callable[[float, float, dict[str, float]], None] = lambda loss, accuracy, state: None
+  on_epoch: Callable[[dict[str, Any]], None] = lambda entry: None
+  should_stop: Callable[[], bool] = lambda: False
+
+
+class Search:
+  """One search: its parts, and how they work together."""
+
+  def __init__(
+      self,
+      steps: steps_lib.SupernetSteps,
+      architecture: architecture_optimizer.ArchitectureOptimizer,
+      schedule: schedule_lib.Schedule,
+      data: Data,
+      run: run_directory.RunDirectory,
+      progress: checkpoint_lib.Progress,
+      checkpoint: checkpoint_lib.Checkpoint,
+      sample_file: samples_lib.SampleFile,
+      checkpoint_every_steps: int,
+      observer: Observer,
+  ):
+    """Stores its parts; `run` does the work."""
+    self._steps = steps
+    self._architecture = architecture
+    self._schedule = schedule
+    self._data = data
+    self._run = run
+    self._progress = progress
+    self._checkpoint = checkpoint
+    self._sample_file = sample_file
+    self._checkpoint_every_steps = checkpoint_every_steps
+    self._observer = observer
+    self._unsaved: list[samples_lib.ScoredSamples] = []
+
+  def prepare(self) -> bool:
+    """Restores the newest checkpoint and rewinds the files that grow to where it stood; whether there was one."""
+    restored = self._checkpoint.restore()
+    if restored:
+      self._run.rewind_history(int(self._progress.epoch))
+      self._sample_file.truncate(int(self._progress.samples))
+    else:
+      self._run.write_history([])
+      self._sample_file.create()
+    return restored
+
+  def run(self) -> bool:
+    """Runs or continues the search after `prepare`; False if it was asked to stop, with everything saved."""
+    validation: Iterator[Batch] | None = None
+    for epoch in range(int(self._progress.epoch), self._schedule.epochs):
+      start_time, first_step = time.monotonic(), int(self._progress.step)
+      for step, batch in enumerate(self._data.training(epoch, first_step), first_step):
+        self._train(epoch, step, batch)
+        if self._schedule.updates_after(epoch, step):
+          if validation is None:
+            validation = iter(self._data.validation_stream(int(self._architecture.updates)))
+          self._update_architecture(next(validation))
+        stop = self._observer.should_stop()
+        if stop or (step + 1) % self._checkpoint_every_steps == 0:
+          self.save()
+        if stop:
+          return False
+      self._finish_epoch(epoch, time.monotonic() - start_time)
+    return True
+
+  def save(self) -> None:
+    """Puts scored networks on disk, then the checkpoint that counts them."""
+    for scored in self._unsaved:
+      self._sample_file.append(scored)
+      self._progress.samples.assign_add(len(scored))
+    self._unsaved = []
+    self._checkpoint.save()
+
+  def _train(self, epoch: int, step: int, batch: Batch) -> None:
+    weight_step = epoch * self._schedule.steps_per_epoch + step
+    path = self._architecture.next_path(tf.constant(weight_step, tf.int64))
+    loss, correct = self._steps.train(*batch, path, tf.constant(self._schedule.learning_rate(epoch, step), tf.float32))
+    loss = float(loss)
+    if not math.isfinite(loss):
+      raise NotFiniteError(f'the loss became {loss} in epoch {epoch}, step {step}; lower the learning rates of the weights '
+                           f'and start again in another --run_dir')
+    progress = self._progress
+    progress.step.assign(step + 1)
+    progress.loss_sum.assign_add(loss)
+    progress.correct.assign_add(int(correct))
+    progress.images.assign_add(len(batch[1]))
+    accuracy = int(progress.correct) / int(progress.images)
+    self._observer.on_step(loss, accuracy, {name: float(value) for name, value in self._architecture.state().items()})
+
+  def _update_architecture(self, batch: Batch) -> None:
+    update = int(self._architecture.updates)
+    scored = self._architecture.update(batch)
+    if scored is not None:
+      self._unsaved.append(make_samples(self._architecture, scored.paths, scored.accuracies, update))
+
+  def _finish_epoch(self, epoch: int, seconds: float) -> None:
+    architecture, progress = self._architecture, self._progress
+    state = {name: float(value) for name, value in architecture.state().items()}
+    most_likely = architecture.parameters.most_likely().numpy()
+    accuracy, = self._steps.accuracies_over(most_likely[None], self._data.validation_pass())
+    probabilities = architecture.parameters.probabilities().numpy()
+    costs = architecture.cost_model.choice_costs
+    entry = {
+        'epoch': epoch,
+        'phase': self._schedule.phase(epoch),
+        'loss': float(progress.loss_sum) / self._schedule.steps_per_epoch,
+        'accuracy': int(progress.correct) / int(progress.images),
+        'most_likely_accuracy': float(accuracy),
+        **state,
+        'most_likely_cost': architecture.cost_model.cost([int(index) for index in most_likely]),
+        'updates': int(architecture.updates),
+        'probabilities': {path: [float(p) for p in row[:len(choices)]]
+                          for path, row, choices in zip(architecture.cost_model.decisions, probabilities, costs)},
+        'seconds': seconds,
+    }
+    self._run.append_history(entry)
+    progress.start_epoch(epoch + 1)
+    self.save()
+    self._observer.on_epoch(entry)
+
+
+def make_samples(architecture: architecture_optimizer.ArchitectureOptimizer, paths: np.ndarray, accuracies: np.ndarray,
+                 batch: int) -> samples_lib.ScoredSamples:
+  """Networks scored on one batch, with their costs.
+
+  Args:
+    architecture: Whose cost model counts.
+    paths: int [networks, decisions].
+    accuracies: float [networks].
+    batch: Which batch scored them.
+  """
+  model = architecture.cost_model
+  costs = model.fixed + model.padded_costs()[np.arange(paths.shape[1]), paths].sum(axis=1)
+  return samples_lib.ScoredSamples(tuple(map(len, model.choice_costs)), paths, accuracies, costs,
+                                   np.full(len(paths), batch, np.int64))
