@@ -1,6 +1,6 @@
 """Encoded images to float32 images in [0, 1], with and without augmentation.
 
-A transform has no state: `train(image, seed)` is a function of the encoded bytes and a seed alone, `evaluate(image)` of the bytes.
+A transform has no state: `train(image, seed)` depends on the encoded bytes and a seed alone, `evaluate(image)` on the bytes.
 Both return [image_size, image_size, 3] float32, x / 255; grey images become three equal channels.
 """
 

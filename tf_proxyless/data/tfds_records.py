@@ -122,9 +122,16 @@ def _quiet():
 
 
 def test_split(info: tfds.core.DatasetInfo) -> str | None:
-  """The split that is the test set; None where there is none. The `test` of imagenet2012 has no labels."""
-  name = 'validation' if info.name == 'imagenet2012' else 'test'
-  return name if name in info.splits else None
+  """The split that is the test set; None where there is none.
+
+  Raises:
+    ValueError: imagenet2012, whose own `test` has no labels, was prepared without its `validation`.
+  """
+  if info.name != 'imagenet2012':
+    return 'test' if 'test' in info.splits else None
+  if 'validation' not in info.splits:
+    raise ValueError(f'{info.full_name} was prepared without ILSVRC2012_img_val.tar: add it and prepare the dataset again')
+  return 'validation'
 
 
 def load(builder: tfds.core.DatasetBuilder, split: str) -> records.Records:

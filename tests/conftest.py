@@ -1,0 +1,18 @@
+"""Fixtures that several rooms' tests share."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture(scope='session')
+def data_dir(tmp_path_factory):
+  """A data_dir of this session, in which digits are prepared on first use."""
+  return str(tmp_path_factory.mktemp('tensorflow_datasets'))
+
+
+@pytest.fixture(scope='session')
+def imagenet_data_dir(tmp_path_factory):
+  """A data_dir with a tiny imagenet2012 that the real builder has prepared from archives in the genuine format."""
+  from tests.data import imagenet_tars  # TensorFlow, which the tests of other rooms do without
+  return imagenet_tars.prepare(tmp_path_factory.mktemp('imagenet'))
