@@ -72,7 +72,12 @@ def proxyless(
   if len(set(lengths)) != 1 or not stage_filters:
     raise ValueError('stage_filters, stage_blocks and stage_strides must have one entry a stage, '
                      f'got {list(stage_filters)}, {list(stage_blocks)}, {list(stage_strides)}')
-  for argument, values in (('stage_filters', stage_filters), ('stage_blocks', stage_blocks), ('stage_strides', stage_strides)):
+  positive = {
+      'stage_filters': stage_filters, 'stage_blocks': stage_blocks, 'stage_strides': stage_strides,
+      'stem_filters': [stem_filters], 'stem_strides': [stem_strides],
+      'first_block_filters': [first_block_filters], 'head_filters': [head_filters],
+  }
+  for argument, values in positive.items():  # before make_divisible, which would make 8 of 0
     if any(value < 1 for value in values):
       raise ValueError(f'{argument} must be positive, got {list(values)}')
   if not candidates:

@@ -1,0 +1,61 @@
+"""Networks as data: shapes that must fit, and the keys of latency tables."""
+
+import pytest
+
+from tf_proxyless.space import network
+from tf_proxyless.space import ops
+from tf_proxyless.space import schema
+
+BLOCKS = (
+    network.Block('stem', ops.ConvBn(8, 3, 2)),
+    network.Block('body', schema.OneOf((ops.MBConv(8, 3), ops.MBConv(8, 5), ops.Zero()), 'op'), residual=True),
+    network.Block('down', ops.MBConv(12, 7, 2, 3)),
+    network.Block('classifier', ops.Classifier(10)),
+)
+
+
+def test_trace():
+  net = network.Network('net', (30, 17, 3), BLOCKS)
+  shapes = [(traced.input_shape, traced.output_shape) for traced in network.trace(net)]
+  assert shapes == [((30, 17, 3), (15, 9, 8)), ((15, 9, 8), (15, 9, 8)), ((15, 9, 8), (8, 5, 12)), ((8, 5, 12), (1, 1, 10))]
+  assert net.classes == 10
+
+
+def test_signatures_of_a_space_are_distinct_and_leave_out_zero():
+  twice = (*BLOCKS[:2], network.Block('again', ops.MBConv(8, 3), residual=True), *BLOCKS[2:])
+  net = network.Network('net', (32, 32, 3), twice)
+  assert [str(signature) for signature in network.op_signatures(net)] == [
+      'conv_bn 32x32x3 -> 8 k3 s2', 'mbconv 16x16x8 -> 8 k3 s1 e6 residual', 'mbconv 16x16x8 -> 8 k5 s1 e6 residual',
+      'mbconv 16x16x8 -> 12 k7 s2 e3', 'classifier 8x8x12 -> 10']
+
+
+@pytest.mark.parametrize('size, strides, kernel, padding', [
+    (32, 2, 3, 'symmetric'), (31, 2, 3, 'same'), (32, 1, 3, 'same'), (32, 2, 1, 'same')])
+def test_padding_matters_to_strided_kernels_on_even_sizes_only(size, strides, kernel, padding):
+  signature = network.op_signature(ops.ConvBn(8, kernel, strides), (size, size, 3), padding='symmetric')
+  assert signature.padding == padding
+
+
+def test_dropout_is_no_part_of_a_latency():
+  assert network.op_signature(ops.Classifier(10, 0.5), (7, 7, 8)) == network.op_signature(ops.Classifier(10), (7, 7, 8))
+  assert network.op_signature(ops.Zero(), (7, 7, 8)) is None
+
+
+@pytest.mark.parametrize('make, message', [
+    (lambda: network.Network('n', (32, 32, 3), BLOCKS, 'valid'), "padding must be one of .* got 'valid'"),
+    (lambda: network.Network('n', (32, 0, 3), BLOCKS), 'three positive integers'),
+    (lambda: network.Network('n', (32, 3), BLOCKS), 'three positive integers'),
+    (lambda: network.Network('n', (32, 32, 3), ()), 'blocks with unique names'),
+    (lambda: network.Network('n', (32, 32, 3), BLOCKS[:1] * 2), 'blocks with unique names'),
+    (lambda: network.Network('n', (32, 32, 4), (network.Block('a', ops.ConvBn(8), residual=True),)),
+     r"'a' has a shortcut, but maps \(32, 32, 4\) to \(32, 32, 8\)"),
+    (lambda: network.Network('n', (32, 32, 4), (network.Block('a', schema.OneOf((ops.ConvBn(8), ops.Zero()), 'op')),)),
+     "candidates of block 'a' give different shapes"),
+    (lambda: network.Network('n', (32, 32, 3), BLOCKS[:1]).classes, 'not a classifier'),
+    (lambda: network.OpSignature('pool', (7, 7, 8), 8), "OpSignature.op must be one of"),
+    (lambda: network.OpSignature('mbconv', (7, 7, 8), 8, 3, 1, 0), 'too small: mbconv 7x7x8 -> 8 k3 s1'),
+    (lambda: network.OpSignature('conv_bn', (7, 7, 8), 8, 3, 1, padding='valid'), 'OpSignature.padding'),
+])
+def test_what_is_refused(make, message):
+  with pytest.raises(ValueError, match=message):
+    make()
