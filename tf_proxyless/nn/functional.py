@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 import dataclasses
 import math
+import zlib
 
 import tensorflow as tf
 
@@ -72,10 +73,16 @@ def weight_specs(op: ops.Op, input_filters: int) -> tuple[WeightSpec, ...]:
       raise TypeError(f'not an operation: {op!r}')
 
 
+def block_seed(seed: int, position: int) -> int:
+  """The seed of the block at a position of a network; candidates of a decision count on from it."""
+  return seed * 1_000_003 + 1_009 * position
+
+
 def initial_value(spec: WeightSpec, seed: int) -> tf.Tensor:
-  """A weight's float32 start value, a pure function of (spec, seed)."""
+  """A weight's float32 start value, a pure function of (spec, seed), the name of the spec included."""
   if spec.distribution == 'constant':
     return tf.fill(spec.shape, spec.scale)
+  seed = zlib.crc32(spec.name.encode()) ^ (seed * 0x9E3779B1 & 0xFFFFFFFFFFFFFF)
   seeds = [seed & 0x7FFFFFFF, seed >> 31]
   if spec.distribution == 'uniform':
     return tf.random.stateless_uniform(spec.shape, seeds, -spec.scale, spec.scale)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
-
 import tf_keras as keras
 
 from tf_proxyless.nn import functional
@@ -31,10 +29,9 @@ class OpLayer(keras.layers.Layer):
     self._residual = residual
     self.specs = functional.weight_specs(op, input_shape[-1])
     for spec in self.specs:
-      spec_seed = zlib.crc32(spec.name.encode()) ^ (seed * 0x9E3779B1 & 0xFFFFFFFFFFFFFF)
       self.add_weight(
           name=spec.name, shape=spec.shape,
-          initializer=lambda shape, dtype=None, spec=spec, s=spec_seed: functional.initial_value(spec, s))
+          initializer=lambda shape, dtype=None, spec=spec: functional.initial_value(spec, seed))
 
   def call(self, inputs, training=None):
     """Runs the operation on float [batch, height, width, channels]; `training` changes nothing."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 import tf_keras as keras
 
+from tf_proxyless.nn import functional
 from tf_proxyless.nn import gates as gates_lib
 from tf_proxyless.nn import mixed_op
 from tf_proxyless.nn import op_layer
@@ -35,7 +36,7 @@ class Supernet(keras.Model):
     """
     super().__init__(name='supernet')
     self.space = space
-    self.block_layers = [self._make_layer(traced, space.padding, seed * 1_000_003 + 1_009 * i)
+    self.block_layers = [self._make_layer(traced, space.padding, functional.block_seed(seed, i))
                          for i, traced in enumerate(network_lib.trace(space))]
     self.mixed_ops = [layer for layer in self.block_layers if isinstance(layer, mixed_op.MixedOp)]
     if len(self.mixed_ops) != len(list(schema.walk(space))):
