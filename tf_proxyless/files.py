@@ -104,18 +104,21 @@ def read_json(path: PathLike, kind: str, version: int = 1) -> dict[str, Any]:
   return body
 
 
-def parse_json(data: bytes | str) -> Any:
+def parse_json(text: bytes | str) -> Any:
   """Parses JSON strictly: no NaN, no duplicate keys, no more than 32 levels.
 
   Raises:
     ValueError: In one line, what is wrong.
   """
-  if not data.strip():
+  if not text.strip():
     raise ValueError('empty, not JSON')
   try:
-    value = json.loads(data, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+    text = text.decode('utf-8') if isinstance(text, bytes) else text
+    value = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
   except RecursionError:
     raise ValueError(f'nested deeper than {MAX_JSON_DEPTH} levels') from None
+  except UnicodeDecodeError as error:
+    raise ValueError('not UTF-8 text, so not JSON') from error
   except json.JSONDecodeError as error:
     raise ValueError(f'not JSON, or truncated: {error}') from error
   level, depth = [value], 0

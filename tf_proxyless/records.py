@@ -27,7 +27,7 @@ def encode(value: Any, tags: Tags = types.MappingProxyType({})) -> Any:
 
   Args:
     value: A frozen dataclass of numbers, strings, tuples, mappings and dataclasses.
-    tags: Name of each class that needs one; it is written as "type".
+    tags: Class by name; an instance of such a class is written with its name as "type".
 
   Returns:
     dicts, lists and scalars. Optional fields that are None are left out.
@@ -49,7 +49,7 @@ def decode(kind: Any, value: Any, tags: Tags = types.MappingProxyType({}), where
   Args:
     kind: The dataclass or annotation expected.
     value: What was read.
-    tags: Class of each "type" name.
+    tags: As for `encode`.
     where: Place in the file, for messages.
 
   Returns:
@@ -58,10 +58,10 @@ def decode(kind: Any, value: Any, tags: Tags = types.MappingProxyType({}), where
   Raises:
     ValueError: A field is missing, unknown, of another type, or refused by its class; one line that names the place.
   """
-  if isinstance(kind, type) and dataclasses.is_dataclass(kind):
-    return _decode_dataclass(kind, value, tags, where)
-  if kind is Any or _is_union_of_dataclasses(kind):
+  if kind is Any or kind in tags.values() or _is_union_of_dataclasses(kind):
     return _decode_tagged(kind, value, tags, where)
+  if dataclasses.is_dataclass(kind):
+    return _decode_dataclass(kind, value, tags, where)
   origin, arguments = typing.get_origin(kind), typing.get_args(kind)
   if origin in (typing.Union, types.UnionType):
     inner, = (argument for argument in arguments if argument is not type(None))
@@ -97,7 +97,7 @@ def _decode_dataclass(kind: type, value: Any, tags: Tags, where: str) -> Any:
 
 
 def _decode_tagged(kind: Any, value: Any, tags: Tags, where: str) -> Any:
-  accepted = {name: cls for name, cls in tags.items() if kind is Any or cls in typing.get_args(kind)}
+  accepted = {name: cls for name, cls in tags.items() if kind in (Any, cls) or cls in typing.get_args(kind)}
   _check(isinstance(value, dict), where, 'an object', value)
   name = value.get('type')
   if not isinstance(name, str) or name not in accepted:
