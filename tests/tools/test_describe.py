@@ -1,0 +1,86 @@
+"""tools/describe.py as a user runs it."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from tf_proxyless.space import archive
+from tf_proxyless.space import io
+from tf_proxyless.space import proxyless
+from tf_proxyless.space import schema
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def describe(*arguments, cwd):
+  return subprocess.run([sys.executable, ROOT / 'tools' / 'describe.py', *arguments], cwd=cwd, capture_output=True, text=True,
+                        timeout=60, env={**os.environ, 'PYTHONPATH': str(ROOT)})
+
+
+@pytest.fixture
+def architecture(tmp_path):
+  """The default space with the largest candidate everywhere, as a file."""
+  space = proxyless.proxyless(name='largest')
+  genotype = schema.Genotype({path: 5 for path, _ in schema.walk(space)})
+  path = tmp_path / 'architecture.json'
+  io.save_architecture(io.Architecture(schema.resolve(space, genotype), genotype), path)
+  return path
+
+
+@pytest.mark.parametrize('name, macs, parameters', [
+    ('proxyless_mobile', 320_427_584, 4_080_512), ('proxyless_gpu', 465_260_160, 7_119_848)])
+def test_json_of_a_published_network(tmp_path, name, macs, parameters):
+  result = describe(f'--architecture={name}', '--json', cwd=tmp_path)
+  assert (result.stderr, result.returncode) == ('', 0)
+  found = json.loads(result.stdout)
+  assert set(found) == {'name', 'macs', 'parameters', 'latency_ms', 'blocks'}
+  assert (found['name'], found['macs'], found['parameters'], found['latency_ms']) == (name, macs, parameters, None)
+  assert sum(block['macs'] for block in found['blocks']) == macs
+  assert sum(block['parameters'] for block in found['blocks']) == parameters
+  assert [block['name'] for block in found['blocks']] == [block.name for block in archive.network(name).blocks]
+
+
+@pytest.mark.parametrize('table', [
+    'pixel1_tflite_float', 'configs/latency/pixel1_tflite_float.json', ROOT / 'configs' / 'latency' / 'pixel1_tflite_float.json'])
+def test_latency_of_the_largest_network(architecture, tmp_path, table):
+  result = describe(f'--architecture={architecture}', f'--latency_table={table}', '--json', cwd=tmp_path)
+  found = json.loads(result.stdout)
+  assert found['latency_ms'] == pytest.approx(191.033, abs=1e-9)
+  assert sum(block['latency_ms'] for block in found['blocks']) == pytest.approx(191.033, abs=1e-9)
+  assert found['blocks'][2] == {
+      'name': 'block_1', 'op': 'k7e6', 'input_shape': [112, 112, 16], 'output_shape': [56, 56, 24], 'strides': 2,
+      'residual': False, 'macs': 112 * 112 * 16 * 96 + 56 * 56 * 96 * (49 + 24),
+      'parameters': 16 * 96 + 192 + 49 * 96 + 192 + 96 * 24 + 48, 'latency_ms': 22.105}
+
+
+def test_text(architecture, tmp_path):
+  result = describe(f'--architecture={architecture}', '--latency_table=pixel1_tflite_float', cwd=tmp_path)
+  lines = result.stdout.splitlines()
+  assert lines[0].split() == ['name', 'op', 'input', 'output', 'stride', 'shortcut', 'MACs', 'parameters', 'ms']
+  assert lines[3].split() == ['block_1', 'k7e6', '112x112x16', '56x56x24', '2', '41,244,672', '8,976', '22.105']
+  assert lines[-2].startswith('largest: 606.59 M MACs, ')
+  assert lines[-1] == '191.0 ms by pixel1_tflite_float (published; Pixel 1, float32, kernels unknown)'
+
+
+@pytest.mark.parametrize('arguments, messages', [
+    (['--architecture=proxyless_moble'], ["did you mean 'proxyless_mobile'?"]),
+    (['--architecture=missing.json'], ['missing.json: No such file or directory']),
+    (['--architecture=empty.json'], ['empty.json: empty, not JSON']),
+    (['--architecture=.'], ['Is a directory']),
+    ([], ['Flag --architecture must have a value']),
+    (['--architecture=proxyless_cpu', '--latency_table=pixel2'], ["latency table 'pixel2' is neither", 'pixel1_tflite_float.json']),
+    (['--architecture=proxyless_cpu', '--latency_table=empty.json'], ['empty.json: empty, not JSON']),
+    # Every missing entry is listed.
+    (['--architecture=proxyless_mobile', '--latency_table=pixel1_tflite_float'],
+     ['lacks 3 of the 17', '112x112x16 -> 32 k5 s2 e3', '56x56x32 -> 32 k3 s1 e3 residual', '56x56x32 -> 40 k7 s2 e3']),
+])
+def test_mistakes_are_one_line(tmp_path, arguments, messages):
+  (tmp_path / 'empty.json').write_text('')
+  result = describe(*arguments, cwd=tmp_path)
+  assert (result.stdout, result.returncode) == ('', 2)
+  assert result.stderr.startswith('error: ') and result.stderr.count('\n') == 1
+  assert all(message in result.stderr for message in messages)
