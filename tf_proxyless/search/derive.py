@@ -94,7 +94,8 @@ class Derivation:
     probability: The most likely network under the budget.
     evidence: The network of greatest estimated accuracy under the budget; None without evidence.
     differing: Decisions (indices) in which these two differ.
-    advantage, advantage_error: Estimated accuracy of `evidence` less that of `probability`, and its standard error.
+    advantage, advantage_error: Estimated accuracy of `evidence` less that of `probability`, and its standard error; optimistic,
+      since the first was chosen by the same estimates.
     expected_loss: Accuracy that `evidence` is expected to miss because effects are estimates; knows noise, not the
       supernet's systematic error.
     margins: Of the choices of `evidence`, where an alternative fits the budget.

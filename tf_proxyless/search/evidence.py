@@ -24,11 +24,11 @@ _LITTLE_NOISE = 0.01
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Effects:
-  """Main effects of choices on accuracy. Features are the choices of all decisions, one after the other.
+  """Main effects of choices on accuracy; those of a decision add up to 0. Features are the choices of all decisions in order.
 
   Attributes:
     choice_counts: Number of choices of each decision.
-    coefficients: float64, [features], accuracy above the mean of a batch.
+    coefficients: float64, [features], accuracy that a choice adds.
     covariance: float64, [features, features], of their errors; knows noise, not the systematic error of a supernet.
     counts: int64, [features], networks that hold a choice and share a batch with others.
     ridge: Strength, by marginal likelihood.
@@ -92,7 +92,11 @@ def fit(samples: samples_lib.ScoredSamples, recency: bool | None = None) -> Effe
   weights = moments.batch_weights / moments.batch_weights.sum()
   left = moments.batch_accuracy - moments.batch_features @ result.coefficients
   mean_error = np.sqrt(weights**2 @ (left - weights @ left) ** 2)
-  return Effects(samples.choice_counts, result.coefficients, result.covariance, moments.counts, result.ridge,
+  # Samples cannot tell a level that all choices of a decision share: there the covariance is the prior's, and nobody needs it.
+  owner = np.repeat(np.arange(len(samples.choice_counts)), samples.choice_counts)
+  same = owner[:, None] == owner
+  centring = np.eye(len(owner)) - same / same.sum(axis=1)
+  return Effects(samples.choice_counts, result.coefficients, centring @ result.covariance @ centring, moments.counts, result.ridge,
                  float(np.sqrt(result.noise_variance)), half_life, len(samples), float(weights @ moments.batch_accuracy),
                  float(mean_error), weights @ moments.batch_features)
 
