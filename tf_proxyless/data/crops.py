@@ -10,6 +10,7 @@ import tensorflow as tf
 Window = tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]  # top, left, height, width: int32 scalars
 
 _ATTEMPTS = 10
+_CHROMA_MARGIN = 2  # pixels: one sample of chroma at half resolution
 
 
 def decode_window(image: tf.Tensor, window: Callable[[tf.Tensor, tf.Tensor], Window]) -> tf.Tensor:
@@ -25,7 +26,12 @@ def decode_window(image: tf.Tensor, window: Callable[[tf.Tensor, tf.Tensor], Win
 
   def decode_jpeg():
     shape = tf.image.extract_jpeg_shape(image)
-    return tf.image.decode_and_crop_jpeg(image, tf.stack(window(shape[0], shape[1])), channels=3, dct_method='INTEGER_ACCURATE')
+    top, left, height, width = window(shape[0], shape[1])
+    # The chroma of a column is interpolated from its neighbours', so that these are decoded as well; rows take care of theirs.
+    first, end = tf.maximum(left - _CHROMA_MARGIN, 0), tf.minimum(left + width + _CHROMA_MARGIN, shape[1])
+    decoded = tf.image.decode_and_crop_jpeg(
+        image, tf.stack([top, first, height, end - first]), channels=3, dct_method='INTEGER_ACCURATE')
+    return decoded[:, left - first:left - first + width]
 
   def decode_other():
     decoded = tf.io.decode_image(image, channels=3, expand_animations=False)
