@@ -1,0 +1,150 @@
+"""Who may import whom (docs/architecture.md), read from the real imports; so a circle cannot be written."""
+
+import ast
+import graphlib
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+# Room: the rooms that it may import, besides itself and the shared modules.
+ROOMS = {
+    'space': set(),
+    'cost': {'space'},
+    'nn': {'space'},
+    'search': {'space', 'cost', 'nn'},
+    'data': set(),
+    'train': set(),
+    'report': set(),
+    'deploy': {'space', 'nn'},
+    'zoo': {'space', 'nn'},
+}
+# Modules of tf_proxyless that know nothing of ours but each other; everybody may import them.
+SHARED = {'files', 'records', 'shipped', 'command_line'}
+# Other modules of tf_proxyless itself are parts of mains: they may import every room, and only mains import them.
+
+TENSORFLOW = {'tensorflow', 'tf_keras', 'keras', 'tensorflow_datasets', 'tensorflow_model_optimization'}
+
+
+def module_names():
+  """Path by dotted name of every module of ours."""
+  paths = [path for folder in ('tf_proxyless', 'tools', 'android_benchmark') for path in sorted((ROOT / folder).rglob('*.py'))]
+  names = {path: path.relative_to(ROOT).with_suffix('').parts for path in paths}
+  return {'.'.join(parts[:-1] if parts[-1] == '__init__' else parts): path for path, parts in names.items()}
+
+
+MODULES = module_names()
+
+
+def imported(nodes):
+  """Dotted names that import statements among `nodes` name, modules and what is taken from them alike."""
+  for node in nodes:
+    if isinstance(node, ast.Import):
+      yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+      assert node.level == 0, 'relative imports hide their room'
+      yield from (f'{node.module}.{alias.name}' for alias in node.names)
+
+
+def parse(path):
+  return ast.parse(path.read_text(encoding='utf-8'))
+
+
+def our_imports(name):
+  """Our modules that a module imports, anywhere in it."""
+  for target in imported(ast.walk(parse(MODULES[name]))):
+    if target in MODULES:
+      yield target
+    elif target.rpartition('.')[0] in MODULES:  # a name taken from a module
+      yield target.rpartition('.')[0]
+
+
+def kind(name):
+  """'main', 'shared', 'part of a main', 'package', 'android_benchmark' or the name of a room."""
+  first, *rest = name.split('.')
+  if first == 'tools' or rest[-1:] == ['__main__']:
+    return 'main'
+  if first == 'android_benchmark':
+    return first
+  if not rest:
+    return 'package'
+  if len(rest) == 1 and MODULES[name].name != '__init__.py':
+    return 'shared' if rest[0] in SHARED else 'part of a main'
+  assert rest[0] in ROOMS, f'{name} is in no room'
+  return rest[0]
+
+
+def allowed(importer):
+  """Kinds that a module of some kind may import."""
+  if importer == 'main':
+    return {*ROOMS, 'package', 'shared', 'part of a main'}
+  if importer == 'part of a main':
+    return {*ROOMS, 'package', 'shared', 'part of a main'}
+  if importer in ('package', 'android_benchmark'):
+    return {importer}
+  if importer == 'shared':
+    return {'package', 'shared'}
+  return {importer, *ROOMS[importer], 'package', 'shared'}
+
+
+@pytest.mark.parametrize('name', MODULES)
+def test_imports_stay_within_the_rule(name):
+  wrong = sorted(target for target in our_imports(name) if kind(target) not in allowed(kind(name)))
+  assert not wrong, f'{name} ({kind(name)}) may import {sorted(allowed(kind(name)))}'
+
+
+def test_no_circles():
+  graph = {name: {target for target in our_imports(name) if target != name} for name in MODULES}
+  assert len(list(graphlib.TopologicalSorter(graph).static_order())) == len(MODULES)
+
+
+def test_android_benchmark_needs_nothing_but_python():
+  for name, path in MODULES.items():
+    if kind(name) == 'android_benchmark' or name.startswith('android_benchmark.'):
+      tops = {target.split('.')[0] for target in imported(ast.walk(parse(path)))}
+      assert tops <= {*sys.stdlib_module_names, 'android_benchmark'}, name
+
+
+def outside_functions(node):
+  """The nodes that run when a module is imported."""
+  yield node
+  if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+    for child in ast.iter_child_nodes(node):
+      yield from outside_functions(child)
+
+
+@pytest.mark.parametrize('name', [name for name in MODULES if kind(name) in ('package', 'shared', 'space', 'cost', 'main')])
+def test_no_tensorflow_at_module_level(name):
+  tops = {target.split('.')[0] for target in imported(outside_functions(parse(MODULES[name])))}
+  assert not tops & TENSORFLOW, 'mistakes are to be reported before TensorFlow is loaded'
+
+
+def test_space_never_imports_tensorflow():
+  for name, path in MODULES.items():
+    if kind(name) == 'space':
+      assert not {target.split('.')[0] for target in imported(ast.walk(parse(path)))} & TENSORFLOW, name
+
+
+def loaded_after(*names):
+  """TensorFlow modules in a fresh process that has imported modules of ours."""
+  code = f'import importlib, sys\nfor name in {names}: importlib.import_module(name)\nprint(*sorted({TENSORFLOW} & set(sys.modules)))'
+  result = subprocess.run([sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True, timeout=120, check=True)
+  return result.stdout.split()
+
+
+def test_rooms_for_checking_load_no_tensorflow():
+  names = [name for name in MODULES if kind(name) in ('package', 'shared', 'space', 'cost')]
+  assert len(names) > 12
+  assert loaded_after(*names) == []
+
+
+@pytest.mark.parametrize('name', [name for name in MODULES if kind(name) == 'main'])
+def test_mains_load_no_tensorflow_before_they_run(name):
+  assert loaded_after(name) == []
+
+
+def test_the_check_would_notice():
+  assert 'tensorflow' in loaded_after('tf_proxyless.nn.gates')
