@@ -6,10 +6,10 @@ resumed epoch start at once, and a validation set that is scattered over a large
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 import dataclasses
 import os
-from typing import Union
+from typing import ClassVar, Union
 
 import numpy as np
 import tensorflow as tf
@@ -81,55 +81,53 @@ class TfRecords:
     files: Their names.
     ids: Bytes [examples], sorted: '<file>__<index in file>', as tensorflow-datasets names them.
     labels: int64 [examples].
-    file: int32 [examples], index into `files`.
+    shard: int32 [examples], index into `files`.
     offset: int64 [examples], bytes from the start of the file.
   """
+
+  INDEX: ClassVar[tuple[str, ...]] = ('ids', 'labels', 'shard', 'offset')  # what took a pass over the files to find
 
   directory: str
   files: tuple[str, ...]
   ids: np.ndarray
   labels: np.ndarray
-  file: np.ndarray
+  shard: np.ndarray
   offset: np.ndarray
 
   @classmethod
-  def in_order(cls, directory: str, files: Sequence[str], file: np.ndarray, labels: np.ndarray, sizes: np.ndarray) -> TfRecords:
+  def in_order(cls, directory: str, files: Sequence[str], shard: np.ndarray, labels: np.ndarray, sizes: np.ndarray) -> TfRecords:
     """Records from the list of all that the files hold, in their order.
 
     Args:
       directory: Where the files lie.
       files: Their names.
-      file: int64 [examples], not decreasing: index into `files`.
+      shard: int64 [examples], not decreasing: index into `files`.
       labels: int64 [examples].
       sizes: int64 [examples], bytes of each record's data.
 
     Returns:
       The records, sorted by id.
     """
-    first = np.searchsorted(file, np.arange(len(files)))
+    first = np.searchsorted(shard, np.arange(len(files)))
     ends = np.cumsum(sizes + _RECORD_OVERHEAD_BYTES)
     starts = ends - sizes - _RECORD_OVERHEAD_BYTES
-    ids = np.array([f'{files[f]}__{i}' for f, i in zip(file, np.arange(len(file)) - first[file])], np.bytes_)
+    ids = np.array([f'{files[s]}__{i}' for s, i in zip(shard, np.arange(len(shard)) - first[shard])], np.bytes_)
     order = np.argsort(ids)
-    offset = starts - starts[first[file]]
-    return cls(directory, tuple(files), ids[order], labels[order], file[order].astype(np.int32), offset[order])
+    offset = starts - starts[first[shard]]
+    return cls(directory, tuple(files), ids[order], labels[order], shard[order].astype(np.int32), offset[order])
 
   def select(self, positions: np.ndarray) -> TfRecords:
     """The records at some positions."""
-    return dataclasses.replace(self, **{name: column[positions] for name, column in self.index().items()})
-
-  def index(self) -> Mapping[str, np.ndarray]:
-    """The columns that took a pass over the dataset to find."""
-    return {'ids': self.ids, 'labels': self.labels, 'file': self.file, 'offset': self.offset}
+    return dataclasses.replace(self, **{name: getattr(self, name)[positions] for name in self.INDEX})
 
   def attach_images(self, examples: tf.data.Dataset) -> tf.data.Dataset:
     """Adds 'image', the encoded bytes, to elements with a 'position'; the order stays."""
     paths = tf.constant([os.path.join(self.directory, name) for name in self.files])
-    file, offset = tf.constant(self.file), tf.constant(self.offset)
+    shard, offset = tf.constant(self.shard), tf.constant(self.offset)
 
     def read(example):
       position = example['position']
-      record = _record_at(paths[file[position]], offset[position])
+      record = _record_at(paths[shard[position]], offset[position])
       return record.map(lambda data: {**example, 'image': tf.io.parse_single_example(data, EXAMPLE_FEATURES)['image']})
 
     # Deterministic interleaving of datasets of one element each keeps their order.

@@ -13,6 +13,7 @@ import io
 import json
 import math
 import zipfile
+import zlib
 
 import numpy as np
 
@@ -21,6 +22,9 @@ from tf_proxyless.data import records as records_lib
 from tf_proxyless.data import selection
 from tf_proxyless.data import sources
 
+_HEADER = ('dataset', 'seed', 'examples', 'ids_sha256')
+# What NumPy's reading of a damaged archive raises.
+_UNREADABLE = (ValueError, KeyError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 _SCHEMA = {'schema': 'tf_proxyless/split', 'version': 1}
 
 
@@ -113,7 +117,7 @@ def save(split: Split, path: str) -> None:
             'ids_sha256': _digest(split.records.ids)}
   if isinstance(split.records, records_lib.TfRecords):
     header['files'] = split.records.files
-    columns.update(split.records.index())
+    columns.update({name: getattr(split.records, name) for name in split.records.INDEX})
   buffer = io.BytesIO()
   np.savez_compressed(buffer, header=np.array(json.dumps(header)), **columns)
   files.write_atomically(path, buffer.getvalue())
@@ -133,26 +137,38 @@ def load(path: str, source: sources.Source) -> Split:
     ValueError: The file is not a split, or not one of this dataset.
     OSError: The file cannot be read.
   """
-  try:
-    with np.load(path, allow_pickle=False) as file:
-      columns = dict(file)
-    header = json.loads(str(columns.pop('header')))
-    marks = columns.pop('validation')
-  except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-    raise ValueError(f'{path} is not a split: {error}') from error
-  if {key: header.get(key) for key in _SCHEMA} != _SCHEMA:
-    raise ValueError(f'{path} is not a split: its header is not {_SCHEMA}')
+  header, columns = _read(path)
   if (header['dataset'], header['examples']) != (source.name, source.num_train):
     raise ValueError(f'{path} splits {header["examples"]} images of {header["dataset"]}, '
                      f'not {source.num_train} of {source.name}')
   if 'files' in header:
-    records = records_lib.TfRecords(source.directory, tuple(header['files']), **columns)
+    index = {name: columns[name] for name in records_lib.TfRecords.INDEX}
+    records = records_lib.TfRecords(source.directory, tuple(header['files']), **index)
   else:
     records = source.load('train')
   if header['ids_sha256'] != _digest(records.ids):
     raise ValueError(f'{path} was made of other images: the dataset {source.name} in {source.directory} has changed')
-  chosen = np.unpackbits(marks, count=len(records.ids)).astype(bool)
+  chosen = np.unpackbits(columns['validation'], count=len(records.ids)).astype(bool)
   return Split(header['dataset'], header['seed'], records, np.flatnonzero(~chosen), np.flatnonzero(chosen))
+
+
+def _read(path: str) -> tuple[dict, dict[str, np.ndarray]]:
+  """The header and the columns of a file that nobody vouches for."""
+  with open(path, 'rb') as file:
+    content = io.BytesIO(file.read())
+  try:
+    with np.load(content, allow_pickle=False) as archive:
+      columns = dict(archive)
+    header = json.loads(str(columns['header']))
+  except _UNREADABLE as error:
+    raise ValueError(f'{path} is not a split: {error}') from error
+  if not isinstance(header, dict) or {key: header.get(key) for key in _SCHEMA} != _SCHEMA:
+    raise ValueError(f'{path} is not a split: its header is not {_SCHEMA}')
+  missing = [key for key in _HEADER if key not in header]
+  missing += [key for key in ('validation', *(records_lib.TfRecords.INDEX if 'files' in header else ())) if key not in columns]
+  if missing:
+    raise ValueError(f'{path} is not a split: it lacks {", ".join(missing)}')
+  return header, columns
 
 
 def _digest(ids: np.ndarray) -> str:

@@ -178,14 +178,14 @@ def _locate(builder: tfds.core.DatasetBuilder, split: str) -> records.TfRecords:
   files = tf.data.Dataset.from_tensor_slices([os.fspath(path) for path in paths]).enumerate()
   batches = list(files.interleave(
       _labels_and_sizes, _PARALLEL_FILES, 1, num_parallel_calls=_PARALLEL_FILES, deterministic=True).as_numpy_iterator())
-  file, labels, sizes = (np.concatenate(column) for column in zip(*batches))
-  in_file_order = np.argsort(file, kind='stable')
-  file, labels, sizes = file[in_file_order], labels[in_file_order], sizes[in_file_order]
-  return records.TfRecords.in_order(os.path.dirname(paths[0]), [os.path.basename(path) for path in paths], file, labels, sizes)
+  shard, labels, sizes = (np.concatenate(column) for column in zip(*batches))
+  order = np.argsort(shard, kind='stable')
+  names = [os.path.basename(path) for path in paths]
+  return records.TfRecords.in_order(os.path.dirname(paths[0]), names, shard[order], labels[order], sizes[order])
 
 
 def _labels_and_sizes(index: tf.Tensor, path: tf.Tensor) -> tf.data.Dataset:
-  """(file index, label, bytes) of each record of a file, in batches."""
+  """(index of the file, label, bytes) of each record of a file, in batches."""
   def parse(serialized):
     label = tf.io.parse_example(serialized, {'label': records.EXAMPLE_FEATURES['label']})['label']
     return tf.fill(tf.shape(label), index), label, tf.cast(tf.strings.length(serialized), tf.int64)

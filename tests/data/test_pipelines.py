@@ -1,0 +1,185 @@
+"""Batches: each example once an epoch, and an order that is a function of seed, epoch and step, wherever one starts."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from tf_proxyless.data import pipelines
+from tf_proxyless.data import preprocessing
+from tf_proxyless.data import sources
+from tf_proxyless.data import splits
+from tf_proxyless.data import tfds_records
+
+PLAIN = preprocessing.Plain(8)
+
+
+@pytest.fixture(scope='module')
+def digits(data_dir):
+  return sources.open_dataset('digits', data_dir)
+
+
+@pytest.fixture(scope='module')
+def split(digits):
+  return splits.make(digits, 287, seed=0)
+
+
+@pytest.fixture(params=['memory', 'tfrecord', 'folder'])
+def any_split(request, imagenet_data_dir, data_dir, tmp_path, monkeypatch):
+  """A split of each kind of records, and a transform with every kind of randomness."""
+  if request.param == 'tfrecord':
+    monkeypatch.setattr(tfds_records, 'IN_MEMORY_BYTES', 1000)
+  name, directory = 'imagenet2012', imagenet_data_dir
+  source = sources.open_dataset(name, directory)
+  if request.param == 'folder':
+    for record in source.records('train').as_numpy_iterator():
+      path = tmp_path / str(record['label'])
+      path.mkdir(exist_ok=True)
+      (path / f'{record["id"].decode()}.jpg').write_bytes(record['image'])
+    source = sources.open_dataset(f'folder:{tmp_path}')
+  return splits.make(source, 16, seed=0), preprocessing.ImageNet(16, 'strong')
+
+
+def _collect(dataset, count=None):
+  """List of (images, labels) as arrays."""
+  return [(images.numpy(), labels.numpy()) for images, labels in itertools.islice(dataset, count)]
+
+
+def _equal(first, second):
+  return len(first) == len(second) and all(
+      np.array_equal(a, b) for one, two in zip(first, second) for a, b in zip(one, two))
+
+
+def _rows(batches):
+  """Sorted bytes of all images."""
+  return sorted(image.tobytes() for images, _ in batches for image in images)
+
+
+def test_types_and_shapes(split):
+  spec = pipelines.training_batches(split, PLAIN, batch_size=50, seed=0, epoch=0).element_spec
+  assert [(part.dtype.name, part.shape.as_list()) for part in spec] == [('float32', [None, 8, 8, 3]), ('int32', [None])]
+
+
+def test_an_epoch_gives_each_training_image_once(split):
+  batches = _collect(pipelines.training_batches(split, PLAIN, batch_size=50, seed=0, epoch=0))
+  assert len(batches) == pipelines.steps_per_epoch(split, 50) == 23 and all(len(labels) == 50 for _, labels in batches)
+  labels = np.concatenate([labels for _, labels in batches])
+  assert np.array_equal(np.bincount(labels), np.bincount(split.records.labels[split.training]))  # 23 * 50 are all of them
+  validation = _rows(_collect(pipelines.validation_pass(split, PLAIN, batch_size=100)))
+  training = _rows(batches)
+  assert len(set(training)) == 1150 and not set(training) & set(validation)
+
+
+def test_images_keep_their_labels(split, digits):
+  expected = {record['image']: record['label'] for record in digits.records('train').as_numpy_iterator()}
+  by_pixels = {PLAIN.evaluate(image).numpy().tobytes(): label for image, label in list(expected.items())[:300]}
+  found = 0
+  for images, labels in _collect(pipelines.training_batches(split, PLAIN, batch_size=50, seed=0, epoch=0)):
+    for image, label in zip(images, labels):
+      if image.tobytes() in by_pixels:
+        assert by_pixels[image.tobytes()] == label
+        found += 1
+  assert found > 200  # four of five
+
+
+def test_only_full_batches_train(split):
+  assert [len(labels) for _, labels in _collect(pipelines.training_batches(split, PLAIN, 400, seed=0, epoch=0))] == [400, 400]
+
+
+def test_starting_at_a_step_is_skipping(any_split):
+  split, transform = any_split
+  whole = _collect(pipelines.training_batches(split, transform, batch_size=16, seed=5, epoch=2))
+  assert len(whole) == pipelines.steps_per_epoch(split, 16) >= 3
+  for start in (0, 1, 2, len(whole)):
+    resumed = _collect(pipelines.training_batches(split, transform, batch_size=16, seed=5, epoch=2, start_step=start))
+    assert _equal(resumed, whole[start:])
+  stream = _collect(pipelines.validation_stream(split, transform, batch_size=5, seed=5), 11)
+  for start in (1, 3, 7):  # a pass has three batches
+    assert _equal(_collect(pipelines.validation_stream(split, transform, batch_size=5, seed=5, start_step=start), 4),
+                  stream[start:start + 4])
+
+
+def test_seed_and_epoch_decide_the_order(split):
+  batch = lambda **changes: _collect(pipelines.training_batches(
+      split, preprocessing.Digits(8), **({'batch_size': 100, 'seed': 0, 'epoch': 0} | changes)), 1)
+  assert _equal(batch(), batch())
+  assert not np.array_equal(batch()[0][1], batch(seed=1)[0][1])
+  assert not np.array_equal(batch()[0][1], batch(epoch=1)[0][1])
+  assert not np.array_equal(batch(seed=1)[0][1], batch(epoch=1)[0][1])
+
+
+def test_all_kinds_of_records_give_the_same_batches(imagenet_data_dir, monkeypatch):
+  batches = []
+  for limit in (2**30, 1000):
+    monkeypatch.setattr(tfds_records, 'IN_MEMORY_BYTES', limit)
+    split = splits.make(sources.open_dataset('imagenet2012', imagenet_data_dir), 16, seed=0)
+    batches.append(_collect(pipelines.training_batches(split, preprocessing.ImageNet(16), batch_size=16, seed=0, epoch=0)))
+  assert _equal(*batches)
+
+
+def test_augmentation_does_not_depend_on_the_batch_size(split):
+  transform = preprocessing.Digits(8)
+  small, large = (_collect(pipelines.training_batches(split, transform, size, seed=0, epoch=4), 60 // size) for size in (15, 60))
+  assert np.array_equal(np.concatenate([images for images, _ in small]), large[0][0])
+
+
+def test_augmentation_differs_by_epoch_and_is_left_out_on_request(split):
+  transform = preprocessing.Digits(8)
+  plain, first, second = (
+      _rows(_collect(pipelines.training_batches(split, transform, 50, seed=0, epoch=epoch, augment=augment)))
+      for epoch, augment in ((0, False), (0, True), (1, True)))
+  assert plain == _rows(_collect(pipelines.training_batches(split, PLAIN, 50, seed=0, epoch=7)))
+  # An image keeps its place with probability 1/9, and gets the same shift twice with probability 1/9.
+  for one, two in ((plain, first), (first, second)):
+    assert 60 < len(set(one) & set(two)) < 220
+
+
+def test_validation_stream_passes_over_all_examples_in_new_orders(split):
+  steps = len(split.validation) // 41
+  assert steps * 41 == len(split.validation)  # 287 = 7 * 41
+  stream = _collect(pipelines.validation_stream(split, preprocessing.Digits(8), batch_size=41, seed=0), 3 * steps)
+  passes = [stream[start:start + steps] for start in range(0, 3 * steps, steps)]
+  expected = _rows(_collect(pipelines.validation_pass(split, PLAIN, batch_size=41)))  # no augmentation
+  for one in passes:
+    assert _rows(one) == expected
+  assert not _equal(passes[0], passes[1]) and not _equal(passes[1], passes[2])
+  other = _collect(pipelines.validation_stream(split, PLAIN, batch_size=41, seed=1), steps)
+  assert not _equal(passes[0], other)
+
+
+def test_validation_pass_keeps_order_and_remainder(split):
+  batches = _collect(pipelines.validation_pass(split, PLAIN, batch_size=100))
+  assert [len(labels) for _, labels in batches] == [100, 100, 87]
+  assert np.array_equal(np.concatenate([labels for _, labels in batches]), split.records.labels[split.validation])
+
+
+def test_test_pass_is_the_test_set(digits):
+  batches = _collect(pipelines.test_pass(digits, PLAIN, batch_size=100))
+  assert [len(labels) for _, labels in batches] == [100, 100, 100, 60]
+  assert np.array_equal(np.concatenate([labels for _, labels in batches]), digits.load('test').labels)
+
+
+@pytest.mark.parametrize('batch_size', [0, -1, 2.0, True])
+def test_wrong_batch_sizes(split, digits, batch_size):
+  for make, examples in ((lambda: pipelines.training_batches(split, PLAIN, batch_size, seed=0, epoch=0), '1150, .* training'),
+                         (lambda: pipelines.steps_per_epoch(split, batch_size), '1150, .* training'),
+                         (lambda: pipelines.validation_stream(split, PLAIN, batch_size, seed=0), '287, .* validation'),
+                         (lambda: pipelines.validation_pass(split, PLAIN, batch_size), '287, .* validation'),
+                         (lambda: pipelines.test_pass(digits, PLAIN, batch_size), '360, .* test')):
+    with pytest.raises(ValueError, match=f'batch_size must be an integer from 1 to {examples} images, got {batch_size}'):
+      make()
+
+
+def test_batches_larger_than_the_split(split):
+  with pytest.raises(ValueError, match='from 1 to 1150, the number of training images, got 1151'):
+    pipelines.training_batches(split, PLAIN, 1151, seed=0, epoch=0)
+  with pytest.raises(ValueError, match='from 1 to 287, the number of validation images, got 288'):
+    pipelines.validation_stream(split, PLAIN, 288, seed=0)
+
+
+def test_steps_that_do_not_exist(split):
+  for step in (-1, 24):
+    with pytest.raises(ValueError, match=r'start_step must be in 0\.\.23, got'):
+      pipelines.training_batches(split, PLAIN, 50, seed=0, epoch=0, start_step=step)
+  with pytest.raises(ValueError, match='start_step must be at least 0, got -1'):
+    pipelines.validation_stream(split, PLAIN, 50, seed=0, start_step=-1)
