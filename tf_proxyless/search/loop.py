@@ -47,11 +47,13 @@ class Observer:
   Attributes:
     on_step: Called after each weight step with its loss, the accuracy of the epoch so far, and the optimizer's scalars.
     on_epoch: Called after each epoch with its entry of the history.
+    on_scored: Called after each batch of networks scored after the search, with their mean accuracy.
     should_stop: Asked after each step; True saves and ends the search early.
   """
 
   on_step: Callable[[float, float, dict[str, float]], None] = lambda loss, accuracy, state: None
   on_epoch: Callable[[dict[str, Any]], None] = lambda entry: None
+  on_scored: Callable[[float], None] = lambda accuracy: None
   should_stop: Callable[[], bool] = lambda: False
 
 
@@ -89,7 +91,8 @@ class Search:
     restored = self._checkpoint.restore()
     if restored:
       self._run.rewind_history(int(self._progress.epoch))
-      self._sample_file.truncate(int(self._progress.samples))
+      if int(self._progress.epoch) < self._schedule.epochs:  # what was scored after the search stays
+        self._sample_file.truncate(int(self._progress.samples))
     else:
       self._run.write_history([])
       self._sample_file.create()

@@ -31,6 +31,7 @@ class RunDirectory:
     self.checkpoints = self.path / 'checkpoints'
     self.logs = self.path / 'logs'
     self.architecture = self.path / 'architecture.json'
+    self.derivation = self.path / 'derivation.json'
 
   def create(self) -> None:
     """Makes the directory.

@@ -1,0 +1,230 @@
+"""Puts a search together from its flags. For mains only, which may import every room; no room imports this."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import os
+
+from absl import flags
+
+from tf_proxyless import plan as plan_lib
+from tf_proxyless import search_flags
+from tf_proxyless.cost import latency_table
+from tf_proxyless.data import pipelines
+from tf_proxyless.data import preprocessing
+from tf_proxyless.data import sources
+from tf_proxyless.data import splits
+from tf_proxyless.nn import supernet as supernet_lib
+from tf_proxyless.search import architecture_optimizer
+from tf_proxyless.search import checkpoint as checkpoint_lib
+from tf_proxyless.search import conclude
+from tf_proxyless.search import derive
+from tf_proxyless.search import diagnosis
+from tf_proxyless.search import gradient
+from tf_proxyless.search import loop
+from tf_proxyless.search import objectives
+from tf_proxyless.search import parameters as parameters_lib
+from tf_proxyless.search import reinforce
+from tf_proxyless.search import run_directory
+from tf_proxyless.search import samples as samples_lib
+from tf_proxyless.search import schedule as schedule_lib
+from tf_proxyless.search import scoring
+from tf_proxyless.search import steps as steps_lib
+from tf_proxyless.search import weight_optimizer
+from tf_proxyless.space import io
+
+_PACKAGES = ('tf_proxyless', 'tensorflow', 'tf_keras', 'tensorflow-datasets', 'numpy')
+
+
+@dataclasses.dataclass(frozen=True)
+class Assembled:
+  """A search with all its parts.
+
+  Attributes:
+    values: Its flags.
+    plan: Space, costs and target.
+    run: Its directory.
+    schedule: Epochs and updates.
+    data: Its batches.
+    steps: Compiled steps of the supernet.
+    architecture: The architecture optimizer.
+    progress: Where it stands.
+    checkpoint: Of everything.
+    sample_file: Scored networks.
+    search: The loop.
+    observer: What the main wants to see.
+  """
+
+  values: flags.FlagValues
+  plan: plan_lib.Plan
+  run: run_directory.RunDirectory
+  schedule: schedule_lib.Schedule
+  data: loop.Data
+  steps: steps_lib.SupernetSteps
+  architecture: architecture_optimizer.ArchitectureOptimizer
+  progress: checkpoint_lib.Progress
+  checkpoint: checkpoint_lib.Checkpoint
+  sample_file: samples_lib.SampleFile
+  search: loop.Search
+  observer: loop.Observer
+
+  @property
+  def scores_afterwards(self) -> int:
+    """Networks to score once the weights stand still: those of the gradient rule; REINFORCE has its samples for nothing."""
+    return self.values.scored_networks if isinstance(self.architecture, gradient.GradientRule) else 0
+
+
+def open_source(values: flags.FlagValues) -> sources.Source:
+  """The dataset that the flags name."""
+  return sources.open_dataset(values.dataset, values.data_dir, values.download)
+
+
+def write_inputs(values: flags.FlagValues, plan: plan_lib.Plan, run: run_directory.RunDirectory) -> bool:
+  """Claims the run directory and puts flags, space and table into it; whether the run was there already.
+
+  Raises:
+    ValueError: Another run lies there.
+  """
+  identity = search_flags.identity(values)
+  identity['latency_table'] = None if plan.table is None else plan.table.sha256
+  known = run.claim(identity)
+  if not known:
+    run.flags.write_text(search_flags.to_flagfile(values), encoding='utf-8')
+    io.save_search_space(plan.space, run.search_space)
+    if plan.table is not None:
+      latency_table.save(plan.table, run.latency_table)
+  return known
+
+
+def _make_split(values: flags.FlagValues, source: sources.Source, run: run_directory.RunDirectory) -> splits.Split:
+  if run.split.exists():
+    return splits.load(str(run.split), source)
+  split = splits.make(source, values.validation_images, values.seed)
+  splits.save(split, str(run.split))
+  return split
+
+
+def _make_data(values: flags.FlagValues, source: sources.Source, split: splits.Split) -> loop.Data:
+  transform = preprocessing.for_source(source, values.resolution, values.augmentation)
+  batch_size = values.validation_batch_size or values.batch_size
+  pipelines.validation_pass(split, transform, batch_size)  # refuses a batch that the split cannot fill, before anything runs
+  return loop.Data(
+      training=lambda epoch, step: pipelines.training_batches(split, transform, values.batch_size, values.seed, epoch, step),
+      validation_stream=lambda first: pipelines.validation_stream(split, transform, batch_size, values.seed, first),
+      validation_pass=lambda: pipelines.validation_pass(split, transform, batch_size))
+
+
+def make_objective(values: flags.FlagValues, plan: plan_lib.Plan, updates: int) -> objectives.Objective:
+  """The objective that the flags name; accuracy alone if the target does not constrain."""
+  if not plan.constrained:
+    return objectives.Objective()
+  weight = values.penalty_weight
+  match values.objective:
+    case 'constrained':
+      scale = values.constraint_scale
+      if scale is None:
+        scale = 1.0 if values.architecture_optimizer == 'reinforce' else 3.0
+      rate = schedule_lib.default_constraint_rate(updates) if values.constraint_rate is None else values.constraint_rate
+      return objectives.Constrained(plan.target, scale=scale, proportional=values.constraint_gain, rate=rate)
+    case 'reward_power':
+      return objectives.RewardPower(plan.target, values.reward_exponent)
+    case 'reward_absolute':
+      return objectives.RewardAbsolute(plan.target, values.reward_weight)
+    case 'penalty_log':
+      return objectives.PenaltyLog(plan.target, plan.cost_model.smallest, 0.2 if weight is None else weight, values.penalty_exponent)
+    case 'penalty_linear':
+      return objectives.PenaltyLinear(plan.target, 0.1 if weight is None else weight)
+    case unknown:
+      raise ValueError(f'unknown objective {unknown!r}')
+
+
+def make_architecture(values: flags.FlagValues, plan: plan_lib.Plan, steps: steps_lib.SupernetSteps | None,
+                      updates: int) -> architecture_optimizer.ArchitectureOptimizer:
+  """The architecture optimizer that the flags name; without steps it can be restored, but not updated."""
+  counts = [len(costs) for costs in plan.cost_model.choice_costs]
+  parameters = parameters_lib.ArchitectureParameters(counts, exploration=values.exploration, seed=values.seed)
+  objective = make_objective(values, plan, updates)
+  rate = values.architecture_learning_rate
+  if rate is None:
+    rate = schedule_lib.default_architecture_rate(values.architecture_optimizer, updates)
+  if values.architecture_optimizer == 'reinforce':
+    return reinforce.Reinforce(parameters, plan.cost_model, objective, steps and steps.accuracies, learning_rate=rate,
+                               networks=values.reinforce_networks, baseline_momentum=values.baseline_momentum)
+  return gradient.GradientRule(parameters, plan.cost_model, objective, steps and steps.gate_gradients, learning_rate=rate)
+
+
+def assemble(values: flags.FlagValues, plan: plan_lib.Plan, source: sources.Source, run: run_directory.RunDirectory,
+             observer: loop.Observer) -> Assembled:
+  """Builds all parts; nothing is restored or run yet.
+
+  Raises:
+    ValueError: Batches do not fit the dataset, or the schedule holds no update.
+  """
+  split = _make_split(values, source, run)
+  data = _make_data(values, source, split)
+  schedule = schedule_lib.Schedule(
+      pipelines.steps_per_epoch(split, values.batch_size), values.warmup_epochs, values.search_epochs, values.warmup_learning_rate,
+      values.search_learning_rate, values.weight_steps_per_update, values.frozen_epochs)
+  supernet = supernet_lib.Supernet(plan.space, values.seed)
+  optimizer = weight_optimizer.SupernetSGD(supernet, values.momentum, values.weight_decay)
+  steps = steps_lib.SupernetSteps(supernet, optimizer, values.label_smoothing)
+  architecture = make_architecture(values, plan, steps, schedule.updates)
+  progress = checkpoint_lib.Progress()
+  checkpoint = checkpoint_lib.Checkpoint(run, supernet, optimizer, architecture, progress)
+  sample_file = samples_lib.SampleFile(
+      os.fspath(run.samples), plan.cost_model.decisions, tuple(len(costs) for costs in plan.cost_model.choice_costs))
+  search = loop.Search(steps, architecture, schedule, data, run, progress, checkpoint, sample_file, values.checkpoint_every_steps,
+                       observer)
+  return Assembled(values, plan, run, schedule, data, steps, architecture, progress, checkpoint, sample_file, search, observer)
+
+
+def score_afterwards(assembled: Assembled) -> bool:
+  """Scores networks of a finished search by gradients, or continues to; False if asked to stop."""
+  _, samples = samples_lib.load(assembled.run.samples)
+  scored = len(samples) // scoring.NETWORKS_PER_BATCH * scoring.NETWORKS_PER_BATCH
+  assembled.sample_file.truncate(scored)
+  return scoring.score_policy(assembled.steps, assembled.architecture, assembled.data.validation_stream, assembled.sample_file, scored,
+                              assembled.scores_afterwards, assembled.values.seed, assembled.observer)
+
+
+def derive_architecture(assembled: Assembled, by: str = 'validation') -> tuple[derive.Derivation, io.Architecture]:
+  """Derives the network of a finished search under its target."""
+  score = lambda paths: assembled.steps.accuracies_over(paths, assembled.data.validation_pass())
+  return derive_from_run(assembled.values, assembled.plan, assembled.run, assembled.architecture, by, score)
+
+
+def derive_from_run(values: flags.FlagValues, plan: plan_lib.Plan, run: run_directory.RunDirectory,
+                    architecture: architecture_optimizer.ArchitectureOptimizer, by: str, score) -> tuple[
+                        derive.Derivation, io.Architecture]:
+  """Derives a network under the plan's target from what a run learned.
+
+  Args:
+    values: Flags of the run.
+    plan: Its space; costs and target may be others than the search had.
+    run: Holds the scored networks.
+    architecture: Restored.
+    by: 'probability', 'evidence' or 'validation'.
+    score: For 'validation', see `derive.derive`.
+  """
+  _, samples = samples_lib.load(run.samples)
+  state = architecture.state()
+  is_reinforce = isinstance(architecture, reinforce.Reinforce)
+  multiplier = float(state['multiplier']) if isinstance(architecture.objective, objectives.Constrained) else None
+  own = plan.cost_model.unit == architecture.cost_model.unit and plan.constrained
+  end = diagnosis.SearchEnd(plan.target if own else None, float(state['expected_cost']), multiplier,
+                            values.validation_batch_size or values.batch_size)
+  derivation = conclude.derive_network(conclude.log_probabilities(architecture), samples, not is_reinforce, plan.cost_model, plan.target,
+                                       end, by, score, values.seed)
+  return derivation, conclude.make_architecture(plan.space, derivation, plan.cost_model.decisions, plan.table, versions(), values.seed)
+
+
+def versions() -> dict[str, str]:
+  """Version by name of the packages that a result depends on."""
+  found = {}
+  for package in _PACKAGES:
+    try:
+      found[package] = importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:  # a clone that was not installed
+      found[package] = 'not installed'
+  return found

@@ -1,0 +1,160 @@
+r"""Searches for an architecture.
+
+  python -m tf_proxyless.search --flagfile=quickstart.flags
+  python -m tf_proxyless.search --flagfile=mobile.flags --data_dir=DIR --run_dir=DIR
+
+Started again with the same --run_dir, it continues where it stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import math
+import os
+import signal
+import sys
+
+from absl import flags
+from absl import logging
+
+from tf_proxyless import command_line
+from tf_proxyless import plan as plan_lib
+from tf_proxyless import quiet
+from tf_proxyless import search_flags
+from tf_proxyless.search import run_directory
+
+search_flags.define(flags.FLAGS)
+
+
+class _Stop:
+  """Remembers the first signal that asked the search to save and end; a second one ends it at once."""
+
+  def __init__(self):
+    self.signal: int | None = None
+    for number in (signal.SIGINT, signal.SIGTERM):
+      signal.signal(number, self._receive)
+
+  def _receive(self, number, frame) -> None:
+    self.signal = number
+    signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+  def __call__(self) -> bool:
+    return self.signal is not None
+
+
+class _Progress:
+  """A progress bar over all steps of the search, shown on terminals only, and epochs for the log and TensorBoard."""
+
+  def __init__(self, logs: os.PathLike, format_cost: Callable[[float], str]):
+    import tensorflow as tf
+    import tqdm
+
+    self._tf = tf
+    self._new_bar = lambda total, done, text: tqdm.tqdm(
+        total=total, initial=done, desc=text, unit='step', disable=not sys.stderr.isatty(), dynamic_ncols=True, leave=False)
+    self._bar = None
+    self._format_cost = format_cost
+    self._writer = tf.summary.create_file_writer(os.fspath(logs))
+
+  def start(self, text: str, total: int, done: int) -> None:
+    self.close()
+    self._bar = self._new_bar(total, done, text)
+
+  def close(self) -> None:
+    if self._bar is not None:
+      self._bar.close()
+
+  def on_step(self, loss: float, accuracy: float, state: dict[str, float]) -> None:
+    self._bar.set_postfix_str(f'loss {loss:.3f}, accuracy {100 * accuracy:.1f} %, '
+                              f'expected cost {self._format_cost(state["expected_cost"])}', refresh=False)
+    self._bar.update()
+
+  def on_scored(self, accuracy: float) -> None:
+    self._bar.set_postfix_str(f'accuracy {100 * accuracy:.1f} %', refresh=False)
+    self._bar.update()
+
+  def on_epoch(self, entry: dict) -> None:
+    logging.info('epoch %d (%s): loss %.4f, accuracy %.2f %%, most likely network %.2f %% at %s, expected cost %s', entry['epoch'],
+                 entry['phase'], entry['loss'], 100 * entry['accuracy'], 100 * entry['most_likely_accuracy'],
+                 self._format_cost(entry['most_likely_cost']), self._format_cost(entry['expected_cost']))
+    with self._writer.as_default(step=entry['epoch']):
+      for name, value in entry.items():
+        if isinstance(value, float):
+          self._tf.summary.scalar(name, value)
+      for path, row in entry['probabilities'].items():
+        for choice, probability in enumerate(row):
+          self._tf.summary.scalar(f'probabilities/{path}/{choice}', probability)
+
+
+def _check(values: flags.FlagValues) -> run_directory.RunDirectory:
+  """Everything that can be refused before TensorFlow is loaded."""
+  plan_lib.check_flags(values)
+  classes = plan_lib.known_classes(values.dataset)
+  if classes is not None:
+    plan_lib.make(values, classes)
+  run = run_directory.RunDirectory(values.run_dir)
+  run.create()
+  return run
+
+
+def _finish(assembled, assembly, conclude) -> None:
+  """Derives, writes and prints the result."""
+  plan, run = assembled.plan, assembled.run
+  format_cost = lambda cost: plan_lib.format_cost(cost, plan.cost_model.unit)
+  derivation, architecture = assembly.derive_architecture(assembled)
+  conclude.save(architecture, derivation, run.architecture, run.derivation)
+  last = run.read_history()[-1]
+  print(f'target                 {format_cost(plan.target)}, expected cost while sampling {format_cost(last["expected_cost"])} '
+        f'({100 * (last["expected_cost"] / plan.target - 1):+.1f} %)')
+  print(f'most likely network    {format_cost(last["most_likely_cost"])}, validation {100 * last["most_likely_accuracy"]:.2f} %')
+  print(conclude.describe(derivation, plan.space, format_cost))
+  print(f'architecture           {run.architecture}')
+
+
+def main(argv: list[str]) -> int:
+  del argv
+  values = flags.FLAGS
+  with command_line.user_errors():
+    run = _check(values)
+  stop = _Stop()
+  quiet.load_tensorflow()
+  from tf_proxyless import assembly
+  from tf_proxyless.search import conclude
+  from tf_proxyless.search import loop
+
+  with command_line.user_errors():
+    source = assembly.open_source(values)
+    plan = plan_lib.make(values, source.classes)
+    if not plan.constrained:
+      logging.warning('the target %s is not below the largest network, %s: accuracy alone is searched for',
+                      plan_lib.format_cost(plan.target, plan.cost_model.unit),
+                      plan_lib.format_cost(plan.cost_model.largest, plan.cost_model.unit))
+    assembly.write_inputs(values, plan, run)
+    progress = _Progress(run.logs, lambda cost: plan_lib.format_cost(cost, plan.cost_model.unit))
+    observer = loop.Observer(progress.on_step, progress.on_epoch, progress.on_scored, stop)
+    assembled = assembly.assemble(values, plan, source, run, observer)
+    assembled.search.prepare()
+  run.write_status('running')
+  done = int(assembled.progress.epoch) * assembled.schedule.steps_per_epoch + int(assembled.progress.step)
+  progress.start('search', assembled.schedule.epochs * assembled.schedule.steps_per_epoch, done)
+  try:
+    finished = assembled.search.run()
+    if finished and assembled.scores_afterwards:
+      progress.start('scoring', math.ceil(assembled.scores_afterwards / 10), 0)
+      finished = assembly.score_afterwards(assembled)
+  except loop.NotFiniteError as error:
+    run.write_status('failed', reason=str(error))
+    raise command_line.UserError(str(error)) from error
+  finally:
+    progress.close()
+  if not finished:
+    run.write_status('interrupted', epoch=int(assembled.progress.epoch), step=int(assembled.progress.step))
+    print(f'stopped and saved; the same command continues in {run.path}', file=sys.stderr)
+    return command_line.INTERRUPTED if stop.signal == signal.SIGINT else 0
+  _finish(assembled, assembly, conclude)
+  run.write_status('finished')
+  return 0
+
+
+if __name__ == '__main__':
+  command_line.run(main)

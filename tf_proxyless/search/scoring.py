@@ -1,0 +1,77 @@
+"""Scores networks with frozen weights, so that a search by gradients can be derived by evidence too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from tf_proxyless.search import architecture_optimizer
+from tf_proxyless.search import loop
+from tf_proxyless.search import samples as samples_lib
+from tf_proxyless.search import steps as steps_lib
+
+NETWORKS_PER_BATCH = 10
+EXPLORATION = 0.3  # share of each decision that is drawn evenly (simulation: policy + 30 % floor)
+
+
+def draw(probabilities: Sequence[np.ndarray], networks: int, seed: Sequence[int], exploration: float = EXPLORATION) -> np.ndarray:
+  """Networks from a policy with an even share: a pure function of its arguments.
+
+  Args:
+    probabilities: By decision, float [choices].
+    networks: How many.
+    seed: Integers.
+    exploration: The even share.
+
+  Returns:
+    int32 [networks, decisions].
+  """
+  rng = np.random.default_rng(list(seed))
+  columns = []
+  for p in probabilities:
+    p = np.asarray(p, np.float64)
+    p = (1.0 - exploration) * p / p.sum() + exploration / len(p)
+    columns.append(np.searchsorted(np.cumsum(p)[:-1], rng.random(networks), side='right'))
+  return np.stack(columns, axis=1).astype(np.int32)
+
+
+def score_policy(
+    steps: steps_lib.SupernetSteps,
+    architecture: architecture_optimizer.ArchitectureOptimizer,
+    stream: Callable[[int], Iterable[tuple[tf.Tensor, tf.Tensor]]],
+    sample_file: samples_lib.SampleFile,
+    scored: int,
+    networks: int,
+    seed: int,
+    observer: loop.Observer,
+) -> bool:
+  """Scores networks of the final policy, ten on each validation batch, and appends them to the file of samples.
+
+  Args:
+    steps: Of the trained supernet.
+    architecture: Whose policy is drawn from; not changed.
+    stream: (first batch) -> validation batches.
+    sample_file: Holds `scored` networks of this phase already, a multiple of ten.
+    scored: See there.
+    networks: How many there shall be, rounded up to a multiple of ten.
+    seed: Of the draws.
+    observer: Told of each batch, and asked whether to stop.
+
+  Returns:
+    False if it was asked to stop.
+  """
+  first = scored // NETWORKS_PER_BATCH
+  batches = -(-networks // NETWORKS_PER_BATCH)
+  rows = architecture.parameters.probabilities().numpy()
+  probabilities = [row[:len(costs)] for row, costs in zip(rows, architecture.cost_model.choice_costs)]
+  updates = int(architecture.updates)
+  for index, batch in zip(range(first, batches), stream(updates + first)):
+    paths = draw(probabilities, NETWORKS_PER_BATCH, (seed, index))
+    accuracies = steps.accuracies(paths, batch)
+    sample_file.append(loop.make_samples(architecture, paths, accuracies, updates + index))
+    observer.on_scored(float(accuracies.mean()))
+    if observer.should_stop():
+      return False
+  return True

@@ -1,0 +1,154 @@
+"""The flags of a search, defined once for the mains that start a search or come back to one. Loads no TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from absl import flags
+
+ARCHITECTURE_OPTIMIZERS = ('reinforce', 'gradient')
+OBJECTIVES = {  # which optimizers each serves
+    'constrained': ('reinforce', 'gradient'),
+    'reward_power': ('reinforce',),
+    'reward_absolute': ('reinforce',),
+    'penalty_log': ('gradient',),
+    'penalty_linear': ('gradient',),
+}
+_MAY_CHANGE = ('run_dir', 'data_dir', 'download', 'checkpoint_every_steps')  # without making it another search
+
+
+class _IntegerList(flags.ListParser):
+  """Integers with commas between them."""
+
+  def parse(self, argument: str | list[int]) -> list[int]:
+    try:
+      return [int(item) for item in super().parse(argument)]
+    except ValueError:
+      raise ValueError(f'expected integers with commas between them, got {argument!r}') from None
+
+  def flag_type(self) -> str:
+    return 'comma separated integers'
+
+
+def define(values: flags.FlagValues) -> None:
+  """Defines all flags of a search on `values`."""
+  _define_space(values)
+  _define_data(values)
+  _define_cost(values)
+  _define_weights(values)
+  _define_architecture(values)
+  flags.DEFINE_string('run_dir', None, 'Directory of the run; a search that was interrupted there continues.', flag_values=values)
+  flags.DEFINE_integer('checkpoint_every_steps', 1000, 'Weight steps between checkpoints; one is also made after each epoch.',
+                       lower_bound=1, flag_values=values)
+  flags.DEFINE_integer('seed', 0, 'Of weights, samples, split and data order.', lower_bound=0, upper_bound=2**31 - 1,
+                       flag_values=values)
+
+
+def _define_space(values: flags.FlagValues) -> None:
+  integers = lambda name, default, text: flags.DEFINE(
+      _IntegerList(), name, default, text, values, flags.CsvListSerializer(','))
+  flags.DEFINE_enum('search_space', 'proxyless', ['proxyless'], 'Family of networks.', flag_values=values)
+  integers('stage_filters', [24, 40, 80, 96, 192, 320], 'Output channels of each stage.')
+  integers('stage_blocks', [4, 4, 4, 4, 4, 1], 'Searched blocks in each stage.')
+  integers('stage_strides', [2, 2, 2, 1, 2, 1], 'Stride of the first block of each stage.')
+  flags.DEFINE_integer('stem_filters', 32, 'Channels of the first convolution.', lower_bound=1, flag_values=values)
+  flags.DEFINE_integer('stem_strides', 2, 'Stride of the first convolution.', lower_bound=1, flag_values=values)
+  flags.DEFINE_integer('first_block_filters', 16, 'Channels after the first, fixed block.', lower_bound=1, flag_values=values)
+  flags.DEFINE_integer('head_filters', 1280, 'Channels of the 1x1 convolution before pooling.', lower_bound=1, flag_values=values)
+  flags.DEFINE_float('width_multiplier', 1.0, 'Scales all widths, rounded to multiples of 8.', lower_bound=0.0, flag_values=values)
+  flags.DEFINE_integer('resolution', 224, 'Height and width of the input, pixels; a multiple of the total stride.',
+                       lower_bound=1, flag_values=values)
+
+
+def _define_data(values: flags.FlagValues) -> None:
+  flags.DEFINE_string('dataset', None, "'digits', a name of tensorflow-datasets, or 'folder:PATH'.", flag_values=values)
+  flags.DEFINE_string('data_dir', None, 'Where tensorflow-datasets keeps datasets; by default ~/tensorflow_datasets.',
+                      flag_values=values)
+  flags.DEFINE_bool('download', False, 'Whether a dataset that is not there may be downloaded.', flag_values=values)
+  flags.DEFINE_float('validation_images', 0.1, 'Images taken out of the training set to learn the architecture: a count from 1, '
+                     'or a fraction below 1.', flag_values=values)
+  flags.DEFINE_enum('augmentation', None, ['imagenet', 'cifar', 'digits', 'none'], 'Of training images; by default the one that '
+                    'suits the dataset.', flag_values=values)
+  flags.DEFINE_integer('batch_size', 256, 'Images in a weight step.', lower_bound=1, flag_values=values)
+  flags.DEFINE_integer('validation_batch_size', None, 'Images in an architecture update; by default --batch_size. REINFORCE and '
+                       'derivation by evidence want about 1000.', lower_bound=1, flag_values=values)
+
+
+def _define_cost(values: flags.FlagValues) -> None:
+  flags.DEFINE_string('latency_table', None, 'File or shipped name of a latency table, for --target_latency_ms.', flag_values=values)
+  flags.DEFINE_float('target_latency_ms', None, 'Latency to search for, ms. Either this or --target_macs.', flag_values=values)
+  flags.DEFINE_float('target_macs', None, 'Multiply-adds to search for.', flag_values=values)
+  flags.DEFINE_enum('objective', 'constrained', list(OBJECTIVES), 'How accuracy and cost are weighed: constrained serves both '
+                    'optimizers, reward_* reinforce, penalty_* gradient.', flag_values=values)
+  flags.DEFINE_float('constraint_gain', 1.0, 'Proportional gain of the constrained objective.', lower_bound=0.0, flag_values=values)
+  flags.DEFINE_float('constraint_rate', None, 'Step of its multiplier for an update; by default 0.03 for 3,000 updates and fewer, '
+                     '0.01 for 10,000 and more.', lower_bound=0.0, flag_values=values)
+  flags.DEFINE_float('constraint_scale', None, 'Its weight against the loss; by default 1 for reinforce (accuracy), 3 for gradient '
+                     '(cross-entropy).', lower_bound=0.0, flag_values=values)
+  flags.DEFINE_float('reward_exponent', 0.1, 'w of reward_power: accuracy * (T / cost) ** w.', lower_bound=0.0, flag_values=values)
+  flags.DEFINE_float('reward_weight', 0.1, 'b of reward_absolute: accuracy - b * |cost / T - 1|.', lower_bound=0.0, flag_values=values)
+  flags.DEFINE_float('penalty_weight', None, 'Of penalty_log (0.2 by default) or penalty_linear (0.1).', lower_bound=0.0,
+                     flag_values=values)
+  flags.DEFINE_float('penalty_exponent', 0.3, 'Of penalty_log.', lower_bound=0.0, flag_values=values)
+
+
+def _define_weights(values: flags.FlagValues) -> None:
+  flags.DEFINE_integer('warmup_epochs', 40, 'Epochs in which only weights learn.', lower_bound=0, flag_values=values)
+  flags.DEFINE_integer('search_epochs', 120, 'Epochs in which weights and architecture learn in turn.', lower_bound=1,
+                       flag_values=values)
+  flags.DEFINE_float('warmup_learning_rate', 0.05, 'Of SGD at the start of the warm-up; a cosine to 0.', lower_bound=0.0,
+                     flag_values=values)
+  flags.DEFINE_float('search_learning_rate', 0.025, 'Of SGD at the start of the joint phase; a cosine to 0.', lower_bound=0.0,
+                     flag_values=values)
+  flags.DEFINE_float('momentum', 0.9, 'Of SGD, Nesterov.', lower_bound=0.0, upper_bound=1.0, flag_values=values)
+  flags.DEFINE_float('weight_decay', 4e-5, 'On all weights.', lower_bound=0.0, flag_values=values)
+  flags.DEFINE_float('label_smoothing', 0.1, 'In weight steps.', lower_bound=0.0, upper_bound=1.0, flag_values=values)
+
+
+def _define_architecture(values: flags.FlagValues) -> None:
+  flags.DEFINE_enum('architecture_optimizer', 'reinforce', ARCHITECTURE_OPTIMIZERS, 'REINFORCE, or the gradient rule on two paths.',
+                    flag_values=values)
+  flags.DEFINE_float('architecture_learning_rate', None, 'Of Adam; by default chosen by the number of updates.', lower_bound=0.0,
+                     flag_values=values)
+  flags.DEFINE_integer('weight_steps_per_update', 5, 'Weight steps between architecture updates.', lower_bound=1, flag_values=values)
+  flags.DEFINE_integer('frozen_epochs', 1, 'First epochs after the warm-up without architecture updates.', lower_bound=0,
+                       flag_values=values)
+  flags.DEFINE_integer('reinforce_networks', 10, 'Networks sampled for an update of reinforce.', lower_bound=1, flag_values=values)
+  flags.DEFINE_float('baseline_momentum', 0.95, 'Of the moving baseline of reinforce.', lower_bound=0.0, upper_bound=1.0,
+                     flag_values=values)
+  flags.DEFINE_float('exploration', 0.1, 'Share of each decision sampled evenly; 0 as published.', lower_bound=0.0, upper_bound=1.0,
+                     flag_values=values)
+  flags.DEFINE_integer('scored_networks', 3000, 'Networks that gradient scores after the search for derivation by evidence, 10 on a '
+                       'batch; 0 derives by probability.', lower_bound=0, flag_values=values)
+
+
+def names(values: flags.FlagValues) -> list[str]:
+  """Names of the flags that `define` makes, sorted."""
+  known = flags.FlagValues()
+  define(known)
+  return sorted(name for name in known if name in values)
+
+
+def identity(values: flags.FlagValues) -> dict[str, object]:
+  """What makes a run this run: its flags by name, without those that may change when it continues."""
+  return {name: values[name].value for name in names(values) if name not in _MAY_CHANGE}
+
+
+def to_flagfile(values: flags.FlagValues) -> str:
+  """The flags as the text of a flagfile that repeats the run."""
+  return ''.join(values[name].serialize() + '\n' for name in names(values) if values[name].value is not None)
+
+
+def from_flagfile(lines: Iterable[str]) -> flags.FlagValues:
+  """Flag values from the lines of a run's flags.txt.
+
+  Raises:
+    ValueError: A line is not a flag of a search.
+  """
+  values = flags.FlagValues()
+  define(values)
+  try:
+    values(['search', *(line.strip() for line in lines if line.strip())])
+  except flags.Error as error:
+    raise ValueError(f'flags.txt: {error}') from error
+  return values
