@@ -6,6 +6,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from tests.data import cifar_archive
+from tests.data import imagenet_tars
 from tests.data import train_only
 from tf_proxyless.data import records
 from tf_proxyless.data import sources
@@ -103,6 +104,16 @@ def test_dataset_without_test_split_gives_a_stratified_fifth(tmp_path):
 def test_wrong_names_are_one_line(name, message, tmp_path):
   with pytest.raises(ValueError, match=message) as error:
     sources.open_dataset(name, str(tmp_path))
+  assert '\n' not in str(error.value)
+
+
+def test_imagenet_without_one_archive_says_which(tmp_path):
+  manual = tmp_path / 'downloads' / 'manual'
+  manual.mkdir(parents=True)
+  imagenet_tars.write_archives(manual, synsets=2, images_per_synset=1)
+  (manual / 'ILSVRC2012_img_val.tar').unlink()
+  with pytest.raises(ValueError, match='cannot be prepared in .*ILSVRC2012_img_val.tar; No such file') as error:
+    sources.open_dataset('imagenet2012', str(tmp_path), download=True)
   assert '\n' not in str(error.value)
 
 

@@ -58,7 +58,7 @@ def _blend(image: tf.Tensor, other: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
 
 def brightness(image: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
   """Blends with black: 0 is black, 1 the image."""
-  return _blend(image, tf.zeros_like(image), factor)
+  return tf.clip_by_value(factor * image, 0.0, 1.0)
 
 
 def contrast(image: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
