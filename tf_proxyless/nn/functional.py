@@ -91,6 +91,7 @@ def initial_value(spec: WeightSpec, seed: int) -> tf.Tensor:
 
 def batch_norm(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor) -> tf.Tensor:
   """Normalises by the statistics of the batch; nothing is averaged over time (DESIGN: unsampled paths would drift)."""
+  gamma, beta = tf.cast(gamma, tf.float32), tf.cast(beta, tf.float32)  # the kernel's types for half precision images too
   y, *_ = tf.compat.v1.nn.fused_batch_norm(x, gamma, beta, epsilon=BN_EPSILON, is_training=True)
   return y
 

@@ -1,0 +1,107 @@
+"""A supernet runs the network that its gates name, and nothing else."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.nn import spaces
+from tf_proxyless.nn import inheritance
+from tf_proxyless.nn import mixed_op
+from tf_proxyless.nn import network as nn_network
+from tf_proxyless.nn import supernet as supernet_lib
+
+Z = spaces.ZERO
+PATHS = ((0, 1, 2, 3), (5, 4, 3, Z), (Z, 2, 5, 0), (Z, Z, 1, Z))
+
+
+@pytest.mark.parametrize('padding', ['same', 'symmetric'])
+@pytest.mark.parametrize('input_shape', [(16, 16, 3), (13, 18, 1)], ids=['even', 'odd'])
+def test_one_hot_supernet_is_its_plain_network_on_batch_statistics(input_shape, padding):
+  space = spaces.tiny(input_shape, padding)
+  supernet = spaces.supernet(space)
+  images, _ = spaces.batch(space)
+  run = tf.function(lambda images, path: supernet(images, supernet.sample(path)), autograph=False)
+  outputs = []
+  for path in PATHS:
+    outputs.append(run(images, tf.constant(path)).numpy())
+    plain = nn_network.build(spaces.resolve(space, path))
+    inheritance.inherit(plain, supernet, path)
+    expected = plain(images, training=True).numpy()
+    np.testing.assert_allclose(outputs[-1], expected, atol=2e-5 * np.abs(expected).max())
+  assert all(np.abs(outputs[0] - other).max() > 0.01 for other in outputs[1:])
+
+
+def test_one_trace_serves_all_paths():
+  space = spaces.tiny()
+  supernet = spaces.supernet(space)
+  images, _ = spaces.batch(space)
+  run = tf.function(lambda images, path: supernet(images, supernet.sample(path)), autograph=False)
+  run(images, tf.constant(PATHS[0]))
+  bodies = mixed_op._body.cache_info().misses
+  for path in PATHS[1:]:
+    run(images, tf.constant(path))
+  assert run.experimental_get_tracing_count() == 1
+  assert mixed_op._body.cache_info().misses == bodies
+
+
+def test_only_sampled_candidates_run():
+  space = spaces.tiny()
+  supernet = spaces.supernet(space)
+  images, _ = spaces.batch(space)
+  active, inactive = (Z, 1, 2, 3), (0, Z, 4, 5)
+  kept = {id(weight) for path in (active, inactive) for decision, index in enumerate(path)
+          for weight in supernet.mixed_ops[decision].candidates[index].weights}
+  kept |= {id(weight) for weight in supernet.fixed_weights}
+  for weight in spaces.all_weights(supernet):
+    if id(weight) not in kept:
+      weight.assign(tf.fill(weight.shape, np.nan))
+
+  @tf.function(autograph=False)
+  def run(active, inactive):
+    one, two = supernet.sample(active), supernet.sample_pair(active, inactive)
+    sources = [one[1].weights, [pair.gates for pair in two], supernet.fixed_weights]
+    with tf.GradientTape() as tape:
+      tape.watch(sources[:2])
+      loss = tf.reduce_sum(tf.sin(supernet(images, one)) + tf.cos(supernet(images, two)))
+    return loss, tape.gradient(loss, sources)
+
+  for value in tf.nest.flatten(run(tf.constant(active), tf.constant(inactive))):
+    assert np.isfinite(value).all()
+  poisoned = supernet(images, supernet.sample(tf.constant((2, 1, 2, 3))))
+  assert np.isnan(poisoned).all()
+
+
+def test_start_values_are_a_function_of_the_seed():
+  space = spaces.tiny()
+  first, again, other = (supernet_lib.Supernet(space, seed) for seed in (0, 0, 1))
+  for a, b, c in zip(*map(spaces.all_weights, (first, again, other)), strict=True):
+    np.testing.assert_array_equal(a, b)
+    if a.shape.rank > 1:
+      assert (a.numpy() != c.numpy()).all()
+  kernels = [weight.numpy() for weight in spaces.all_weights(first) if weight.shape.rank > 1]
+  for i, kernel in enumerate(kernels):
+    assert not any(np.array_equal(kernel, before) for before in kernels[:i])
+
+
+def test_without_decisions_it_starts_as_the_plain_network():
+  network = spaces.resolve(spaces.tiny(), PATHS[1])
+  supernet = supernet_lib.Supernet(network, seed=5)
+  plain = nn_network.build(network, seed=5)
+  images, _ = spaces.batch(network)
+  expected = plain(images, training=True).numpy()
+  np.testing.assert_allclose(supernet(images, []), expected, atol=2e-5 * np.abs(expected).max())
+
+
+def test_all_weights_are_tracked_by_keras_and_by_checkpoints(tmp_path):
+  space = spaces.tiny()
+  supernet = spaces.supernet(space)
+  assert ({id(weight) for weight in supernet.trainable_weights}
+          == {id(weight) for weight in spaces.all_weights(supernet)})
+  path = tf.train.Checkpoint(model=supernet).write(str(tmp_path / 'supernet'))
+  restored = supernet_lib.Supernet(space, seed=9)
+  tf.train.Checkpoint(model=restored).read(path).assert_consumed()
+  for a, b in zip(spaces.all_weights(supernet), spaces.all_weights(restored), strict=True):
+    np.testing.assert_array_equal(a, b)
+  images, _ = spaces.batch(space)
+  np.testing.assert_array_equal(
+      *(model(images, model.sample(tf.constant(PATHS[0]))) for model in (supernet, restored)))
