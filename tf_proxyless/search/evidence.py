@@ -154,25 +154,24 @@ def drift(samples: samples_lib.ScoredSamples) -> float | None:
   return float(np.sqrt(np.mean((a.coefficients - b.coefficients)[seen] ** 2 / variance[seen])))
 
 
-def cost_slope(samples: samples_lib.ScoredSamples) -> tuple[float, float]:
-  """How accuracy rises with cost within batches: the sign that a supernet is trained enough to be searched.
+def cost_slope(samples: samples_lib.ScoredSamples) -> tuple[float, float] | None:
+  """How accuracy rises with cost within batches: what tells whether a supernet is trained enough to be searched.
 
   Args:
-    samples: Scored networks, best of uniformly sampled ones.
+    samples: Scored networks of a policy that is still nearly uniform.
 
   Returns:
-    Accuracy per unit of cost by least squares, and its standard error.
-
-  Raises:
-    ValueError: Fewer than three networks share a batch with others, or all cost the same.
+    Accuracy per unit of cost by least squares, and its standard error; None without three networks in batches that differ in cost.
   """
   starts = ridge_lib.batch_starts(samples.batch)
   sizes = np.diff(np.append(starts, len(samples)))
+  freedom = int((sizes - 1).sum()) - 1
+  if freedom < 1:
+    return None
   cost, accuracy = (values - np.repeat(np.add.reduceat(values, starts) / sizes, sizes)
                     for values in (samples.cost, samples.accuracy.astype(np.float64)))
-  freedom = int((sizes - 1).sum()) - 1
   spread = float(cost @ cost)
-  if freedom < 1 or not spread:
-    raise ValueError(f'a slope needs networks of different cost in a batch, got {len(samples)} in {len(starts)} batches')
+  if not spread:
+    return None
   slope = float(cost @ accuracy) / spread
   return slope, float(np.sqrt(np.sum((accuracy - slope * cost) ** 2) / freedom / spread))
