@@ -1,0 +1,134 @@
+"""tools/benchmark_search_step.py: its statistics, what it compares, and its output. No timing is asserted."""
+
+import dataclasses
+import importlib.util
+import json
+import math
+import os
+import pathlib
+import subprocess
+import sys
+
+from absl import flags
+import numpy as np
+import pytest
+
+from tests.nn import spaces
+from tf_proxyless.space import ops
+from tf_proxyless.space import schema
+
+ROOT = pathlib.Path(__file__).parents[2]
+TOOL = ROOT / 'tools' / 'benchmark_search_step.py'
+
+
+def run(*arguments, cwd):
+  return subprocess.run([sys.executable, TOOL, *arguments], cwd=cwd, capture_output=True, text=True, timeout=800,
+                        env={**os.environ, 'PYTHONPATH': str(ROOT)})
+
+
+@pytest.fixture(scope='module')
+def tool():
+  """The tool as a module; its flags are taken out again, since other tools have flags of the same names."""
+  spec = importlib.util.spec_from_file_location('benchmark_search_step', TOOL)
+  module = importlib.util.module_from_spec(spec)
+  sys.modules[spec.name] = module
+  spec.loader.exec_module(module)
+  yield module
+  flags.FLAGS.remove_flag_values([flag.name for flag in flags.FLAGS.get_flags_for_module(spec.name)])
+  del sys.modules[spec.name]
+
+
+@pytest.fixture
+def setting(tool):
+  return tool.Setting(resolution=112, batch_size=2, candidates=7, repetitions=3, paths=2)
+
+
+def test_ratio_of_medians(tool):
+  random = np.random.default_rng(1)
+  times = random.uniform(1.0, 2.0, (3, 8))
+  assert tool.ratio_of_medians(times, times) == {'ratio': 1.0, 'low': 1.0, 'high': 1.0}
+  assert tool.ratio_of_medians(3.0 * times, times) == pytest.approx({'ratio': 3.0, 'low': 3.0, 'high': 3.0})
+  # Sums of medians, so that one slow outlier does not count and a slow path counts by its time.
+  found = tool.ratio_of_medians(np.array([[2.0, 2.0, 99.0], [6.0, 6.0, 6.0]]), np.array([[1.0, 1.0, 1.0], [4.0, 4.0, 4.0]]))
+  assert found['ratio'] == pytest.approx(8 / 5)
+  assert found['low'] <= found['ratio'] <= found['high']
+
+
+def test_interval_narrows_with_repetitions_and_holds_the_truth(tool):
+  random = np.random.default_rng(2)
+  widths = []
+  for repetitions in (10, 1000):
+    numerator, denominator = (scale * random.lognormal(0.0, 0.3, (5, repetitions)) for scale in (1.2, 1.0))
+    found = tool.ratio_of_medians(numerator, denominator)
+    assert found['low'] < 1.2 < found['high']
+    widths.append(found['high'] - found['low'])
+  assert widths[1] < widths[0] / 4
+
+
+def test_candidates_are_the_first_of_the_official_order(tool, setting):
+  names = ('k3e3', 'k3e6', 'k5e3', 'k5e6', 'k7e3', 'k7e6', 'zero')
+  for count, cardinality in ((2, 2**21), (4, 4**21), (6, 6**21), (7, 6**6 * 7**15)):
+    space = tool.make_space(dataclasses.replace(setting, candidates=count))
+    assert schema.cardinality(space) == cardinality
+    assert [ops.short_name(op) for op in space.blocks[3].op.choices] == list(names[:count])
+
+
+def test_pairs_of_paths_differ_everywhere(tool, setting):
+  for count in (2, 7):
+    space = tool.make_space(dataclasses.replace(setting, candidates=count))
+    sizes = np.array([len(one_of.choices) for _, one_of in schema.walk(space)])
+    paths = tool.sample_paths(space, 5)
+    assert paths.shape == (5, 2, 21) and paths.dtype == np.int32
+    assert ((paths >= 0) & (paths < sizes)).all() and (paths[:, 0] != paths[:, 1]).all()
+    np.testing.assert_array_equal(paths, tool.sample_paths(space, 5))
+    np.testing.assert_array_equal(paths[:2], tool.sample_paths(space, 5)[:2])
+
+
+def test_every_step_of_every_path_is_timed(tool, setting):
+  seconds = tool.measure_steps(spaces.tiny(), setting)
+  assert tuple(seconds) == tool.STEPS
+  for times in seconds.values():
+    assert times.shape == (2, 3) and (times > 0).all()
+  summary = tool.summarise_steps({name: np.full((2, 3), i + 1.0) for i, name in enumerate(tool.STEPS)})
+  assert summary['seconds'] == dict(zip(tool.STEPS, (1.0, 2.0, 3.0, 4.0, 5.0)))
+  assert {name: found['ratio'] for name, found in summary['ratios'].items()} == {
+      'weight_step': 1 / 2, 'two_path_step': 3 / 1, 'forward': 4 / 5}
+
+
+def test_scaled_settings_change_one_thing_each(tool, setting):
+  brief, *scaled = tool.scaled_settings(dataclasses.replace(setting, repetitions=30, paths=5))
+  assert (brief.repetitions, brief.paths) == (10, 2)
+  assert [[(field, value) for field, value in dataclasses.asdict(other).items() if value != getattr(brief, field)]
+          for other in scaled] == [[('candidates', 2)], [('candidates', 4)], [('batch_size', 4)], [('resolution', 160)],
+                                   [('resolution', 224)]]
+
+
+@pytest.mark.parametrize('argument, message', [
+    ('--candidates=1', 'flag --candidates=1'), ('--candidates=8', 'flag --candidates=8'), ('--batch_size=0', 'flag --batch_size=0'),
+    ('--resolution=-1', 'flag --resolution=-1'), ('--paths=0', 'flag --paths=0'), ('--repetitions=x', 'flag --repetitions=x'),
+    ('--unknown', "Unknown command line flag 'unknown'"), ('stray', "unexpected argument 'stray'")])
+def test_mistakes_are_one_line(tmp_path, argument, message):
+  result = run(argument, cwd=tmp_path)
+  assert (result.returncode, result.stdout) == (2, '')
+  line, = result.stderr.splitlines()
+  assert line.startswith('error: ') and message in line
+
+
+@pytest.mark.long
+def test_json_of_a_run(tmp_path, tool):
+  result = run('--json', '--resolution=32', '--batch_size=2', '--candidates=2', '--repetitions=2', '--paths=1', cwd=tmp_path)
+  assert result.returncode == 0, result.stderr
+  found = json.loads(result.stdout)
+  assert found['setting'] == {'resolution': 32, 'batch_size': 2, 'candidates': 2, 'repetitions': 2, 'paths': 1}
+  assert set(found) == {'setting', 'machine', 'ratios', 'seconds', 'start_up_seconds', 'peak_memory_mb'}
+  assert set(found['seconds']) == set(tool.STEPS)
+  for name, other in tool.RATIOS.items():
+    ratio = found['ratios'][name]
+    assert ratio['ratio'] == pytest.approx(found['seconds'][name] / found['seconds'][other])
+    assert 0 < ratio['low'] <= ratio['ratio'] <= ratio['high'] < math.inf
+  memory = found['peak_memory_mb']
+  assert memory['ratio'] == memory['supernet'] / memory['fixed_network'] and memory['fixed_network'] > 100
+  assert set(found['start_up_seconds']) == {'all_steps', 'weight_step', 'fixed_network'}
+  table = tool.to_text(found)
+  for label in ('weight step / fixed network', 'two-path step / weight step', 'forward / fixed network', 'start-up', 'peak memory'):
+    assert label in table

@@ -1,0 +1,295 @@
+"""Measures the steps of a search against fixed networks, in the ImageNet space of ProxylessNAS.
+
+python tools/benchmark_search_step.py
+python tools/benchmark_search_step.py --json --repetitions=10 --paths=2 --scaling
+
+A fixed network is one sampled network alone: a static graph with the same kernels, depthwise gradient and optimizer. Ratios of
+steps are taken in one process, interleaved step by step: the sum over paths of median times, over that of the other step, with a
+bootstrap 95 % interval. Start-up and memory come from fresh processes. --json prints one object:
+
+  setting            resolution, batch_size, candidates, repetitions, paths
+  machine            cores, tensorflow (version)
+  ratios             weight_step (over the fixed network's), two_path_step (over the supernet's weight step) and forward (one
+                     REINFORCE sample over a forward pass of the fixed network), each with ratio, low and high
+  seconds            of one step, mean over paths of medians: weight_step, fixed_weight_step, two_path_step, forward, fixed_forward
+  start_up_seconds   after `import tensorflow` until the first step is done: all_steps (the three graphs of a search),
+                     weight_step (that graph only), fixed_network (the slowest of the fixed networks, which pays it again)
+  peak_memory_mb     supernet (all steps on all paths), fixed_network (weight step and forward, the largest), ratio
+  scaling            with --scaling: a list of such objects for fewer repetitions and paths, where another number of
+                     candidates, batch size or resolution is the only change
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+import dataclasses
+import gc
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from typing import Any
+
+from absl import flags
+import numpy as np
+
+from tf_proxyless import command_line
+from tf_proxyless.space import network as network_lib
+from tf_proxyless.space import proxyless
+from tf_proxyless.space import schema
+
+# tf_proxyless.nn and .search bring TensorFlow: they are imported where a process measures with it.
+
+_ALL_CANDIDATES = len(proxyless.CANDIDATES) + 1  # and Zero
+
+_JSON = flags.DEFINE_bool('json', False, 'Prints one JSON object instead of tables.')
+_RESOLUTION = flags.DEFINE_integer('resolution', 112, 'Input height and width in pixels.', lower_bound=32)
+_BATCH_SIZE = flags.DEFINE_integer('batch_size', 16, 'Images a step.', lower_bound=2)
+_CANDIDATES = flags.DEFINE_integer(
+    'candidates', _ALL_CANDIDATES, 'The first so many of k3e3 k3e6 k5e3 k5e6 k7e3 k7e6 Zero.', lower_bound=2, upper_bound=_ALL_CANDIDATES)
+_REPETITIONS = flags.DEFINE_integer('repetitions', 30, 'Times that each step of each path is measured.', lower_bound=2)
+_PATHS = flags.DEFINE_integer('paths', 5, 'Sampled networks; each costs a trace of its fixed network.', lower_bound=1)
+_SCALING = flags.DEFINE_bool('scaling', False, 'Adds other numbers of candidates, batch sizes and resolutions.')
+_PART = flags.DEFINE_string('part', '', 'What one process of this tool measures for another; not for people.')
+
+STEPS = ('weight_step', 'fixed_weight_step', 'two_path_step', 'forward', 'fixed_forward')
+RATIOS = {'weight_step': 'fixed_weight_step', 'two_path_step': 'weight_step', 'forward': 'fixed_forward'}
+# What this project accepts and aims at on two CPU cores (docs/performance.md).
+LIMITS = {'weight_step': (1.10, 1.05), 'two_path_step': (1.30, 0.90), 'forward': (1.05, 1.05), 'start-up': (12.0, 8.0),
+          'memory': (1.35, 1.20)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+  """What is measured; the fields are flags of the same names."""
+
+  resolution: int
+  batch_size: int
+  candidates: int
+  repetitions: int
+  paths: int
+
+
+def make_space(setting: Setting) -> network_lib.Network:
+  """The ImageNet space with the first candidates of the official order."""
+  return proxyless.proxyless(
+      candidates=proxyless.CANDIDATES[:setting.candidates], zero=setting.candidates == _ALL_CANDIDATES,
+      resolution=setting.resolution, allow_uneven=True)
+
+
+def sample_paths(space: network_lib.Network, count: int) -> np.ndarray:
+  """Seeded uniform paths, and other choices beside them for the two-path step: int32 [count, 2, decisions]."""
+  random = np.random.default_rng(0)
+  sizes = np.array([len(one_of.choices) for _, one_of in schema.walk(space)])
+  active = random.integers(sizes, size=(count, len(sizes)))
+  inactive = (active + random.integers(1, sizes, size=active.shape)) % sizes
+  return np.stack([active, inactive], axis=1).astype(np.int32)
+
+
+def ratio_of_medians(numerator: np.ndarray, denominator: np.ndarray) -> dict[str, float]:
+  """Ratio of summed medians with a bootstrap 95 % interval.
+
+  Args:
+    numerator: float [paths, repetitions], seconds.
+    denominator: float [paths, repetitions], measured in turn with `numerator`, so both are resampled together.
+
+  Returns:
+    'ratio', 'low', 'high'.
+  """
+  random = np.random.default_rng(0)
+  paths, repetitions = numerator.shape
+  picks = random.integers(repetitions, size=(2000, paths, repetitions))
+  resampled = [np.median(np.take_along_axis(times[None], picks, axis=2), axis=2).sum(axis=1) for times in (numerator, denominator)]
+  low, high = np.percentile(resampled[0] / resampled[1], [2.5, 97.5])
+  ratio = np.median(numerator, axis=1).sum() / np.median(denominator, axis=1).sum()
+  return {'ratio': float(ratio), 'low': float(low), 'high': float(high)}
+
+
+class Trainee:
+  """A supernet or a fixed network, its optimizer, and its steps on one batch of noise."""
+
+  def __init__(self, space: network_lib.Network, batch_size: int):
+    import tensorflow as tf
+    from tf_proxyless.nn import supernet as supernet_lib
+    from tf_proxyless.search import steps as steps_lib
+    from tf_proxyless.search import weight_optimizer
+    random = np.random.default_rng(0)
+    images = random.standard_normal((batch_size, *space.input_shape), np.float32)
+    self._batch = (tf.constant(images), tf.constant(random.integers(space.classes, size=batch_size), tf.int32))
+    self._learning_rate = tf.constant(1e-3)
+    self._constant = tf.constant
+    supernet = supernet_lib.Supernet(space)
+    self._steps = steps_lib.SupernetSteps(supernet, weight_optimizer.SupernetSGD(supernet))
+
+  def weight_step(self, path: np.ndarray) -> None:
+    loss, _ = self._steps.train(*self._batch, self._constant(path), self._learning_rate)
+    loss.numpy()
+
+  def two_path_step(self, active: np.ndarray, inactive: np.ndarray) -> None:
+    _, gradients = self._steps.gate_gradients(active, inactive, self._batch)
+    gradients.numpy()
+
+  def forward(self, path: np.ndarray) -> None:
+    self._steps.accuracies(path[None], self._batch)
+
+
+_NO_DECISIONS = np.zeros(0, np.int32)
+
+
+def make_fixed(space: network_lib.Network, path: np.ndarray, batch_size: int) -> Trainee:
+  """One network of a space alone."""
+  genotype = {name: int(index) for (name, _), index in zip(schema.walk(space), path, strict=True)}
+  return Trainee(schema.resolve(space, genotype), batch_size)
+
+
+def measure_steps(space: network_lib.Network, setting: Setting) -> dict[str, np.ndarray]:
+  """Seconds of each of `STEPS`, in turn: float [paths, repetitions]."""
+  supernet = Trainee(space, setting.batch_size)
+  seconds = {name: np.zeros((setting.paths, setting.repetitions)) for name in STEPS}
+  for i, (active, inactive) in enumerate(sample_paths(space, setting.paths)):
+    fixed = make_fixed(space, active, setting.batch_size)
+    calls: dict[str, Callable[[], None]] = {
+        'weight_step': lambda active=active: supernet.weight_step(active),
+        'fixed_weight_step': lambda fixed=fixed: fixed.weight_step(_NO_DECISIONS),
+        'two_path_step': lambda active=active, inactive=inactive: supernet.two_path_step(active, inactive),
+        'forward': lambda active=active: supernet.forward(active),
+        'fixed_forward': lambda fixed=fixed: fixed.forward(_NO_DECISIONS),
+    }
+    for repetition in range(-2, setting.repetitions):  # twice to warm up
+      for name, call in calls.items():
+        start = time.perf_counter()
+        call()
+        if repetition >= 0:
+          seconds[name][i, repetition] = time.perf_counter() - start
+    del fixed, calls
+    gc.collect()  # the fixed network's graphs are cycles
+  return seconds
+
+
+def measure_process(space: network_lib.Network, setting: Setting, part: str) -> dict[str, float]:
+  """Start-up and peak memory of this process, which must be fresh.
+
+  Args:
+    space: From `make_space`.
+    setting: What to measure.
+    part: 'search' (all three steps), 'weight' (weight steps only), or the index of a path for its fixed network.
+
+  Returns:
+    'start_up_seconds' and 'peak_memory_mb'.
+  """
+  import tensorflow  # noqa: F401, start-up is counted from here
+  start = time.perf_counter()
+  paths = sample_paths(space, setting.paths)
+  if part == 'search':
+    supernet = Trainee(space, setting.batch_size)
+    run = lambda active, inactive: (
+        supernet.weight_step(active), supernet.two_path_step(active, inactive), supernet.forward(active))
+  elif part == 'weight':
+    supernet = Trainee(space, setting.batch_size)
+    run = lambda active, inactive: supernet.weight_step(active)
+  else:
+    paths = paths[int(part)][None]
+    fixed = make_fixed(space, paths[0, 0], setting.batch_size)
+    run = lambda active, inactive: (fixed.weight_step(_NO_DECISIONS), fixed.forward(_NO_DECISIONS))
+  run(*paths[0])
+  start_up = time.perf_counter() - start
+  for active, inactive in np.tile(paths, (3, 1, 1)):
+    run(active, inactive)
+  unit = 2**20 if sys.platform == 'darwin' else 2**10  # ru_maxrss is in bytes there
+  return {'start_up_seconds': start_up, 'peak_memory_mb': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit}
+
+
+def run_part(setting: Setting, part: str) -> Any:
+  """What a fresh process of this tool measures. This one must not hold TensorFlow: a child's peak memory begins at its parent's."""
+  arguments = [f'--{name}={value}' for name, value in dataclasses.asdict(setting).items()]
+  environment = {'TF_CPP_MIN_LOG_LEVEL': '2', **os.environ}
+  result = subprocess.run([sys.executable, __file__, f'--part={part}', *arguments], env=environment, check=True, stdout=subprocess.PIPE)
+  return json.loads(result.stdout)
+
+
+def summarise_steps(seconds: dict[str, np.ndarray]) -> dict[str, Any]:
+  """'ratios' and 'seconds' of what `measure_steps` gives."""
+  return {
+      'ratios': {name: ratio_of_medians(seconds[name], seconds[other]) for name, other in RATIOS.items()},
+      'seconds': {name: float(np.median(times, axis=1).mean()) for name, times in seconds.items()},
+  }
+
+
+def benchmark(setting: Setting) -> dict[str, Any]:
+  """All of one setting, as the module's docstring says."""
+  search, weight = run_part(setting, 'search'), run_part(setting, 'weight')
+  fixed = [run_part(setting, str(i)) for i in range(setting.paths)]
+  steps = run_part(setting, 'steps')
+  largest = max(part['peak_memory_mb'] for part in fixed)
+  return {
+      'setting': dataclasses.asdict(setting),
+      'machine': steps['machine'],
+      **summarise_steps({name: np.array(times) for name, times in steps['seconds'].items()}),
+      'start_up_seconds': {
+          'all_steps': search['start_up_seconds'], 'weight_step': weight['start_up_seconds'],
+          'fixed_network': max(part['start_up_seconds'] for part in fixed)},
+      'peak_memory_mb': {
+          'supernet': search['peak_memory_mb'], 'fixed_network': largest, 'ratio': search['peak_memory_mb'] / largest},
+  }
+
+
+def scaled_settings(setting: Setting) -> list[Setting]:
+  """Settings that differ from the given one in one respect, measured more briefly; the first does not differ."""
+  brief = dataclasses.replace(setting, repetitions=max(2, setting.repetitions // 3), paths=min(2, setting.paths))
+  changes = [{}, {'candidates': 2}, {'candidates': 4}, {'batch_size': 2 * setting.batch_size}]
+  changes += [{'resolution': resolution} for resolution in (160, 224) if resolution > setting.resolution]
+  return [dataclasses.replace(brief, **change) for change in changes]
+
+
+def to_text(result: dict[str, Any]) -> str:
+  """One setting as a table for people."""
+  setting, seconds, start_up, memory = (
+      result[key] for key in ('setting', 'seconds', 'start_up_seconds', 'peak_memory_mb'))
+  lines = [f'{setting["resolution"]} x {setting["resolution"]} pixels, batch {setting["batch_size"]}, {setting["candidates"]} candidates, '
+           f'{setting["paths"]} paths, {setting["repetitions"]} repetitions; {result["machine"]["cores"]} cores',
+           f'{"":34}{"measured":>10}{"95 % interval":>16}{"limit":>8}{"aim":>7}']
+
+  def row(label: str, value: str, interval: str, limit: str) -> str:
+    accepted, aim = LIMITS[limit]
+    return f'{label:34}{value:>10}{interval:>16}{accepted:>8.2f}{aim:>7.2f}'
+
+  for name, label in (('weight_step', 'weight step / fixed network'), ('two_path_step', 'two-path step / weight step'),
+                      ('forward', 'forward / fixed network')):
+    found = result['ratios'][name]
+    lines.append(row(label, f'{found["ratio"]:.3f}', f'{found["low"]:.3f}-{found["high"]:.3f}', name))
+  lines += [row('start-up of all steps, s', f'{start_up["all_steps"]:.1f}', '', 'start-up'),
+            row('peak memory / fixed network', f'{memory["ratio"]:.2f}', '', 'memory'),
+            'seconds: ' + ', '.join(f'{name} {value:.3f}' for name, value in seconds.items()),
+            'start-up, s: ' + ', '.join(f'{name} {value:.1f}' for name, value in start_up.items()),
+            f'peak memory, MB: supernet {memory["supernet"]:.0f}, fixed network {memory["fixed_network"]:.0f}']
+  return '\n'.join(lines)
+
+
+def measure_part(setting: Setting, part: str) -> Any:
+  """What this process measures for another: `part` is 'steps', or as in `measure_process`."""
+  space = make_space(setting)
+  if part != 'steps':
+    return measure_process(space, setting, part)
+  seconds = {name: times.tolist() for name, times in measure_steps(space, setting).items()}
+  import tensorflow as tf
+  return {'seconds': seconds, 'machine': {'cores': os.cpu_count(), 'tensorflow': tf.__version__}}
+
+
+def main(_: Sequence[str]) -> None:
+  setting = Setting(_RESOLUTION.value, _BATCH_SIZE.value, _CANDIDATES.value, _REPETITIONS.value, _PATHS.value)
+  if _PART.value:
+    print(json.dumps(measure_part(setting, _PART.value)))
+    return
+  result = benchmark(setting)
+  if _SCALING.value:
+    result['scaling'] = [benchmark(scaled) for scaled in scaled_settings(setting)]
+  if _JSON.value:
+    print(json.dumps(result))
+  else:
+    print('\n\n'.join(map(to_text, [result, *result.get('scaling', [])])))
+
+
+if __name__ == '__main__':
+  command_line.run(main)
