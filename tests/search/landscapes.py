@@ -109,6 +109,11 @@ class Landscape:
     if curves is not None:
       self._trained += curves.warmup_steps / MASK.sum(axis=1, keepdims=True)
 
+  @property
+  def learns(self) -> bool:
+    """Whether training matters."""
+    return self._curves is not None
+
   def train(self, probabilities: np.ndarray, weight_steps: float) -> None:
     """Weight steps with networks sampled from probabilities [decisions, choices]."""
     self._trained += weight_steps * probabilities
@@ -176,7 +181,7 @@ class Landscape:
     if self._neighbours:
       return _chain_knapsack(gains, self.pairs)
     rng = np.random.default_rng(0)
-    found = [_local_search(gains, self.pairs, rng) for _ in range(30)]
+    found = [local_search(gains, self.pairs, rng) for _ in range(30)]
     return max(found, key=lambda path: self._accuracy(gains, path[None])[0])
 
   def gain_ratio(self, choices: np.ndarray) -> float:
@@ -192,10 +197,15 @@ class Landscape:
 
   def random_search(self, networks: int, rng: np.random.Generator) -> np.ndarray:
     """The best of some networks under the budget by one score each, drawn uniformly and tilted to the budget."""
-    paths = sample(tilted(), 4 * networks, rng)
-    paths = paths[costs_of(paths) <= TARGET_MS][:networks]
-    scores = np.concatenate([self.score(paths[i:i + 10]) for i in range(0, len(paths), 10)])
-    return paths[np.argmax(scores)]
+    best, best_score, scored = None, -np.inf, 0
+    while scored < networks:
+      paths = sample(tilted(), 1000, rng)
+      paths = paths[costs_of(paths) <= TARGET_MS][:networks - scored]
+      scores = np.concatenate([self.score(paths[i:i + 10]) for i in range(0, len(paths), 10)])
+      scored += len(paths)
+      if scores.max() > best_score:
+        best, best_score = paths[scores.argmax()], scores.max()
+    return best
 
 
 def _additive_gains(rng: np.random.Generator) -> np.ndarray:
@@ -247,7 +257,7 @@ def _chain_knapsack(gains: np.ndarray, pairs: np.ndarray, grid_ms: float = 0.01)
   return np.array(path[::-1], np.int32)
 
 
-def _local_search(gains: np.ndarray, pairs: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def local_search(gains: np.ndarray, pairs: np.ndarray, rng: np.random.Generator) -> np.ndarray:
   """Steepest ascent over all changes of one or two decisions within the budget, from a random network under it."""
   decisions = np.arange(len(gains))
   while True:

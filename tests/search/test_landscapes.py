@@ -1,0 +1,267 @@
+"""Both architecture optimizers, through their public interface, on landscapes whose optimum is known.
+
+Requirements are what an independent simulation of the same definitions reached (docs/architecture.md, "Derivation"). A gain ratio
+is the true gain of the derived network over that of the best network under the budget.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from tf_proxyless.cost import latency_model
+from tf_proxyless.search import derive
+from tf_proxyless.search import diagnosis
+from tf_proxyless.search import evidence
+from tf_proxyless.search import gradient
+from tf_proxyless.search import objectives
+from tf_proxyless.search import parameters as parameters_lib
+from tf_proxyless.search import reinforce
+from tf_proxyless.search import samples as samples_lib
+from tests.search import landscapes
+
+COST_MODEL = latency_model.CostModel('ms', landscapes.DECISIONS, landscapes.FIXED_MS, landscapes.CHOICE_COSTS)
+BUDGET = derive.Budget(landscapes.TARGET_MS, COST_MODEL.choice_costs, COST_MODEL.fixed)
+NETWORKS = 10
+
+
+@dataclasses.dataclass
+class Search:
+  """A finished search on a landscape."""
+
+  landscape: landscapes.Landscape
+  log_probabilities: list[np.ndarray]
+  expected_cost: float
+  multiplier: float
+  most_likely_cost: float
+  samples: samples_lib.ScoredSamples
+
+  def by_probability(self) -> derive.Choices:
+    return derive.by_probability(self.log_probabilities, BUDGET)
+
+  def by_evidence(self, recency: bool | None = None) -> derive.Choices:
+    return derive.by_evidence(evidence.fit(self.samples, recency), BUDGET)
+
+  def ratio(self, choices: derive.Choices) -> float:
+    """Gain ratio of a derived network, which must be under the budget."""
+    assert COST_MODEL.cost(choices) <= landscapes.TARGET_MS
+    return self.landscape.gain_ratio(choices)
+
+
+def finish(landscape, optimizer, samples) -> Search:
+  parameters = optimizer.parameters
+  log_p = parameters.log_probabilities().numpy().astype(np.float64)
+  state = optimizer.state()
+  return Search(landscape, [row[mask] for row, mask in zip(log_p, landscapes.MASK)], float(state['expected_cost']),
+                float(state['multiplier']), COST_MODEL.cost(parameters.most_likely().numpy()), samples)
+
+
+def constrained(updates):
+  return objectives.Constrained(landscapes.TARGET_MS, scale=1.0, rate=0.01 if updates > 3000 else 0.03)
+
+
+def search_reinforce(landscape, updates, learning_rate, seed=0, exploration=0.1) -> Search:
+  parameters = parameters_lib.ArchitectureParameters(landscapes.CHOICE_COUNTS, exploration=exploration, seed=seed)
+  optimizer = reinforce.Reinforce(parameters, COST_MODEL, constrained(updates), landscape.score, learning_rate=learning_rate,
+                                  networks=NETWORKS)
+  paths, accuracies = [], []
+  for _ in range(updates):
+    scored = optimizer.update()
+    paths.append(scored.paths)
+    accuracies.append(scored.accuracies)
+    if landscape.learns:
+      landscape.train(parameters.policy().numpy(), landscapes.JOINT_STEPS / updates)
+  paths = np.concatenate(paths)
+  samples = samples_lib.ScoredSamples(landscapes.CHOICE_COUNTS, paths, np.concatenate(accuracies), landscapes.costs_of(paths),
+                                      np.repeat(np.arange(updates), NETWORKS))
+  return finish(landscape, optimizer, samples)
+
+
+def search_gradient(landscape, updates, learning_rate, seed=0, exploration=0.1, extra_networks=3000) -> Search:
+  """The two-path rule, then networks scored with frozen weights: policy with a floor of 30 %, ten a batch."""
+  parameters = parameters_lib.ArchitectureParameters(landscapes.CHOICE_COUNTS, exploration=exploration, seed=seed)
+  optimizer = gradient.GradientRule(parameters, COST_MODEL, constrained(updates), landscape.gate_gradients,
+                                    learning_rate=learning_rate)
+  for _ in range(updates):
+    optimizer.update()
+  floor = landscapes.MASK / landscapes.MASK.sum(axis=1, keepdims=True)
+  policy = 0.7 * parameters.probabilities().numpy() + 0.3 * floor
+  return finish(landscape, optimizer, landscape.score_batches(policy, extra_networks, np.random.default_rng(seed)))
+
+
+def uniform_ratio(landscape, networks, seed) -> float:
+  """Gain ratio by evidence on networks that no search chose."""
+  samples = landscape.score_batches(landscapes.tilted(), networks, np.random.default_rng(seed))
+  return landscape.gain_ratio(derive.by_evidence(evidence.fit(samples, recency=False), BUDGET))
+
+
+def warnings_of(search) -> tuple[str, ...]:
+  effects = evidence.fit(search.samples)
+  derivation = derive.derive(search.log_probabilities, effects, BUDGET, score=search.landscape.validate)
+  assert all(candidate.cost <= landscapes.TARGET_MS for candidate in derivation.candidates)
+  end = diagnosis.SearchEnd(landscapes.TARGET_MS, search.expected_cost, search.multiplier, 1000)
+  return diagnosis.warnings(derivation, landscapes.DECISIONS, end, effects, search.samples)
+
+
+def says_undertrained(search) -> bool:
+  return any('clearly rise with cost' in line or 'larger networks do not score better' in line for line in warnings_of(search))
+
+
+SEVERE = landscapes.LearningCurves(pull=0.012, warmup_steps=landscapes.WARMUP_STEPS[0.06], steps=4000.0)
+PULL_TO_ZERO = landscapes.LearningCurves(pull=0.012)
+
+
+def test_pixel_1_costs():
+  costs = sorted(landscapes.FIXED_MS + sum(pick(c) for c in landscapes.CHOICE_COSTS) for pick in (min, np.mean, max))
+  np.testing.assert_allclose(costs, [29.6, 114.0, 191.0], atol=0.05)
+  assert landscapes.FIXED_MS + (landscapes.tilted() * landscapes.COSTS).sum() == pytest.approx(landscapes.TARGET_MS)
+
+
+@pytest.mark.parametrize('interactions', ['neighbours', 'all'])
+def test_interactions_carry_a_third_of_the_variance(interactions):
+  landscape = landscapes.Landscape(0, interactions=interactions)
+  networks = landscapes.sample(landscapes.MASK / landscapes.MASK.sum(axis=1, keepdims=True), 20_000, np.random.default_rng(0))
+  additive = landscapes.BASE_ACCURACY + landscape.gains[np.arange(21), networks].sum(axis=1)
+  pairs = landscape.true_gain(networks) + landscapes.BASE_ACCURACY - additive
+  assert np.var(pairs) == pytest.approx(np.var(additive) / 2, rel=0.05)
+
+
+def test_optima_beat_every_other_way_to_look_for_them():
+  for interactions in ('none', 'neighbours', 'all'):
+    landscape = landscapes.Landscape(1, interactions=interactions)
+    assert landscapes.costs_of(landscape.optimum[None])[0] <= landscapes.TARGET_MS + 1e-9
+    assert landscape.gain_ratio(landscape.random_search(2000, np.random.default_rng(0))) < 0.9
+    if interactions == 'neighbours':  # local search knows nothing of chains
+      found = max((landscapes.local_search(landscape.gains, landscape.pairs, np.random.default_rng(s)) for s in range(10)),
+                  key=lambda path: landscape.true_gain(path[None])[0])
+      assert 0.95 < landscape.gain_ratio(found) <= 1.0 + 1e-9
+
+
+def test_reinforce_on_an_additive_landscape():
+  search = search_reinforce(landscapes.Landscape(1), 1000, 0.01)
+  assert search.expected_cost == pytest.approx(landscapes.TARGET_MS, rel=0.03)
+  random = search.landscape.gain_ratio(search.landscape.random_search(3000, np.random.default_rng(0)))
+  assert search.ratio(search.by_evidence()) > max(0.99, random + 0.1)
+  assert search.ratio(search.by_probability()) > 0.88
+  assert not says_undertrained(search)
+
+
+def test_gradient_rule_on_an_additive_landscape():
+  search = search_gradient(landscapes.Landscape(0), 1000, 0.05)
+  assert search.expected_cost == pytest.approx(landscapes.TARGET_MS, rel=0.05)
+  assert search.ratio(search.by_evidence(recency=False)) > 0.98
+  assert search.ratio(search.by_probability()) > 0.85
+
+
+def test_with_interactions_samples_of_the_policy_tell_more_than_uniform_ones():
+  gains = []
+  for seed in (0, 1):
+    search = search_reinforce(landscapes.Landscape(seed, interactions='all'), 1000, 0.01, seed)
+    gains.append(search.ratio(search.by_evidence()) - uniform_ratio(search.landscape, 10_000, seed))
+  assert np.mean(gains) >= 0.10
+
+
+def test_the_severe_case_warns():
+  assert says_undertrained(search_reinforce(landscapes.Landscape(0, curves=SEVERE), 1000, 0.01))
+
+
+SEEDS = range(10)
+
+
+@pytest.mark.long
+def test_reinforce_on_additive_landscapes_at_full_length():
+  by_evidence, by_probability, random = [], [], []
+  for seed in SEEDS:
+    search = search_reinforce(landscapes.Landscape(seed), 10_000, 5e-3, seed)
+    assert search.expected_cost == pytest.approx(landscapes.TARGET_MS, rel=0.02)
+    assert search.most_likely_cost == pytest.approx(landscapes.TARGET_MS, rel=0.08)
+    by_evidence.append(search.ratio(search.by_evidence()))
+    by_probability.append(search.ratio(search.by_probability()))
+    random.append(search.landscape.gain_ratio(search.landscape.random_search(100_000, np.random.default_rng(seed))))
+    assert not says_undertrained(search)
+  print('evidence', by_evidence, 'probability', by_probability, 'random search', random)
+  assert min(by_evidence) >= 0.995
+  assert min(by_probability) >= 0.93
+  assert min(np.mean(by_evidence), np.mean(by_probability)) >= np.mean(random) + 0.10
+
+
+@pytest.mark.long
+def test_gradient_rule_on_additive_landscapes_at_full_length():
+  by_evidence, by_probability = [], []
+  for seed in SEEDS:
+    search = search_gradient(landscapes.Landscape(seed), 10_000, 0.01, seed)
+    assert search.expected_cost == pytest.approx(landscapes.TARGET_MS, rel=0.02)
+    by_evidence.append(search.ratio(search.by_evidence(recency=False)))
+    by_probability.append(search.ratio(search.by_probability()))
+  print('evidence', by_evidence, 'probability', by_probability)
+  assert min(by_evidence) >= 0.985
+  assert min(by_probability) >= 0.92
+
+
+@pytest.mark.long
+@pytest.mark.parametrize('search_on, learning_rate', [(search_reinforce, 5e-3), (search_gradient, 0.01)])
+@pytest.mark.parametrize('gain_scale', [0.3, 3.0])
+def test_the_target_is_met_whatever_the_scale_of_gains(search_on, learning_rate, gain_scale):
+  for seed in range(2):
+    search = search_on(landscapes.Landscape(seed, gain_scale=gain_scale), 10_000, learning_rate, seed)
+    assert search.expected_cost == pytest.approx(landscapes.TARGET_MS, rel=0.03)
+
+
+@pytest.mark.long
+def test_reinforce_meets_the_target_in_a_thousand_updates():
+  for seed in SEEDS:
+    search = search_reinforce(landscapes.Landscape(seed), 1000, 0.01, seed)
+    assert search.expected_cost == pytest.approx(landscapes.TARGET_MS, rel=0.03)
+
+
+@pytest.mark.long
+def test_all_pairs_interact_at_full_length():
+  by_evidence, by_probability = [], []
+  for seed in SEEDS:
+    search = search_reinforce(landscapes.Landscape(seed, interactions='all'), 10_000, 5e-3, seed)
+    by_evidence.append(search.ratio(search.by_evidence()))
+    by_probability.append(search.ratio(search.by_probability()))
+  print('evidence', by_evidence, 'probability', by_probability)
+  assert np.mean(by_evidence) >= 0.95 and min(by_evidence) >= 0.92
+  assert np.mean(by_probability) >= 0.93
+
+
+@pytest.mark.long
+def test_with_interactions_samples_of_the_policy_tell_more_than_uniform_ones_on_ten_seeds():
+  """The test that counts: with additive gains the regression alone finds the optimum, here only the search can."""
+  policy, uniform = [], []
+  for seed in SEEDS:
+    search = search_reinforce(landscapes.Landscape(seed, interactions='all'), 1000, 0.01, seed)
+    policy.append(search.ratio(search.by_evidence()))
+    uniform.append(uniform_ratio(search.landscape, 10_000, seed))
+  print('policy', policy, 'uniform', uniform)
+  assert np.mean(policy) >= np.mean(uniform) + 0.10
+
+
+@pytest.mark.long
+def test_a_supernet_that_learns_and_is_pulled_to_zero():
+  by_evidence = []
+  for seed in SEEDS:
+    search = search_reinforce(landscapes.Landscape(seed, curves=PULL_TO_ZERO), 1000, 0.01, seed)
+    assert search.expected_cost == pytest.approx(landscapes.TARGET_MS, rel=0.03)
+    by_evidence.append(search.ratio(search.by_evidence()))
+    assert not says_undertrained(search)
+  print('evidence', by_evidence)
+  assert np.mean(by_evidence) >= 0.95 and min(by_evidence) >= 0.93
+
+
+@pytest.mark.long
+def test_the_severe_case_warns_on_every_seed():
+  for seed in SEEDS:
+    assert says_undertrained(search_reinforce(landscapes.Landscape(seed, curves=SEVERE), 1000, 0.01, seed))
+
+
+@pytest.mark.long
+def test_rank_noise_is_judged_by_the_supernets_own_optimum():
+  """No search sees past its supernet: what the supernet ranks wrongly stays wrong."""
+  for seed in SEEDS:
+    search = search_reinforce(landscapes.Landscape(seed, rank=0.8), 1000, 0.01, seed)
+    derived, best = search.landscape.validate(np.stack([search.by_evidence(), search.landscape.supernet_optimum]))
+    assert derived - landscapes.BASE_ACCURACY >= 0.98 * (best - landscapes.BASE_ACCURACY)
