@@ -1,8 +1,8 @@
 """Depthwise convolution with a filter gradient that is fast on the CPU.
 
-TensorFlow's CPU filter gradient for kernels above 3 is up to 40 times slower with padding SAME than with the same amounts given
-as EXPLICIT padding, and for kernel 3 it is the other way round (docs/performance.md). The forward pass and the input gradient are
-TensorFlow's own.
+TensorFlow's CPU filter gradient for kernels above 3 is up to 40 times slower with padding SAME or VALID than with the same
+amounts given as EXPLICIT padding, and for kernel 3 it is mostly the other way round (docs/performance.md). The forward pass and
+the input gradient are TensorFlow's own.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ class Geometry:
   kernel_sizes: tuple[int, ...]
 
 
-def _same_amounts(remainder: int, kernel_size: int, strides: int) -> tuple[int, int]:
-  """Rows (or columns) that padding SAME adds before and after."""
-  total = max(kernel_size - (remainder or strides), 0)
+def _amounts(remainder: int, kernel_size: int, geometry: Geometry) -> tuple[int, int]:
+  """Rows (or columns) that the geometry's padding, SAME or VALID, adds before and after."""
+  total = max(kernel_size - (remainder or geometry.strides), 0) if geometry.padding == 'SAME' else 0
   return total // 2, total - total // 2
 
 
 def _filter_gradient(x: tf.Tensor, kernel: tf.Tensor, dy: tf.Tensor, geometry: Geometry, kernel_size: int) -> tf.Tensor:
-  explicit = geometry.padding == 'SAME' and kernel_size > 3
-  amounts = [_same_amounts(remainder, kernel_size, geometry.strides) for remainder in geometry.remainders]
+  explicit = kernel_size > 3
+  amounts = [_amounts(remainder, kernel_size, geometry) for remainder in geometry.remainders]
   return tf.raw_ops.DepthwiseConv2dNativeBackpropFilter(
       input=x,
       filter_sizes=tf.shape(kernel),
