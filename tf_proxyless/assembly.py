@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import dataclasses
 import importlib.metadata
 import os
 
 from absl import flags
+import numpy as np
 
 from tf_proxyless import plan as plan_lib
 from tf_proxyless import search_flags
@@ -188,20 +190,48 @@ def score_afterwards(assembled: Assembled) -> bool:
                               assembled.scores_afterwards, assembled.values.seed, assembled.observer)
 
 
+def restore(values: flags.FlagValues, plan: plan_lib.Plan, run: run_directory.RunDirectory, with_data: bool) -> tuple[
+    architecture_optimizer.ArchitectureOptimizer, Callable[[np.ndarray], np.ndarray] | None]:
+  """What a finished search learned, to derive from.
+
+  Args:
+    values: Flags of the run.
+    plan: Of the search.
+    run: Its directory.
+    with_data: Whether networks are to be scored, which takes the dataset and the supernet.
+
+  Returns:
+    The architecture optimizer, and (with data) what scores networks int32 [networks, decisions] on the validation split.
+
+  Raises:
+    ValueError: There is no checkpoint, or it is damaged, or the dataset is not there.
+  """
+  if with_data:
+    assembled = assemble(values, plan, open_source(values), run, loop.Observer())
+    if not assembled.checkpoint.restore():
+      raise ValueError(f'{run.checkpoints} holds no checkpoint; run the search first')
+    return assembled.architecture, lambda paths: assembled.steps.accuracies_over(paths, assembled.data.validation_pass())
+  architecture = make_architecture(values, plan, None, updates=1)  # rates play no part
+  checkpoint_lib.restore_architecture(run, architecture)
+  return architecture, None
+
+
 def derive_architecture(assembled: Assembled, by: str = 'validation') -> tuple[derive.Derivation, io.Architecture]:
   """Derives the network of a finished search under its target."""
   score = lambda paths: assembled.steps.accuracies_over(paths, assembled.data.validation_pass())
-  return derive_from_run(assembled.values, assembled.plan, assembled.run, assembled.architecture, by, score)
+  return derive_from_run(assembled.values, assembled.plan, assembled.plan, assembled.run, assembled.architecture, by, score)
 
 
-def derive_from_run(values: flags.FlagValues, plan: plan_lib.Plan, run: run_directory.RunDirectory,
-                    architecture: architecture_optimizer.ArchitectureOptimizer, by: str, score) -> tuple[
+def derive_from_run(values: flags.FlagValues, searched: plan_lib.Plan, plan: plan_lib.Plan, run: run_directory.RunDirectory,
+                    architecture: architecture_optimizer.ArchitectureOptimizer, by: str,
+                    score: Callable[[np.ndarray], np.ndarray] | None) -> tuple[
                         derive.Derivation, io.Architecture]:
   """Derives a network under the plan's target from what a run learned.
 
   Args:
     values: Flags of the run.
-    plan: Its space; costs and target may be others than the search had.
+    searched: Plan of the search.
+    plan: The same space; costs and target may be others than the search had.
     run: Holds the scored networks.
     architecture: Restored.
     by: 'probability', 'evidence' or 'validation'.
@@ -211,8 +241,7 @@ def derive_from_run(values: flags.FlagValues, plan: plan_lib.Plan, run: run_dire
   state = architecture.state()
   is_reinforce = isinstance(architecture, reinforce.Reinforce)
   multiplier = float(state['multiplier']) if isinstance(architecture.objective, objectives.Constrained) else None
-  own = plan.cost_model.unit == architecture.cost_model.unit and plan.constrained
-  end = diagnosis.SearchEnd(plan.target if own else None, float(state['expected_cost']), multiplier,
+  end = diagnosis.SearchEnd(searched.target if searched.constrained else None, float(state['expected_cost']), multiplier,
                             values.validation_batch_size or values.batch_size)
   derivation = conclude.derive_network(conclude.log_probabilities(architecture), samples, not is_reinforce, plan.cost_model, plan.target,
                                        end, by, score, values.seed)

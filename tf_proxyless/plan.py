@@ -73,12 +73,13 @@ def check_flags(values: flags.FlagValues) -> None:
       raise ValueError(f'--{name} must be below 1, got {values[name].value}')
 
 
-def make(values: flags.FlagValues, classes: int) -> Plan:
+def make(values: flags.FlagValues, classes: int, table: latency_table.LatencyTable | None = None) -> Plan:
   """Builds the space, loads the table, and checks that the target can be reached.
 
   Args:
     values: Flags of `search_flags`.
     classes: Of the dataset.
+    table: The latency table, if it is not to be loaded from where the flags say.
 
   Raises:
     ValueError: In one line, what does not fit.
@@ -90,7 +91,7 @@ def make(values: flags.FlagValues, classes: int) -> Plan:
       head_filters=values.head_filters, width_multiplier=values.width_multiplier, resolution=values.resolution, classes=classes)
   if values.target_macs is None:
     flag, target = '--target_latency_ms', values.target_latency_ms
-    table = latency_table.load(shipped.latency_table(values.latency_table))
+    table = table or latency_table.load(shipped.latency_table(values.latency_table))
     cost_model = latency_model.from_latency_table(space, table)
   else:
     flag, target = '--target_macs', values.target_macs

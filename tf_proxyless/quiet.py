@@ -12,7 +12,7 @@ def load_tensorflow() -> None:
 
   Its native libraries write before any log level of theirs applies, so the file descriptor is diverted.
   """
-  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
   sys.stderr.flush()
   saved = os.dup(2)
   with tempfile.TemporaryFile() as sink:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+import contextlib
+import os
+
 import tensorflow as tf
 
 from tf_proxyless.nn import supernet as supernet_lib
@@ -60,9 +64,30 @@ class Checkpoint:
     newest = self._manager.latest_checkpoint
     if newest is None:
       return False
-    try:
+    with _explained(newest):
       self._checkpoint.restore(newest).assert_consumed()
-    except (tf.errors.OpError, AssertionError, ValueError) as error:
-      reason = str(error).strip().split('\n')[0][:200]
-      raise ValueError(f'checkpoint {newest} cannot be restored: {reason}; delete it to continue from the one before') from error
     return True
+
+
+def restore_architecture(run: run_directory.RunDirectory, architecture: architecture_optimizer.ArchitectureOptimizer) -> None:
+  """Restores the architecture optimizer alone from the newest checkpoint of a run.
+
+  Raises:
+    ValueError: There is none, or it is damaged or of another search.
+  """
+  newest = tf.train.latest_checkpoint(str(run.checkpoints))
+  if newest is None:
+    raise ValueError(f'{run.checkpoints} holds no checkpoint; run the search first')
+  with _explained(newest):
+    tf.train.Checkpoint(architecture=architecture).restore(newest).assert_existing_objects_matched().expect_partial()
+
+
+@contextlib.contextmanager
+def _explained(path: str) -> Iterator[None]:
+  """Turns what TensorFlow raises on a damaged checkpoint into one line."""
+  try:
+    yield
+  except (tf.errors.OpError, AssertionError, ValueError) as error:
+    reason = str(error).strip().split('\n')[0][:200]
+    raise ValueError(f'checkpoint {path} cannot be restored: {reason}; delete {path}.* and set the older one in the file '
+                     f'{os.path.join(os.path.dirname(path), "checkpoint")}, or start in another run directory') from error
