@@ -22,6 +22,7 @@ from typing import Any, NoReturn
 
 from absl import app
 from absl import flags
+from absl import logging
 
 from tf_proxyless import shipped
 
@@ -56,7 +57,7 @@ def run(main: Callable[[Sequence[str]], int | None]) -> NoReturn:
     SystemExit: Always, with the exit code.
   """
   try:
-    app.run(main, flags_parser=parse_flags)
+    app.run(lambda argv: _run_quietly(main, argv), flags_parser=parse_flags)
   except UserError as error:
     if flags.FLAGS.is_parsed() and flags.FLAGS.verbosity > 0:
       traceback.print_exc()
@@ -67,6 +68,13 @@ def run(main: Callable[[Sequence[str]], int | None]) -> NoReturn:
   except BrokenPipeError:  # the reader of stdout, for instance head, has seen enough
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(PIPE_CLOSED)
+
+
+def _run_quietly(main: Callable[[Sequence[str]], int | None], argv: Sequence[str]) -> int | None:
+  """Runs a main at the default that --help states for --verbosity, warnings; absl itself begins with information."""
+  if flags.FLAGS['verbosity'].using_default_value:
+    logging.set_verbosity(logging.WARNING)
+  return main(argv)
 
 
 def parse_flags(argv: Sequence[str]) -> list[str]:
