@@ -1,0 +1,54 @@
+"""Installs tf_proxyless with its configs; `pip install -e '.[test]'` adds all that the tests need."""
+
+import pathlib
+import re
+
+import setuptools
+
+_ROOT = pathlib.Path(__file__).parent
+# Read, not imported: an import would need the package's dependencies before they are installed.
+_VERSION = re.search(r"^__version__ = '(.+)'$", (_ROOT / 'tf_proxyless' / '__init__.py').read_text(encoding='utf-8'), re.MULTILINE)[1]
+
+_CONFIGS = {'tf_proxyless.configs': 'configs', 'tf_proxyless.configs.latency': 'configs/latency'}  # beside the package in a clone
+
+_TEST = [
+    'pytest>=8.3,<10',
+    'pytest-timeout>=2.3,<3',
+    'pytest-xdist>=3.6,<4',
+    'ruff==0.17.5',
+    'setuptools>=65',  # tests install the package
+    'wheel>=0.43',
+]
+_TORCH = ['torch>=2.6,<3']  # brings gigabytes of CUDA packages, so it is never part of another extra
+
+setuptools.setup(
+    name='tf_proxyless',
+    version=_VERSION,
+    description='Hardware-aware neural architecture search for TensorFlow, from a dataset and a device to a network.',
+    long_description=(_ROOT / 'README.md').read_text(encoding='utf-8'),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    python_requires='>=3.10,<3.13',  # as tf_keras 2.21
+    packages=[*setuptools.find_packages(include=['tf_proxyless', 'tf_proxyless.*']), *_CONFIGS],
+    package_dir=_CONFIGS,
+    package_data={'tf_proxyless.configs': ['*.flags'], 'tf_proxyless.configs.latency': ['*.json']},
+    install_requires=[
+        'absl-py>=1.2,<2',  # tensorflow-model-optimization 0.8 takes no 2
+        'importlib_resources>=6,<8',  # tensorflow-datasets 4.9.10 imports it without asking for it, and Pillow too
+        'keras-tuner>=1.4.8,<1.5',
+        'numpy>=1.26,<3',
+        'Pillow>=10,<14',
+        'scikit-learn>=1.4,<2',
+        'tensorboard>=2.21,<2.22',
+        'tensorflow>=2.21,<2.22',
+        'tensorflow-datasets>=4.9.10,<4.10',
+        'tensorflow-model-optimization>=0.8.1,<0.9',
+        'tf_keras>=2.21,<2.22',
+        'tqdm>=4.66,<5',
+    ],
+    extras_require={
+        'test': _TEST,
+        'dev': [*_TEST, 'build>=1.2,<2'],
+        'torch': _TORCH,
+    },
+)

@@ -1,0 +1,168 @@
+"""Every shipped flagfile is a search that could start, and the one for a phone runs on data in ImageNet's own format."""
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tf_proxyless import command_line
+from tf_proxyless import plan as plan_lib
+from tf_proxyless import search_flags
+from tf_proxyless import shipped
+from tf_proxyless.cost import counting
+from tf_proxyless.cost import latency_model
+from tf_proxyless.space import archive
+from tf_proxyless.space import io
+from tf_proxyless.space import proxyless
+from tf_proxyless.space import schema
+
+ROOT = pathlib.Path(__file__).parents[1]
+FILES = sorted((ROOT / 'configs').rglob('*.flags'))
+NAMES = [path.stem for path in FILES]
+
+# Makes a search of ImageNet short: 88 images in 4 weight steps an epoch, an update in each of two epochs.
+FEW_STEPS = ('--validation_images=8', '--validation_batch_size=8', '--batch_size=22', '--warmup_epochs=1', '--search_epochs=1',
+             '--frozen_epochs=0', '--weight_steps_per_update=2', '--reinforce_networks=2', '--scored_networks=10')
+
+
+def parse(name, *overrides):
+  """The flags of a shipped search, as its main would have them."""
+  arguments = command_line._expand([f'--flagfile={name}.flags', *overrides], pathlib.Path(), ())
+  return search_flags.from_flagfile(arguments)
+
+
+def make_plan(name):
+  values = parse(name)
+  return plan_lib.make(values, plan_lib.known_classes(values.dataset))
+
+
+def header(path):
+  """The comment at the top, by the word that begins each of its paragraphs."""
+  lines = []
+  for line in path.read_text().splitlines():
+    if not line.startswith('#'):
+      break
+    lines.append(line.removeprefix('#'))
+  paragraphs = re.findall(r'^ (\w+) +(\S.*(?:\n {6,}\S.*)*)', '\n'.join(lines[2:]), re.MULTILINE)
+  return {word: ' '.join(text.split()) for word, text in paragraphs}
+
+
+def test_the_experiments_are_there():
+  assert {'quickstart', 'quickstart_gradient', 'mobile', 'mobile_gradient', 'mobile_reward', 'mobile_penalty', 'gpu', 'cpu',
+          'macs_300m', 'cifar10'} <= set(NAMES)
+
+
+@pytest.mark.parametrize('path', FILES, ids=NAMES)
+def test_header_says_how_to_run_it(path):
+  words = header(path)
+  assert words['command'].startswith(f'python -m tf_proxyless.search --flagfile={path.name}')
+  assert path.stem == 'quickstart' or {'source', 'expect', 'cost'} <= set(words)
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_flags_make_a_plan(name):
+  """Parsed by the flags of the search itself; the table covers the space, and the target lies within it and constrains."""
+  values = parse(name)
+  plan_lib.check_flags(values)
+  plan = plan_lib.make(values, plan_lib.known_classes(values.dataset))
+  assert plan.cost_model.smallest < plan.target < plan.cost_model.largest
+  assert plan.constrained
+  assert values.run_dir == f'runs/{name}'
+  assert not values.download
+
+
+def test_from_another_directory(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  assert parse('quickstart_gradient').dataset == 'digits'
+
+
+def test_mobile_is_the_official_search():
+  """The official code's defaults (imagenet_arch_search.py), on the space that the published table covers."""
+  values = parse('mobile')
+  plan = make_plan('mobile')
+  assert plan.space == proxyless.proxyless()
+  assert (values.target_latency_ms, plan.table.provenance) == (80.0, 'published')
+  assert (values.batch_size, values.validation_batch_size, values.validation_images) == (256, 1000, 50000)
+  assert (values.warmup_epochs, values.search_epochs, values.frozen_epochs) == (40, 120, 1)
+  assert (values.warmup_learning_rate, values.search_learning_rate) == (0.05, 0.025)
+  assert (values.momentum, values.weight_decay, values.label_smoothing) == (0.9, 4e-5, 0.1)
+  assert (1281167 - 50000) // 256 // values.weight_steps_per_update == 300
+
+
+def test_variants_of_mobile_differ_in_what_they_are_named_for():
+  mobile, gradient, reward, penalty = (search_flags.identity(parse(name)) for name in (
+      'mobile', 'mobile_gradient', 'mobile_reward', 'mobile_penalty'))
+
+  def changed(values, base):
+    return {name: values[name] for name in values if values[name] != base[name]}
+
+  assert changed(gradient, mobile) == {'architecture_optimizer': 'gradient', 'validation_batch_size': 256,
+                                       'weight_steps_per_update': 5, 'scored_networks': 10000}
+  published = {'exploration': 0.0, 'architecture_learning_rate': 1e-3}
+  assert changed(reward, mobile) == {'objective': 'reward_power', **published}
+  assert changed(penalty, gradient) == {'objective': 'penalty_log', 'penalty_weight': 0.2, **published}
+
+
+@pytest.mark.parametrize('name', ['gpu', 'cpu'])
+def test_published_networks_meet_their_target_exactly(name):
+  plan = make_plan(name)
+  space, genotype = archive.published(f'proxyless_{name}')
+  assert plan.cost_model.cost(genotype) == plan.target == counting.count_network(schema.resolve(space, genotype)).macs
+  assert list(schema.walk(plan.space)) == list(schema.walk(space))
+
+
+def test_quickstart_by_gradients_is_the_quickstart():
+  first, second = (search_flags.identity(parse(name)) for name in ('quickstart', 'quickstart_gradient'))
+  assert {name for name in first if first[name] != second[name]} == {'architecture_optimizer'}
+
+
+def test_mobile_is_built_and_makes_a_step(imagenet_data_dir, tmp_path):
+  """The real supernet of the default space, on a batch of ImageNet's format."""
+  from tf_proxyless import assembly
+  from tf_proxyless.search import loop
+  from tf_proxyless.search import run_directory
+
+  values = parse('mobile', *FEW_STEPS, '--batch_size=2', f'--data_dir={imagenet_data_dir}', f'--run_dir={tmp_path}')
+  run = run_directory.RunDirectory(values.run_dir)
+  run.create()
+  source = assembly.open_source(values)
+  plan = plan_lib.make(values, source.classes)
+  assert not assembly.write_inputs(values, plan, run)
+  losses = []
+  observer = loop.Observer(on_step=lambda loss, accuracy, state: losses.append((loss, state)), should_stop=lambda: True)
+  assembled = assembly.assemble(values, plan, source, run, observer)
+  assembled.search.prepare()
+  assert not assembled.search.run()
+  (loss, state), = losses
+  assert loss == pytest.approx(6.9, abs=1.5)  # ln 1000 and what a random start adds
+  assert state['expected_cost'] == pytest.approx(114.0, abs=0.1)  # the mean network of the table
+
+
+def run_search(*arguments, cwd):
+  return subprocess.run([sys.executable, '-m', 'tf_proxyless.search', *arguments], cwd=cwd, capture_output=True, text=True, timeout=600,
+                        env={**os.environ, 'PYTHONPATH': str(ROOT)})
+
+
+@pytest.mark.long
+@pytest.mark.parametrize('name', ['mobile', 'mobile_penalty'])
+def test_mobile_runs_on_imagenet(name, imagenet_data_dir, tmp_path):
+  """The whole command, from another directory, to an architecture under its budget; for both optimizers."""
+  result = run_search(f'--flagfile={name}.flags', f'--data_dir={imagenet_data_dir}', '--run_dir=run', *FEW_STEPS, cwd=tmp_path)
+  assert result.returncode == 0, result.stderr
+  run = tmp_path / 'run'
+  phases = [json.loads(line)['phase'] for line in (run / 'history.jsonl').read_text().splitlines()]
+  assert phases == ['warmup', 'joint']
+  architecture = io.load_architecture(run / 'architecture.json')
+  plan = make_plan('mobile')
+  assert architecture.network == schema.resolve(plan.space, architecture.genotype)
+  assert architecture.cost.predicted_ms == latency_model.from_latency_table(architecture.network, plan.table).fixed <= 80.0
+  assert architecture.latency_table.sha256 == plan.table.sha256
+  assert architecture.network.classes == 1000
+
+
+def test_shipped_names_are_these_files():
+  assert {shipped.flagfile(f'{name}.flags') for name in NAMES} == set(FILES)
