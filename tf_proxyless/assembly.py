@@ -88,14 +88,16 @@ def write_inputs(values: flags.FlagValues, plan: plan_lib.Plan, run: run_directo
   Raises:
     ValueError: Another run lies there.
   """
-  identity = search_flags.identity(values)
-  identity['latency_table'] = None if plan.table is None else plan.table.sha256
-  known = run.claim(identity)
+  identity = plan_lib.identity(values, plan.table)
+  known = run.check(identity)
   if not known:
+    for file in (run.split, run.latency_table):  # of a run that came to nothing
+      file.unlink(missing_ok=True)
     run.flags.write_text(search_flags.to_flagfile(values), encoding='utf-8')
     io.save_search_space(plan.space, run.search_space)
     if plan.table is not None:
       latency_table.save(plan.table, run.latency_table)
+    run.claim(identity)
   return known
 
 

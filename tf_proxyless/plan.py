@@ -66,11 +66,22 @@ def check_flags(values: flags.FlagValues) -> None:
   if values.architecture_optimizer not in serves:
     raise ValueError(f'--objective={values.objective} serves --architecture_optimizer={" or ".join(serves)}, '
                      f'not {values.architecture_optimizer}')
-  if not values.validation_images > 0 or (values.validation_images >= 1 and values.validation_images % 1):
-    raise ValueError(f'--validation_images must be a count from 1, or a fraction between 0 and 1, got {values.validation_images}')
+  images = values.validation_images
+  if not (0 < images < 1 or (images > 1 and images == int(images))):
+    raise ValueError(f'--validation_images must be a count above 1, or a fraction between 0 and 1, got {images:g}')
   for name in ('momentum', 'label_smoothing', 'baseline_momentum', 'exploration'):
     if values[name].value >= 1.0:
       raise ValueError(f'--{name} must be below 1, got {values[name].value}')
+
+
+def load_table(values: flags.FlagValues) -> latency_table.LatencyTable | None:
+  """The latency table that the flags name, None for a target in MACs."""
+  return latency_table.load(shipped.latency_table(values.latency_table)) if values.target_macs is None else None
+
+
+def identity(values: flags.FlagValues, table: latency_table.LatencyTable | None) -> dict[str, object]:
+  """What makes a run this run: its flags, and what is in the table wherever it lies."""
+  return {**search_flags.identity(values), 'latency_table': None if table is None else table.sha256}
 
 
 def make(values: flags.FlagValues, classes: int, table: latency_table.LatencyTable | None = None) -> Plan:
@@ -91,7 +102,7 @@ def make(values: flags.FlagValues, classes: int, table: latency_table.LatencyTab
       head_filters=values.head_filters, width_multiplier=values.width_multiplier, resolution=values.resolution, classes=classes)
   if values.target_macs is None:
     flag, target = '--target_latency_ms', values.target_latency_ms
-    table = table or latency_table.load(shipped.latency_table(values.latency_table))
+    table = table or load_table(values)
     cost_model = latency_model.from_latency_table(space, table)
   else:
     flag, target = '--target_macs', values.target_macs

@@ -93,6 +93,7 @@ def _check(values: flags.FlagValues) -> run_directory.RunDirectory:
   if classes is not None:
     plan_lib.make(values, classes)
   run = run_directory.RunDirectory(values.run_dir)
+  run.check(plan_lib.identity(values, plan_lib.load_table(values)))
   run.create()
   return run
 

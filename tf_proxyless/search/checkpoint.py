@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 import contextlib
-import os
 
 import tensorflow as tf
 
@@ -46,11 +45,12 @@ class Checkpoint:
                architecture: architecture_optimizer.ArchitectureOptimizer, progress: Progress):
     self._checkpoint = tf.train.Checkpoint(
         supernet=supernet, optimizer=optimizer, architecture=architecture, progress=progress)
-    self._manager = tf.train.CheckpointManager(self._checkpoint, str(run.checkpoints), max_to_keep=2)
+    self._run = run
 
   def save(self) -> None:
-    """Writes a checkpoint."""
-    self._manager.save()
+    """Writes a checkpoint, and deletes all but the two newest."""
+    self._checkpoint.save(str(self._run.checkpoints / run_directory.CHECKPOINT_PREFIX))
+    self._run.keep_checkpoints(2)
 
   def restore(self) -> bool:
     """Restores the newest checkpoint.
@@ -61,7 +61,7 @@ class Checkpoint:
     Raises:
       ValueError: It is damaged or of another search.
     """
-    newest = self._manager.latest_checkpoint
+    newest = self._run.newest_checkpoint()
     if newest is None:
       return False
     with _explained(newest):
@@ -75,7 +75,7 @@ def restore_architecture(run: run_directory.RunDirectory, architecture: architec
   Raises:
     ValueError: There is none, or it is damaged or of another search.
   """
-  newest = tf.train.latest_checkpoint(str(run.checkpoints))
+  newest = run.newest_checkpoint()
   if newest is None:
     raise ValueError(f'{run.checkpoints} holds no checkpoint; run the search first')
   with _explained(newest):
@@ -87,7 +87,7 @@ def _explained(path: str) -> Iterator[None]:
   """Turns what TensorFlow raises on a damaged checkpoint into one line."""
   try:
     yield
-  except (tf.errors.OpError, AssertionError, ValueError) as error:
+  except (tf.errors.OpError, AssertionError, ValueError, IndexError) as error:  # IndexError: its data file is too short
     reason = str(error).strip().split('\n')[0][:200]
-    raise ValueError(f'checkpoint {path} cannot be restored: {reason}; delete {path}.* and set the older one in the file '
-                     f'{os.path.join(os.path.dirname(path), "checkpoint")}, or start in another run directory') from error
+    raise ValueError(f'checkpoint {path} cannot be restored: {reason}; delete {path}.* to continue from the one before, or from the '
+                     'start if it is the only one') from error

@@ -10,6 +10,8 @@ from typing import Any
 
 from tf_proxyless import files
 
+CHECKPOINT_PREFIX = 'ckpt'
+
 
 class RunDirectory:
   """Paths of a run's files, and its history.
@@ -43,20 +45,38 @@ class RunDirectory:
     if not os.access(self.path, os.W_OK | os.X_OK):
       raise PermissionError(13, 'the run directory cannot be written to', str(self.path))
 
-  def claim(self, identity: Mapping[str, Any]) -> bool:
-    """Writes what the run is, or checks that it is the one already there.
+  def _checkpoint_numbers(self) -> list[int]:
+    """Of the complete checkpoints, rising: TensorFlow writes the index last."""
+    indices = self.checkpoints.glob(f'{CHECKPOINT_PREFIX}-*.index')
+    return sorted(int(index.stem.removeprefix(f'{CHECKPOINT_PREFIX}-')) for index in indices)
+
+  def newest_checkpoint(self) -> str | None:
+    """Path of the newest checkpoint without its suffixes, or None.
+
+    Read from the files themselves, not from TensorFlow's list of them, so that whoever deletes a damaged one gets the one before.
+    """
+    numbers = self._checkpoint_numbers()
+    return str(self.checkpoints / f'{CHECKPOINT_PREFIX}-{numbers[-1]}') if numbers else None
+
+  def keep_checkpoints(self, count: int) -> None:
+    """Deletes all but the newest checkpoints."""
+    for number in self._checkpoint_numbers()[:-count]:
+      for file in self.checkpoints.glob(f'{CHECKPOINT_PREFIX}-{number}.*'):
+        file.unlink()
+
+  def check(self, identity: Mapping[str, Any]) -> bool:
+    """Checks that a run may continue here, or begin.
 
     Args:
       identity: Flags and content hashes of inputs, JSON values by name.
 
     Returns:
-      Whether a run was already there.
+      Whether this very run is already there.
 
     Raises:
-      ValueError: The run there differs; the message names each difference.
+      ValueError: A run with other settings is there and has made a checkpoint; the message names each difference.
     """
     if not self.identity.exists():
-      files.write_json(self.identity, 'run_identity', {'identity': dict(identity)})
       return False
     known = files.read_json(self.identity, 'run_identity').get('identity')
     if not isinstance(known, dict):
@@ -64,10 +84,14 @@ class RunDirectory:
     given = json.loads(json.dumps(identity))
     differing = [f'{name} was {known.get(name)!r}, is now {given.get(name)!r}'
                  for name in sorted(known.keys() | given.keys()) if known.get(name) != given.get(name)]
-    if differing:
+    if differing and self.newest_checkpoint() is not None:  # without one there is nothing to lose, for instance after a mistake
       raise ValueError(f'{self.path} holds a run with other settings: {"; ".join(differing)}; '
                        'restore them to continue it, or choose another --run_dir')
-    return True
+    return not differing
+
+  def claim(self, identity: Mapping[str, Any]) -> None:
+    """Writes what the run is, once its inputs are here."""
+    files.write_json(self.identity, 'run_identity', {'identity': dict(identity)})
 
   def write_status(self, state: str, **details: Any) -> None:
     """Writes status.json: 'running', 'interrupted' or 'finished', with details."""
