@@ -1,0 +1,66 @@
+"""A tiny search on digits as a user runs it: a process, its output, its exit code and its run directory."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+from tf_proxyless.search import run_directory
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+# Two decisions of seven choices between 30,880 and 435,872 multiply-adds; 9 weight steps an epoch.
+TINY = (
+    '--dataset=digits', '--validation_images=0.2', '--resolution=8', '--stem_filters=8', '--stem_strides=1',
+    '--first_block_filters=8', '--stage_filters=8', '--stage_blocks=2', '--stage_strides=1', '--head_filters=16',
+    '--target_macs=3e5', '--batch_size=128', '--validation_batch_size=100', '--warmup_epochs=2', '--search_epochs=3',
+    '--weight_steps_per_update=2', '--checkpoint_every_steps=3', '--scored_networks=100')
+
+
+def environment() -> dict[str, str]:
+  return {**os.environ, 'PYTHONPATH': str(ROOT)}
+
+
+def start(*arguments: str | os.PathLike, cwd: os.PathLike | None = None) -> subprocess.Popen:
+  """`python -m tf_proxyless.search` with arguments."""
+  return subprocess.Popen([sys.executable, '-m', 'tf_proxyless.search', *map(os.fspath, arguments)], cwd=cwd, env=environment(),
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def run(*arguments: str | os.PathLike, cwd: os.PathLike | None = None, limit_s: float = 600) -> subprocess.CompletedProcess:
+  """The same, waited for."""
+  process = start(*arguments, cwd=cwd)
+  stdout, stderr = process.communicate(timeout=limit_s)
+  return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+
+def stop_when(process: subprocess.Popen, reached, number: signal.Signals, limit_s: float = 300) -> subprocess.CompletedProcess:
+  """Sends a signal as soon as `reached()` is true, and waits for the end."""
+  deadline = time.monotonic() + limit_s
+  while not reached():
+    if process.poll() is not None or time.monotonic() > deadline:
+      process.kill()
+      stdout, stderr = process.communicate()
+      raise AssertionError(f'ended with {process.returncode} before it was to be stopped:\n{stdout}\n{stderr}')
+    time.sleep(0.005)
+  process.send_signal(number)
+  stdout, stderr = process.communicate(timeout=limit_s)
+  return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+
+def checkpoint_number(run: run_directory.RunDirectory) -> int:
+  """Of the newest checkpoint, 0 if there is none."""
+  newest = run.newest_checkpoint()
+  return 0 if newest is None else int(newest.rsplit('-', 1)[1])
+
+
+def check_mistake(result: subprocess.CompletedProcess, *messages: str) -> None:
+  """One line on stderr that holds the messages, nothing on stdout, exit code 2."""
+  assert result.stderr.startswith('error: ') and result.stderr.count('\n') == 1, result.stderr
+  for message in messages:
+    assert message in result.stderr, result.stderr
+  assert (result.stdout, result.returncode) == ('', 2)

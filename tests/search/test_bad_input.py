@@ -1,0 +1,196 @@
+"""A user's mistakes: one line that says what to do and exit code 2, before TensorFlow is loaded where that can be."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.search import runs
+from tf_proxyless import shipped
+from tf_proxyless.cost import latency_table
+from tf_proxyless.search import run_directory
+
+# The main itself in a process in which importing TensorFlow fails.
+_WITHOUT_TENSORFLOW = '''
+import os, sys
+sys.modules['tensorflow'] = None
+from tf_proxyless import command_line
+from tf_proxyless.search import __main__ as search_main
+if '--as-nobody' in sys.argv:
+  sys.argv.remove('--as-nobody')
+  if os.getuid() == 0:
+    os.setuid(65534)
+command_line.run(search_main.main)
+'''
+
+PIXEL_1 = shipped.latency_table('pixel1_tflite_float')
+MOBILE = ('--dataset=imagenet2012', f'--latency_table={PIXEL_1}', '--target_latency_ms=80')  # the default space
+
+
+def refuse(tmp_path, *arguments):
+  """Runs the main where TensorFlow cannot be imported."""
+  command = [sys.executable, '-c', _WITHOUT_TENSORFLOW, f'--run_dir={tmp_path / "run"}', *map(os.fspath, arguments)]
+  return subprocess.run(command, cwd=tmp_path, env=runs.environment(), capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize('flags, messages', [
+    (['--search_space=fbnet'], ['--search_space=fbnet', 'proxyless']),
+    (['--nonsense=1'], ["Unknown command line flag 'nonsense'"]),
+    (['stray'], ["unexpected argument 'stray'"]),
+    (['--flagfile=absent.flags'], ['absent.flags', 'quickstart.flags']),
+    (['--dataset='], ['--dataset is required']),
+    (['--run_dir='], ['--run_dir is required']),
+    (['--target_macs=1e4'], ['--target_macs=10000 is below the smallest network of the space', '30880']),
+    (['--target_macs=-1'], ['--target_macs must be a positive number, got -1']),
+    (['--target_macs=0'], ['--target_macs must be a positive number, got 0']),
+    (['--target_macs=nan'], ['--target_macs=nan']),
+    (['--target_macs=inf'], ['--target_macs=inf']),
+    (['--target_macs=many'], ['--target_macs=many']),
+    (['--target_latency_ms=80'], ['exactly one of --target_latency_ms and --target_macs']),
+    (['--resolution=30', '--stem_strides=4'], ['resolution must be a positive multiple of the total stride 4, got 30', '28 or 32']),
+    (['--stage_filters=8,x'], ['--stage_filters', "'8,x'"]),
+    (['--stage_filters=8,8'], ['stage_filters, stage_blocks and stage_strides must have one entry a stage']),
+    (['--batch_size=0'], ['--batch_size=0']),
+    (['--batch_size=-4'], ['--batch_size=-4']),
+    (['--validation_batch_size=0'], ['--validation_batch_size=0']),
+    (['--validation_images=0'], ['--validation_images must be a count above 1, or a fraction between 0 and 1, got 0']),
+    (['--validation_images=1'], ['--validation_images must be', 'got 1']),
+    (['--validation_images=-0.2'], ['--validation_images must be', 'got -0.2']),
+    (['--validation_images=10.5'], ['--validation_images must be', 'got 10.5']),
+    (['--architecture_optimizer=evolution'], ['--architecture_optimizer=evolution', 'reinforce', 'gradient']),
+    (['--objective=penalty_log'], ['--objective=penalty_log serves --architecture_optimizer=gradient, not reinforce']),
+    (['--objective=reward_power', '--architecture_optimizer=gradient'], ['--objective=reward_power serves', 'not gradient']),
+    (['--latency_table=pixel1_tflite_float'], ['--latency_table is for --target_latency_ms']),
+    (['--momentum=1'], ['--momentum must be below 1, got 1']),
+])
+def test_flags(tmp_path, flags, messages):
+  runs.check_mistake(refuse(tmp_path, *runs.TINY, *flags), *messages)
+  assert not (tmp_path / 'run').exists()
+
+
+def test_no_target(tmp_path):
+  flags = [flag for flag in runs.TINY if not flag.startswith('--target')]
+  runs.check_mistake(refuse(tmp_path, *flags), 'exactly one of --target_latency_ms and --target_macs')
+
+
+@pytest.mark.parametrize('flags, messages', [
+    (['--target_latency_ms=29.5'], ['--target_latency_ms=29.5 is below the smallest network of the space, 29.6']),
+    (['--target_latency_ms=-80'], ['--target_latency_ms must be a positive number, got -80']),
+    (['--latency_table=pixel1_tflite_flaot'], ['pixel1_tflite_flaot', "did you mean 'pixel1_tflite_float.json'?"]),
+    (['--latency_table='], ['--target_latency_ms needs a --latency_table']),
+    (['--width_multiplier=1.4'], ["latency table 'pixel1_tflite_float' lacks 70 of the 70 entries that 'proxyless' needs"]),
+])
+def test_latencies(tmp_path, flags, messages):
+  runs.check_mistake(refuse(tmp_path, *MOBILE, *flags), *messages)
+
+
+def test_all_missing_entries_are_listed(tmp_path):
+  table = latency_table.load(PIXEL_1)
+  missing = [entry.signature for entry in table.entries[10:40:7]]
+  entries = tuple(entry for entry in table.entries if entry.signature not in missing)
+  latency_table.save(dataclasses.replace(table, entries=entries), tmp_path / 'table.json')
+  result = refuse(tmp_path, *MOBILE, f'--latency_table={tmp_path / "table.json"}')
+  runs.check_mistake(result, f'lacks {len(missing)} of the', *map(str, missing))
+
+
+@pytest.mark.parametrize('content, message', [
+    ('', 'empty, not JSON'),
+    (PIXEL_1.read_text()[:2000], 'not JSON, or truncated'),
+    ('[' * 100_000 + ']' * 100_000, 'nested deeper than 32 levels'),
+    ('{"a":' * 40 + '1' + '}' * 40, 'nested deeper than 32 levels'),
+    ('{"schema": "tf_proxyless/architecture", "version": 1}', 'schema and version must be'),
+    ('\x00\x01\xff', 'not JSON'),
+])
+def test_tables_that_are_none(tmp_path, content, message):
+  (tmp_path / 'table.json').write_text(content, encoding='latin-1')
+  runs.check_mistake(refuse(tmp_path, *MOBILE, '--latency_table=table.json'), 'table.json', message)
+
+
+def test_a_run_directory_below_a_file(tmp_path):
+  (tmp_path / 'file').write_text('')
+  runs.check_mistake(refuse(tmp_path, *runs.TINY, f'--run_dir={tmp_path / "file" / "run"}'), str(tmp_path / 'file'))
+
+
+@pytest.mark.parametrize('below', ['', 'run'])
+def test_a_run_directory_without_permission(tmp_path, below):
+  (tmp_path / 'locked').mkdir()
+  for path in (tmp_path / 'locked', *list(tmp_path.parents)[:2]):
+    path.chmod(0o555)
+  try:
+    result = refuse(tmp_path, *runs.TINY, f'--run_dir={tmp_path / "locked" / below}', '--as-nobody')
+  finally:
+    for path in (tmp_path / 'locked', *list(tmp_path.parents)[:2]):
+      path.chmod(0o700)
+  runs.check_mistake(result, str(tmp_path / 'locked'), 'ermission denied')
+
+
+def test_another_run(tmp_path):
+  """A run that has a checkpoint refuses other settings, all of which are named; one that has none begins anew."""
+  run = run_directory.RunDirectory(tmp_path / 'run')
+  run.create()
+  run.claim({'seed': 1})
+  result = refuse(tmp_path, *runs.TINY)
+  assert "import of tensorflow halted" in result.stderr  # that far
+  (run.checkpoints / 'ckpt-3.index').write_bytes(b'')
+  runs.check_mistake(refuse(tmp_path, *runs.TINY), 'seed was 1, is now 0', 'batch_size was None, is now 128', 'choose another --run_dir')
+  run.identity.write_text('{}')
+  runs.check_mistake(refuse(tmp_path, *runs.TINY), str(run.identity))
+
+
+@pytest.mark.parametrize('flag, message', [
+    ('--dataset=digitz', 'digitz'),
+    pytest.param('--batch_size=5000', 'batch_size must be an integer from 1 to 1150', marks=pytest.mark.long),
+    pytest.param('--validation_images=5000', 'leaves nothing to train on', marks=pytest.mark.long),
+])
+def test_mistakes_that_the_dataset_tells(tmp_path, data_dir, flag, message):
+  result = runs.run(*runs.TINY, f'--run_dir={tmp_path / "run"}', f'--data_dir={data_dir}', flag)
+  runs.check_mistake(result, message)
+  assert not list((tmp_path / 'run' / 'checkpoints').iterdir())
+
+
+@pytest.fixture(scope='module')
+def finished(tmp_path_factory, data_dir):
+  """A run for a target above the largest network, in a directory where a mistaken command came first."""
+  folder = tmp_path_factory.mktemp('finished')
+  flags = [*runs.TINY, f'--run_dir={folder / "run"}', f'--data_dir={data_dir}', '--target_macs=1e6', '--warmup_epochs=1',
+           '--search_epochs=2']
+  run_directory.RunDirectory(folder / 'run').create()
+  run_directory.RunDirectory(folder / 'run').claim({'batch_size': 10**6})
+  return flags, runs.run(*flags), run_directory.RunDirectory(folder / 'run')
+
+
+def test_a_target_above_the_largest_network_is_one_line(finished):
+  _, result, run = finished
+  assert result.returncode == 0, result.stderr
+  assert result.stderr.count('\n') == 1 and 'the target 1.00 M MACs is not below the largest network, 0.43 M MACs' in result.stderr
+  assert json.loads(run.status.read_text())['state'] == 'finished'
+  assert run.architecture.exists()
+
+
+def test_changed_flags_are_named(finished, tmp_path):
+  flags, _, run = finished
+  result = refuse(tmp_path, *flags, '--batch_size=64', '--seed=5', '--checkpoint_every_steps=7')
+  runs.check_mistake(result, 'batch_size was 128, is now 64; seed was 0, is now 5;')
+  assert 'checkpoint_every_steps' not in result.stderr
+
+
+@pytest.mark.long
+def test_a_damaged_checkpoint(finished):
+  """The message says what to do, and that works: the search ends in the same bytes."""
+  flags, _, run = finished
+  samples, architecture = run.samples.read_bytes(), run.architecture.read_bytes()
+  newest = run.newest_checkpoint()
+  data = run.checkpoints / f'{newest}.data-00000-of-00001'
+  data.write_bytes(data.read_bytes()[:1000])
+  result = runs.run(*flags)
+  assert (result.returncode, result.stderr.count('error: ')) == (2, 1) and 'Traceback' not in result.stderr
+  assert f'error: checkpoint {newest} cannot be restored' in result.stderr
+  assert f'delete {newest}.* to continue from the one before' in result.stderr
+  for file in run.checkpoints.glob(os.path.basename(newest) + '.*'):
+    file.unlink()
+  assert runs.run(*flags).returncode == 0
+  assert (run.samples.read_bytes(), run.architecture.read_bytes()) == (samples, architecture)
+  assert run.newest_checkpoint() == newest
