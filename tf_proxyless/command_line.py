@@ -57,7 +57,7 @@ def run(main: Callable[[Sequence[str]], int | None]) -> NoReturn:
     SystemExit: Always, with the exit code.
   """
   try:
-    app.run(lambda argv: _run_quietly(main, argv), flags_parser=parse_flags)
+    app.run(main, flags_parser=parse_flags)
   except UserError as error:
     if flags.FLAGS.is_parsed() and flags.FLAGS.verbosity > 0:
       traceback.print_exc()
@@ -68,13 +68,6 @@ def run(main: Callable[[Sequence[str]], int | None]) -> NoReturn:
   except BrokenPipeError:  # the reader of stdout, for instance head, has seen enough
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(PIPE_CLOSED)
-
-
-def _run_quietly(main: Callable[[Sequence[str]], int | None], argv: Sequence[str]) -> int | None:
-  """Runs a main at the default that --help states for --verbosity, warnings; absl itself begins with information."""
-  if flags.FLAGS['verbosity'].using_default_value:
-    logging.set_verbosity(logging.WARNING)
-  return main(argv)
 
 
 def parse_flags(argv: Sequence[str]) -> list[str]:
@@ -96,6 +89,8 @@ def parse_flags(argv: Sequence[str]) -> list[str]:
     raise UserError(_one_line(error)) from error
   except SystemExit:
     sys.exit(0)  # absl's help flags exit with 1
+  if flags.FLAGS['verbosity'].using_default_value:
+    flags.FLAGS.verbosity = logging.WARNING  # the default that --help states; absl would make it INFO
   if len(remaining) > 1:
     raise UserError(f'unexpected argument {remaining[1]!r}; flags begin with --')
   for name in flags.FLAGS:
