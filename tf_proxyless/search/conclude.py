@@ -58,12 +58,18 @@ def derive_network(
   Raises:
     ValueError: The budget cannot be reached, or `by` needs what is not there.
   """
-  effects = None
+  effects, reasons = None, ()
   if samples is not None and len(samples):
-    effects = evidence.fit(samples, recency=False if frozen_samples else None)
+    try:
+      effects = evidence.fit(samples, recency=False if frozen_samples else None)
+    except ValueError as error:
+      if by == 'evidence':
+        raise
+      reasons = (f'there is no evidence: {error}',)
   budget = derive.Budget(limit, cost_model.choice_costs, cost_model.fixed)
   derivation = derive.derive(log_p, effects, budget, by=by, score=score, seed=seed)
-  return dataclasses.replace(derivation, warnings=diagnosis.warnings(derivation, cost_model.decisions, end, effects, samples))
+  reasons += diagnosis.warnings(derivation, cost_model.decisions, end, effects, samples)
+  return dataclasses.replace(derivation, warnings=reasons)
 
 
 def make_architecture(space: network_lib.Network, derivation: derive.Derivation, decisions: tuple[str, ...],

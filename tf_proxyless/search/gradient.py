@@ -81,16 +81,15 @@ class GradientRule(architecture_optimizer.ArchitectureOptimizer):
       autograph=False)
   def _learn(self, pairs: tf.Tensor, cross_entropy: tf.Tensor, gradients: tf.Tensor) -> None:
     old = tf.gather(self.parameters.alpha, pairs, batch_dims=1)
-    probabilities = self.parameters.probabilities()
-    mass = tf.reduce_sum(tf.gather(probabilities, pairs, batch_dims=1), axis=1, keepdims=True)
     costs = tf.gather(tf.constant(self._costs, tf.float32), pairs, batch_dims=1)
-    expected_cost = self.cost_model.expected(probabilities)
+    expected_cost = self.cost_model.expected(self.parameters.probabilities())
 
     def loss() -> tuple[tf.Tensor, tf.Tensor]:
       p = tf.nn.softmax(tf.gather(self.parameters.alpha, pairs, batch_dims=1))
       moved = p - tf.stop_gradient(p)  # zero, with the gradient of p: d/d alpha_i sum_j c_j p_j = sum_j c_j p_j (delta_ij - p_i)
-      # The expected cost has its exact value; its gradient reaches the pair only, within the probability that the pair holds.
-      return cross_entropy + tf.reduce_sum(gradients * moved), expected_cost + tf.reduce_sum(mass * costs * moved)
+      # The expected cost has its exact value, and the gradient of the pair's own (as the official code's), so that it stands to the
+      # loss's in one ratio for all decisions; scaled by the pair's probability, E[cost] missed by 6 % where gains were large.
+      return cross_entropy + tf.reduce_sum(gradients * moved), expected_cost + tf.reduce_sum(costs * moved)
 
     self._descend(loss)
     new = renormalise(old, tf.gather(self.parameters.alpha, pairs, batch_dims=1))
