@@ -1,0 +1,79 @@
+"""Networks scored with frozen weights: which are drawn, and that an interrupted scoring ends as an uninterrupted one."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from tests.nn import spaces
+from tf_proxyless.cost import latency_model
+from tf_proxyless.search import gradient
+from tf_proxyless.search import loop
+from tf_proxyless.search import objectives
+from tf_proxyless.search import parameters as parameters_lib
+from tf_proxyless.search import samples as samples_lib
+from tf_proxyless.search import scoring
+from tf_proxyless.search import steps as steps_lib
+from tf_proxyless.search import weight_optimizer
+
+POLICY = (np.array([0.9, 0.1]), np.array([0.0, 0.25, 0.7, 0.05]))
+
+
+def test_draws_are_a_pure_function():
+  first = scoring.draw(POLICY, 100, (3, 1))
+  assert first.dtype == np.int32 and first.shape == (100, 2)
+  np.testing.assert_array_equal(first, scoring.draw(POLICY, 100, (3, 1)))
+  assert not np.array_equal(first, scoring.draw(POLICY, 100, (3, 2)))
+  assert not np.array_equal(first, scoring.draw(POLICY, 100, (4, 1)))
+
+
+@pytest.mark.parametrize('exploration', [0.0, 0.3, 1.0])
+def test_frequencies_have_the_floor(exploration):
+  paths = scoring.draw(POLICY, 50_000, (0,), exploration)
+  for column, p in zip(paths.T, POLICY):
+    expected = 50_000 * ((1 - exploration) * p + exploration / len(p))
+    counts = np.bincount(column, minlength=len(p))
+    assert len(counts) == len(p)
+    assert (np.abs(counts - expected) <= 5 * np.sqrt(expected)).all()
+
+
+def test_a_certain_policy_draws_one_network():
+  paths = scoring.draw([np.array([0.0, 1.0, 0.0]), np.array([1.0, 0.0])], 1000, (0,), exploration=0.0)
+  np.testing.assert_array_equal(paths, [[1, 0]] * 1000)
+
+
+def test_an_interrupted_scoring_ends_as_an_uninterrupted_one(tmp_path):
+  space = spaces.tiny()
+  supernet = spaces.supernet(space)
+  steps = steps_lib.SupernetSteps(supernet, weight_optimizer.SupernetSGD(supernet))
+  model = latency_model.from_macs(space)
+  counts = tuple(map(len, model.choice_costs))
+  architecture = gradient.GradientRule(parameters_lib.ArchitectureParameters(counts), model, objectives.Objective(),
+                                       steps.gate_gradients, learning_rate=0.01)
+  architecture.updates.assign(40)
+  stream = lambda first: (spaces.batch(space, 8, seed=index) for index in range(first, first + 100))
+
+  def score(name, scored, networks, observer):
+    file = samples_lib.SampleFile(str(tmp_path / name), model.decisions, counts)
+    if not scored:
+      file.create()
+    finished = scoring.score_policy(steps, architecture, stream, file, scored, networks, 5, observer)
+    return finished, samples_lib.load(file.path)[1]
+
+  told = []
+  finished, whole = score('whole', 0, 45, loop.Observer(on_scored=told.append))
+  assert finished and len(whole) == 50 and len(told) == 5
+  np.testing.assert_array_equal(whole.batch, np.repeat(np.arange(40, 45), 10))
+  for path, cost, accuracy, batch in zip(whole.paths[::7], whole.cost[::7], whole.accuracy[::7], whole.batch[::7]):
+    assert cost == model.cost([int(choice) for choice in path])
+    expected, = steps.accuracies(path[None].astype(np.int32), spaces.batch(space, 8, seed=batch))
+    assert accuracy == expected
+
+  stops = iter([False, True])
+  finished, part = score('part', 0, 45, loop.Observer(should_stop=lambda: next(stops)))
+  assert not finished and len(part) == 20
+  finished, part = score('part', 20, 45, loop.Observer())
+  assert finished
+  for field in dataclasses.fields(part):
+    np.testing.assert_array_equal(getattr(part, field.name), getattr(whole, field.name))
+  assert (tmp_path / 'part').read_bytes() == (tmp_path / 'whole').read_bytes()
