@@ -6,6 +6,7 @@ Defaults are the official ones; the small space of the quickstart is the same fu
 from __future__ import annotations
 
 from collections.abc import Sequence
+import math
 
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import ops
@@ -68,10 +69,7 @@ def proxyless(
   Raises:
     ValueError: Arguments do not fit each other, or the strides do not divide the resolution.
   """
-  lengths = (len(stage_filters), len(stage_blocks), len(stage_strides))
-  if len(set(lengths)) != 1 or not stage_filters:
-    raise ValueError('stage_filters, stage_blocks and stage_strides must have one entry a stage, '
-                     f'got {list(stage_filters)}, {list(stage_blocks)}, {list(stage_strides)}')
+  _check_stages(stage_filters, stage_blocks, stage_strides)
   positive = {
       'stage_filters': stage_filters, 'stage_blocks': stage_blocks, 'stage_strides': stage_strides,
       'stem_filters': [stem_filters], 'stem_strides': [stem_strides],
@@ -84,14 +82,7 @@ def proxyless(
     raise ValueError('candidates must name at least one (kernel size, expansion ratio)')
   if not 0.0 < width_multiplier <= 100.0:
     raise ValueError(f'width_multiplier must be in (0, 100], got {width_multiplier}')
-  total_stride = stem_strides
-  for stride in stage_strides:
-    total_stride *= stride
-  if resolution < 1 or (resolution % total_stride and not allow_uneven):
-    lower = resolution // total_stride * total_stride
-    nearest = [size for size in (lower, lower + total_stride) if size > 0]
-    raise ValueError(f'resolution must be a positive multiple of the total stride {total_stride}, got {resolution}; '
-                     f'nearest: {" or ".join(map(str, nearest))}')
+  _check_resolution(resolution, [stem_strides, *stage_strides], allow_uneven)
 
   def scaled(filters: int) -> int:
     return make_divisible(filters * width_multiplier)
@@ -102,17 +93,35 @@ def proxyless(
       network_lib.Block('block_0', ops.MBConv(width, kernel_size=3, strides=1, expand_ratio=1)),
   ]
   for filters, count, first_stride in zip(map(scaled, stage_filters), stage_blocks, stage_strides):
-    for i in range(count):
-      strides = first_stride if i == 0 else 1
-      residual = strides == 1 and filters == width
-      choices = tuple(ops.MBConv(filters, kernel, strides, expand) for kernel, expand in candidates)
-      if zero and residual:
-        choices += (ops.Zero(),)
-      op = schema.OneOf(choices, 'op') if len(choices) > 1 else choices[0]
-      blocks.append(network_lib.Block(f'block_{len(blocks) - 1}', op, residual))
+    for strides in (first_stride, *[1] * (count - 1)):
+      blocks.append(_searched_block(f'block_{len(blocks) - 1}', filters, strides, candidates, zero, filters == width))
       width = filters
   blocks += [
       network_lib.Block('feature_mix', ops.ConvBn(scaled(head_filters) if width_multiplier > 1 else head_filters, 1, 1)),
       network_lib.Block('classifier', ops.Classifier(classes, dropout_rate)),
   ]
   return network_lib.Network(name, (resolution, resolution, channels), tuple(blocks), padding)
+
+
+def _check_stages(stage_filters: Sequence[int], stage_blocks: Sequence[int], stage_strides: Sequence[int]) -> None:
+  if not stage_filters or not len(stage_filters) == len(stage_blocks) == len(stage_strides):
+    raise ValueError('stage_filters, stage_blocks and stage_strides must have one entry a stage, '
+                     f'got {list(stage_filters)}, {list(stage_blocks)}, {list(stage_strides)}')
+
+
+def _check_resolution(resolution: int, strides: Sequence[int], allow_uneven: bool) -> None:
+  total = math.prod(strides)
+  if resolution < 1 or (resolution % total and not allow_uneven):
+    lower = resolution // total * total
+    nearest = ' or '.join(str(size) for size in (lower, lower + total) if size > 0)
+    raise ValueError(f'resolution must be a positive multiple of the total stride {total}, got {resolution}; nearest: {nearest}')
+
+
+def _searched_block(name: str, filters: int, strides: int, candidates: Sequence[tuple[int, int]], zero: bool,
+                    same_width: bool) -> network_lib.Block:
+  """A block that holds the choice of its operation, or the operation where there is only one."""
+  residual = strides == 1 and same_width
+  choices = tuple(ops.MBConv(filters, kernel, strides, expand) for kernel, expand in candidates)
+  if zero and residual:
+    choices += (ops.Zero(),)
+  return network_lib.Block(name, schema.OneOf(choices, 'op') if len(choices) > 1 else choices[0], residual)
