@@ -114,11 +114,20 @@ def save_three(run):
 def test_the_two_newest_checkpoints_are_kept(run):
   save_three(run)
   assert sorted(file.name for file in run.checkpoints.iterdir()) == [
-      'checkpoint', 'ckpt-2.data-00000-of-00001', 'ckpt-2.index', 'ckpt-3.data-00000-of-00001', 'ckpt-3.index']
+      'ckpt-2.data-00000-of-00001', 'ckpt-2.index', 'ckpt-3.data-00000-of-00001', 'ckpt-3.index']
   assert run.newest_checkpoint() == str(run.checkpoints / 'ckpt-3')
   checkpoint, variable, progress = make_checkpoint(run)
   assert checkpoint.restore()
   assert (variable.numpy()[0], int(progress.epoch)) == (3.0, 3)
+
+
+def test_what_a_killed_process_was_writing_is_no_checkpoint(run):
+  staging = run.checkpoints / 'writing'
+  staging.mkdir()
+  (staging / 'ckpt-1.index').write_bytes(b'half')
+  assert run.newest_checkpoint() is None
+  save_three(run)
+  assert run.newest_checkpoint() == str(run.checkpoints / 'ckpt-3') and not staging.exists()
 
 
 def test_numbers_are_not_words(run):

@@ -49,8 +49,7 @@ class Checkpoint:
 
   def save(self) -> None:
     """Writes a checkpoint, and deletes all but the two newest."""
-    self._checkpoint.save(str(self._run.checkpoints / run_directory.CHECKPOINT_PREFIX))
-    self._run.keep_checkpoints(2)
+    self._run.add_checkpoint(self._checkpoint.write)
 
   def restore(self) -> bool:
     """Restores the newest checkpoint.
@@ -65,7 +64,7 @@ class Checkpoint:
     if newest is None:
       return False
     with _explained(newest):
-      self._checkpoint.restore(newest).assert_consumed()
+      self._checkpoint.read(newest).assert_consumed()
     return True
 
 
@@ -79,7 +78,7 @@ def restore_architecture(run: run_directory.RunDirectory, architecture: architec
   if newest is None:
     raise ValueError(f'{run.checkpoints} holds no checkpoint; run the search first')
   with _explained(newest):
-    tf.train.Checkpoint(architecture=architecture).restore(newest).assert_existing_objects_matched().expect_partial()
+    tf.train.Checkpoint(architecture=architecture).read(newest).assert_existing_objects_matched().expect_partial()
 
 
 @contextlib.contextmanager

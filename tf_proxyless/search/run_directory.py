@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 import json
 import os
 import pathlib
+import shutil
 from typing import Any
 
 from tf_proxyless import files
@@ -46,7 +47,7 @@ class RunDirectory:
       raise PermissionError(13, 'the run directory cannot be written to', str(self.path))
 
   def _checkpoint_numbers(self) -> list[int]:
-    """Of the complete checkpoints, rising: TensorFlow writes the index last."""
+    """Of the complete checkpoints, rising."""
     indices = self.checkpoints.glob(f'{CHECKPOINT_PREFIX}-*.index')
     return sorted(int(index.stem.removeprefix(f'{CHECKPOINT_PREFIX}-')) for index in indices)
 
@@ -58,10 +59,28 @@ class RunDirectory:
     numbers = self._checkpoint_numbers()
     return str(self.checkpoints / f'{CHECKPOINT_PREFIX}-{numbers[-1]}') if numbers else None
 
-  def keep_checkpoints(self, count: int) -> None:
-    """Deletes all but the newest checkpoints."""
-    for number in self._checkpoint_numbers()[:-count]:
-      for file in self.checkpoints.glob(f'{CHECKPOINT_PREFIX}-{number}.*'):
+  def add_checkpoint(self, write: Callable[[str], None], keep: int = 2) -> None:
+    """Adds a checkpoint, which is whole whenever it can be seen, and deletes all but the newest.
+
+    TensorFlow writes in place, and leaves half an index when it is killed. So it writes elsewhere, and the index is moved last.
+
+    Args:
+      write: Makes the files of a checkpoint, given their path without suffixes.
+      keep: How many to keep.
+    """
+    numbers = self._checkpoint_numbers()
+    number = numbers[-1] + 1 if numbers else 1
+    staging = self.checkpoints / 'writing'
+    shutil.rmtree(staging, ignore_errors=True)  # of a process that was killed
+    staging.mkdir()
+    write(str(staging / f'{CHECKPOINT_PREFIX}-{number}'))
+    for file in sorted(staging.iterdir(), key=lambda file: file.suffix == '.index'):
+      with open(file, 'rb') as content:
+        os.fsync(content.fileno())
+      os.replace(file, self.checkpoints / file.name)
+    staging.rmdir()
+    for old in [*numbers, number][:-keep]:
+      for file in sorted(self.checkpoints.glob(f'{CHECKPOINT_PREFIX}-{old}.*'), key=lambda file: file.suffix != '.index'):
         file.unlink()
 
   def check(self, identity: Mapping[str, Any]) -> bool:
