@@ -13,7 +13,7 @@ from tf_proxyless.search import run_directory
 
 ROOT = pathlib.Path(__file__).parents[2]
 
-# Two decisions of seven choices between 30,880 and 435,872 multiply-adds; 9 weight steps an epoch.
+# Two decisions of seven choices between 30,880 and 435,872 multiply-adds; 8 weight steps an epoch.
 TINY = (
     '--dataset=digits', '--validation_images=0.2', '--resolution=8', '--stem_filters=8', '--stem_strides=1',
     '--first_block_filters=8', '--stage_filters=8', '--stage_blocks=2', '--stage_strides=1', '--head_filters=16',

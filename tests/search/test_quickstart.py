@@ -1,0 +1,70 @@
+"""The quickstart as a user runs it, with both optimizers: a complete search on real images, and what it must reach."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.search import runs
+from tf_proxyless.cost import counting
+from tf_proxyless.cost import latency_model
+from tf_proxyless.search import run_directory
+from tf_proxyless.search import samples as samples_lib
+from tf_proxyless.space import io
+from tf_proxyless.space import schema
+
+TARGET_MACS = 0.8e6
+
+pytestmark = pytest.mark.long
+
+
+@pytest.fixture(scope='module', params=['quickstart.flags', 'quickstart_gradient.flags'])
+def finished(request, tmp_path_factory, data_dir):
+  folder = tmp_path_factory.mktemp('quickstart')
+  result = runs.run(f'--flagfile={request.param}', f'--run_dir={folder / "run"}', f'--data_dir={data_dir}', cwd=folder)
+  return result, run_directory.RunDirectory(folder / 'run')
+
+
+def test_exits_quietly(finished):
+  result, run = finished
+  assert (result.returncode, result.stderr) == (0, '')
+  assert str(run.architecture) in result.stdout
+  assert json.loads(run.status.read_text())['state'] == 'finished'
+
+
+def test_reaches_its_target(finished):
+  _, run = finished
+  history = run.read_history()
+  assert [entry['epoch'] for entry in history] == list(range(len(history)))
+  last = history[-1]
+  assert last['most_likely_accuracy'] >= 0.9
+  assert abs(last['expected_cost'] / TARGET_MACS - 1.0) <= 0.05
+  assert last['entropy'] < 0.8 * history[0]['entropy']
+
+
+def test_the_architecture_is_under_its_budget_and_loads(finished):
+  _, run = finished
+  architecture = io.load_architecture(run.architecture)
+  assert schema.is_resolved(architecture.network)
+  space = io.load_search_space(run.search_space)
+  assert schema.resolve(space, architecture.genotype) == architecture.network
+  macs = counting.count_network(architecture.network).macs
+  assert macs == architecture.cost.macs == latency_model.from_macs(space).cost(architecture.genotype) <= TARGET_MACS
+  assert architecture.derivation.budget == TARGET_MACS
+
+
+def test_the_derived_network_scores_well_and_both_winners_are_told(finished):
+  result, run = finished
+  for line in ('most likely network', 'by probability', 'by evidence', 'chosen by validation', 'evidence differs from probability in'):
+    assert line in result.stdout
+  derivation = json.loads(run.derivation.read_text())
+  assert derivation['validation_accuracy'] >= 0.9
+  assert len(samples_lib.load(run.samples)[1]) >= 1000
+
+
+def test_is_described(finished):
+  _, run = finished
+  command = [sys.executable, runs.ROOT / 'tools' / 'describe.py', f'--architecture={run.architecture}', '--json']
+  described = json.loads(subprocess.run(command, env=runs.environment(), capture_output=True, text=True, check=True, timeout=120).stdout)
+  assert described['macs'] <= TARGET_MACS
