@@ -55,7 +55,7 @@ class Derivation:
   """How an architecture was chosen.
 
   Attributes:
-    by: 'evidence' or 'probability'.
+    by: 'validation', 'evidence' or 'probability'.
     budget: Cost that it may not exceed, in the unit of the search (ms or MACs).
     estimate: Estimated accuracy in [0, 1].
     standard_error: Of the estimate.
