@@ -16,7 +16,7 @@ from tf_proxyless.space import schema
 
 TARGET_MACS = 0.8e6
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group('quickstart')]  # one worker: each search is run once
 
 
 @pytest.fixture(scope='module', params=['quickstart.flags', 'quickstart_gradient.flags'])
