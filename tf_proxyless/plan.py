@@ -75,8 +75,17 @@ def check_flags(values: flags.FlagValues) -> None:
 
 
 def load_table(values: flags.FlagValues) -> latency_table.LatencyTable | None:
-  """The latency table that the flags name, None for a target in MACs."""
-  return latency_table.load(shipped.latency_table(values.latency_table)) if values.target_macs is None else None
+  """The latency table that the flags name, None for a target in MACs.
+
+  Raises:
+    ValueError: There is no such table, or it is of another runtime than the flags expect.
+  """
+  if values.target_macs is not None:
+    return None
+  table = latency_table.load(shipped.latency_table(values.latency_table))
+  expected = {'device': values.expected_device, 'precision': values.expected_precision, 'kernels': values.expected_kernels}
+  table.check_runtime(**{field: value for field, value in expected.items() if value is not None})
+  return table
 
 
 def identity(values: flags.FlagValues, table: latency_table.LatencyTable | None) -> dict[str, object]:

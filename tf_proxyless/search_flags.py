@@ -76,6 +76,10 @@ def _define_data(values: flags.FlagValues) -> None:
 
 def _define_cost(values: flags.FlagValues) -> None:
   flags.DEFINE_string('latency_table', None, 'File or shipped name of a latency table, for --target_latency_ms.', flag_values=values)
+  flags.DEFINE_string('expected_device', None, 'Device that the latency table must be of; a table of another is refused.',
+                      flag_values=values)
+  flags.DEFINE_enum('expected_precision', None, ['float32', 'float16', 'int8'], 'Precision that it must be of.', flag_values=values)
+  flags.DEFINE_enum('expected_kernels', None, ['xnnpack', 'builtin'], 'Kernels that it must be of.', flag_values=values)
   flags.DEFINE_float('target_latency_ms', None, 'Latency to search for, ms. Either this or --target_macs.', flag_values=values)
   flags.DEFINE_float('target_macs', None, 'Multiply-adds to search for.', flag_values=values)
   flags.DEFINE_enum('objective', 'constrained', list(OBJECTIVES), 'How accuracy and cost are weighed: constrained serves both '

@@ -36,6 +36,11 @@ def refuse(tmp_path, *arguments):
   return subprocess.run(command, cwd=tmp_path, env=runs.environment(), capture_output=True, text=True, timeout=60)
 
 
+def test_a_table_for_another_runtime(tmp_path):
+  result = refuse(tmp_path, *MOBILE, '--expected_precision=int8', '--expected_device=Pixel 2')
+  runs.check_mistake(result, 'is for another runtime', "device 'Pixel 1' instead of 'Pixel 2'", "precision 'float32' instead of 'int8'")
+
+
 @pytest.mark.parametrize('flags, messages', [
     (['--search_space=fbnet'], ['--search_space=fbnet', 'proxyless']),
     (['--nonsense=1'], ["Unknown command line flag 'nonsense'"]),
