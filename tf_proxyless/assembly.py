@@ -76,6 +76,10 @@ class Assembled:
     """Networks to score once the weights stand still: those of the gradient rule; REINFORCE has its samples for nothing."""
     return self.values.scored_networks if isinstance(self.architecture, gradient.GradientRule) else 0
 
+  def score(self, paths: np.ndarray) -> np.ndarray:
+    """Accuracy on the whole validation split of each network of int32 [networks, decisions]."""
+    return self.steps.accuracies_over(paths, self.data.validation_pass())
+
 
 def open_source(values: flags.FlagValues) -> sources.Source:
   """The dataset that the flags name."""
@@ -212,7 +216,7 @@ def restore(values: flags.FlagValues, plan: plan_lib.Plan, run: run_directory.Ru
     assembled = assemble(values, plan, open_source(values), run, loop.Observer())
     if not assembled.checkpoint.restore():
       raise ValueError(f'{run.checkpoints} holds no checkpoint; run the search first')
-    return assembled.architecture, lambda paths: assembled.steps.accuracies_over(paths, assembled.data.validation_pass())
+    return assembled.architecture, assembled.score
   architecture = make_architecture(values, plan, None, updates=1)  # rates play no part
   checkpoint_lib.restore_architecture(run, architecture)
   return architecture, None
@@ -220,8 +224,7 @@ def restore(values: flags.FlagValues, plan: plan_lib.Plan, run: run_directory.Ru
 
 def derive_architecture(assembled: Assembled, by: str = 'validation') -> tuple[derive.Derivation, io.Architecture]:
   """Derives the network of a finished search under its target."""
-  score = lambda paths: assembled.steps.accuracies_over(paths, assembled.data.validation_pass())
-  return derive_from_run(assembled.values, assembled.plan, assembled.plan, assembled.run, assembled.architecture, by, score)
+  return derive_from_run(assembled.values, assembled.plan, assembled.plan, assembled.run, assembled.architecture, by, assembled.score)
 
 
 def derive_from_run(values: flags.FlagValues, searched: plan_lib.Plan, plan: plan_lib.Plan, run: run_directory.RunDirectory,

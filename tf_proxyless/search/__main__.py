@@ -122,6 +122,7 @@ def main(argv: list[str]) -> int:
   from tf_proxyless import assembly
   from tf_proxyless.search import conclude
   from tf_proxyless.search import loop
+  from tf_proxyless.search import scoring
 
   with command_line.user_errors():
     source = assembly.open_source(values)
@@ -141,7 +142,7 @@ def main(argv: list[str]) -> int:
   try:
     finished = assembled.search.run()
     if finished and assembled.scores_afterwards:
-      progress.start('scoring', math.ceil(assembled.scores_afterwards / 10), 0)
+      progress.start('scoring', math.ceil(assembled.scores_afterwards / scoring.NETWORKS_PER_BATCH), 0)
       finished = assembly.score_afterwards(assembled)
   except loop.NotFiniteError as error:
     run.write_status('failed', reason=str(error))

@@ -85,6 +85,7 @@ class Search:
     self._checkpoint_every_steps = checkpoint_every_steps
     self._observer = observer
     self._unsaved: list[samples_lib.ScoredSamples] = []
+    self._scalars: dict[str, float] = {}  # of the architecture, which changes in its updates only
 
   def prepare(self) -> bool:
     """Restores the newest checkpoint and rewinds the files that grow to where it stood; whether there was one."""
@@ -96,7 +97,11 @@ class Search:
     else:
       self._run.write_history([])
       self._sample_file.create()
+    self._read_scalars()
     return restored
+
+  def _read_scalars(self) -> None:
+    self._scalars = {name: float(value) for name, value in self._architecture.state().items()}
 
   def run(self) -> bool:
     """Runs or continues the search after `prepare`; False if it was asked to stop, with everything saved."""
@@ -139,17 +144,17 @@ class Search:
     progress.correct.assign_add(int(correct))
     progress.images.assign_add(len(batch[1]))
     accuracy = int(progress.correct) / int(progress.images)
-    self._observer.on_step(loss, accuracy, {name: float(value) for name, value in self._architecture.state().items()})
+    self._observer.on_step(loss, accuracy, self._scalars)
 
   def _update_architecture(self, batch: Batch) -> None:
     update = int(self._architecture.updates)
     scored = self._architecture.update(batch)
     if scored is not None:
       self._unsaved.append(make_samples(self._architecture, scored.paths, scored.accuracies, update))
+    self._read_scalars()
 
   def _finish_epoch(self, epoch: int, seconds: float) -> None:
     architecture, progress = self._architecture, self._progress
-    state = {name: float(value) for name, value in architecture.state().items()}
     most_likely = architecture.parameters.most_likely().numpy()
     accuracy, = self._steps.accuracies_over(most_likely[None], self._data.validation_pass())
     probabilities = architecture.parameters.probabilities().numpy()
@@ -160,7 +165,7 @@ class Search:
         'loss': float(progress.loss_sum) / self._schedule.steps_per_epoch,
         'accuracy': int(progress.correct) / int(progress.images),
         'most_likely_accuracy': float(accuracy),
-        **state,
+        **self._scalars,
         'most_likely_cost': architecture.cost_model.cost([int(index) for index in most_likely]),
         'updates': int(architecture.updates),
         'probabilities': {path: [float(p) for p in row[:len(choices)]]
