@@ -1,0 +1,107 @@
+"""What a measurement needs of a device, whatever it is connected by."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import pathlib
+
+
+@dataclasses.dataclass(frozen=True)
+class CommandResult:
+  """What a command on a device came to.
+
+  Attributes:
+    exit_code: Of the command itself; 128 + n where signal n killed it.
+    stdout, stderr: What it printed.
+  """
+
+  exit_code: int
+  stdout: str
+  stderr: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Description:
+  """Which device it is. None is not known.
+
+  Attributes:
+    model: For people, for instance 'Pixel 2'.
+    serial: By which its transport knows it; None on this machine.
+    soc: System on chip, or the processor's name.
+    system: Operating system and version, for instance 'Android 11 (RP1A.201005.004.A1)'.
+    cores: Number of processor cores.
+  """
+
+  model: str
+  serial: str | None = None
+  soc: str | None = None
+  system: str | None = None
+  cores: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Health:
+  """State that changes latencies, where it is readable. None is not readable.
+
+  Attributes:
+    battery_percent: Charge.
+    battery_temperature_c: Degrees Celsius.
+    thermal_status: Android's: 0 none, 1 light, 2 moderate, 3 severe, 4 critical, 5 emergency, 6 shutdown.
+    cpu_temperature_c: The hottest processor sensor, degrees Celsius.
+    cpu_khz: Current clock of each core in kHz, in their order.
+    load: Runnable processes, averaged over a minute; of this machine only.
+  """
+
+  battery_percent: float | None = None
+  battery_temperature_c: float | None = None
+  thermal_status: int | None = None
+  cpu_temperature_c: float | None = None
+  cpu_khz: tuple[int, ...] | None = None
+  load: float | None = None
+
+
+class Device(abc.ABC):
+  """A machine with a shell that runs benchmarks.
+
+  Every call has a time limit. Every call raises `DeviceError`, or its `ConnectionLost` where another try may help.
+  """
+
+  name: str  # for messages, for instance 'adb:FA7AX1A00123' or 'host'
+  folder: str  # where files may be put and executed on it; exists
+
+  @abc.abstractmethod
+  def push(self, source: pathlib.Path, target: str) -> None:
+    """Copies a local file to an absolute path on the device.
+
+    Raises:
+      TransferError: The device takes it not: its disk is full, say.
+    """
+
+  @abc.abstractmethod
+  def pull(self, source: str, target: pathlib.Path) -> None:
+    """Copies a file of the device here.
+
+    Raises:
+      TransferError: There is no such file.
+    """
+
+  @abc.abstractmethod
+  def run(self, command: str, timeout_s: float = 60) -> CommandResult:
+    """Runs a line of POSIX shell on the device and waits for it.
+
+    Raises:
+      ConnectionLost: Also after `timeout_s` seconds; what the command started is then ended as far as it can be.
+    """
+
+  @abc.abstractmethod
+  def describe(self) -> Description:
+    """Which device it is."""
+
+  @abc.abstractmethod
+  def health(self) -> Health:
+    """Its state now."""
+
+  @abc.abstractmethod
+  def reconnect(self, timeout_s: float) -> bool:
+    """Waits until a lost device answers again; whether it does."""
