@@ -1,0 +1,114 @@
+"""From sums of a table's entries to milliseconds of whole networks, and how well that predicts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tf_proxyless.cost import latency_table
+
+MIN_NETWORKS = 3
+
+# Sums that differ by a smaller part tell nothing about the scale: measurements are not repeatable to better than a few percent.
+_MIN_SPREAD = 0.05
+
+
+def fit(sums_ms: Sequence[float], measured_ms: Sequence[float], names: Sequence[str]) -> latency_table.Calibration:
+  """Fits ms = offset_ms + scale * sum to whole networks, by least squares of the relative errors.
+
+  Errors of measured latencies grow with the latency, so each network's is divided by its own.
+
+  Args:
+    sums_ms: Sum of the entries of each network, not calibrated.
+    measured_ms: Latency of each network.
+    names: Of the networks, for messages.
+
+  Returns:
+    The calibration.
+
+  Raises:
+    ValueError: There are fewer than three networks, a number is not finite or a measurement not positive, the networks are too much
+      alike, or larger sums go with smaller latencies.
+  """
+  sums, measured = _pairs(sums_ms, measured_ms, names)
+  if np.ptp(sums) < _MIN_SPREAD * np.abs(sums).max():
+    raise ValueError(f'the sums of {", ".join(names)} all lie between {sums.min():g} and {sums.max():g} ms, which tells nothing about the '
+                     'scale; measure networks of different size')
+  scale, offset_ms = _line(sums, measured)
+  if scale <= 0:
+    raise ValueError(f'of the networks {", ".join(names)}, those with larger sums were measured faster (scale {scale:g}): is this the '
+                     'table of that runtime?')
+  return latency_table.Calibration(scale, offset_ms, len(sums))
+
+
+def leave_one_out(sums_ms: Sequence[float], measured_ms: Sequence[float], names: Sequence[str]) -> tuple[float, ...]:
+  """What the fit on all other networks predicts for each, in ms; arguments and errors as for `fit`.
+
+  With three networks, each prediction is from the line through two: an honest figure, but a rough one.
+  """
+  fit(sums_ms, measured_ms, names)
+  sums, measured = _pairs(sums_ms, measured_ms, names)
+  predictions = []
+  for i in range(len(sums)):
+    others = np.arange(len(sums)) != i
+    scale, offset_ms = _line(sums[others], measured[others])
+    predictions.append(offset_ms + scale * float(sums[i]))
+  return tuple(predictions)
+
+
+def validate(predicted_ms: Sequence[float], measured_ms: Sequence[float], names: Sequence[str]) -> latency_table.Validation:
+  """Compares predictions with measurements of networks that were used for nothing else.
+
+  Args:
+    predicted_ms: Calibrated prediction for each network.
+    measured_ms: Latency of each network.
+    names: Of the networks, for messages.
+
+  Returns:
+    RMSE in ms, mean absolute percentage error, shares within 5 and 10 percent of the measurement, rank correlation.
+
+  Raises:
+    ValueError: There are fewer than three networks, a number is not finite or a measurement not positive, or all predictions or all
+      measurements are equal.
+  """
+  predicted, measured = _pairs(predicted_ms, measured_ms, names)
+  errors = np.abs(predicted - measured)
+  return latency_table.Validation(
+      rmse_ms=float(np.sqrt(np.mean(errors**2))), mape_percent=float(100 * np.mean(errors / measured)),
+      within_5_percent=float(100 * np.mean(errors <= 0.05 * measured)),
+      within_10_percent=float(100 * np.mean(errors <= 0.1 * measured)), spearman=spearman(predicted, measured), networks=len(measured))
+
+
+def spearman(first: Sequence[float], second: Sequence[float]) -> float:
+  """Spearman's rank correlation; equal values share the mean of their ranks.
+
+  Raises:
+    ValueError: All values of one side are equal, so that there is no order.
+  """
+  if min(len(np.unique(first)), len(np.unique(second))) < 2:
+    raise ValueError('a rank correlation needs values that differ')
+  return float(np.corrcoef(_ranks(first), _ranks(second))[0, 1])
+
+
+def _ranks(values: Sequence[float]) -> np.ndarray:
+  _, index, counts = np.unique(values, return_inverse=True, return_counts=True)
+  return (np.cumsum(counts) - (counts - 1) / 2)[index]
+
+
+def _line(sums: np.ndarray, measured: np.ndarray) -> tuple[float, float]:
+  """Scale and offset that minimise sum(((offset + scale * sum) / measured - 1)^2)."""
+  scale, offset = np.linalg.lstsq(np.stack([sums, np.ones_like(sums)], 1) / measured[:, None], np.ones_like(sums), rcond=None)[0]
+  return float(scale), float(offset)
+
+
+def _pairs(first_ms: Sequence[float], measured_ms: Sequence[float], names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+  first, measured = np.asarray(first_ms, float), np.asarray(measured_ms, float)
+  if not len(first) == len(measured) == len(names):
+    raise ValueError(f'expected a prediction and a measurement for each network, got {len(first)} and {len(measured)} for {len(names)}')
+  if len(names) < MIN_NETWORKS:
+    raise ValueError(f'needs at least {MIN_NETWORKS} networks, got {len(names)}: {", ".join(names) or "none"}')
+  for name, prediction, measurement in zip(names, first, measured):
+    if not (np.isfinite(prediction) and np.isfinite(measurement) and measurement > 0):
+      raise ValueError(f'latencies must be finite, and measured ones positive, got {prediction:g} and {measurement:g} ms for {name!r}')
+  return first, measured
