@@ -36,6 +36,15 @@ def test_padding_matters_to_strided_kernels_on_even_sizes_only(size, strides, ke
   assert signature.padding == padding
 
 
+@pytest.mark.parametrize('signature', [
+    network.OpSignature('conv_bn', (32, 32, 3), 8, 3, 2, padding='symmetric'),
+    network.OpSignature('mbconv', (16, 13, 8), 8, 7, 1, 3, residual=True),
+    network.OpSignature('classifier', (8, 8, 12), 10),
+])
+def test_a_signature_is_that_of_its_network(signature):
+  assert network.op_signatures(network.network_of_signature(signature)) == (signature,)
+
+
 def test_dropout_is_no_part_of_a_latency():
   assert network.op_signature(ops.Classifier(10, 0.5), (7, 7, 8)) == network.op_signature(ops.Classifier(10), (7, 7, 8))
   assert network.op_signature(ops.Zero(), (7, 7, 8)) is None

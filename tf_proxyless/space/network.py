@@ -163,3 +163,15 @@ def op_signatures(network: Network) -> tuple[OpSignature, ...]:
       if signature is not None:
         found[signature] = None
   return tuple(found)
+
+
+def network_of_signature(signature: OpSignature) -> Network:
+  """The network of one block that has a signature, the inverse of `op_signatures`."""
+  match signature.op:
+    case 'classifier':
+      op = ops.Classifier(signature.filters)
+    case 'conv_bn':
+      op = ops.ConvBn(signature.filters, signature.kernel_size, signature.strides)
+    case 'mbconv':
+      op = ops.MBConv(signature.filters, signature.kernel_size, signature.strides, signature.expand_ratio)
+  return Network(str(signature), signature.input_shape, (Block('op', op, signature.residual),), signature.padding)

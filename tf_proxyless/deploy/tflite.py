@@ -1,0 +1,84 @@
+"""Keras models to TFLite flatbuffers, an order of magnitude faster than `TFLiteConverter.from_keras_model`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import contextlib
+import os
+import sys
+import tempfile
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+
+PRECISIONS = ('float32', 'int8')
+IO_TYPES = {'float32': tf.float32, 'int8': tf.int8, 'uint8': tf.uint8}
+
+
+def convert(model: keras.Model, precision: str, representative: np.ndarray | None = None, io: str = 'float32') -> bytes:
+  """Converts a model to a flatbuffer with a fixed batch of one image and no signature.
+
+  Args:
+    model: From float32 images [batch, height, width, channels] to one tensor.
+    precision: 'float32', or 'int8' for post-training quantization: int8 activations, weights per channel.
+    representative: float32 [samples, height, width, channels], images from which int8 takes the ranges of activations.
+    io: Type of the model's input and output: 'float32', or for int8 also 'int8' or 'uint8'.
+
+  Returns:
+    The content of a .tflite file; equal arguments give equal bytes.
+
+  Raises:
+    ValueError: The arguments do not fit each other.
+  """
+  shape = tuple(model.input_shape[1:])
+  _check(shape, precision, representative, io)
+  function = tf.function(lambda images: model(images, training=False))
+  concrete = function.get_concrete_function(tf.TensorSpec([1, *shape], tf.float32))
+  # A function as the trackable object keeps the converter from writing and reading a SavedModel, which is most of its time.
+  converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], function)
+  if precision == 'int8':
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ([image[np.newaxis]] for image in representative)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = converter.inference_output_type = IO_TYPES[io]
+  with _quiet():
+    return bytes(converter.convert())
+
+
+def _check(shape: tuple[int | None, ...], precision: str, representative: np.ndarray | None, io: str) -> None:
+  if precision not in PRECISIONS:
+    raise ValueError(f'precision must be one of {", ".join(PRECISIONS)}, got {precision!r}')
+  accepted = tuple(IO_TYPES) if precision == 'int8' else ('float32',)
+  if io not in accepted:
+    raise ValueError(f'io of a model in {precision} must be one of {", ".join(accepted)}, got {io!r}')
+  if None in shape:
+    raise ValueError(f'the model must have a fixed input shape, got {shape}')
+  if precision == 'float32':
+    return
+  if representative is None:
+    raise ValueError('int8 needs representative images')
+  found = (representative.dtype, representative.shape[1:])
+  if found != (np.float32, shape) or not len(representative):
+    raise ValueError(f'representative must be float32 images [samples, {", ".join(map(str, shape))}], '
+                     f'got {representative.dtype} {list(representative.shape)}')
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+  """Holds back what native code writes to stderr, some lines for every model, and shows it only if there is an exception."""
+  sys.stderr.flush()
+  saved = os.dup(2)
+  with tempfile.TemporaryFile() as sink:
+    os.dup2(sink.fileno(), 2)
+    try:
+      yield
+    except BaseException:
+      sys.stderr.flush()
+      sink.seek(0)
+      os.write(saved, sink.read())
+      raise
+    finally:
+      sys.stderr.flush()
+      os.dup2(saved, 2)
+      os.close(saved)
