@@ -10,8 +10,10 @@ bootstrap 95 % interval. Start-up and memory come from fresh processes. --json p
   setting            resolution, batch_size, candidates, repetitions, paths
   machine            cores, tensorflow (version)
   ratios             weight_step (over the fixed network's), two_path_step (over the supernet's weight step) and forward (one
-                     REINFORCE sample over a forward pass of the fixed network), each with ratio, low and high
-  seconds            of one step, mean over paths of medians: weight_step, fixed_weight_step, two_path_step, forward, fixed_forward
+                     REINFORCE sample over a forward pass of the fixed network), expected_latency (E[latency] of the architecture
+                     parameters and its gradient, over the weight step), each with ratio, low and high
+  seconds            of one step, mean over paths of medians: weight_step, fixed_weight_step, two_path_step, forward, fixed_forward,
+                     expected_latency
   start_up_seconds   after `import tensorflow` until the first step is done: all_steps (the three graphs of a search),
                      weight_step (that graph only), fixed_network (the slowest of the fixed networks, which pays it again)
   peak_memory_mb     supernet (all steps on all paths), fixed_network (weight step and forward, the largest), ratio
@@ -36,6 +38,8 @@ from absl import flags
 import numpy as np
 
 from tf_proxyless import command_line
+from tf_proxyless.cost import latency_model
+from tf_proxyless.cost import latency_table
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import proxyless
 from tf_proxyless.space import schema
@@ -54,10 +58,11 @@ _PATHS = flags.DEFINE_integer('paths', 5, 'Sampled networks; each costs a trace 
 _SCALING = flags.DEFINE_bool('scaling', False, 'Adds other numbers of candidates, batch sizes and resolutions.')
 _PART = flags.DEFINE_string('part', '', 'What one process of this tool measures for another; not for people.')
 
-STEPS = ('weight_step', 'fixed_weight_step', 'two_path_step', 'forward', 'fixed_forward')
-RATIOS = {'weight_step': 'fixed_weight_step', 'two_path_step': 'weight_step', 'forward': 'fixed_forward'}
+STEPS = ('weight_step', 'fixed_weight_step', 'two_path_step', 'forward', 'fixed_forward', 'expected_latency')
+RATIOS = {'weight_step': 'fixed_weight_step', 'two_path_step': 'weight_step', 'forward': 'fixed_forward', 'expected_latency': 'weight_step'}
 # What this project accepts and aims at on two CPU cores (docs/performance.md).
-LIMITS = {'weight_step': (1.10, 1.05), 'two_path_step': (1.30, 0.90), 'forward': (1.05, 1.05), 'start-up': (12.0, 8.0),
+LIMITS = {'weight_step': (1.10, 1.05), 'two_path_step': (1.30, 0.90), 'forward': (1.05, 1.05), 'expected_latency': (0.01, 0.01),
+          'start-up': (12.0, 8.0),
           'memory': (1.35, 1.20)}
 
 
@@ -135,6 +140,26 @@ class Trainee:
     self._steps.accuracies(path[None], self._batch)
 
 
+def make_expected_latency(space: network_lib.Network) -> Callable[[], None]:
+  """E[latency] under the architecture parameters, and its gradient in them; the latencies are invented."""
+  import tensorflow as tf
+  from tf_proxyless.search import parameters as parameters_lib
+  random = np.random.default_rng(0)
+  runtime = latency_table.Runtime('invented', 'float32')
+  stats = lambda: latency_table.LatencyStats('estimated', median_ms=float(random.uniform(0.1, 10.0)))
+  entries = tuple(latency_table.Entry(signature, stats()) for signature in network_lib.op_signatures(space))
+  model = latency_model.from_latency_table(space, latency_table.LatencyTable('invented', runtime, entries))
+  parameters = parameters_lib.ArchitectureParameters([len(costs) for costs in model.choice_costs])
+
+  @tf.function
+  def value_and_gradient() -> tuple[tf.Tensor, tf.Tensor]:
+    with tf.GradientTape() as tape:
+      expected = model.expected(parameters.probabilities())
+    return expected, tape.gradient(expected, parameters.alpha)
+
+  return lambda: value_and_gradient()[1].numpy()
+
+
 _NO_DECISIONS = np.zeros(0, np.int32)
 
 
@@ -147,6 +172,7 @@ def make_fixed(space: network_lib.Network, path: np.ndarray, batch_size: int) ->
 def measure_steps(space: network_lib.Network, setting: Setting) -> dict[str, np.ndarray]:
   """Seconds of each of `STEPS`, in turn: float [paths, repetitions]."""
   supernet = Trainee(space, setting.batch_size)
+  expected_latency = make_expected_latency(space)
   seconds = {name: np.zeros((setting.paths, setting.repetitions)) for name in STEPS}
   for i, (active, inactive) in enumerate(sample_paths(space, setting.paths)):
     fixed = make_fixed(space, active, setting.batch_size)
@@ -156,6 +182,7 @@ def measure_steps(space: network_lib.Network, setting: Setting) -> dict[str, np.
         'two_path_step': lambda active=active, inactive=inactive: supernet.two_path_step(active, inactive),
         'forward': lambda active=active: supernet.forward(active),
         'fixed_forward': lambda fixed=fixed: fixed.forward(_NO_DECISIONS),
+        'expected_latency': expected_latency,
     }
     for repetition in range(-2, setting.repetitions):  # twice to warm up
       for name, call in calls.items():
@@ -256,12 +283,12 @@ def to_text(result: dict[str, Any]) -> str:
     return f'{label:34}{value:>10}{interval:>16}{accepted:>8.2f}{aim:>7.2f}'
 
   for name, label in (('weight_step', 'weight step / fixed network'), ('two_path_step', 'two-path step / weight step'),
-                      ('forward', 'forward / fixed network')):
-    found = result['ratios'][name]
-    lines.append(row(label, f'{found["ratio"]:.3f}', f'{found["low"]:.3f}-{found["high"]:.3f}', name))
+                      ('forward', 'forward / fixed network'), ('expected_latency', 'expected latency / weight step')):
+    found, digits = result['ratios'][name], 4 if name == 'expected_latency' else 3
+    lines.append(row(label, f'{found["ratio"]:.{digits}f}', f'{found["low"]:.{digits}f}-{found["high"]:.{digits}f}', name))
   lines += [row('start-up of all steps, s', f'{start_up["all_steps"]:.1f}', '', 'start-up'),
             row('peak memory / fixed network', f'{memory["ratio"]:.2f}', '', 'memory'),
-            'seconds: ' + ', '.join(f'{name} {value:.3f}' for name, value in seconds.items()),
+            'seconds: ' + ', '.join(f'{name} {value:.4f}' for name, value in seconds.items()),
             'start-up, s: ' + ', '.join(f'{name} {value:.1f}' for name, value in start_up.items()),
             f'peak memory, MB: supernet {memory["supernet"]:.0f}, fixed network {memory["fixed_network"]:.0f}']
   return '\n'.join(lines)
