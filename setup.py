@@ -9,7 +9,11 @@ _ROOT = pathlib.Path(__file__).parent
 # Read, not imported: an import would need the package's dependencies before they are installed.
 _VERSION = re.search(r"^__version__ = '(.+)'$", (_ROOT / 'tf_proxyless' / '__init__.py').read_text(encoding='utf-8'), re.MULTILINE)[1]
 
-_CONFIGS = {'tf_proxyless.configs': 'configs', 'tf_proxyless.configs.latency': 'configs/latency'}  # beside the package in a clone
+_CONFIGS = {  # beside the package in a clone
+    'tf_proxyless.configs': 'configs',
+    'tf_proxyless.configs.latency': 'configs/latency',
+    'tf_proxyless.configs.latency.published': 'configs/latency/published',
+}
 
 _TEST = [
     'pytest>=8.3,<10',
@@ -29,13 +33,16 @@ setuptools.setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     python_requires='>=3.10,<3.13',  # as tf_keras 2.21
-    packages=[*setuptools.find_packages(include=['tf_proxyless', 'tf_proxyless.*']), *_CONFIGS],
+    packages=[*setuptools.find_packages(include=['tf_proxyless', 'tf_proxyless.*', 'android_benchmark']), *_CONFIGS],
     package_dir=_CONFIGS,
-    package_data={'tf_proxyless.configs': ['*.flags'], 'tf_proxyless.configs.latency': ['*.json']},
+    package_data={'tf_proxyless.configs': ['*.flags'], 'tf_proxyless.configs.latency': ['*.json'],
+                  'tf_proxyless.configs.latency.published': ['*.json']},
     install_requires=[
         'absl-py>=1.2,<2',  # tensorflow-model-optimization 0.8 takes no 2
+        'ai-edge-litert>=2.3,<2.4',  # runs models; another version has other kernels, so other latencies
         'importlib_resources>=6,<8',  # tensorflow-datasets 4.9.10 imports it without asking for it, and Pillow too
         'keras-tuner>=1.4.8,<1.5',
+        'matplotlib>=3.8,<4',
         'numpy>=1.26,<3',
         'Pillow>=10,<14',
         'scikit-learn>=1.4,<2',
