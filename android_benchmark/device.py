@@ -27,7 +27,7 @@ class Description:
 
   Attributes:
     model: For people, for instance 'Pixel 2'.
-    serial: By which its transport knows it; None on this machine.
+    serial: The maker's serial number, which stays the same whatever the device is connected by; None on this machine.
     soc: System on chip, or the processor's name.
     system: Operating system and version, for instance 'Android 11 (RP1A.201005.004.A1)'.
     cores: Number of processor cores.
@@ -64,15 +64,31 @@ class Health:
 class Device(abc.ABC):
   """A machine with a shell that runs benchmarks.
 
-  Every call has a time limit. Every call raises `DeviceError`, or its `ConnectionLost` where another try may help.
+  A device is opened, used and closed: `with devices.parse_device('adb') as device:`. Every call has a time limit. Every call raises
+  `DeviceError`, or its `ConnectionLost` where another try may help.
   """
 
   name: str  # for messages, for instance 'adb:FA7AX1A00123' or 'host'
-  folder: str  # where files may be put and executed on it; exists
+  folder: str  # where files may be put and executed on it; exists from open() to close()
+
+  @abc.abstractmethod
+  def open(self) -> None:
+    """Finds the device and makes `folder`."""
+
+  @abc.abstractmethod
+  def close(self) -> None:
+    """Lets go of it. Files stay in the folder of a phone, so that another run need not push them again."""
+
+  def __enter__(self) -> Device:
+    self.open()
+    return self
+
+  def __exit__(self, *_) -> None:
+    self.close()
 
   @abc.abstractmethod
   def push(self, source: pathlib.Path, target: str) -> None:
-    """Copies a local file to an absolute path on the device.
+    """Copies a local file to an absolute path on the device, whose folder is made. The file is there whole or not at all.
 
     Raises:
       TransferError: The device takes it not: its disk is full, say.
@@ -80,7 +96,7 @@ class Device(abc.ABC):
 
   @abc.abstractmethod
   def pull(self, source: str, target: pathlib.Path) -> None:
-    """Copies a file of the device here.
+    """Copies a file of the device here. The file is here whole or not at all.
 
     Raises:
       TransferError: There is no such file.
@@ -88,7 +104,7 @@ class Device(abc.ABC):
 
   @abc.abstractmethod
   def run(self, command: str, timeout_s: float = 60) -> CommandResult:
-    """Runs a line of POSIX shell on the device and waits for it.
+    """Runs a line of POSIX shell on the device and waits for it. Its standard input is empty.
 
     Raises:
       ConnectionLost: Also after `timeout_s` seconds; what the command started is then ended as far as it can be.

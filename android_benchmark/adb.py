@@ -1,0 +1,209 @@
+"""Phones through Android's own adb client."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import pathlib
+import re
+import shlex
+import shutil
+import subprocess
+import time
+import uuid
+
+from android_benchmark import android_state
+from android_benchmark import device
+from android_benchmark import errors
+from android_benchmark import processes
+
+_CALL_TIMEOUT_S = 30
+_BYTES_PER_S = 2**20  # slower than USB 2 or Wi-Fi ever are: the time limit of a transfer
+
+# What to do about a device that `adb devices` shows in another state than 'device'.
+_ADVICE = {
+    'unauthorized': "unlock the phone and accept 'Allow USB debugging'",
+    'authorizing': "unlock the phone and accept 'Allow USB debugging'",
+    'offline': 'unplug it and plug it in again, or: adb reconnect offline',
+    'no permissions': "this user may not use the phone's USB device: udev rules, or the group plugdev",
+    'recovery': 'the phone is in recovery mode: adb reboot',
+    'sideload': 'the phone is in recovery mode: adb reboot',
+    'bootloader': 'the phone is in its bootloader: fastboot reboot',
+}
+
+
+class AdbDevice(device.Device):
+  """A phone.
+
+  adb's own exit codes and messages differ by version, and without the shell_v2 protocol it has no exit code of a command at all. So every
+  command is wrapped and prints its exit code behind a mark that nothing else prints: without the mark the connection was lost, whatever
+  adb says. Files are compared by SHA-256 after a transfer.
+
+  Args:
+    serial: As `adb devices` shows it, or HOST:PORT, which is connected to; None takes the one device that is there.
+    adb: The adb client; None takes that of the environment variable ADB, or the one on the PATH.
+    folder: Absolute folder on the phone in which programs may be executed; made if missing, and kept.
+  """
+
+  def __init__(self, serial: str | None = None, adb: str | None = None, folder: str = '/data/local/tmp/tf_proxyless'):
+    self.serial = serial
+    self.name = f'adb:{serial}' if serial else 'adb'
+    self.folder = folder
+    self._program = adb
+    self._lost_commands: list[str] = []  # marks of commands that may still run on the device
+
+  def open(self) -> None:
+    if self._program is None:
+      self._program = os.environ.get('ADB') or shutil.which('adb')
+    if self._program is None:
+      raise errors.DeviceError("adb is not installed: put Android's platform-tools on the PATH, or name the program in the variable ADB")
+    if self.serial is not None and ':' in self.serial:
+      self._connect()
+    self.serial = _choose(self._attached(), self.serial)
+    self.name = f'adb:{self.serial}'
+    made = self.run(f'mkdir -p {shlex.quote(self.folder)}')
+    if made.exit_code:
+      raise errors.DeviceError(f'{self.name}: {self.folder} cannot be made: {_last_line(made.stderr or made.stdout)}')
+
+  def close(self) -> None:
+    pass
+
+  def push(self, source: pathlib.Path, target: str) -> None:
+    partial = shlex.quote(f'{target}.partial')
+    done = self._transfer(source.stat().st_size, 'push', str(source), f'{target}.partial')
+    if done.returncode == 0:
+      sums = self.run(f'sha256sum < {partial}', _transfer_timeout(source.stat().st_size))
+      if sums.stdout.split()[:1] == [_sha256(source)]:
+        moved = self.run(f'mv -f {partial} {shlex.quote(target)}')
+        if moved.exit_code == 0:
+          return
+        reason = _last_line(moved.stderr or moved.stdout)
+      else:
+        reason = 'what arrived differs from what was sent; is its disk full?'
+    else:
+      reason = _last_line(done.stderr or done.stdout)
+    self.run(f'rm -f {partial}')  # raises ConnectionLost where that is the reason
+    raise errors.TransferError(f'{self.name}: {source} was not copied to {target}: {reason}')
+
+  def pull(self, source: str, target: pathlib.Path) -> None:
+    listed = self.run(f'sha256sum < {shlex.quote(source)} && wc -c < {shlex.quote(source)}', 600)
+    if listed.exit_code:
+      raise errors.TransferError(f'{self.name}: {source} cannot be read: {_last_line(listed.stderr or listed.stdout)}')
+    partial = target.with_name(f'.{target.name}.partial')
+    try:
+      done = self._transfer(int(listed.stdout.split()[-1]), 'pull', source, str(partial))
+      if done.returncode == 0 and _sha256(partial) == listed.stdout.split()[0]:
+        os.replace(partial, target)
+        return
+    finally:
+      partial.unlink(missing_ok=True)
+    self.run('true')  # raises ConnectionLost where that is the reason
+    raise errors.TransferError(f'{self.name}: {source} was not copied to {target}: {_last_line(done.stderr or done.stdout)}')
+
+  def run(self, command: str, timeout_s: float = 60) -> device.CommandResult:
+    mark = f'exit_code_{uuid.uuid4().hex}'
+    self._lost_commands.append(mark)
+    try:
+      done = self._adb('shell', f'sh -c {shlex.quote(command)}; code=$?; echo; echo {mark} $code', timeout_s=timeout_s)
+    except BaseException:  # Ctrl-C too: a benchmark that nobody waits for would disturb the next
+      with contextlib.suppress(errors.DeviceError):
+        self._end_lost_commands()
+      raise
+    found = re.search(rf'\r?\n{mark} (\d+)\r?\n', done.stdout)
+    if not found:
+      raise errors.ConnectionLost(f'{self.name}: connection lost: {_last_line(done.stderr or done.stdout)}')
+    self._lost_commands.remove(mark)
+    return device.CommandResult(int(found.group(1)), done.stdout[:found.start()], done.stderr)
+
+  def describe(self) -> device.Description:
+    return android_state.parse_description(self.run(android_state.DESCRIBE).stdout)
+
+  def health(self) -> device.Health:
+    return android_state.parse_health(self.run(android_state.HEALTH).stdout)
+
+  def reconnect(self, timeout_s: float) -> bool:
+    end = time.monotonic() + timeout_s
+    while True:
+      try:
+        if ':' in self.serial:
+          self._connect()
+        if self._attached().get(self.serial) == 'device':
+          self.run(f'mkdir -p {shlex.quote(self.folder)}')
+          self._end_lost_commands()
+          return not self._lost_commands
+      except errors.DeviceError:
+        pass  # not yet
+      if time.monotonic() > end:
+        return False
+      time.sleep(min(1, timeout_s / 10))
+
+  def _connect(self) -> None:
+    """Connects to HOST:PORT. adb exits with 0 even on failure, and may say so of a device that it then can use: `adb devices` decides."""
+    done = self._call('connect', self.serial)
+    if self.serial not in self._attached():
+      raise errors.DeviceError(f'{self.name}: {_last_line(done.stderr or done.stdout)}')
+
+  def _attached(self) -> dict[str, str]:
+    """State by serial of all devices that adb sees."""
+    lines = self._call('devices').stdout.splitlines()
+    rows = [line.split('\t', 1) for line in lines if '\t' in line]
+    return {serial: re.split(r'[(;]', state)[0].strip() for serial, state in rows}
+
+  def _end_lost_commands(self) -> None:
+    """Kills what lost commands left running; as far as the device answers."""
+    for mark in tuple(self._lost_commands):
+      # The mark is in the shell's command line, which leads its process group. In brackets, so that this command is not found itself.
+      listing = f"for file in $(grep -ls '[{mark[0]}]{mark[1:]}' /proc/[0-9]*/cmdline); do"
+      kill = 'pid=${file#/proc/}; kill -9 -${pid%/cmdline} 2>/dev/null; done; true'
+      done = self._adb('shell', f'{listing} {kill}; echo ended', timeout_s=10)
+      if 'ended' in done.stdout:
+        self._lost_commands.remove(mark)
+
+  def _transfer(self, size: int, *arguments: str) -> subprocess.CompletedProcess:
+    return self._adb(*arguments, timeout_s=_transfer_timeout(size))
+
+  def _adb(self, *arguments: str, timeout_s: float) -> subprocess.CompletedProcess:
+    return self._call('-s', self.serial, *arguments, timeout_s=timeout_s)
+
+  def _call(self, *arguments: str, timeout_s: float = _CALL_TIMEOUT_S) -> subprocess.CompletedProcess:
+    try:
+      return processes.run((self._program, *arguments), timeout_s)
+    except subprocess.TimeoutExpired:
+      raise errors.ConnectionLost(f'{self.name}: no answer after {timeout_s:g} s: adb {" ".join(arguments)[:200]}') from None
+    except OSError as error:
+      raise errors.DeviceError(f'{self._program} cannot be run: {error.strerror}') from error
+
+
+def _choose(attached: dict[str, str], serial: str | None) -> str:
+  """The serial of the device that is meant, which must be usable."""
+  listing = ', '.join(f'{name} ({state})' for name, state in attached.items()) or 'none'
+  if serial is not None and serial not in attached:
+    raise errors.DeviceError(f'no device {serial} is connected; found: {listing}')
+  candidates = [serial] if serial is not None else [name for name, state in attached.items() if state == 'device'] or list(attached)
+  if not candidates:
+    raise errors.DeviceError('no device is connected: plug in a phone whose developer options allow USB debugging')
+  if len(candidates) > 1:
+    raise errors.DeviceError(f'several devices are connected, choose one by --device=adb:SERIAL; found: {listing}')
+  state = attached[candidates[0]]
+  if state != 'device':
+    advice = _ADVICE.get(state, 'it must be in the state device')
+    raise errors.DeviceError(f'{candidates[0]} is {state}: {advice}')
+  return candidates[0]
+
+
+def _sha256(path: pathlib.Path) -> str:
+  digest = hashlib.sha256()
+  with open(path, 'rb') as file:
+    while block := file.read(2**20):
+      digest.update(block)
+  return digest.hexdigest()
+
+
+def _transfer_timeout(size: int) -> float:
+  return _CALL_TIMEOUT_S + size / _BYTES_PER_S
+
+
+def _last_line(text: str) -> str:
+  lines = [line.strip() for line in text.splitlines() if line.strip()]
+  return lines[-1] if lines else 'adb says nothing'

@@ -1,0 +1,61 @@
+"""The genuine adb client with a server of its own, and phones for it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+
+import pytest
+
+from tests import programs
+from tests.android_benchmark import adbd
+
+
+@pytest.fixture(scope='session')
+def adb_environment(tmp_path_factory):
+  """Variables that make every adb of this session use a server, and keys, of its own."""
+  adb = programs.require('adb')
+  with socket.create_server(('127.0.0.1', 0)) as free:
+    port = free.getsockname()[1]
+  # The last one: otherwise the server looks for emulators on this machine by itself.
+  variables = {'HOME': str(tmp_path_factory.mktemp('home')), 'ANDROID_ADB_SERVER_PORT': str(port), 'ADB_LOCAL_TRANSPORT_MAX_PORT': '5553'}
+  environment = {**os.environ, **variables}
+  subprocess.run([adb, 'start-server'], env=environment, capture_output=True, check=True, timeout=30)
+  yield variables
+  subprocess.run([adb, 'kill-server'], env=environment, capture_output=True, check=True, timeout=30)
+
+
+@pytest.fixture
+def adb_server(adb_environment, monkeypatch):
+  """Sets those variables; no device is connected before and after."""
+  for name, value in adb_environment.items():
+    monkeypatch.setenv(name, value)
+  monkeypatch.delenv('ADB', raising=False)
+  monkeypatch.delenv('ANDROID_SERIAL', raising=False)
+  yield
+  subprocess.run(['adb', 'disconnect'], capture_output=True, check=True, timeout=30)
+
+
+@pytest.fixture
+def start_phone(adb_server, tmp_path):
+  """Starts phones: start_phone(connect=False, **arguments of adbd.Phone)."""
+  with contextlib.ExitStack() as stack:
+    started = []
+
+    def start(connect=False, **arguments):
+      folder = tmp_path / f'phone{len(started)}'
+      phone = stack.enter_context(adbd.Phone(folder, **arguments))
+      started.append(phone)
+      if connect:
+        subprocess.run(['adb', 'connect', phone.serial], capture_output=True, check=True, timeout=30)
+      return phone
+
+    yield start
+
+
+@pytest.fixture
+def phone(start_phone):
+  """A Pixel 2 that is connected."""
+  return start_phone(connect=True)
