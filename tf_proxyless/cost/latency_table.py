@@ -154,6 +154,7 @@ class LatencyTable:
     source: Where the numbers come from, in words.
     calibration: From sums of entries to milliseconds of whole networks.
     validation: How far to believe it, if that was measured.
+    estimate_error_percent: How far an estimated entry may be off (one standard deviation), if there are any.
   """
 
   name: str
@@ -162,8 +163,10 @@ class LatencyTable:
   source: str = ''
   calibration: Calibration = Calibration()
   validation: Validation | None = None
+  estimate_error_percent: float | None = None
 
   def __post_init__(self):
+    _check_numbers(self, ('estimate_error_percent',), 0)
     if not self.entries:
       raise ValueError(f'latency table {self.name!r} has no entries')
     counts = collections.Counter(entry.signature for entry in self.entries)
