@@ -33,6 +33,16 @@ _ADVICE = {
 }
 
 
+# The mark of a command is in the environment of all that it started. Until none are left, because they start others meanwhile.
+_KILL_FOUND = '''while files=$(found); [ -n "$files" ]; do
+  for file in $files; do
+    pid=${file#/proc/}
+    kill -9 ${pid%/environ} 2>/dev/null
+  done
+done
+echo ended'''
+
+
 class AdbDevice(device.Device):
   """A phone.
 
@@ -102,10 +112,10 @@ class AdbDevice(device.Device):
     raise errors.TransferError(f'{self.name}: {source} was not copied to {target}: {_last_line(done.stderr or done.stdout)}')
 
   def run(self, command: str, timeout_s: float = 60) -> device.CommandResult:
-    mark = f'exit_code_{uuid.uuid4().hex}'
+    mark = f'mark_{uuid.uuid4().hex}'
     self._lost_commands.append(mark)
     try:
-      done = self._adb('shell', f'sh -c {shlex.quote(command)}; code=$?; echo; echo {mark} $code', timeout_s=timeout_s)
+      done = self._adb('shell', f'{mark}= sh -c {shlex.quote(command)}; code=$?; echo; echo {mark} $code', timeout_s=timeout_s)
     except BaseException:  # Ctrl-C too: a benchmark that nobody waits for would disturb the next
       with contextlib.suppress(errors.DeviceError):
         self._end_lost_commands()
@@ -153,10 +163,7 @@ class AdbDevice(device.Device):
   def _end_lost_commands(self) -> None:
     """Kills what lost commands left running; as far as the device answers."""
     for mark in tuple(self._lost_commands):
-      # The mark is in the shell's command line, which leads its process group. In brackets, so that this command is not found itself.
-      listing = f"for file in $(grep -ls '[{mark[0]}]{mark[1:]}' /proc/[0-9]*/cmdline); do"
-      kill = 'pid=${file#/proc/}; kill -9 -${pid%/cmdline} 2>/dev/null; done; true'
-      done = self._adb('shell', f'{listing} {kill}; echo ended', timeout_s=10)
+      done = self._adb('shell', f'found() {{ grep -ls {mark}= /proc/[0-9]*/environ; }}\n{_KILL_FOUND}', timeout_s=10)
       if 'ended' in done.stdout:
         self._lost_commands.remove(mark)
 

@@ -49,7 +49,7 @@ class HostDevice(device.Device):
 
   def run(self, command: str, timeout_s: float = 60) -> device.CommandResult:
     try:
-      done = processes.run(('sh', '-c', command), timeout_s, group=True)
+      done = processes.run(('sh', '-c', command), timeout_s, everything=True)
     except subprocess.TimeoutExpired:
       raise errors.ConnectionLost(f'host: no end after {timeout_s:g} s: {command}') from None
     exit_code = done.returncode if done.returncode >= 0 else 128 - done.returncode

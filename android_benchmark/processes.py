@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import os
+import pathlib
 import signal
 import subprocess
 
 
-def run(command: Sequence[str], timeout_s: float, group: bool = False) -> subprocess.CompletedProcess:
+def run(command: Sequence[str], timeout_s: float, everything: bool = False) -> subprocess.CompletedProcess:
   """Runs a program to its end, with nothing on its standard input.
 
   It gets a session of its own: Ctrl-C in a terminal goes to the whole foreground group, and settings are still to be restored
@@ -17,7 +18,7 @@ def run(command: Sequence[str], timeout_s: float, group: bool = False) -> subpro
   Args:
     command: Program and arguments.
     timeout_s: Seconds after which it is killed.
-    group: Whether what it started is killed with it.
+    everything: Whether what it started is killed with it.
 
   Returns:
     Exit code, negative for a signal, and output as text.
@@ -30,11 +31,36 @@ def run(command: Sequence[str], timeout_s: float, group: bool = False) -> subpro
   try:
     stdout, stderr = process.communicate(timeout=timeout_s)
   except BaseException:  # Ctrl-C among them: nobody waits for it any more
-    if group:
-      os.killpg(process.pid, signal.SIGKILL)
+    if everything:
+      kill_session(process.pid)
     process.kill()
     for pipe in (process.stdout, process.stderr):
       pipe.close()
     process.wait()
     raise
   return subprocess.CompletedProcess(command, process.returncode, stdout.decode(errors='replace'), stderr.decode(errors='replace'))
+
+
+def kill_session(leader: int) -> None:
+  """Kills all processes of a session. Its process group alone is not enough: `timeout` puts itself into one of its own."""
+  try:
+    os.killpg(leader, signal.SIGKILL)
+  except ProcessLookupError:
+    pass  # it has ended, what it started may not have
+  for member in _session(leader):
+    try:
+      os.kill(member, signal.SIGKILL)
+    except ProcessLookupError:
+      pass
+
+
+def _session(leader: int) -> list[int]:
+  """Process numbers in a session, where /proc shows them."""
+  found = []
+  for path in pathlib.Path('/proc').glob('[0-9]*'):
+    try:
+      if os.getsid(int(path.name)) == leader:
+        found.append(int(path.name))
+    except (ProcessLookupError, PermissionError):
+      pass  # ended meanwhile; or another user's
+  return found

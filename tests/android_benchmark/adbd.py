@@ -341,36 +341,40 @@ class _Shell:
     if fault is not None and fault.kind == 'exit':
       self._write(EXIT, bytes([fault.exit_code]))
       return
+    started = time.time()
     stderr = subprocess.PIPE if self._v2 else subprocess.STDOUT
     process = phone.android.start(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr)
     threading.Thread(target=self._feed, args=(process,), daemon=True).start()
     errors = threading.Thread(target=self._copy, args=(process.stderr, STDERR), daemon=True)
     if self._v2:
       errors.start()
-    if not self._copy(process.stdout, STDOUT, fault):
-      self._stream.fail(fault)
-    code = process.wait()
+    try:
+      if fault is not None and fault.after_bytes == 0:  # it has begun, and says nothing
+        process.stdout.close()
+        self._stream.fail(fault)
+      self._copy(process.stdout, STDOUT, fault)
+    finally:
+      code = process.wait()
+      phone.android.finish(started)
     if self._v2:
       errors.join()
       self._write(EXIT, bytes([code if code >= 0 else 0x80 | -code]))
 
-  def _copy(self, pipe, kind: int, fault: Fault | None = None) -> bool:
-    """Passes output on; False once a fault is due."""
+  def _copy(self, pipe, kind: int, fault: Fault | None = None):
+    """Passes output on by the line, up to a fault."""
     passed = 0
-    try:
-      while True:
-        if fault is not None and passed >= fault.after_bytes:
-          return False
-        data = pipe.read1(SYNC_MAX if fault is None else min(SYNC_MAX, fault.after_bytes - passed))
-        if not data:
-          return fault is None
-        passed += len(data)
+    with contextlib.suppress(Dropped), pipe:  # the command goes on, until it writes to the closed pipe
+      for line in pipe:
+        data = self._stream.phone.android.unmap(line)
+        if fault is not None and passed + len(data) > fault.after_bytes:
+          data = data[:fault.after_bytes - passed]
+          fault_due = True
+        else:
+          fault_due = False
         self._write(kind, data)
-    except Dropped:
-      return True  # the command goes on, until it writes to the closed pipe
-    finally:
-      if fault is None:
-        pipe.close()
+        passed += len(data)
+        if fault_due:
+          self._stream.fail(fault)
 
   def _feed(self, process):
     """Standard input; the shell protocol says when it ends."""
