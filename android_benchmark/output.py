@@ -89,7 +89,7 @@ def _summary(text: str) -> tuple[int, float, float]:
 
 
 def _numbers(text: str) -> dict[str, float]:
-  return {name: _number(value) for name, value in re.findall(r'(\w+)=(\S+)', text)}
+  return {name: _number(value) for name, value in re.findall(r'(\w+)=([^\s(]+)', text)}
 
 
 def _number(text: str) -> float:

@@ -89,7 +89,7 @@ INFO: Inference timings in us: Init: 52687, First inference: 87112, Warmup (avg)
 '''
 ALL_THE_SAME = '''\
 INFO: count=1 curr=1357602 p5=1357602 median=1357602 p95=1357602
-INFO: count=4 curr=12 (all same) p5=12 median=12 p95=12
+INFO: count=4 curr=12(all same) p5=12 median=12 p95=12
 INFO: Inference timings in us: Init: 52, First inference: 1357602, Warmup (avg): 1.3576e+06, Inference (avg): 12
 '''
 COMPILED_MODEL = '''\

@@ -1,0 +1,202 @@
+"""Measures the latency of TFLite models on a phone or on this machine.
+
+  python -m android_benchmark --models=FOLDER --device=adb --benchmark_binary=FILE --output=measurements.json
+  python -m android_benchmark --models=FOLDER --device=host --host_runner='COMMAND' --output=measurements.json
+
+Every .tflite file of the folder is measured in several rounds, each time in a new launch of TFLite's benchmark_model. What is measured
+is kept in OUTPUT.partial until all is: the same command continues an interrupted session.
+
+Exit codes: 0 all was measured; 2 a mistake, told in one line; 3 the output says which models failed, or how far the device drifted;
+4 the device was lost, the same command continues; 130 Ctrl-C, likewise.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+import contextlib
+import dataclasses
+import pathlib
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from typing import Any
+
+from android_benchmark import benchmark_model
+from android_benchmark import device as device_lib
+from android_benchmark import devices
+from android_benchmark import errors
+from android_benchmark import launchers
+from android_benchmark import protocol
+from android_benchmark import session as session_lib
+from android_benchmark import staging
+from android_benchmark import store as store_lib
+from android_benchmark import summary
+
+MISTAKE, INCOMPLETE, LOST, INTERRUPTED = 2, 3, 4, 130
+_PHONE_CORE_MASK = '10'  # a single big core of most phones with eight
+
+
+def _parser() -> argparse.ArgumentParser:
+  parser = argparse.ArgumentParser('python -m android_benchmark', description=__doc__, allow_abbrev=False,
+                                   formatter_class=argparse.RawDescriptionHelpFormatter)
+  add = parser.add_argument
+  add('--models', type=pathlib.Path, required=True, metavar='FOLDER', help='with .tflite files, which are known by their names')
+  add('--device', required=True, help="'adb' for the one phone that is connected, 'adb:SERIAL', or 'host'")
+  tool = parser.add_mutually_exclusive_group(required=True)
+  tool.add_argument('--benchmark_binary', type=pathlib.Path, metavar='FILE', help="TFLite's benchmark_model for the device")
+  tool.add_argument('--host_runner', metavar='COMMAND', help='a program that measures many models in one process; on the host only')
+  add('--output', type=pathlib.Path, required=True, metavar='FILE', help='measurements, as JSON')
+  add('--threads', type=int, default=1, help='of the interpreter (%(default)s)')
+  add('--core_mask', help=f"cores to run on, hexadecimal as for taskset, or 'all' ({_PHONE_CORE_MASK} on phones, all on the host)")
+  add('--kernels', choices=benchmark_model.KERNELS, default='builtin', help='of the interpreter (%(default)s)')
+  add('--rounds', type=int, default=5, help='launches of each model (%(default)s)')
+  add('--num_runs', '--runs', type=int, default=20, help='a launch measures at least so many runs (%(default)s)')
+  add('--min_secs', type=float, default=0.3, help='and at least so many seconds (%(default)s)')
+  add('--warmup_secs', type=float, default=0.1, help='seconds of warm-up before them (%(default)s)')
+  add('--reference', metavar='NAME', help='the model that is measured again and again (the one of median size)')
+  add('--max_drift_percent', type=float, default=3.0, help='blocks of measurements are repeated when it drifts further (%(default)s)')
+  add('--max_repeats', type=int, default=3, help='but not more often than this (%(default)s)')
+  add('--max_temperature_c', type=float, default=40.0, help='a phone that is warmer cools down first, degrees Celsius (%(default)s)')
+  add('--cool_down_s', type=float, default=600.0, help='seconds that this may take (%(default)s)')
+  add('--lock_clocks', action='store_true', help='fix the clocks of a rooted phone while measuring')
+  add('--seed', type=int, default=0, help='of the order of measurements (%(default)s)')
+  add('--timeout_s', type=float, default=60.0, help='a launch that takes longer has failed, seconds (%(default)s)')
+  add('--reconnect_s', type=float, default=120.0, help='a lost phone is waited for so many seconds (%(default)s)')
+  return parser
+
+
+def _models(folder: pathlib.Path) -> dict[str, pathlib.Path]:
+  if not folder.is_dir():
+    raise ValueError(f'--models: there is no folder {str(folder)!r}')
+  models = {path.stem: path for path in sorted(folder.glob('*.tflite'))}
+  if not models:
+    raise ValueError(f'--models: there is no .tflite file in {str(folder)!r}')
+  for name in models:
+    if not re.fullmatch(r'[\w+.,=@%-]+', name, re.ASCII) or name.startswith('-'):
+      raise ValueError(f'--models: a name must consist of letters, digits and _+.,=@%-, got {name!r}')
+  return models
+
+
+def _references(models: Mapping[str, pathlib.Path], chosen: str | None) -> tuple[str, ...]:
+  """The models that may be the reference: the chosen one, or all by how close their sizes are to the median."""
+  if chosen is not None:
+    if chosen not in models:
+      raise ValueError(f'--reference: there is no model {chosen!r} in --models')
+    return (chosen,)
+  by_size = sorted(models, key=lambda name: (models[name].stat().st_size, name))
+  middle = (len(by_size) - 1) // 2
+  return tuple(sorted(by_size, key=lambda name: abs(by_size.index(name) - middle)))
+
+
+def _settings(args: argparse.Namespace) -> benchmark_model.Settings:
+  mask = args.core_mask if args.core_mask is not None else 'all' if args.device == 'host' else _PHONE_CORE_MASK
+  return benchmark_model.Settings(args.threads, None if mask == 'all' else mask.lower(), args.kernels, args.num_runs, args.min_secs,
+                                  args.warmup_secs, args.timeout_s)
+
+
+def _check(args: argparse.Namespace) -> None:
+  """Checks what argparse and the parts do not."""
+  if args.host_runner is not None and args.device != 'host':
+    raise ValueError('--host_runner needs --device=host; a phone needs --benchmark_binary')
+  if args.benchmark_binary is not None and not args.benchmark_binary.is_file():
+    raise ValueError(f'--benchmark_binary: there is no file {str(args.benchmark_binary)!r}')
+  if not args.output.absolute().parent.is_dir():
+    raise ValueError(f'--output: there is no folder {str(args.output.parent)!r}')
+  for name, minimum in (('rounds', 1), ('max_drift_percent', 0), ('max_repeats', 0), ('max_temperature_c', 0), ('cool_down_s', 0),
+                        ('reconnect_s', 0)):
+    if not minimum <= getattr(args, name) < float('inf'):
+      raise ValueError(f'--{name} must be at least {minimum}, got {getattr(args, name)}')
+
+
+def _tool(args: argparse.Namespace, model: pathlib.Path) -> dict[str, str | None]:
+  """The benchmark tool, as measurements.json names it; a runner says it while it runs a model."""
+  if args.benchmark_binary is not None:
+    return {'tool': 'benchmark_model', 'version': None, 'sha256': staging.sha256(args.benchmark_binary)}
+  command = [*shlex.split(args.host_runner), f'--graph={model}', '--num_runs=1', '--min_secs=0', '--warmup_min_secs=0']
+  try:
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=args.timeout_s)
+  except (OSError, subprocess.TimeoutExpired) as error:
+    raise ValueError(f'--host_runner does not run: {error}') from error
+  found = re.search(r'Tool: \[(\S+) on (.+)\]', done.stdout)
+  if not found:
+    raise ValueError(f'--host_runner does not run: {" ".join((done.stderr or done.stdout).split())[-300:]}')
+  return {'tool': found[1], 'version': found[2], 'sha256': None}
+
+
+def _report(text: str) -> None:
+  print(text, file=sys.stderr, flush=True)
+
+
+def _measure(args: argparse.Namespace, plan: protocol.Plan, models: Mapping[str, pathlib.Path],
+             settings: benchmark_model.Settings, device: device_lib.Device) -> dict[str, Any]:
+  """Runs a session to its end, and returns what measurements.json holds."""
+  tool, description = _tool(args, models[plan.references[0]]), device.describe()
+  sha256 = {name: staging.sha256(path) for name, path in models.items()}
+  how = {name: value for name, value in dataclasses.asdict(settings).items() if name != 'timeout_s'}
+  identity = {'models': sha256, 'benchmark': tool, 'device': {'model': description.model, 'serial': description.serial},
+              'settings': {**how, 'seed': args.seed, 'reference': args.reference, 'lock_clocks': args.lock_clocks}}
+  if args.host_runner is not None:
+    launcher = launchers.RunnerLauncher(shlex.split(args.host_runner), models, settings)
+  else:
+    launcher = launchers.ScriptLauncher(device, args.benchmark_binary, models, settings, push_binary=args.device != 'host')
+  partial = args.output.with_name(f'{args.output.name}.partial')
+  with store_lib.Store(partial, identity, session_lib.now()) as store:
+    session = session_lib.Session(plan, settings, device, launcher, store, lambda: None, args.reconnect_s, _report)
+    session.run()
+    measured = summary.summarize(plan, store.records, settings, sha256, store.started, session_lib.now())
+    measured = {**measured, 'device': dataclasses.asdict(description), 'benchmark': tool}
+    store_lib.write_json(args.output, measured)
+    partial.unlink()
+  try:
+    launcher.clean()
+  except errors.DeviceError as error:
+    _report(f'warning: files were left on the device: {error}')
+  return measured
+
+
+def _run(args: argparse.Namespace) -> int:
+  _check(args)
+  models, settings = _models(args.models), _settings(args)
+  plan = protocol.Plan(tuple(models), _references(models, args.reference), args.rounds, args.seed, args.max_drift_percent, args.max_repeats)
+  device = devices.parse_device(args.device)
+  with contextlib.ExitStack() as stack:
+    try:
+      stack.enter_context(device)
+    except errors.DeviceError as error:
+      raise ValueError(str(error)) from error
+    measured = _measure(args, plan, models, settings, device)
+  for text in (*measured['warnings'], *(f'{model} failed: {reason}' for model, reason in measured['failed'].items())):
+    _report(f'warning: {text}')
+  complete = not measured['failed'] and measured['reference']['drift_percent'] <= args.max_drift_percent
+  _report(f'{len(measured["models"])} models measured in {measured["seconds"]:.0f} s: {args.output}')
+  return 0 if complete else INCOMPLETE
+
+
+def _terminated(number: int, frame: Any) -> None:
+  """Ends as after Ctrl-C, so that what was changed on the phone is restored."""
+  raise SystemExit(128 + number)
+
+
+def main(argv: Sequence[str]) -> int:
+  """Parses the command line, measures, and returns the exit code."""
+  args = _parser().parse_args(argv)
+  for number in (signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, _terminated)
+  try:
+    return _run(args)
+  except (ValueError, OSError, errors.BenchmarkError) as error:
+    _report(f'error: {error}')
+    return MISTAKE
+  except errors.DeviceError as error:
+    _report(f'error: {error}; what was measured is kept, the same command continues')
+    return LOST
+  except KeyboardInterrupt:
+    _report('interrupted; what was measured is kept, the same command continues')
+    return INTERRUPTED
+
+
+if __name__ == '__main__':
+  sys.exit(main(sys.argv[1:]))

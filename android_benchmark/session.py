@@ -1,0 +1,128 @@
+"""Measures block after block until a plan is done, whatever happens to the device meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+import dataclasses
+import datetime
+import time
+
+from android_benchmark import benchmark_model
+from android_benchmark import device as device_lib
+from android_benchmark import errors
+from android_benchmark import launchers
+from android_benchmark import output
+from android_benchmark import protocol
+from android_benchmark import round_script
+from android_benchmark import store as store_lib
+
+_MAX_LOSSES = 3  # of the connection, in one block
+
+
+def now() -> str:
+  """ISO 8601, with the time zone."""
+  return datetime.datetime.now().astimezone().isoformat(timespec='seconds')
+
+
+class Session:
+  """Measures what a plan asks for.
+
+  Args:
+    plan: What.
+    settings: How.
+    device: Where.
+    launcher: By what.
+    store: Has what was measured so far, and takes what is measured.
+    make_ready: Called before every block; waits until the device is cool.
+    reconnect_s: How long a lost device is waited for.
+    report: Takes lines for people.
+  """
+
+  def __init__(self, plan: protocol.Plan, settings: benchmark_model.Settings, device: device_lib.Device, launcher: launchers.Launcher,
+               store: store_lib.Store, make_ready: Callable[[], None], reconnect_s: float, report: Callable[[str], None]):
+    self._plan = plan
+    self._settings = settings
+    self._device = device
+    self._launcher = launcher
+    self._store = store
+    self._make_ready = make_ready
+    self._reconnect_s = reconnect_s
+    self._report = report
+    self._prepared = False
+
+  def run(self) -> None:
+    """Measures all that is missing.
+
+    Raises:
+      BenchmarkError: Nothing can be measured: the tool or the reference model does not run.
+      DeviceError: The device cannot be used, or was lost and did not come back.
+    """
+    if self._store.records:
+      self._report(f'continuing after {len(self._store.records)} blocks')
+    while (block := protocol.next_block(self._plan, self._store.records)) is not None:
+      record = self._measure_surely(block)
+      if not record.launches and not any(earlier.launches for earlier in self._store.records):
+        model, reason = next(iter(record.failed.items()))
+        raise errors.BenchmarkError(f'none of the first {len(block.models)} models runs; {model}: {reason}')
+      self._store.append(record)
+      self._report(self._progress(record))
+
+  def _measure_surely(self, block: protocol.Block) -> protocol.Record:
+    """Measures a block, if need be several times, until the connection holds so long."""
+    losses = 0
+    while True:
+      try:
+        if not self._prepared:
+          self._launcher.prepare()
+          self._prepared = True
+        return self._measure(block)
+      except errors.ConnectionLost as error:
+        losses += 1
+        self._prepared = False
+        if losses > _MAX_LOSSES:
+          raise
+        self._report(f'{error}; waiting up to {self._reconnect_s:g} s for the device')
+        if not self._device.reconnect(self._reconnect_s):
+          raise
+
+  def _measure(self, block: protocol.Block) -> protocol.Record:
+    self._make_ready()
+    health, began, clock = self._device.health(), now(), time.monotonic()
+    names = (block.reference, *block.models, block.reference)
+    results = self._launch(names)
+    again = [index for index, result in enumerate(results) if isinstance(result, str)]
+    retried = dict(zip(again, self._launch([names[index] for index in again]) if again else ()))
+    final = [retried.get(index, result) for index, result in enumerate(results)]
+    return protocol.Record(
+        block.round, block.index, block.reference,
+        readings_ms=tuple(result.latency_ms if isinstance(result, output.Launch) else None for result in (final[0], final[-1])),
+        launches={name: result for name, result in zip(names[1:-1], final[1:-1]) if isinstance(result, output.Launch)},
+        failed={name: result for name, result in zip(names, final) if isinstance(result, str)},
+        retried={names[index]: results[index] for index, result in retried.items() if isinstance(result, output.Launch)},
+        time=began, seconds=round(time.monotonic() - clock, 3), health=dataclasses.asdict(health))
+
+  def _launch(self, names: Sequence[str]) -> list[output.Launch | str]:
+    """What each launch measured, or why it failed."""
+    return [self._read(section) for section in self._launcher.launch(names)]
+
+  def _read(self, section: round_script.Section) -> output.Launch | str:
+    try:
+      if section.exit_code is None:
+        raise errors.BenchmarkError('its output is truncated')
+      return benchmark_model.read(section.exit_code, section.text, self._settings)
+    except errors.BenchmarkError as error:
+      return str(error)
+
+  def _progress(self, record: protocol.Record) -> str:
+    """A line about the block just measured."""
+    records = self._store.records
+    measured = {(record.round, record.index) for record in records}
+    total = len(protocol.blocks(self._plan))
+    remaining_s = (total - len(measured)) * sum(record.seconds for record in records) / len(records)
+    text = f'round {record.round + 1} of {self._plan.rounds}, {len(measured)} of {total} blocks'
+    if None not in record.readings_ms:
+      drift = protocol.drift_percent(record, protocol.level_ms(record.reference, records))
+      text += f', reference {record.readings_ms[-1]:.3f} ms, drift {drift:.1f} %'
+    for model, reason in record.failed.items():
+      text += f'; {model} failed and is left out: {reason}'
+    return f'{text}; about {datetime.timedelta(seconds=round(remaining_s))} left'

@@ -1,0 +1,130 @@
+"""What was measured so far, in a file that survives a kill at any moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import dataclasses
+import fcntl
+import json
+import os
+import pathlib
+import tempfile
+from typing import Any
+
+from android_benchmark import output
+from android_benchmark import protocol
+
+_SCHEMA = 'android_benchmark/partial'
+
+
+class Store:
+  """A file of JSON lines: first what is measured and how, then a line for each block. Locked while open.
+
+  Args:
+    path: The file; made if missing.
+    identity: What is measured and how: what must be equal for measurements to belong together.
+    started: Now, ISO 8601; of a file that is there already, its own counts.
+
+  Attributes:
+    started: When the first session began.
+    records: The blocks measured so far.
+
+  Raises:
+    ValueError: The file belongs to other measurements, is damaged, or is in use; one line.
+    OSError: It cannot be read or written.
+  """
+
+  def __init__(self, path: pathlib.Path, identity: Mapping[str, Any], started: str):
+    self.path = path
+    self._file = open(path, 'a+b')
+    try:
+      fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+      self._file.close()
+      raise ValueError(f'{path} is in use by another process') from None
+    lines = self._whole_lines()
+    if not lines:
+      self._append({'schema': _SCHEMA, 'version': 1, 'started': started, 'identity': identity})
+      lines = self._whole_lines()
+    self.started = self._check_header(lines[0], json.loads(json.dumps(identity)))
+    self.records = [self._decode(number, line) for number, line in enumerate(lines[1:], 2)]
+
+  def append(self, record: protocol.Record) -> None:
+    """Adds a block; when this returns it is on the disk."""
+    self._append(dataclasses.asdict(record))
+    self.records.append(record)
+
+  def close(self) -> None:
+    """Lets go of the file."""
+    self._file.close()
+
+  def __enter__(self) -> Store:
+    return self
+
+  def __exit__(self, *_) -> None:
+    self.close()
+
+  def _append(self, line: Mapping[str, Any]) -> None:
+    self._file.write(json.dumps(line, allow_nan=False).encode() + b'\n')
+    self._file.flush()
+    os.fsync(self._file.fileno())
+
+  def _whole_lines(self) -> list[bytes]:
+    """The lines; a last one without its end, which a kill has left, is cut off."""
+    self._file.seek(0)
+    content = self._file.read()
+    whole = content[:content.rfind(b'\n') + 1]
+    self._file.truncate(len(whole))
+    return whole.splitlines()
+
+  def _check_header(self, line: bytes, identity: Mapping[str, Any]) -> str:
+    header = self._parse(1, line)
+    if header.get('schema') != _SCHEMA or header.get('version') != 1:
+      raise ValueError(f'{self.path} is not a file of measurements')
+    differing = list(_differences(header.get('identity'), identity))
+    if differing:
+      raise ValueError(f'{self.path} holds measurements of something else: {"; ".join(differing[:5])}; '
+                       'repeat that command, or remove the file to begin anew')
+    return header['started']
+
+  def _decode(self, number: int, line: bytes) -> protocol.Record:
+    values = self._parse(number, line)
+    try:
+      launches = {model: output.Launch(**launch) for model, launch in values.pop('launches').items()}
+      return protocol.Record(**{**values, 'launches': launches, 'readings_ms': tuple(values['readings_ms'])})
+    except (KeyError, TypeError, AttributeError) as error:
+      raise ValueError(f'{self.path}:{number}: not a measured block: {error}') from error
+
+  def _parse(self, number: int, line: bytes) -> dict[str, Any]:
+    try:
+      values = json.loads(line)
+    except ValueError as error:
+      raise ValueError(f'{self.path}:{number}: not JSON: {error}') from error
+    if not isinstance(values, dict):
+      raise ValueError(f'{self.path}:{number}: not a JSON object')
+    return values
+
+
+def _differences(old: Any, new: Any, place: str = '') -> Any:
+  """Where two identities differ, in words."""
+  if isinstance(old, dict) and isinstance(new, dict):
+    for key in sorted({*old, *new}):
+      yield from _differences(old.get(key), new.get(key), f'{place}.{key}' if place else key)
+  elif old != new:
+    yield f'{place} {old!r} instead of {new!r}'
+
+
+def write_json(path: pathlib.Path, body: Mapping[str, Any]) -> None:
+  """Writes a JSON file, the whole of it or nothing."""
+  descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.')
+  try:
+    with os.fdopen(descriptor, 'w', encoding='utf-8') as file:
+      json.dump(body, file, indent=1, allow_nan=False)
+      file.write('\n')
+      file.flush()
+      os.fsync(file.fileno())
+    os.chmod(temporary, 0o644)  # mkstemp gives 0600
+    os.replace(temporary, path)
+  except BaseException:
+    os.unlink(temporary)
+    raise
