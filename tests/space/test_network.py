@@ -45,6 +45,11 @@ def test_a_signature_is_that_of_its_network(signature):
   assert network.op_signatures(network.network_of_signature(signature)) == (signature,)
 
 
+def test_file_names_of_signatures():
+  signature = network.OpSignature('mbconv', (56, 56, 24), 24, 5, 1, 3, residual=True)
+  assert signature.file_name == 'mbconv_56x56x24_24_k5_s1_e3_residual'
+
+
 def test_dropout_is_no_part_of_a_latency():
   assert network.op_signature(ops.Classifier(10, 0.5), (7, 7, 8)) == network.op_signature(ops.Classifier(10), (7, 7, 8))
   assert network.op_signature(ops.Zero(), (7, 7, 8)) is None

@@ -7,14 +7,12 @@ import hashlib
 import json
 import pathlib
 import re
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
 from tf_proxyless import files
-from tf_proxyless import records
 from tf_proxyless.deploy import tflite
 from tf_proxyless.nn import network as nn_network
 from tf_proxyless.space import io as space_io
@@ -23,41 +21,23 @@ from tf_proxyless.space import network as network_lib
 FORMAT_VERSION = 1  # to be raised when other files come of the same arguments
 
 
-def write_signature(signature: network_lib.OpSignature, precision: str, folder: files.PathLike) -> pathlib.Path:
-  """Writes the model of one operation, with int8 inputs and outputs if `precision` is int8, unless it is there already.
+def write(network: network_lib.Network, precision: str, folder: files.PathLike, io: str = 'int8') -> pathlib.Path:
+  """Writes the model of a network, unless it is there already.
 
   Args:
-    signature: The operation at its place, with its shortcut if it has one.
+    network: Without open decisions; `network.network_of_signature` makes one of an operation.
     precision: 'float32' or 'int8'.
     folder: Where to; is made if need be.
+    io: Type of inputs and outputs if `precision` is int8: 'int8' as an operation has them inside a network, or 'uint8' as whole
+      networks are deployed.
 
   Returns:
-    The file, which is named by its content.
+    The file, named by the network and a hash of all that its content depends on.
   """
-  network = network_lib.network_of_signature(signature)
-  return _write(network, str(signature), records.encode(signature), precision, precision, folder)
-
-
-def write_network(network: network_lib.Network, precision: str, folder: files.PathLike) -> pathlib.Path:
-  """Writes the model of a whole network, with uint8 inputs and outputs if `precision` is int8, unless it is there already.
-
-  Args:
-    network: Without open decisions.
-    precision: 'float32' or 'int8'.
-    folder: Where to; is made if need be.
-
-  Returns:
-    The file, which is named by its content.
-  """
-  io = 'uint8' if precision == 'int8' else precision  # as deployed
-  return _write(network, network.name, space_io.network_to_json(network), precision, io, folder)
-
-
-def _write(network: network_lib.Network, name: str, content: Any, precision: str, io: str, folder: files.PathLike) -> pathlib.Path:
-  folder = pathlib.Path(folder)
-  identity = [content, precision, io, tf.__version__, FORMAT_VERSION]
+  folder, io = pathlib.Path(folder), io if precision == 'int8' else precision
+  identity = [space_io.network_to_json(network), precision, io, tf.__version__, FORMAT_VERSION]
   digest = hashlib.sha256(json.dumps(identity, sort_keys=True, separators=(',', ':')).encode()).hexdigest()
-  readable = re.sub(r'[^A-Za-z0-9]+', '_', name).strip('_')[:80]
+  readable = re.sub(r'[^A-Za-z0-9]+', '_', network.name).strip('_')[:80]
   path = folder / f'{readable}_{precision}_{digest[:12]}.tflite'
   if not path.exists():
     folder.mkdir(parents=True, exist_ok=True)

@@ -135,6 +135,11 @@ class OpSignature:
     parts += ['residual'] * self.residual + ['symmetric'] * (self.padding == 'symmetric')
     return ' '.join(parts)
 
+  @property
+  def file_name(self) -> str:
+    """A name that a file can have, without suffix, for instance 'mbconv_56x56x24_40_k5_s2_e3'."""
+    return str(self).replace(' -> ', '_').replace(' ', '_')
+
 
 def op_signature(op: ops.Op, input_shape: ops.Shape, residual: bool = False, padding: str = 'same') -> OpSignature | None:
   """The signature of an operation at a place, or None for Zero, which costs nothing."""

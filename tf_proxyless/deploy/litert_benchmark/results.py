@@ -16,14 +16,13 @@ def statistics(times_us: Sequence[float]) -> str:
     times_us: Microseconds of each run, in their order; at least one.
   """
   ordered = sorted(times_us)
-  count = len(ordered)
   fields = {'first': times_us[0], 'curr': times_us[-1], 'min': ordered[0], 'max': ordered[-1], 'avg': mean(times_us),
             'std': float(np.std(times_us))}
-  percentiles = {name: ordered[count * percent // 100] for name, percent in (('p5', 5), ('median', 50), ('p95', 95))}
+  percentiles = {name: percentile(ordered, percent) for name, percent in (('p5', 5), ('median', 50), ('p95', 95))}
   if ordered[0] == ordered[-1]:
-    same = '(all same)' if count > 1 else ''
-    return f'count={count} curr={times_us[-1]:.6g}{same} {_join(percentiles)}'
-  return f'count={count} {_join(fields)} {_join(percentiles)}'
+    same = '(all same)' if len(ordered) > 1 else ''
+    return f'count={len(ordered)} curr={times_us[-1]:.6g}{same} {_join(percentiles)}'
+  return f'count={len(ordered)} {_join(fields)} {_join(percentiles)}'
 
 
 def summary(init_us: float, warmup_us: Sequence[float], times_us: Sequence[float]) -> str:
@@ -35,6 +34,11 @@ def summary(init_us: float, warmup_us: Sequence[float], times_us: Sequence[float
   """
   return (f'Inference timings in us: Init: {init_us:.0f}, First inference: {warmup_us[0]:.6g}, '
           f'Warmup (avg): {mean(warmup_us):.6g}, Inference (avg): {mean(times_us):.6g}')
+
+
+def percentile(ordered: Sequence[float], percent: int) -> float:
+  """A percentile below 100 by benchmark_model's rule, which at 50 is the upper median."""
+  return ordered[len(ordered) * percent // 100]
 
 
 def mean(times_us: Sequence[float]) -> float:
