@@ -146,7 +146,7 @@ class AdbDevice(device.Device):
         pass  # not yet
       if time.monotonic() > end:
         return False
-      time.sleep(min(1, timeout_s / 10))
+      time.sleep(0.2)
 
   def _connect(self) -> None:
     """Connects to HOST:PORT. adb exits with 0 even on failure, and may say so of a device that it then can use: `adb devices` decides."""

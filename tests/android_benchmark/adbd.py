@@ -173,6 +173,7 @@ class Connection:
   def __init__(self, phone: Phone, peer: socket.socket):
     self.phone = phone
     self._peer = peer
+    peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # otherwise each small packet waits for the one before
     self._lock = threading.Lock()
     self._streams: dict[int, Stream] = {}
     self._version, self.max_data = VERSION, MAX_DATA
