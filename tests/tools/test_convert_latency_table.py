@@ -1,0 +1,62 @@
+"""tools/convert_latency_table.py as a user runs it."""
+
+import dataclasses
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from tf_proxyless.cost import latency_table
+
+ROOT = pathlib.Path(__file__).parents[2]
+PIXEL1 = ROOT / 'configs' / 'latency' / 'pixel1_tflite_float.json'
+
+
+def convert(*arguments, cwd):
+  return subprocess.run([sys.executable, ROOT / 'tools' / 'convert_latency_table.py', *arguments], cwd=cwd, capture_output=True, text=True,
+                        timeout=60, env={**os.environ, 'PYTHONPATH': str(ROOT)})
+
+
+def test_there_and_back(tmp_path):
+  result = convert('--input=pixel1_tflite_float', '--output=table.yaml', cwd=tmp_path)
+  assert (result.returncode, result.stderr, result.stdout) == (0, '', 'table.yaml: 72 entries, published\n')
+  table = latency_table.load(PIXEL1)
+  result = convert('--input=table.yaml', '--output=table.json', '--device=Pixel 1', '--precision=float32', '--threads=1',
+                   '--benchmark_tool=TensorFlow Lite benchmark_model', '--name=pixel1_tflite_float', f'--source={table.source}',
+                   '--provenance=published', cwd=tmp_path)
+  assert (result.returncode, result.stderr) == (0, '')
+  assert latency_table.load(tmp_path / 'table.json') == table
+
+
+def test_a_calibration_that_is_lost_is_told(tmp_path):
+  table = dataclasses.replace(latency_table.load(PIXEL1), calibration=latency_table.Calibration(0.9, -1.5, 5))
+  latency_table.save(table, tmp_path / 'table.json')
+  result = convert('--input=table.json', '--output=table.yml', cwd=tmp_path)
+  assert result.stdout.splitlines()[1] == 'the calibration stands in a comment only: ms = -1.5 + 0.9 * sum'
+
+
+STATED = ('--device=mine', '--precision=int8', '--provenance=measured')
+
+
+@pytest.mark.parametrize('arguments, message', [
+    ([], '--input is required'),
+    (['--input=table.yaml'], '--output is required'),
+    (['--input=table.yaml', '--output=a.yaml', *STATED], "--output must end in .json for this input, got 'a.yaml'"),
+    (['--input=pixel1_tflite_float', '--output=a.json'], "--output must end in .yaml or .yml for this input, got 'a.json'"),
+    (['--input=pixel1_tflite_float', '--output=a.yaml', '--device=b'], 'a JSON table says by itself what --device would'),
+    (['--input=table.yaml', '--output=a.json'], 'a YAML table does not say its device: --device is required'),
+    (['--input=table.yaml', '--output=a.json', *STATED[:2]], '--provenance is required'),
+    (['--input=table.yaml', '--output=a.json', *STATED], "table.yaml:3: mean must be a finite number, at least 0, got '-1.0'"),
+    (['--input=missing.yaml', '--output=a.json', *STATED], 'missing.yaml: No such file or directory'),
+    (['--input=missing.json', '--output=a.yaml'], "latency table 'missing.json' is neither a file nor one of those shipped"),
+    (['--input=pixel1_tflite_float', '--output=nowhere/a.yaml'], 'No such file or directory'),
+])
+def test_mistakes_are_one_line(tmp_path, arguments, message):
+  (tmp_path / 'table.yaml').write_text('Logits-input:7x7x1280-output:1000:\n  count: 5\n  mean: -1.0\n')
+  result = convert(*arguments, cwd=tmp_path)
+  assert (result.returncode, result.stdout) == (2, '')
+  assert result.stderr.startswith('error: ') and result.stderr.count('\n') == 1
+  assert message in result.stderr
+  assert [path.name for path in tmp_path.iterdir()] == ['table.yaml']
