@@ -25,6 +25,7 @@ import sys
 from typing import Any
 
 from android_benchmark import benchmark_model
+from android_benchmark import conditions as conditions_lib
 from android_benchmark import device as device_lib
 from android_benchmark import devices
 from android_benchmark import errors
@@ -127,27 +128,44 @@ def _tool(args: argparse.Namespace, model: pathlib.Path) -> dict[str, str | None
 
 
 def _report(text: str) -> None:
-  print(text, file=sys.stderr, flush=True)
+  print(''.join(character if character.isprintable() else '?' for character in text), file=sys.stderr, flush=True)
 
 
-def _measure(args: argparse.Namespace, plan: protocol.Plan, models: Mapping[str, pathlib.Path],
-             settings: benchmark_model.Settings, device: device_lib.Device) -> dict[str, Any]:
-  """Runs a session to its end, and returns what measurements.json holds."""
+def _identity(args: argparse.Namespace, settings: benchmark_model.Settings, tool: Mapping[str, Any], sha256: Mapping[str, str],
+              description: device_lib.Description) -> dict[str, Any]:
+  """What must be equal for measurements to belong together; there may be more rounds, and drift may be judged otherwise."""
+  how = {name: value for name, value in dataclasses.asdict(settings).items() if name != 'timeout_s'}
+  return {'models': sha256, 'benchmark': tool, 'device': {'model': description.model, 'serial': description.serial},
+          'settings': {**how, 'seed': args.seed, 'reference': args.reference, 'lock_clocks': args.lock_clocks}}
+
+
+def _launcher(args: argparse.Namespace, models: Mapping[str, pathlib.Path], settings: benchmark_model.Settings,
+              device: device_lib.Device) -> launchers.Launcher:
+  if args.host_runner is not None:
+    return launchers.RunnerLauncher(shlex.split(args.host_runner), models, settings)
+  return launchers.ScriptLauncher(device, args.benchmark_binary, models, settings, push_binary=args.device != 'host')
+
+
+def _measure(args: argparse.Namespace, plan: protocol.Plan, models: Mapping[str, pathlib.Path], settings: benchmark_model.Settings,
+             device: device_lib.Device, conditions: conditions_lib.Conditions | None) -> dict[str, Any]:
+  """Runs a session to its end, and writes and returns what it measured."""
   tool, description = _tool(args, models[plan.references[0]]), device.describe()
   sha256 = {name: staging.sha256(path) for name, path in models.items()}
-  how = {name: value for name, value in dataclasses.asdict(settings).items() if name != 'timeout_s'}
-  identity = {'models': sha256, 'benchmark': tool, 'device': {'model': description.model, 'serial': description.serial},
-              'settings': {**how, 'seed': args.seed, 'reference': args.reference, 'lock_clocks': args.lock_clocks}}
-  if args.host_runner is not None:
-    launcher = launchers.RunnerLauncher(shlex.split(args.host_runner), models, settings)
-  else:
-    launcher = launchers.ScriptLauncher(device, args.benchmark_binary, models, settings, push_binary=args.device != 'host')
+  launcher = _launcher(args, models, settings, device)
+
+  def make_ready() -> None:
+    if conditions is not None and not conditions_lib.wait_until_cool(device, args.max_temperature_c, args.cool_down_s, _report):
+      raise errors.DeviceError(f'{device.name} is still hotter than {args.max_temperature_c:g} C after {args.cool_down_s:g} s')
+
+  def on_return() -> None:
+    if conditions is not None:
+      conditions.apply()
+
   partial = args.output.with_name(f'{args.output.name}.partial')
-  with store_lib.Store(partial, identity, session_lib.now()) as store:
-    session = session_lib.Session(plan, settings, device, launcher, store, lambda: None, args.reconnect_s, _report)
-    session.run()
-    measured = summary.summarize(plan, store.records, settings, sha256, store.started, session_lib.now())
-    measured = {**measured, 'device': dataclasses.asdict(description), 'benchmark': tool}
+  with store_lib.Store(partial, _identity(args, settings, tool, sha256, description), session_lib.now()) as store:
+    session_lib.Session(plan, settings, device, launcher, store, make_ready, on_return, args.reconnect_s, _report).run()
+    measured = {**summary.summarize(plan, store.records, settings, sha256, store.started, session_lib.now()),
+                'device': dataclasses.asdict(description), 'benchmark': tool}
     store_lib.write_json(args.output, measured)
     partial.unlink()
   try:
@@ -157,21 +175,32 @@ def _measure(args: argparse.Namespace, plan: protocol.Plan, models: Mapping[str,
   return measured
 
 
+def _open(args: argparse.Namespace, settings: benchmark_model.Settings,
+          stack: contextlib.ExitStack) -> tuple[device_lib.Device, conditions_lib.Conditions | None]:
+  """The device, and for a phone what keeps it measurable."""
+  try:
+    device = stack.enter_context(devices.parse_device(args.device))
+    if args.device == 'host':
+      return device, None
+    journal = args.output.with_name(f'{args.output.name}.restore')
+    return device, stack.enter_context(conditions_lib.Conditions(device, settings.core_mask, args.lock_clocks, journal, _report))
+  except errors.ConnectionLost:
+    raise
+  except errors.DeviceError as error:  # the user's to mend
+    raise ValueError(str(error)) from error
+
+
 def _run(args: argparse.Namespace) -> int:
   _check(args)
   models, settings = _models(args.models), _settings(args)
   plan = protocol.Plan(tuple(models), _references(models, args.reference), args.rounds, args.seed, args.max_drift_percent, args.max_repeats)
-  device = devices.parse_device(args.device)
   with contextlib.ExitStack() as stack:
-    try:
-      stack.enter_context(device)
-    except errors.DeviceError as error:
-      raise ValueError(str(error)) from error
-    measured = _measure(args, plan, models, settings, device)
+    device, conditions = _open(args, settings, stack)
+    measured = _measure(args, plan, models, settings, device, conditions)
   for text in (*measured['warnings'], *(f'{model} failed: {reason}' for model, reason in measured['failed'].items())):
     _report(f'warning: {text}')
-  complete = not measured['failed'] and measured['reference']['drift_percent'] <= args.max_drift_percent
   _report(f'{len(measured["models"])} models measured in {measured["seconds"]:.0f} s: {args.output}')
+  complete = not measured['failed'] and measured['reference']['drift_percent'] <= args.max_drift_percent
   return 0 if complete else INCOMPLETE
 
 

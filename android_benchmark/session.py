@@ -34,18 +34,22 @@ class Session:
     launcher: By what.
     store: Has what was measured so far, and takes what is measured.
     make_ready: Called before every block; waits until the device is cool.
+    on_return: Called when a lost device is back; a restart may have undone its settings.
     reconnect_s: How long a lost device is waited for.
     report: Takes lines for people.
   """
 
   def __init__(self, plan: protocol.Plan, settings: benchmark_model.Settings, device: device_lib.Device, launcher: launchers.Launcher,
-               store: store_lib.Store, make_ready: Callable[[], None], reconnect_s: float, report: Callable[[str], None]):
+               store: store_lib.Store, make_ready: Callable[[], None], on_return: Callable[[], None], reconnect_s: float,
+               report: Callable[[str], None]):
     self._plan = plan
     self._settings = settings
     self._device = device
     self._launcher = launcher
     self._store = store
     self._make_ready = make_ready
+    self._on_return = on_return
+    self._returned = False
     self._reconnect_s = reconnect_s
     self._report = report
     self._prepared = False
@@ -72,6 +76,9 @@ class Session:
     losses = 0
     while True:
       try:
+        if self._returned:
+          self._on_return()
+          self._returned = False
         if not self._prepared:
           self._launcher.prepare()
           self._prepared = True
@@ -84,6 +91,7 @@ class Session:
         self._report(f'{error}; waiting up to {self._reconnect_s:g} s for the device')
         if not self._device.reconnect(self._reconnect_s):
           raise
+        self._returned = True
 
   def _measure(self, block: protocol.Block) -> protocol.Record:
     self._make_ready()
