@@ -1,0 +1,109 @@
+"""tools/calibrate_latency_table.py as a user runs it."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from tf_proxyless.cost import latency_model
+from tf_proxyless.cost import latency_table
+from tf_proxyless.cost import mobilenets
+from tf_proxyless.cost import pixel2
+from tf_proxyless.space import archive
+from tf_proxyless.space import io
+from tf_proxyless.space import proxyless
+from tf_proxyless.space import schema
+
+ROOT = pathlib.Path(__file__).parents[2]
+ESTIMATE = '--latency_table=pixel2_int8_estimate'
+NETWORKS = {
+    'small': mobilenets.mobilenet_v2(0.5, 160), 'medium': mobilenets.mobilenet_v2(1.0, 224), 'mobile': archive.network('proxyless_mobile')}
+
+
+def calibrate(*arguments, cwd):
+  return subprocess.run([sys.executable, ROOT / 'tools' / 'calibrate_latency_table.py', *arguments], cwd=cwd, capture_output=True,
+                        text=True, timeout=60, env={**os.environ, 'PYTHONPATH': str(ROOT)})
+
+
+def server_ms(net):
+  return latency_model.from_latency_table(net, pixel2.named_table(pixel2.SERVER, net)).fixed
+
+
+@pytest.fixture
+def folder(tmp_path):
+  """Architectures, and how long they take on a phone that is 0.8 times the estimate and 2 ms."""
+  measured = tmp_path / 'measured'
+  measured.mkdir()
+  for name, net in NETWORKS.items():
+    io.save_architecture(io.Architecture(net, {}), measured / f'{name}.json')
+  offset = 2.0 + 0.8 * pixel2.load_estimate().per_network_ms
+  latencies = {name: offset + 0.8 * (server_ms(net) - pixel2.load_estimate().per_network_ms) for name, net in NETWORKS.items()}
+  lines = ['# my phone', f'small.json,{latencies["small"]}', '', f'medium,  {latencies["medium"]}', f'mobile,{latencies["mobile"]}']
+  (measured / 'mine.csv').write_text('\n'.join(lines) + '\n')
+  body = {'schema': 'android_benchmark/measurements', 'version': 1, 'device': {'model': 'Pixel 2'},
+          'settings': {'threads': 1, 'kernels': 'builtin', 'core_mask': '80'},
+          'models': {name: {'median_ms': latency_ms} for name, latency_ms in latencies.items()}}
+  (measured / 'measurements.json').write_text(json.dumps(body))
+  return tmp_path
+
+
+@pytest.mark.parametrize('measurements', ['mine.csv', 'measurements.json'])
+def test_a_phone_that_keeps_to_the_estimate(folder, measurements):
+  result = calibrate(ESTIMATE, f'--measurements=measured/{measurements}', '--output=mine.json',
+                     '--width_multiplier=0.5', cwd=folder)
+  assert (result.returncode, result.stderr) == (0, '')
+  assert 'from 3 networks; each left out in turn is missed by 0.0 % (rms)' in result.stdout
+  assert 'note:' not in result.stdout  # the published network has 7x7 kernels
+  table = latency_table.load(folder / 'mine.json')
+  space = proxyless.proxyless(width_multiplier=0.5)
+  table.check_covers(space)
+  table.check_runtime(device='Pixel 2', precision='int8', kernels='builtin')
+  assert (table.calibration.scale, table.calibration.networks) == (pytest.approx(0.8, rel=1e-6), 3)
+  assert table.provenance == 'estimated' and table.name == 'pixel2_int8_estimate, calibrated'
+  net = schema.resolve(space, schema.Genotype({path: 0 for path, _ in schema.walk(space)}))
+  assert latency_model.from_latency_table(net, table).fixed == pytest.approx(2.0 + 0.8 * server_ms(net), rel=1e-6)
+
+
+def test_a_table_that_was_measured_and_a_space_from_a_file(folder):
+  """Published networks are known by name; nothing is written unless asked for; without 7x7 there is a note."""
+  io.save_search_space(proxyless.proxyless(resolution=96), folder / 'search_space.json')
+  (folder / 'three.csv').write_text('measured/small.json,13\nmeasured/medium.json,44\nproxyless_cpu,50\n')
+  result = calibrate('--latency_table=pixel2_int8_estimate_lpirc', '--measurements=three.csv', '--search_space_file=search_space.json',
+                     cwd=folder)
+  assert (result.returncode, result.stderr) == (0, '')
+  assert 'note: none of these networks has a 7x7 kernel' in result.stdout
+  assert result.stdout.splitlines()[3].startswith('proxyless_cpu')
+  assert sorted(path.name for path in folder.iterdir()) == ['measured', 'search_space.json', 'three.csv']
+
+
+@pytest.mark.parametrize('arguments, message', [
+    (['--measurements=measured/mine.csv'], '--latency_table is required'),
+    ([ESTIMATE], '--measurements is required'),
+    (['--latency_table=pixel2', '--measurements=measured/mine.csv'], "latency table 'pixel2' is neither"),
+    ([ESTIMATE, '--measurements=missing.csv'], 'missing.csv: No such file or directory'),
+    ([ESTIMATE, '--measurements=two.csv'], 'at least 3 networks, got 2: proxyless_cpu, proxyless_gpu'),
+    ([ESTIMATE, '--measurements=words.csv'], "words.csv:1: expected a network and its milliseconds, got "),
+    ([ESTIMATE, '--measurements=other.csv'], "unknown network 'proxyless'"),
+    ([ESTIMATE, '--measurements=empty.json'], 'empty, not JSON'),
+    ([ESTIMATE, '--measurements=odd.json'], "schema and version must be 'android_benchmark/measurements'"),
+    ([ESTIMATE, '--measurements=xnnpack.json'], "measured with kernels 'xnnpack', but the table is for 'builtin'"),
+    ([ESTIMATE, '--measurements=pixel3.json'], "measured with device 'Pixel 3', but the table is for 'Pixel 2'"),
+    (['--latency_table=pixel1_tflite_float', '--measurements=measured/mine.csv'], 'lacks'),
+])
+def test_mistakes_are_one_line(folder, arguments, message):
+  (folder / 'two.csv').write_text('proxyless_cpu,50\nproxyless_gpu,60\n')
+  (folder / 'words.csv').write_text('proxyless_cpu,fast\n')
+  (folder / 'other.csv').write_text('proxyless,50\n')
+  (folder / 'empty.json').write_text('')
+  (folder / 'odd.json').write_text('{"schema": "android_benchmark/measurements"}')
+  text = (folder / 'measured' / 'measurements.json').read_text()
+  (folder / 'xnnpack.json').write_text(text.replace('builtin', 'xnnpack'))
+  (folder / 'pixel3.json').write_text(text.replace('Pixel 2', 'Pixel 3'))
+  result = calibrate(*arguments, '--output=mine.json', cwd=folder)
+  assert (result.returncode, result.stdout) == (2, '')
+  assert result.stderr.startswith('error: ') and result.stderr.count('\n') == 1
+  assert message in result.stderr
+  assert not (folder / 'mine.json').exists()

@@ -1,0 +1,168 @@
+"""Fits a latency table's scale and offset to networks that you measured, three or more.
+
+python tools/calibrate_latency_table.py --latency_table=pixel2_int8_estimate --measurements=mine.csv --output=mine.json
+python tools/calibrate_latency_table.py --latency_table=table.json --measurements=measurements.json --output=calibrated.json
+
+Measurements are a CSV file with a network and its milliseconds in each line, or what android_benchmark wrote. A network is an
+architecture's JSON file, looked for beside the measurements too, or a published network's name; android_benchmark names it as the
+.tflite file was named. Choose networks of different size, one of them with 7x7 kernels if the table is an estimate. An estimate gets
+entries for the search space that the flags name, or --search_space_file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+import csv
+import dataclasses
+import math
+import pathlib
+from typing import Any
+
+from absl import flags
+import numpy as np
+
+from tf_proxyless import command_line
+from tf_proxyless import files
+from tf_proxyless import plan as plan_lib
+from tf_proxyless import search_flags
+from tf_proxyless.cost import calibration
+from tf_proxyless.cost import counting
+from tf_proxyless.cost import latency_table
+from tf_proxyless.cost import named_tables
+from tf_proxyless.space import archive
+from tf_proxyless.space import io
+from tf_proxyless.space import network as network_lib
+from tf_proxyless.space import ops
+
+search_flags.define_space(flags.FLAGS)
+_CLASSES = flags.DEFINE_integer('classes', 1000, 'Outputs of the classifier.', lower_bound=1)
+_SEARCH_SPACE_FILE = flags.DEFINE_string('search_space_file', None, 'search_space.json of a run, in place of the flags of a space.')
+_LATENCY_TABLE = flags.DEFINE_string('latency_table', None, 'File or name of the table.')
+_MEASUREMENTS = flags.DEFINE_string('measurements', None, 'CSV file with a network and its ms in each line, or a measurements.json.')
+_OUTPUT = flags.DEFINE_string('output', None, 'Where to write the table, a JSON file; by default only the fit is shown.')
+
+_SCHEMA = ('android_benchmark/measurements', 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+  """A network and its latency."""
+
+  name: str
+  network: network_lib.Network
+  latency_ms: float
+
+
+def read_csv(path: pathlib.Path) -> tuple[Measured, ...]:
+  """Reads lines 'network,ms'; blank ones and those that begin with # are skipped.
+
+  Raises:
+    ValueError: In one line, which line is not as it should be.
+    OSError: A file cannot be read.
+  """
+  found = []
+  with open(path, encoding='utf-8', newline='') as file:
+    for number, row in enumerate(csv.reader(file), 1):
+      if not row or row[0].startswith('#'):
+        continue
+      try:
+        name, text = (cell.strip() for cell in row)
+        latency_ms = float(text)
+      except ValueError:
+        raise ValueError(f'{path}:{number}: expected a network and its milliseconds, got {files.shorten(",".join(row))}') from None
+      found.append(Measured(name, _find_network(name, path.parent), latency_ms))
+  return tuple(found)
+
+
+def read_measurements(path: pathlib.Path, runtime: latency_table.Runtime) -> tuple[Measured, ...]:
+  """Reads what android_benchmark wrote, if it was measured as the table was.
+
+  Raises:
+    ValueError: In one line, what is not as it should be.
+    OSError: A file cannot be read.
+  """
+  body = files.parse_json(path.read_bytes())
+  if not isinstance(body, dict) or (body.get('schema'), body.get('version')) != _SCHEMA:
+    raise ValueError(f'{path}: schema and version must be {_SCHEMA[0]!r} and {_SCHEMA[1]}')
+  try:
+    found = {'device': body['device']['model'], 'kernels': body['settings']['kernels'], 'threads': body['settings']['threads']}
+    latencies = {name: float(figures['median_ms']) for name, figures in body['models'].items()}
+  except (KeyError, TypeError, AttributeError) as error:
+    raise ValueError(f'{path}: not measurements of android_benchmark: {error}') from error
+  _check_runtime(path, found, runtime)
+  return tuple(Measured(name, _find_network(name, path.parent), latency_ms) for name, latency_ms in latencies.items())
+
+
+def _check_runtime(path: pathlib.Path, found: Mapping[str, Any], runtime: latency_table.Runtime) -> None:
+  """What the table does not know of its runtime may be anything."""
+  for name, value in found.items():
+    expected = getattr(runtime, name)
+    if expected not in (None, 'unknown') and value != expected:
+      raise ValueError(f'{path}: measured with {name} {value!r}, but the table is for {expected!r}')
+
+
+def _find_network(name: str, folder: pathlib.Path) -> network_lib.Network:
+  candidates = [folder / name, folder / f'{name}.json']
+  path = next((path for path in candidates if name not in archive.NAMES and path.suffix == '.json' and path.is_file()), name)
+  return io.find_architecture(str(path)).network
+
+
+def entry_sum(table: latency_table.LatencyTable, network: network_lib.Network) -> float:
+  """Sum of the entries of an architecture, ms, not calibrated."""
+  table.check_covers(network)
+  return math.fsum(table.latency_ms(row.signature) for row in counting.count_blocks(network))
+
+
+def largest_kernel(networks: Iterable[network_lib.Network]) -> int:
+  """The largest depthwise kernel in any of them."""
+  return max((block.op.kernel_size for network in networks for block in network.blocks if isinstance(block.op, ops.MBConv)), default=0)
+
+
+def to_text(measured: Sequence[Measured], sums: Sequence[float], line: latency_table.Calibration, left_out: Sequence[float]) -> str:
+  """The networks with the fit, and what each is predicted to be from the others."""
+  rows = [('network', 'sum ms', 'measured ms', 'fit ms', 'error %', 'left out %')]
+  for item, total, prediction in zip(measured, sums, left_out):
+    fitted = line.offset_ms + line.scale * total
+    rows.append((item.name, f'{total:.2f}', f'{item.latency_ms:.2f}', f'{fitted:.2f}', f'{100 * (fitted / item.latency_ms - 1):+.1f}',
+                 f'{100 * (prediction / item.latency_ms - 1):+.1f}'))
+  widths = [max(map(len, column)) for column in zip(*rows)]
+  lines = ['  '.join(cell.ljust(width) if i == 0 else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths)))
+           for row in rows]
+  rms = 100 * np.sqrt(np.mean([(prediction / item.latency_ms - 1)**2 for item, prediction in zip(measured, left_out)]))
+  return '\n'.join([*lines, '', f'ms = {line.offset_ms:.3f} + {line.scale:.4f} * sum, from {line.networks} networks; each left out in turn '
+                    f'is missed by {rms:.1f} % (rms)'])
+
+
+def _read() -> tuple[latency_table.LatencyTable, tuple[Measured, ...]]:
+  for name, flag in (('latency_table', _LATENCY_TABLE), ('measurements', _MEASUREMENTS)):
+    if not flag.value:
+      raise ValueError(f'--{name} is required')
+  if _SEARCH_SPACE_FILE.value:
+    space = io.load_search_space(_SEARCH_SPACE_FILE.value)
+  else:
+    space = plan_lib.make_space(flags.FLAGS, _CLASSES.value)
+  table = named_tables.find(_LATENCY_TABLE.value, space)
+  path = pathlib.Path(_MEASUREMENTS.value)
+  return table, read_measurements(path, table.runtime) if path.suffix == '.json' else read_csv(path)
+
+
+def main(_: Sequence[str]) -> None:
+  with command_line.user_errors():
+    table, measured = _read()
+    names, latencies = [item.name for item in measured], [item.latency_ms for item in measured]
+    sums = [entry_sum(named_tables.find(_LATENCY_TABLE.value, item.network), item.network) for item in measured]
+    line = calibration.fit(sums, latencies, names)
+    left_out = calibration.leave_one_out(sums, latencies, names)
+    source = f'{table.source} Scale and offset are fitted to measured latencies of {", ".join(names)}.'.lstrip()
+    calibrated = dataclasses.replace(table, name=f'{table.name}, calibrated', calibration=line, validation=None, source=source)
+    if _OUTPUT.value:
+      latency_table.save(calibrated, _OUTPUT.value)
+  print(to_text(measured, sums, line, left_out))
+  if 'estimated' in table.provenance and largest_kernel(item.network for item in measured) < 7:
+    print('note: none of these networks has a 7x7 kernel, the cost of which is the weakest part of an estimate')
+  if _OUTPUT.value:
+    print(f'table {_OUTPUT.value}')
+
+
+if __name__ == '__main__':
+  command_line.run(main)
