@@ -56,12 +56,13 @@ def to_text(figures: pixel2.Figures, estimate: pixel2.Estimate) -> str:
 
 
 def main(_: Sequence[str]) -> None:
-  figures = pixel2.load_figures()
-  estimate = pixel2.fit(figures)
+  with command_line.user_errors():
+    figures = pixel2.load_figures()
+    estimate = pixel2.fit(figures)
+    if _OUTPUT.value:
+      pixel2.save_estimate(estimate, _OUTPUT.value)
   print(to_text(figures, estimate))
   if _OUTPUT.value:
-    with command_line.user_errors():
-      pixel2.save_estimate(estimate, _OUTPUT.value)
     print(f'formula written to {_OUTPUT.value}')
 
 

@@ -28,7 +28,7 @@ def table():
   )
   return latency_table.LatencyTable(
       'mine', runtime, entries, 'a test', latency_table.Calibration(1.25, -0.5, 6),
-      latency_table.Validation(0.75, 1.5, 90.0, 99.0, 0.98, 30))
+      latency_table.Validation(0.75, 1.5, 90.0, 99.0, 0.98, 30), 12.5)
 
 
 def write(tmp_path, table, change=lambda body: None):
@@ -124,6 +124,7 @@ def test_another_runtime_is_refused(table):
     (lambda b: b['runtime'].update(precision='int4'), 'Runtime.precision must be one of float32, float16, int8'),
     (lambda b: b['runtime'].update(threads=0), 'threads must be a finite number at least 1'),
     (lambda b: b['calibration'].update(scale=0), 'scale must be a finite number above 0'),
+    (lambda b: b.update(estimate_error_percent=-1), 'LatencyTable.estimate_error_percent must be a finite number at least 0'),
     (lambda b: b['validation'].pop('spearman'), r"validation: missing fields \['spearman'\]"),
 ])
 def test_files_that_are_refused(table, tmp_path, change, message):

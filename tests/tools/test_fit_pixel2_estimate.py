@@ -31,5 +31,5 @@ def test_shows_every_figure_and_writes_the_formula(tmp_path):
 
 def test_a_folder_that_is_not_there_is_one_line(tmp_path):
   result = run('--output=nowhere/estimate.json', cwd=tmp_path)
-  assert result.returncode == 2
+  assert (result.returncode, result.stdout) == (2, '')
   assert result.stderr.startswith('error: ') and result.stderr.count('\n') == 1
