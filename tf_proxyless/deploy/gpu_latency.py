@@ -29,7 +29,7 @@ class _Compiled:
       nothing = tf.zeros([batch_size, *model.output_shape[1:]])
 
     @tf.function
-    def run(count):
+    def run(count):  # -> count, outputs of the last run
       # Launching a graph costs more than a small operation does; inside of it operations follow each other as in a network.
       step = lambda i, _: (i + 1, model(images, training=False))
       return tf.while_loop(lambda i, _: i < count, step, (0, nothing), parallel_iterations=1)
@@ -44,6 +44,11 @@ class _Compiled:
       self._run(tf.constant(count))
       tf.test.experimental.sync_devices()
       return time.perf_counter() - begin
+
+  def first_seconds(self) -> float:
+    """About how many seconds a run takes."""
+    self.seconds(2)  # traces, and tries out algorithms
+    return self.seconds(4) / 4
 
 
 def measure(networks: Mapping[str, network_lib.Network], device: str = '/GPU:0', *, batch_size: int = 8, rounds: int = 5,
@@ -69,15 +74,17 @@ def measure(networks: Mapping[str, network_lib.Network], device: str = '/GPU:0',
     ValueError: TensorFlow has no such device, or an argument leaves nothing to measure.
   """
   if not networks or min(batch_size, rounds, num_runs) < 1:
-    raise ValueError(f'at least one network, image, round and run must be measured, got {len(networks)}, {batch_size}, {rounds}, {num_runs}')
+    raise ValueError('at least one network, image, round and run must be measured, '
+                     f'got {len(networks)}, {batch_size}, {rounds}, {num_runs}')
   description = _describe(device)
   started, begin = _now(), time.perf_counter()
-  compiled, counts, firsts = {}, {}, {}
+  compiled = {}
   for i, (name, network) in enumerate(networks.items(), 1):
     report(f'compiling {i} of {len(networks)}: {name}')
     compiled[name] = _Compiled(network, batch_size, device)
-    counts[name], firsts[name] = _runs_a_sample(compiled[name], sample_secs)
-  reference = sorted(firsts, key=firsts.get)[len(firsts) // 2]
+  first_secs = {name: graph.first_seconds() for name, graph in compiled.items()}
+  counts = {name: max(1, math.ceil(sample_secs / seconds)) for name, seconds in first_secs.items()}
+  reference = sorted(first_secs, key=first_secs.get)[len(first_secs) // 2]
   samples, readings = {name: [] for name in networks}, []
   for i in range(rounds):
     order = [name for name in networks if name != reference]
@@ -112,13 +119,6 @@ def _describe(device: str) -> dict[str, Any]:
   details = tf.config.experimental.get_device_details(same[int(index)])
   model = details.get('device_name') or platform.processor() or platform.machine()
   return {'model': model, 'serial': None, 'soc': None, 'system': platform.platform(), 'cores': os.cpu_count()}
-
-
-def _runs_a_sample(compiled: _Compiled, sample_secs: float) -> tuple[int, float]:
-  """How many runs fill a sample, and about how many seconds one takes."""
-  compiled.seconds(2)  # traces, and tries out algorithms
-  one = compiled.seconds(4) / 4
-  return max(1, math.ceil(sample_secs / one)), one
 
 
 def _launch(compiled: _Compiled, count: int, num_runs: int) -> list[float]:

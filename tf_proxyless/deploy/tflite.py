@@ -33,7 +33,7 @@ def convert(model: keras.Model, precision: str, representative: np.ndarray | Non
   """
   shape = tuple(model.input_shape[1:])
   _check(shape, precision, representative, io)
-  function = tf.function(lambda images: model(images, training=False))
+  function = tf.function(lambda images: model(images, training=False), autograph=False)
   concrete = function.get_concrete_function(tf.TensorSpec([1, *shape], tf.float32))
   # A function as the trackable object keeps the converter from writing and reading a SavedModel, which is most of its time.
   converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], function)

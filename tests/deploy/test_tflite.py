@@ -1,0 +1,111 @@
+"""Conversion: the same function as the Keras model's, in integers throughout where int8 is asked for."""
+
+import functools
+import sys
+
+import numpy as np
+import pytest
+import tf_keras as keras
+
+from tests.deploy import models
+from tf_proxyless.deploy import tflite
+from tf_proxyless.nn import network as nn_network
+
+
+@functools.cache
+def build(padding='same'):
+  """A network whose batch normalisation is not the identity, with outputs of about 1."""
+  model = nn_network.build(models.small(padding), seed=1)
+  rng = np.random.default_rng(1)
+  for weight in model.weights:
+    if weight.shape.rank == 1:
+      low, high = (0.5, 2.0) if 'variance' in weight.name or 'gamma' in weight.name else (-0.5, 0.5)
+      weight.assign(rng.uniform(low, high, weight.shape))
+    else:
+      weight.assign(weight * 3.0)
+  return model
+
+
+@pytest.fixture(scope='module', params=['same', 'symmetric'])
+def model(request):
+  return build(request.param)
+
+
+@pytest.fixture(scope='module')
+def images():
+  return np.random.default_rng(2).random((8, 32, 32, 3), dtype=np.float32)
+
+
+def test_float32_computes_what_the_model_computes(model, images):
+  content = tflite.convert(model, 'float32')
+  expected = model(images).numpy()
+  assert expected.std() > 0.05
+  np.testing.assert_allclose(models.run(content, images), expected, atol=1e-5 * np.abs(expected).max())
+  assert models.io_dtypes(content) == ('float32', 'float32')
+
+
+@pytest.mark.parametrize('io', ['int8', 'uint8', 'float32'])
+def test_int8_is_close_and_of_integers(model, images, io):
+  content = tflite.convert(model, 'int8', images, io)
+  expected = model(images).numpy()
+  error = models.run(content, images) - expected
+  assert np.sqrt(np.mean(error**2)) < 0.1 * expected.std()
+  assert models.io_dtypes(content) == (io, io)
+  assert models.dtypes(content) - {'int8', 'int32', io} == set()
+
+
+def test_weights_are_quantized_by_channel(model, images):
+  runner = models.interpreter(tflite.convert(model, 'int8', images, 'int8'))
+  depthwise = [op['inputs'][1] for op in runner._get_ops_details() if op['op_name'] == 'DEPTHWISE_CONV_2D']
+  scales = [detail['quantization_parameters']['scales'] for detail in runner.get_tensor_details() if detail['index'] in depthwise]
+  assert sorted(len(np.unique(scale)) for scale in scales) == [8, 24, 48, 48, 48]
+
+
+def test_pixels_in_0_to_1_are_bytes_divided_by_255(images):
+  images = images.copy()
+  images[0, 0, 0] = (0, 0.5, 1)
+  source = models.interpreter(tflite.convert(build(), 'int8', images, 'uint8')).get_input_details()[0]
+  assert source['quantization'] == (pytest.approx(1 / 255, rel=1e-6), 0)
+
+
+def test_the_batch_is_one_and_equal_arguments_give_equal_bytes(images):
+  model = build()
+  content = tflite.convert(model, 'int8', images[:1], 'int8')
+  assert content == tflite.convert(model, 'int8', images[:1], 'int8')
+  source = models.interpreter(content).get_input_details()[0]
+  assert source['shape'].tolist() == source['shape_signature'].tolist() == [1, 32, 32, 3]
+  assert models.interpreter(content).get_signature_list() == {}
+
+
+def test_nothing_is_printed(images, capfd):
+  tflite.convert(build(), 'int8', images[:1], 'int8')
+  assert capfd.readouterr() == ('', '')
+
+
+def test_what_a_failure_printed_is_shown(capfd):
+  with pytest.raises(ZeroDivisionError), tflite._quiet():
+    print('the reason', file=sys.stderr)
+    raise ZeroDivisionError
+  assert 'the reason' in capfd.readouterr().err
+
+
+@pytest.mark.parametrize('precision, shape, dtype, io, message', [
+    ('float16', None, None, 'float32', "precision must be one of float32, int8, got 'float16'"),
+    ('float32', None, None, 'uint8', "io of a model in float32 must be one of float32, got 'uint8'"),
+    ('int8', (1, 32, 32, 3), np.float32, 'int16', "io of a model in int8 must be one of float32, int8, uint8, got 'int16'"),
+    ('int8', None, None, 'int8', 'int8 needs representative images'),
+    ('int8', (1, 16, 16, 3), np.float32, 'int8', r'float32 images \[samples, 32, 32, 3\], got float32 \[1, 16, 16, 3\]'),
+    ('int8', (0, 32, 32, 3), np.float32, 'int8', r'got float32 \[0, 32, 32, 3\]'),
+    ('int8', (1, 32, 32, 3), np.float64, 'int8', r'got float64 \[1, 32, 32, 3\]'),
+])
+def test_what_is_refused(precision, shape, dtype, io, message):
+  representative = None if shape is None else np.zeros(shape, dtype)
+  with pytest.raises(ValueError, match=message):
+    tflite.convert(build(), precision, representative, io)
+
+
+def test_open_sizes_are_refused():
+  inputs = keras.Input((None, None, 3))
+  model = keras.Model(inputs, keras.layers.Conv2D(4, 3)(inputs))
+  with pytest.raises(ValueError, match=r'fixed input shape, got \(None, None, 3\)'):
+    tflite.convert(model, 'float32')
