@@ -74,42 +74,41 @@ class AdbDevice(device.Device):
     self.name = f'adb:{self.serial}'
     made = self.run(f'mkdir -p {shlex.quote(self.folder)}')
     if made.exit_code:
-      raise errors.DeviceError(f'{self.name}: {self.folder} cannot be made: {_last_line(made.stderr or made.stdout)}')
+      raise errors.DeviceError(f'{self.name}: {self.folder} cannot be made: {_reason(made)}')
 
   def close(self) -> None:
     pass
 
   def push(self, source: pathlib.Path, target: str) -> None:
-    partial = shlex.quote(f'{target}.partial')
-    done = self._transfer(source.stat().st_size, 'push', str(source), f'{target}.partial')
-    if done.returncode == 0:
-      sums = self.run(f'sha256sum < {partial}', _transfer_timeout(source.stat().st_size))
-      if sums.stdout.split()[:1] == [_sha256(source)]:
-        moved = self.run(f'mv -f {partial} {shlex.quote(target)}')
-        if moved.exit_code == 0:
-          return
-        reason = _last_line(moved.stderr or moved.stdout)
-      else:
-        reason = 'what arrived differs from what was sent; is its disk full?'
-    else:
-      reason = _last_line(done.stderr or done.stdout)
-    self.run(f'rm -f {partial}')  # raises ConnectionLost where that is the reason
-    raise errors.TransferError(f'{self.name}: {source} was not copied to {target}: {reason}')
+    partial = f'{target}.partial'
+    try:
+      timeout_s = _transfer_timeout(source.stat().st_size)
+      self._check_transfer(self._adb('push', str(source), partial, timeout_s=timeout_s), f'{source} to {target}')
+      sums = self.run(f'sha256sum < {shlex.quote(partial)}', timeout_s)
+      if sums.stdout.split()[:1] != [_sha256(source)]:
+        raise errors.TransferError(f'{self.name}: {source} to {target}: what arrived differs from what was sent; is its disk full?')
+      moved = self.run(f'mv -f {shlex.quote(partial)} {shlex.quote(target)}')
+      if moved.exit_code:
+        raise errors.TransferError(f'{self.name}: {source} to {target}: {_reason(moved)}')
+    except errors.TransferError:
+      self.run(f'rm -f {shlex.quote(partial)}')
+      raise
 
   def pull(self, source: str, target: pathlib.Path) -> None:
-    listed = self.run(f'sha256sum < {shlex.quote(source)} && wc -c < {shlex.quote(source)}', 600)
+    quoted = shlex.quote(source)
+    listed = self.run(f'wc -c < {quoted} && sha256sum < {quoted}', 600)
     if listed.exit_code:
-      raise errors.TransferError(f'{self.name}: {source} cannot be read: {_last_line(listed.stderr or listed.stdout)}')
+      raise errors.TransferError(f'{self.name}: {source} cannot be read: {_reason(listed)}')
+    size, digest = listed.stdout.split()[:2]
     partial = target.with_name(f'.{target.name}.partial')
     try:
-      done = self._transfer(int(listed.stdout.split()[-1]), 'pull', source, str(partial))
-      if done.returncode == 0 and _sha256(partial) == listed.stdout.split()[0]:
-        os.replace(partial, target)
-        return
+      timeout_s = _transfer_timeout(int(size))
+      self._check_transfer(self._adb('pull', source, str(partial), timeout_s=timeout_s), f'{source} to {target}')
+      if _sha256(partial) != digest:
+        raise errors.TransferError(f'{self.name}: {source} to {target}: what arrived differs from what was sent')
+      os.replace(partial, target)
     finally:
       partial.unlink(missing_ok=True)
-    self.run('true')  # raises ConnectionLost where that is the reason
-    raise errors.TransferError(f'{self.name}: {source} was not copied to {target}: {_last_line(done.stderr or done.stdout)}')
 
   def run(self, command: str, timeout_s: float = 60) -> device.CommandResult:
     mark = f'mark_{uuid.uuid4().hex}'
@@ -122,7 +121,7 @@ class AdbDevice(device.Device):
       raise
     found = re.search(rf'\r?\n{mark} (\d+)\r?\n', done.stdout)
     if not found:
-      raise errors.ConnectionLost(f'{self.name}: connection lost: {_last_line(done.stderr or done.stdout)}')
+      raise errors.ConnectionLost(f'{self.name}: connection lost: {_reason(done)}')
     self._lost_commands.remove(mark)
     return device.CommandResult(int(found.group(1)), done.stdout[:found.start()], done.stderr)
 
@@ -152,7 +151,7 @@ class AdbDevice(device.Device):
     """Connects to HOST:PORT. adb exits with 0 even on failure, and may say so of a device that it then can use: `adb devices` decides."""
     done = self._call('connect', self.serial)
     if self.serial not in self._attached():
-      raise errors.DeviceError(f'{self.name}: {_last_line(done.stderr or done.stdout)}')
+      raise errors.DeviceError(f'{self.name}: {_reason(done)}')
 
   def _attached(self) -> dict[str, str]:
     """State by serial of all devices that adb sees."""
@@ -167,8 +166,12 @@ class AdbDevice(device.Device):
       if 'ended' in done.stdout:
         self._lost_commands.remove(mark)
 
-  def _transfer(self, size: int, *arguments: str) -> subprocess.CompletedProcess:
-    return self._adb(*arguments, timeout_s=_transfer_timeout(size))
+  def _check_transfer(self, done: subprocess.CompletedProcess, what: str) -> None:
+    """Raises if adb failed: its word for what this or the other machine refuses, or else that the connection was lost."""
+    if done.returncode:
+      reason = _reason(done)
+      refused = re.search(r'remote |: cannot |Permission denied|No space left', reason)
+      raise (errors.TransferError if refused else errors.ConnectionLost)(f'{self.name}: {what}: {reason}')
 
   def _adb(self, *arguments: str, timeout_s: float) -> subprocess.CompletedProcess:
     return self._call('-s', self.serial, *arguments, timeout_s=timeout_s)
@@ -211,6 +214,8 @@ def _transfer_timeout(size: int) -> float:
   return _CALL_TIMEOUT_S + size / _BYTES_PER_S
 
 
-def _last_line(text: str) -> str:
-  lines = [line.strip() for line in text.splitlines() if line.strip()]
-  return lines[-1] if lines else 'adb says nothing'
+def _reason(done: subprocess.CompletedProcess | device.CommandResult) -> str:
+  """The line in which adb or a command says what went wrong; it may be on either stream, and not the last."""
+  lines = [line.strip() for line in (done.stderr + '\n' + done.stdout).splitlines() if line.strip()]
+  telling = [line for line in lines if re.search('error|failed|cannot|not ', line, re.IGNORECASE)]
+  return (telling or lines[-1:] or ['no reason given'])[0]
