@@ -96,7 +96,8 @@ def _until_blocks(process, count):
     assert 'blocks' in process.stderr.readline()
 
 
-@pytest.mark.parametrize('number, exit_code', [(signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize('number, exit_code', [
+    (signal.SIGKILL, -9), *(pytest.param(*end, marks=pytest.mark.long) for end in ((signal.SIGINT, 130), (signal.SIGTERM, 143)))])
 def test_what_was_measured_before_the_end_is_not_measured_again(models, output, number, exit_code):
   process = measuring.start(models, output, '--rounds=6')
   _until_blocks(process, 2)
