@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 import platform
@@ -75,7 +76,8 @@ def _copy(source: pathlib.Path, target: pathlib.Path) -> None:
     shutil.copy(source, partial)
     os.replace(partial, target)
   except OSError as error:
-    partial.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # the folder itself may be what is wrong
+      partial.unlink()
     raise errors.TransferError(f'host: {source} was not copied to {target}: {error.strerror or error}') from error
 
 
