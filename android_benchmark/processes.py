@@ -7,6 +7,9 @@ import os
 import pathlib
 import signal
 import subprocess
+import time
+
+_KILL_ROUNDS = 200
 
 
 def run(command: Sequence[str], timeout_s: float, everything: bool = False) -> subprocess.CompletedProcess:
@@ -47,20 +50,27 @@ def kill_session(leader: int) -> None:
     os.killpg(leader, signal.SIGKILL)
   except ProcessLookupError:
     pass  # it has ended, what it started may not have
-  for member in _session(leader):
-    try:
-      os.kill(member, signal.SIGKILL)
-    except ProcessLookupError:
-      pass
+  for _ in range(_KILL_ROUNDS):  # they start others meanwhile, and a signal takes its time
+    members = _session(leader)
+    if not members:
+      return
+    for member in members:
+      try:
+        os.kill(member, signal.SIGKILL)
+      except ProcessLookupError:
+        pass  # ended meanwhile
+    time.sleep(0.01)
 
 
 def _session(leader: int) -> list[int]:
-  """Process numbers in a session, where /proc shows them."""
+  """Numbers of the processes in a session that have not ended, where /proc shows them."""
   found = []
   for path in pathlib.Path('/proc').glob('[0-9]*'):
     try:
-      if os.getsid(int(path.name)) == leader:
-        found.append(int(path.name))
-    except (ProcessLookupError, PermissionError):
-      pass  # ended meanwhile; or another user's
+      # After the program's name, which may hold anything: state, parent, process group, session.
+      state, _, _, session = (path / 'stat').read_text(errors='replace').rpartition(')')[2].split()[:4]
+    except (FileNotFoundError, ProcessLookupError):
+      continue  # ended meanwhile
+    if int(session) == leader and state not in 'ZX':
+      found.append(int(path.name))
   return found
