@@ -1,5 +1,6 @@
 """The runner against the reader that android_benchmark has for the genuine tool."""
 
+import importlib.metadata
 import os
 import signal
 import subprocess
@@ -50,6 +51,7 @@ def test_android_benchmark_reads_it(model, kernels):
   assert launch.runs == 7
   assert 0 < launch.min_ms <= launch.p5_ms <= launch.median_ms <= launch.p95_ms
   assert result.returncode == 0
+  assert f'Tool: [litert_benchmark on ai-edge-litert {importlib.metadata.version("ai-edge-litert")}]' in result.stdout
 
 
 def test_other_kernels_than_asked_for_are_noticed(model):

@@ -7,6 +7,7 @@ import contextlib
 import os
 import sys
 import tempfile
+import warnings
 
 import numpy as np
 import tensorflow as tf
@@ -66,10 +67,11 @@ def _check(shape: tuple[int | None, ...], precision: str, representative: np.nda
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-  """Holds back what native code writes to stderr, some lines for every model, and shows it only if there is an exception."""
+  """Holds back what the converter writes to stderr, some lines for every model, and shows it only if there is an exception."""
   sys.stderr.flush()
   saved = os.dup(2)
-  with tempfile.TemporaryFile() as sink:
+  with tempfile.TemporaryFile() as sink, warnings.catch_warnings():
+    warnings.simplefilter('ignore', UserWarning)  # that ranges were not given, although they come from images
     os.dup2(sink.fileno(), 2)
     try:
       yield
