@@ -89,7 +89,7 @@ def test_dataset_without_test_split_gives_a_stratified_fifth(tmp_path):
 
 
 @pytest.mark.parametrize('name, message', [
-    ('cifra10', "unknown dataset 'cifra10': accepted are digits, folder:PATH and .*; did you mean 'cifar10'\\?"),
+    ('cifra10', "unknown dataset 'cifra10': accepted are digits, cluttered_digits, folder:PATH and .*; did you mean 'cifar10'\\?"),
     ('digit', "did you mean 'digits'"),
     ('', "unknown dataset ''"),
     ('qqqqqqqq', "unknown dataset 'qqqqqqqq': accepted .* imagenet2012$"),

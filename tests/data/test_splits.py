@@ -170,3 +170,9 @@ def test_a_damaged_byte_is_refused_or_does_no_harm(digits, tmp_path):
       assert 'is not a split' in str(error)
       refused += 1
   assert refused > 50
+
+
+def test_whole_has_all_training_images(digits):
+  split = splits.whole(digits, seed=3)
+  assert split.training.tolist() == list(range(digits.num_train)) and len(split.validation) == 0
+  assert split.records.ids.tolist() == digits.load('train').ids.tolist()

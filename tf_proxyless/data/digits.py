@@ -11,6 +11,12 @@ from tf_proxyless.data import selection
 GREY_LEVELS = 17  # 0..16: each pixel counts the set pixels of a 4 x 4 cell of the original bitmap
 
 
+def is_test(labels: np.ndarray) -> np.ndarray:
+  """bool [images]: which of scikit-learn's images, given the labels of all in their order, are the test set."""
+  ids = np.array([f'{index:04d}' for index in range(len(labels))], dtype=np.bytes_)
+  return selection.held_out_fifth(ids, labels)
+
+
 class Digits(tfds.core.GeneratorBasedBuilder):
   """1,797 grey images of 8 x 8 pixels in ten classes.
 
@@ -35,8 +41,7 @@ class Digits(tfds.core.GeneratorBasedBuilder):
   def _split_generators(self, dl_manager):
     del dl_manager  # nothing to download
     digits = datasets.load_digits()
-    ids = np.array([f'{index:04d}' for index in range(len(digits.target))], dtype=np.bytes_)
-    test = selection.held_out_fifth(ids, digits.target)
+    test = is_test(digits.target)
     images = np.rint(digits.images * (255 / (GREY_LEVELS - 1))).astype(np.uint8)[..., np.newaxis]
     return {
         'train': self._generate_examples(images, digits.target, ~test),

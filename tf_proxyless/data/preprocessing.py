@@ -17,6 +17,7 @@ from tf_proxyless.data import sources
 
 AUGMENTATIONS = ('imagenet', 'cifar', 'digits', 'none')
 _CIFAR_MAX_SIZE = 64
+_DIGITS = ('digits', 'cluttered_digits')
 
 
 def _check_image_size(transform) -> None:
@@ -146,7 +147,7 @@ def for_source(source: sources.Source, image_size: int, augmentation: str | None
   Args:
     source: The dataset.
     image_size: Height and width that the network takes, pixels.
-    augmentation: One of AUGMENTATIONS; None is 'digits' for digits, 'cifar' for images of at most 64 pixels, else 'imagenet'.
+    augmentation: One of AUGMENTATIONS; None is 'digits' for datasets of digits, 'cifar' for images of at most 64 pixels, else 'imagenet'.
     color_jitter: 'normal', 'strong' or 'none'; used by 'imagenet' only.
 
   Returns:
@@ -170,7 +171,7 @@ def for_source(source: sources.Source, image_size: int, augmentation: str | None
 
 def default_augmentation(source: sources.Source) -> str:
   """The name of the augmentation that suits a dataset's images."""
-  if source.name.split(':')[0] == 'digits':
+  if source.name.split(':')[0] in _DIGITS:
     return 'digits'
   height, width, _ = source.image_shape
   return 'cifar' if height and width and max(height, width) <= _CIFAR_MAX_SIZE else 'imagenet'

@@ -1,4 +1,4 @@
-"""Labelled image datasets by name: `digits`, any name of tensorflow-datasets, or `folder:PATH`."""
+"""Labelled image datasets by name: `digits`, `cluttered_digits`, any name of tensorflow-datasets, or `folder:PATH`."""
 
 from __future__ import annotations
 
@@ -67,9 +67,9 @@ def open_dataset(name: str, data_dir: str | None = None, download: bool = False)
   not depend on any seed of a search.
 
   Args:
-    name: 'digits', 'folder:PATH', or a name of tensorflow-datasets: 'name', 'name:version', 'name/config:version'.
+    name: 'digits', 'cluttered_digits', 'folder:PATH', or a name of tensorflow-datasets: 'name', 'name:version', 'name/config:version'.
     data_dir: Where tensorflow-datasets keeps prepared datasets; None is ~/tensorflow_datasets.
-    download: Whether tensorflow-datasets may download and prepare what is not there. `digits` needs no download.
+    download: Whether tensorflow-datasets may download and prepare what is not there. Embedded ones need no download.
 
   Returns:
     The source. No image has been read.

@@ -106,6 +106,12 @@ def validation_count(validation_images: float, num_train: int) -> int:
   return count
 
 
+def whole(source: sources.Source, seed: int) -> Split:
+  """All training examples of a source to train on and none to validate on, for the training of a network that is no longer changed."""
+  records = source.load('train')
+  return Split(source.name, seed, records, np.arange(len(records.ids)), np.arange(0))
+
+
 def save(split: Split, path: str) -> None:
   """Writes a split, and for a large dataset the place of each record, as an npz file.
 

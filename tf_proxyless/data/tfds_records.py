@@ -13,9 +13,11 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from tf_proxyless.data import digits  # noqa: F401  registers the dataset 'digits'
+from tf_proxyless.data import cluttered_digits
+from tf_proxyless.data import digits
 from tf_proxyless.data import records
 
+EMBEDDED = tuple(builder.name for builder in (digits.Digits, cluttered_digits.ClutteredDigits))  # need no download
 IN_MEMORY_BYTES = 2**30  # datasets up to this size are read once and held in memory, still encoded
 _NAME = re.compile(r'(?P<name>\w+)(/[\w\-.]+)?(:\d+\.\d+\.\d+)?')  # no namespaces: those ask the network
 _READ_BATCH = 64
@@ -28,7 +30,7 @@ def open_builder(name: str, data_dir: str | None, download: bool) -> tfds.core.D
   Args:
     name: 'name', 'name:version', 'name/config' or 'name/config:version'.
     data_dir: Where prepared datasets lie; None is ~/tensorflow_datasets.
-    download: Whether a dataset that is not there may be downloaded and prepared. 'digits' is always prepared.
+    download: Whether a dataset that is not there may be downloaded and prepared. An embedded one is always prepared.
 
   Returns:
     The builder, whose dataset is prepared.
@@ -53,12 +55,12 @@ def _check_name(name: str, data_dir: str) -> None:
   """Refuses what is neither known nor prepared, without asking the network."""
   match = _NAME.fullmatch(name)
   base = match['name'] if match else name.split(':')[0].split('/')[0]
-  known = ['digits', *tfds.list_builders(with_community_datasets=False)]
+  known = [*EMBEDDED, *tfds.list_builders(with_community_datasets=False)]
   if match and (base in known or os.path.isdir(os.path.join(data_dir, base))):
     return
   nearest = difflib.get_close_matches(base, known, n=1)
   hint = f'; did you mean {nearest[0]!r}?' if nearest else ''
-  raise ValueError(f'unknown dataset {name!r}: accepted are digits, folder:PATH and the names of tensorflow-datasets '
+  raise ValueError(f'unknown dataset {name!r}: accepted are {", ".join(EMBEDDED)}, folder:PATH and the names of tensorflow-datasets '
                    f'(name, name:version, name/config:version), such as cifar10 or imagenet2012{hint}')
 
 
@@ -81,9 +83,9 @@ def _check_labelled_images(info: tfds.core.DatasetInfo, name: str) -> None:
 
 
 def _prepare(builder: tfds.core.DatasetBuilder, name: str, download: bool) -> None:
-  """Prepares a dataset; only `digits` without having been asked to."""
-  if builder.name == 'digits':
-    _prepare_digits(builder)
+  """Prepares a dataset; an embedded one without having been asked to."""
+  if builder.name in EMBEDDED:
+    _prepare_embedded(builder)
     return
   if not download:
     manual = os.path.join(builder.data_dir_root, 'downloads', 'manual')
@@ -95,14 +97,14 @@ def _prepare(builder: tfds.core.DatasetBuilder, name: str, download: bool) -> No
     raise ValueError(f'dataset {name!r} cannot be prepared in {builder.data_dir}: {" ".join(str(error).split())}') from error
 
 
-def _prepare_digits(builder: tfds.core.DatasetBuilder) -> None:
+def _prepare_embedded(builder: tfds.core.DatasetBuilder) -> None:
   tfds.disable_progress_bar()
   try:
     with contextlib.redirect_stdout(io.StringIO()):  # it would say that it downloads
       builder.download_and_prepare()
   except OSError as error:
     if not builder.is_prepared():  # otherwise another process was a moment faster
-      raise ValueError(f'digits cannot be prepared in {builder.data_dir}: {error}') from error
+      raise ValueError(f'{builder.name} cannot be prepared in {builder.data_dir}: {error}') from error
   finally:
     tfds.enable_progress_bar()
 
