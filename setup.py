@@ -11,6 +11,7 @@ _VERSION = re.search(r"^__version__ = '(.+)'$", (_ROOT / 'tf_proxyless' / '__ini
 
 _CONFIGS = {  # beside the package in a clone
     'tf_proxyless.configs': 'configs',
+    'tf_proxyless.configs.base': 'configs/base',
     'tf_proxyless.configs.latency': 'configs/latency',
     'tf_proxyless.configs.latency.published': 'configs/latency/published',
 }
@@ -35,7 +36,8 @@ setuptools.setup(
     python_requires='>=3.10,<3.13',  # as tf_keras 2.21
     packages=[*setuptools.find_packages(include=['tf_proxyless', 'tf_proxyless.*', 'android_benchmark']), *_CONFIGS],
     package_dir=_CONFIGS,
-    package_data={'tf_proxyless.configs': ['*.flags'], 'tf_proxyless.configs.latency': ['*.json'],
+    package_data={'tf_proxyless.configs': ['*.flags'], 'tf_proxyless.configs.base': ['*.flags'],
+                  'tf_proxyless.configs.latency': ['*.json'],
                   'tf_proxyless.configs.latency.published': ['*.json']},
     install_requires=[
         'absl-py>=1.2,<2',  # tensorflow-model-optimization 0.8 takes no 2

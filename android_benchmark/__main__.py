@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
   add('--num_runs', '--runs', type=int, default=20, help='a launch measures at least so many runs (%(default)s)')
   add('--min_secs', type=float, default=0.3, help='and at least so many seconds (%(default)s)')
   add('--warmup_secs', type=float, default=0.1, help='seconds of warm-up before them (%(default)s)')
+  add('--block_models', type=int, default=20, help='models between two readings of the reference; fewer on a busy machine (%(default)s)')
   add('--reference', metavar='NAME', help='the model that is measured again and again (the one of median size)')
   add('--max_drift_percent', type=float, default=3.0, help='blocks of measurements are repeated when it drifts further (%(default)s)')
   add('--max_repeats', type=int, default=3, help='but not more often than this (%(default)s)')
@@ -106,7 +107,7 @@ def _check(args: argparse.Namespace) -> None:
     raise ValueError(f'--benchmark_binary: there is no file {str(args.benchmark_binary)!r}')
   if not args.output.absolute().parent.is_dir():
     raise ValueError(f'--output: there is no folder {str(args.output.parent)!r}')
-  for name, minimum in (('rounds', 1), ('max_drift_percent', 0), ('max_repeats', 0), ('max_temperature_c', 0), ('cool_down_s', 0),
+  for name, minimum in (('rounds', 1), ('block_models', 1), ('max_drift_percent', 0), ('max_repeats', 0), ('max_temperature_c', 0), ('cool_down_s', 0),
                         ('reconnect_s', 0)):
     if not minimum <= getattr(args, name) < float('inf'):
       raise ValueError(f'--{name} must be at least {minimum}, got {getattr(args, name)}')
@@ -136,7 +137,7 @@ def _identity(args: argparse.Namespace, settings: benchmark_model.Settings, tool
   """What must be equal for measurements to belong together; there may be more rounds, and drift may be judged otherwise."""
   how = {name: value for name, value in dataclasses.asdict(settings).items() if name != 'timeout_s'}
   return {'models': sha256, 'benchmark': tool, 'device': {'model': description.model, 'serial': description.serial},
-          'settings': {**how, 'seed': args.seed, 'reference': args.reference, 'lock_clocks': args.lock_clocks}}
+          'settings': {**how, 'seed': args.seed, 'block_models': args.block_models, 'reference': args.reference, 'lock_clocks': args.lock_clocks}}
 
 
 def _launcher(args: argparse.Namespace, models: Mapping[str, pathlib.Path], settings: benchmark_model.Settings,
@@ -193,7 +194,8 @@ def _open(args: argparse.Namespace, settings: benchmark_model.Settings,
 def _run(args: argparse.Namespace) -> int:
   _check(args)
   models, settings = _models(args.models), _settings(args)
-  plan = protocol.Plan(tuple(models), _references(models, args.reference), args.rounds, args.seed, args.max_drift_percent, args.max_repeats)
+  plan = protocol.Plan(tuple(models), _references(models, args.reference), args.rounds, args.seed, args.max_drift_percent, args.max_repeats,
+                       args.block_models)
   with contextlib.ExitStack() as stack:
     device, conditions = _open(args, settings, stack)
     measured = _measure(args, plan, models, settings, device, conditions)

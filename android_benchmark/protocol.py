@@ -16,8 +16,6 @@ from typing import Any
 from android_benchmark import errors
 from android_benchmark import output
 
-BLOCK_MODELS = 20
-
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
@@ -30,6 +28,7 @@ class Plan:
     seed: Of the order.
     max_drift_percent: Blocks that drifted further are measured again,
     max_repeats: but not more often than this.
+    block_models: A block holds at most so many.
   """
 
   models: tuple[str, ...]
@@ -38,6 +37,7 @@ class Plan:
   seed: int = 0
   max_drift_percent: float = 3.0
   max_repeats: int = 3
+  block_models: int = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Record:
 
 def blocks(plan: Plan) -> tuple[Block, ...]:
   """All blocks with all models, in order, as if none ever failed."""
-  count = math.ceil(len(plan.models) / BLOCK_MODELS)
+  count = math.ceil(len(plan.models) / plan.block_models)
   result = []
   for number in range(plan.rounds):
     models = list(plan.models)

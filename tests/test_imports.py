@@ -65,10 +65,10 @@ def our_imports(name):
 def kind(name):
   """'main', 'shared', 'part of a main', 'package', 'android_benchmark' or the name of a room."""
   first, *rest = name.split('.')
-  if first == 'tools' or rest[-1:] == ['__main__']:
-    return 'main'
   if first == 'android_benchmark':
     return first
+  if first == 'tools' or rest[-1:] == ['__main__']:
+    return 'main'
   if not rest:
     return 'package'
   if len(rest) == 1 and MODULES[name].name != '__init__.py':

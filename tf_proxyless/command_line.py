@@ -46,18 +46,19 @@ def user_errors() -> Iterator[None]:
     raise UserError(_describe(error)) from error
 
 
-def run(main: Callable[[Sequence[str]], int | None]) -> NoReturn:
+def run(main: Callable[[Sequence[str]], int | None], positional: Sequence[str] = ()) -> NoReturn:
   """Parses the command line, runs a main and exits.
 
   Args:
     main: Takes what absl's mains take; returns an exit code or None. It raises `UserError`, or uses `user_errors`, for
       mistakes; any other exception is a defect and keeps its traceback. With --verbosity=1 mistakes show theirs too.
+    positional: Names of the arguments that it needs besides flags, which it gets after the program's name.
 
   Raises:
     SystemExit: Always, with the exit code.
   """
   try:
-    app.run(main, flags_parser=parse_flags)
+    app.run(main, flags_parser=lambda argv: parse_flags(argv, positional))
   except UserError as error:
     if flags.FLAGS.is_parsed() and flags.FLAGS.verbosity > 0:
       traceback.print_exc()
@@ -70,14 +71,15 @@ def run(main: Callable[[Sequence[str]], int | None]) -> NoReturn:
     sys.exit(PIPE_CLOSED)
 
 
-def parse_flags(argv: Sequence[str]) -> list[str]:
+def parse_flags(argv: Sequence[str], positional: Sequence[str] = ()) -> list[str]:
   """Parses a command line into absl's FLAGS.
 
   Args:
     argv: The program's name and its arguments.
+    positional: Names of the arguments besides flags; others are refused.
 
   Returns:
-    The program's name only, since stray arguments are refused.
+    The program's name and these arguments.
 
   Raises:
     UserError: A flag or flagfile is not as it should be.
@@ -91,8 +93,10 @@ def parse_flags(argv: Sequence[str]) -> list[str]:
     sys.exit(0)  # absl's help flags exit with 1
   if flags.FLAGS['verbosity'].using_default_value:
     flags.FLAGS.verbosity = logging.WARNING  # the default that --help states; absl would make it INFO
-  if len(remaining) > 1:
-    raise UserError(f'unexpected argument {remaining[1]!r}; flags begin with --')
+  if len(remaining) > 1 + len(positional):
+    raise UserError(f'unexpected argument {remaining[1 + len(positional)]!r}; flags begin with --')
+  if len(remaining) <= len(positional):
+    raise UserError(f'expected {" ".join(positional)}, got {" ".join(remaining[1:]) or "nothing"}')
   for name in flags.FLAGS:
     value = flags.FLAGS[name].value
     for item in value if isinstance(value, (list, tuple)) else [value]:

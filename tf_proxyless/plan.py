@@ -8,7 +8,7 @@ import math
 from absl import flags
 
 from tf_proxyless import search_flags
-from tf_proxyless import shipped
+from tf_proxyless import tables
 from tf_proxyless.cost import latency_model
 from tf_proxyless.cost import latency_table
 from tf_proxyless.space import network as network_lib
@@ -36,10 +36,30 @@ class Plan:
   target: float
   constrained: bool
 
+  def format_cost(self, cost: float, unit: str | None = None) -> str:
+    """A cost for people, by default in the target's unit; one that rests on estimates says so."""
+    unit = unit or self.cost_model.unit
+    estimated = unit == 'ms' and self.table is not None and 'estimated' in self.table.provenance
+    return f'{format_cost(cost, unit)} (estimated)' if estimated else format_cost(cost, unit)
+
 
 def format_cost(cost: float, unit: str) -> str:
-  """A cost for people: '80.12 ms' or '12.34 M MACs'."""
-  return f'{cost:.2f} ms' if unit == 'ms' else f'{cost / 1e6:.2f} M MACs'
+  """A cost for people: '80.12 ms', '0.412 ms' or '12.34 M MACs'."""
+  if unit == 'ms':
+    return f'{cost:.2f} ms' if abs(cost) >= 10 else f'{cost:.3f} ms'
+  return f'{cost / 1e6:.2f} M MACs'
+
+
+def describe_table(table: latency_table.LatencyTable) -> str:
+  """Whose milliseconds these are, and how far to believe them; one line."""
+  runtime = table.runtime
+  parts = [f'{runtime.device}, {runtime.precision}, kernels {runtime.kernels}', table.provenance]
+  if table.validation is not None:
+    found = table.validation
+    parts.append(f'mean error {found.mape_percent:.1f} % on {found.networks} networks, Spearman {found.spearman:.2f}')
+  if table.estimate_error_percent is not None:
+    parts.append(f'an estimated entry may be {table.estimate_error_percent:.0f} % off')
+  return '; '.join(parts)
 
 
 def known_classes(dataset: str) -> int | None:
@@ -56,12 +76,16 @@ def check_flags(values: flags.FlagValues) -> None:
   for name in ('run_dir', 'dataset'):
     if not values[name].value:
       raise ValueError(f'--{name} is required')
-  if (values.target_latency_ms is None) == (values.target_macs is None):
-    raise ValueError('give exactly one of --target_latency_ms and --target_macs')
-  if values.target_latency_ms is not None and not values.latency_table:
-    raise ValueError('--target_latency_ms needs a --latency_table')
+  targets = [name for name in search_flags.TARGETS if values[name].value is not None]
+  if len(targets) != 1:
+    raise ValueError(f'give exactly one of {", ".join(f"--{name}" for name in search_flags.TARGETS)}, got {len(targets)}')
+  if values.target_macs is None and not values.latency_table:
+    raise ValueError(f'--{targets[0]} needs a --latency_table')
   if values.target_macs is not None and values.latency_table:
-    raise ValueError('--latency_table is for --target_latency_ms, not for --target_macs')
+    raise ValueError('--latency_table is for a latency, not for --target_macs')
+  fraction = values.target_latency_fraction
+  if fraction is not None and not 0 < fraction <= 1:
+    raise ValueError(f'--target_latency_fraction must be above 0 and at most 1, got {fraction:g}')
   serves = search_flags.OBJECTIVES[values.objective]
   if values.architecture_optimizer not in serves:
     raise ValueError(f'--objective={values.objective} serves --architecture_optimizer={" or ".join(serves)}, '
@@ -74,23 +98,21 @@ def check_flags(values: flags.FlagValues) -> None:
       raise ValueError(f'--{name} must be below 1, got {values[name].value}')
 
 
-def load_table(values: flags.FlagValues) -> latency_table.LatencyTable | None:
-  """The latency table that the flags name, None for a target in MACs.
-
-  Raises:
-    ValueError: There is no such table, or it is of another runtime than the flags expect.
-  """
-  if values.target_macs is not None:
-    return None
-  table = latency_table.load(shipped.latency_table(values.latency_table))
-  expected = {'device': values.expected_device, 'precision': values.expected_precision, 'kernels': values.expected_kernels}
-  table.check_runtime(**{field: value for field, value in expected.items() if value is not None})
-  return table
-
-
 def identity(values: flags.FlagValues, table: latency_table.LatencyTable | None) -> dict[str, object]:
   """What makes a run this run: its flags, and what is in the table wherever it lies."""
   return {**search_flags.identity(values), 'latency_table': None if table is None else table.sha256}
+
+
+def make_space(values: flags.FlagValues, classes: int) -> network_lib.Network:
+  """The search space that the flags name.
+
+  Raises:
+    ValueError: In one line, what does not fit.
+  """
+  return proxyless.proxyless(
+      stage_filters=values.stage_filters, stage_blocks=values.stage_blocks, stage_strides=values.stage_strides,
+      stem_filters=values.stem_filters, stem_strides=values.stem_strides, first_block_filters=values.first_block_filters,
+      head_filters=values.head_filters, width_multiplier=values.width_multiplier, resolution=values.resolution, classes=classes)
 
 
 def make(values: flags.FlagValues, classes: int, table: latency_table.LatencyTable | None = None) -> Plan:
@@ -105,20 +127,26 @@ def make(values: flags.FlagValues, classes: int, table: latency_table.LatencyTab
     ValueError: In one line, what does not fit.
     OSError: The table cannot be read.
   """
-  space = proxyless.proxyless(
-      stage_filters=values.stage_filters, stage_blocks=values.stage_blocks, stage_strides=values.stage_strides,
-      stem_filters=values.stem_filters, stem_strides=values.stem_strides, first_block_filters=values.first_block_filters,
-      head_filters=values.head_filters, width_multiplier=values.width_multiplier, resolution=values.resolution, classes=classes)
+  space = make_space(values, classes)
   if values.target_macs is None:
-    flag, target = '--target_latency_ms', values.target_latency_ms
-    table = table or load_table(values)
+    table = table or tables.load(values, space)
     cost_model = latency_model.from_latency_table(space, table)
   else:
-    flag, target = '--target_macs', values.target_macs
     table, cost_model = None, latency_model.from_macs(space)
+  flag, target = _target(values, cost_model)
   if not (math.isfinite(target) and target > 0):
     raise ValueError(f'{flag} must be a positive number, got {target}')
   if target < cost_model.smallest:
     raise ValueError(f'{flag}={target:g} is below the smallest network of the space, '
                      f'{format_cost(cost_model.smallest, cost_model.unit)} ({cost_model.smallest:g})')
   return Plan(space, table, cost_model, target, target < cost_model.largest)
+
+
+def _target(values: flags.FlagValues, cost_model: latency_model.CostModel) -> tuple[str, float]:
+  """Which flag sets the target, and the target in the cost model's unit."""
+  if values.target_latency_fraction is not None:
+    smallest, largest = cost_model.smallest, cost_model.largest
+    return '--target_latency_fraction', smallest + values.target_latency_fraction * (largest - smallest)
+  if values.target_latency_ms is not None:
+    return '--target_latency_ms', values.target_latency_ms
+  return '--target_macs', values.target_macs

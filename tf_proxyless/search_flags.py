@@ -14,7 +14,8 @@ OBJECTIVES = {  # which optimizers each serves
     'penalty_log': ('gradient',),
     'penalty_linear': ('gradient',),
 }
-_MAY_CHANGE = ('run_dir', 'data_dir', 'download', 'checkpoint_every_steps')  # without making it another search
+TARGETS = ('target_latency_ms', 'target_latency_fraction', 'target_macs')  # exactly one is given
+_MAY_CHANGE = ('run_dir', 'data_dir', 'cache_dir', 'download', 'checkpoint_every_steps')  # without making it another search
 
 
 class _IntegerList(flags.ListParser):
@@ -32,7 +33,7 @@ class _IntegerList(flags.ListParser):
 
 def define(values: flags.FlagValues) -> None:
   """Defines all flags of a search on `values`."""
-  _define_space(values)
+  define_space(values)
   _define_data(values)
   _define_cost(values)
   _define_weights(values)
@@ -44,7 +45,8 @@ def define(values: flags.FlagValues) -> None:
                        flag_values=values)
 
 
-def _define_space(values: flags.FlagValues) -> None:
+def define_space(values: flags.FlagValues) -> None:
+  """Defines the flags that say which space."""
   integers = lambda name, default, text: flags.DEFINE(
       _IntegerList(), name, default, text, values, flags.CsvListSerializer(','))
   flags.DEFINE_enum('search_space', 'proxyless', ['proxyless'], 'Family of networks.', flag_values=values)
@@ -75,12 +77,17 @@ def _define_data(values: flags.FlagValues) -> None:
 
 
 def _define_cost(values: flags.FlagValues) -> None:
-  flags.DEFINE_string('latency_table', None, 'File or shipped name of a latency table, for --target_latency_ms.', flag_values=values)
+  flags.DEFINE_string('latency_table', None, "File or shipped name of a latency table; 'host' measures this machine on first use.",
+                      flag_values=values)
+  flags.DEFINE_bool('allow_estimates', False, 'Whether latencies may be used that were estimated, not measured.', flag_values=values)
+  flags.DEFINE_string('cache_dir', None, 'Where tables of this machine are kept; by default ~/.cache/tf_proxyless.', flag_values=values)
   flags.DEFINE_string('expected_device', None, 'Device that the latency table must be of; a table of another is refused.',
                       flag_values=values)
   flags.DEFINE_enum('expected_precision', None, ['float32', 'float16', 'int8'], 'Precision that it must be of.', flag_values=values)
   flags.DEFINE_enum('expected_kernels', None, ['xnnpack', 'builtin'], 'Kernels that it must be of.', flag_values=values)
-  flags.DEFINE_float('target_latency_ms', None, 'Latency to search for, ms. Either this or --target_macs.', flag_values=values)
+  flags.DEFINE_float('target_latency_ms', None, 'Latency to search for, ms. One of three ways to set the target.', flag_values=values)
+  flags.DEFINE_float('target_latency_fraction', None, "The same as a share of the space's range: 0 is its fastest network, 1 its slowest.",
+                     flag_values=values)
   flags.DEFINE_float('target_macs', None, 'Multiply-adds to search for.', flag_values=values)
   flags.DEFINE_enum('objective', 'constrained', list(OBJECTIVES), 'How accuracy and cost are weighed: constrained serves both '
                     'optimizers, reward_* reinforce, penalty_* gradient.', flag_values=values)

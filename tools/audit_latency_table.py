@@ -1,7 +1,7 @@
 """Compares two latency tables: what they were measured on, their entries, and whether they order the networks of a space alike.
 
-python tools/audit_latency_table.py --first=pixel1_tflite_float --second=pixel2.json
-python tools/audit_latency_table.py --first=monday.json --second=friday.json --width_multiplier=0.5 --json
+python tools/audit_latency_table.py pixel1_tflite_float pixel2.json
+python tools/audit_latency_table.py monday.json friday.json --width_multiplier=0.5 --json
 
 Ratios are second / first. Networks are those of the search space that the flags name; both tables must cover it.
 """
@@ -29,8 +29,6 @@ from tf_proxyless.space import schema
 
 search_flags.define_space(flags.FLAGS)
 _CLASSES = flags.DEFINE_integer('classes', 1000, 'Outputs of the classifier.', lower_bound=1)
-_FIRST = flags.DEFINE_string('first', None, 'File or name of a latency table.')
-_SECOND = flags.DEFINE_string('second', None, 'File or name of the other.')
 _NETWORKS = flags.DEFINE_integer('networks', 1000, 'Random networks whose latencies are compared.', lower_bound=3)
 _SEED = flags.DEFINE_integer('seed', 0, 'Of the choice of networks.', lower_bound=0)
 _JSON = flags.DEFINE_bool('json', False, 'Prints one JSON object instead of text.')
@@ -164,16 +162,13 @@ def _number(value: float | None) -> str:
   return 'unknown' if value is None else f'{value:.3f}'
 
 
-def main(_: Sequence[str]) -> None:
+def main(argv: Sequence[str]) -> None:
   with command_line.user_errors():
-    for name, flag in (('first', _FIRST), ('second', _SECOND)):
-      if not flag.value:
-        raise ValueError(f'--{name} is required')
     space = plan_lib.make_space(flags.FLAGS, _CLASSES.value)
-    first, second = (named_tables.find(flag.value, space) for flag in (_FIRST, _SECOND))
+    first, second = (named_tables.find(name, space) for name in argv[1:])
     result = audit(first, second, space, _NETWORKS.value, _SEED.value)
   print(json.dumps(result) if _JSON.value else to_text(result))
 
 
 if __name__ == '__main__':
-  command_line.run(main)
+  command_line.run(main, positional=('FIRST_TABLE', 'SECOND_TABLE'))

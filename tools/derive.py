@@ -74,9 +74,9 @@ def main(argv: list[str]) -> None:
     derivation, found = assembly.derive_from_run(values, search_plan, plan, run, architecture, _BY.value, score)
     if _OUTPUT.value:
       io.save_architecture(found, _OUTPUT.value)
-  print(conclude.describe(derivation, plan.space, lambda cost: plan_lib.format_cost(cost, plan.cost_model.unit)))
+  print(conclude.describe(derivation, plan.space, plan.format_cost))
   print(f'network                {found.cost.macs / 1e6:.2f} M MACs, {found.cost.parameters:,} parameters'
-        + ('' if found.cost.predicted_ms is None else f', {found.cost.predicted_ms:.2f} ms'))
+        + ('' if found.cost.predicted_ms is None else f', {plan.format_cost(found.cost.predicted_ms, "ms")}'))
   if _OUTPUT.value:
     print(f'architecture           {_OUTPUT.value}')
 

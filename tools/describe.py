@@ -13,17 +13,17 @@ from typing import Any
 from absl import flags
 
 from tf_proxyless import command_line
-from tf_proxyless import shipped
 from tf_proxyless.cost import counting
 from tf_proxyless.cost import latency_model
 from tf_proxyless.cost import latency_table
+from tf_proxyless.cost import named_tables
 from tf_proxyless.space import io
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import ops
 
 _ARCHITECTURE = flags.DEFINE_string(
     'architecture', None, 'File (architecture.json of a search), or name of a published network.', required=True)
-_LATENCY_TABLE = flags.DEFINE_string('latency_table', None, 'File, or name of a shipped table; adds latency in ms.')
+_LATENCY_TABLE = flags.DEFINE_string('latency_table', None, 'File, or name of a shipped table or estimate; adds latency in ms.')
 _JSON = flags.DEFINE_bool('json', False, 'Prints one JSON object instead of a table.')
 
 _COLUMNS = ('name', 'op', 'input', 'output', 'stride', 'shortcut', 'MACs', 'parameters')
@@ -85,7 +85,7 @@ def _shape(shape: tuple[int, int, int]) -> str:
 def main(_: Sequence[str]) -> None:
   with command_line.user_errors():
     network = io.find_architecture(_ARCHITECTURE.value).network
-    table = latency_table.load(shipped.latency_table(_LATENCY_TABLE.value)) if _LATENCY_TABLE.value else None
+    table = named_tables.find(_LATENCY_TABLE.value, network) if _LATENCY_TABLE.value else None
     description = describe(network, table)
   print(json.dumps(description) if _JSON.value else to_text(description, table))
 

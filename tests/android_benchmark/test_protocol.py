@@ -28,7 +28,7 @@ def _measure_all(plan, outcome, limit=100):
 
 def test_every_round_has_every_model_once_in_another_order():
   blocks = protocol.blocks(_PLAN)
-  assert all(len(block.models) <= protocol.BLOCK_MODELS for block in blocks)
+  assert all(len(block.models) <= _PLAN.block_models for block in blocks)
   orders = [[model for block in blocks if block.round == number for model in block.models] for number in range(3)]
   assert all(sorted(order) == sorted(_MODELS) for order in orders)
   assert len({tuple(order) for order in orders}) == 3
@@ -112,3 +112,8 @@ def test_a_block_all_of_whose_models_failed_is_skipped():
   first = protocol.next_block(plan, [])
   records = [_record(first, failed=('b',))]
   assert protocol.next_block(plan, records).models == ('a',)
+
+
+def test_blocks_may_be_smaller():
+  blocks = protocol.blocks(protocol.Plan(_MODELS, _PLAN.references, rounds=1, block_models=6))
+  assert [len(block.models) for block in blocks] == [6, 6, 6, 6, 6, 6, 6, 5]

@@ -54,7 +54,8 @@ def test_a_table_for_another_runtime(tmp_path):
     (['--target_macs=nan'], ['--target_macs=nan']),
     (['--target_macs=inf'], ['--target_macs=inf']),
     (['--target_macs=many'], ['--target_macs=many']),
-    (['--target_latency_ms=80'], ['exactly one of --target_latency_ms and --target_macs']),
+    (['--target_latency_fraction=0.5'], ['exactly one of --target_latency_ms, --target_latency_fraction, --target_macs, got 2']),
+    (['--target_latency_ms=80'], ['exactly one of --target_latency_ms, --target_latency_fraction, --target_macs']),
     (['--resolution=30', '--stem_strides=4'], ['resolution must be a positive multiple of the total stride 4, got 30', '28 or 32']),
     (['--stage_filters=8,x'], ['--stage_filters', "'8,x'"]),
     (['--stage_filters=8,8'], ['stage_filters, stage_blocks and stage_strides must have one entry a stage']),
@@ -68,7 +69,7 @@ def test_a_table_for_another_runtime(tmp_path):
     (['--architecture_optimizer=evolution'], ['--architecture_optimizer=evolution', 'reinforce', 'gradient']),
     (['--objective=penalty_log'], ['--objective=penalty_log serves --architecture_optimizer=gradient, not reinforce']),
     (['--objective=reward_power', '--architecture_optimizer=gradient'], ['--objective=reward_power serves', 'not gradient']),
-    (['--latency_table=pixel1_tflite_float'], ['--latency_table is for --target_latency_ms']),
+    (['--latency_table=pixel1_tflite_float'], ['--latency_table is for a latency, not for --target_macs']),
     (['--momentum=1'], ['--momentum must be below 1, got 1']),
 ])
 def test_flags(tmp_path, flags, messages):
@@ -78,7 +79,7 @@ def test_flags(tmp_path, flags, messages):
 
 def test_no_target(tmp_path):
   flags = [flag for flag in runs.TINY if not flag.startswith('--target')]
-  runs.check_mistake(refuse(tmp_path, *flags), 'exactly one of --target_latency_ms and --target_macs')
+  runs.check_mistake(refuse(tmp_path, *flags), 'exactly one of --target_latency_ms, --target_latency_fraction, --target_macs')
 
 
 @pytest.mark.parametrize('flags, messages', [

@@ -33,7 +33,7 @@ def test_kernels_that_are_slower(tmp_path):
   runtime = dataclasses.replace(table.runtime, device='Pixel 2', threads=2)
   slower = change(table, lambda signature: 3.0 if signature.kernel_size == 7 else 0.5, runtime=runtime)
   latency_table.save(dataclasses.replace(slower, entries=slower.entries[1:]), tmp_path / 'other.json')
-  result = audit('--first=pixel1_tflite_float', '--second=other.json', '--json', cwd=tmp_path)
+  result = audit('pixel1_tflite_float', 'other.json', '--json', cwd=tmp_path)
   assert (result.returncode, result.stderr) == (0, '')
   found = json.loads(result.stdout)
   entries = found['entries']
@@ -50,7 +50,7 @@ def test_kernels_that_are_slower(tmp_path):
 def test_a_table_is_like_itself_up_to_scale(tmp_path):
   table = latency_table.load(PIXEL1)
   latency_table.save(change(table, lambda signature: 0.8, calibration=latency_table.Calibration(1.0, 2.0, 5)), tmp_path / 'other.json')
-  arguments = ('--first=pixel1_tflite_float', '--second=other.json', '--networks=50')
+  arguments = ('pixel1_tflite_float', 'other.json', '--networks=50')
   found = json.loads(audit(*arguments, '--json', cwd=tmp_path).stdout)
   assert found['entries']['ratio'] == pytest.approx({'p5': 0.8, 'median': 0.8, 'p95': 0.8})
   assert found['entries']['spearman'] == pytest.approx(1.0)
@@ -67,7 +67,7 @@ def test_a_table_is_like_itself_up_to_scale(tmp_path):
 
 def test_an_estimate_against_a_published_table(tmp_path):
   """Another phone, another precision, and still much the same order."""
-  result = audit('--first=pixel1_tflite_float', '--second=pixel2_int8_estimate', cwd=tmp_path)
+  result = audit('pixel1_tflite_float', 'pixel2_int8_estimate', cwd=tmp_path)
   assert (result.returncode, result.stderr) == (0, '')
   assert 'pixel2_int8_estimate: Pixel 2, int8, kernels builtin; 70 entries, estimated (estimates are off by 30 %)' in result.stdout
   assert '         precision: float32 against int8\n' in result.stdout
@@ -75,13 +75,14 @@ def test_an_estimate_against_a_published_table(tmp_path):
 
 
 @pytest.mark.parametrize('arguments, message', [
-    ([], '--first is required'),
-    (['--first=pixel1_tflite_float'], '--second is required'),
-    (['--first=pixel1', '--second=pixel1'], "latency table 'pixel1' is neither a file nor one of those shipped"),
-    (['--first=pixel2_int8', '--second=pixel1'], 'estimates are pixel2_int8_estimate, pixel2_int8_estimate_lpirc'),
-    (['--first=pixel1_tflite_float', '--second=empty.json'], 'empty.json: empty, not JSON'),
-    (['--first=pixel1_tflite_float', '--second=few.json'], "'pixel1_tflite_float' and 'other' have 2 entries in common"),
-    (['--first=pixel1_tflite_float', '--second=few.json', '--resolution=100'], 'resolution must be a positive multiple'),
+    ([], 'expected FIRST_TABLE SECOND_TABLE, got nothing'),
+    (['pixel1_tflite_float'], 'expected FIRST_TABLE SECOND_TABLE, got pixel1_tflite_float'),
+    (['a.json', 'b.json', 'c.json'], "unexpected argument 'c.json'"),
+    (['pixel1', 'pixel1'], "latency table 'pixel1' is neither a file nor one of those shipped"),
+    (['pixel2_int8', 'pixel1'], 'estimates are pixel2_int8_estimate, pixel2_int8_estimate_lpirc'),
+    (['pixel1_tflite_float', 'empty.json'], 'empty.json: empty, not JSON'),
+    (['pixel1_tflite_float', 'few.json'], "'pixel1_tflite_float' and 'other' have 2 entries in common"),
+    (['pixel1_tflite_float', 'few.json', '--resolution=100'], 'resolution must be a positive multiple'),
 ])
 def test_mistakes_are_one_line(tmp_path, arguments, message):
   (tmp_path / 'empty.json').write_text('')

@@ -8,18 +8,20 @@ from tf_proxyless.cost import pixel2
 from tf_proxyless.space import network as network_lib
 
 
-def find(name: str, space: network_lib.Network) -> latency_table.LatencyTable:
+def find(name: str, space: network_lib.Network | None = None) -> latency_table.LatencyTable:
   """The table of that name.
 
   Args:
     name: A path, a shipped name, or one of `pixel2.NAMES`.
-    space: What an estimate shall have entries for; other tables have the entries that they have.
+    space: What an estimate shall have entries for; other tables have the entries that they have, and need none.
 
   Raises:
     ValueError: There is no such table, or the file is none.
     OSError: The file cannot be read.
   """
   if name in pixel2.NAMES:
+    if space is None:
+      raise ValueError(f'{name} has no entries of its own; it is made for a search space')
     return pixel2.named_table(name, space)
   try:
     path = shipped.latency_table(name)

@@ -21,7 +21,10 @@ from tf_proxyless import command_line
 from tf_proxyless import plan as plan_lib
 from tf_proxyless import quiet
 from tf_proxyless import search_flags
+from tf_proxyless import tables
+from tf_proxyless.cost import latency_table
 from tf_proxyless.search import run_directory
+from tf_proxyless.space import network as network_lib
 
 search_flags.define(flags.FLAGS)
 
@@ -90,18 +93,29 @@ def _check(values: flags.FlagValues) -> run_directory.RunDirectory:
   """Everything that can be refused before TensorFlow is loaded."""
   plan_lib.check_flags(values)
   classes = plan_lib.known_classes(values.dataset)
-  if classes is not None:
-    plan_lib.make(values, classes)
+  space = None if classes is None else plan_lib.make_space(values, classes)
   run = run_directory.RunDirectory(values.run_dir)
-  run.check(plan_lib.identity(values, plan_lib.load_table(values)))
+  if tables.is_ready(values, space):
+    table = tables.load(values, space)
+    if classes is not None:
+      plan_lib.make(values, classes, table)
+    run.check(plan_lib.identity(values, table))
   run.create()
   return run
+
+
+def _find_table(values: flags.FlagValues, space: network_lib.Network) -> latency_table.LatencyTable | None:
+  """The latency table of the search; that of this machine is measured if it has to be."""
+  if tables.is_ready(values, space):
+    return tables.load(values, space)
+  print(f'measuring the operations of the search space on this machine, once; kept in {tables.cache_directory(values)}', file=sys.stderr)
+  return tables.measure_host(values, space)
 
 
 def _finish(assembled, assembly, conclude) -> None:
   """Derives, writes and prints the result."""
   plan, run = assembled.plan, assembled.run
-  format_cost = lambda cost: plan_lib.format_cost(cost, plan.cost_model.unit)
+  format_cost = plan.format_cost
   derivation, architecture = assembly.derive_architecture(assembled)
   conclude.save(architecture, derivation, run.architecture, run.derivation)
   last = run.read_history()[-1]
@@ -109,6 +123,8 @@ def _finish(assembled, assembly, conclude) -> None:
         f'({100 * (last["expected_cost"] / plan.target - 1):+.1f} %)')
   print(f'most likely network    {format_cost(last["most_likely_cost"])}, validation {100 * last["most_likely_accuracy"]:.2f} %')
   print(conclude.describe(derivation, plan.space, format_cost))
+  if plan.table is not None:
+    print(f'latency table          {plan_lib.describe_table(plan.table)}')
   print(f'architecture           {run.architecture}')
 
 
@@ -126,13 +142,13 @@ def main(argv: list[str]) -> int:
 
   with command_line.user_errors():
     source = assembly.open_source(values)
-    plan = plan_lib.make(values, source.classes)
+    table = _find_table(values, plan_lib.make_space(values, source.classes))
+    plan = plan_lib.make(values, source.classes, table)
     if not plan.constrained:
       logging.warning('the target %s is not below the largest network, %s: accuracy alone is searched for',
-                      plan_lib.format_cost(plan.target, plan.cost_model.unit),
-                      plan_lib.format_cost(plan.cost_model.largest, plan.cost_model.unit))
+                      plan.format_cost(plan.target), plan.format_cost(plan.cost_model.largest))
     assembly.write_inputs(values, plan, run)
-    progress = _Progress(run.logs, lambda cost: plan_lib.format_cost(cost, plan.cost_model.unit))
+    progress = _Progress(run.logs, plan.format_cost)
     observer = loop.Observer(progress.on_step, progress.on_epoch, progress.on_scored, stop)
     assembled = assembly.assemble(values, plan, source, run, observer)
     assembled.search.prepare()

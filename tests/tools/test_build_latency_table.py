@@ -1,0 +1,108 @@
+"""tools/build_latency_table.py: a small space is really measured on this machine; mistakes are one line."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+from PIL import Image
+import pytest
+
+from tf_proxyless.cost import latency_table
+from tf_proxyless.space import network as network_lib
+from tf_proxyless.space import proxyless
+
+ROOT = pathlib.Path(__file__).parents[2]
+TINY = ('--resolution=8', '--stem_filters=8', '--stem_strides=1', '--first_block_filters=8', '--stage_filters=8', '--stage_blocks=2',
+        '--stage_strides=1', '--head_filters=16', '--classes=10')
+SPACE = proxyless.proxyless(stage_filters=(8,), stage_blocks=(2,), stage_strides=(1,), resolution=8, stem_filters=8, stem_strides=1,
+                            first_block_filters=8, head_filters=16, classes=10)
+FAST = ('--rounds=2', '--min_secs=0.02', '--calibration_networks=4', '--validation_networks=6')
+
+
+def command(*arguments):
+  return [sys.executable, str(ROOT / 'tools' / 'build_latency_table.py'), *arguments]
+
+
+def run(*arguments, cwd):
+  return subprocess.run(command(*arguments), cwd=cwd, capture_output=True, text=True, timeout=500,
+                        env={**os.environ, 'PYTHONPATH': str(ROOT)})
+
+
+@pytest.fixture(scope='module')
+def built(tmp_path_factory):
+  folder = tmp_path_factory.mktemp('table')
+  return run('--output=table.json', *TINY, *FAST, cwd=folder), folder
+
+
+@pytest.mark.long
+def test_a_table_with_its_proof(built):
+  result, folder = built
+  assert result.returncode == 0, result.stderr
+  table = latency_table.load(folder / 'table.json')
+  assert {entry.signature for entry in table.entries} == set(network_lib.op_signatures(SPACE))
+  assert (table.provenance, table.runtime.precision, table.runtime.kernels, table.runtime.threads) == ('measured', 'int8', 'builtin', 1)
+  assert table.runtime.benchmark_tool == 'litert_benchmark' and table.runtime.benchmark_version and table.runtime.soc
+  assert all(entry.latency.p5_ms <= entry.latency.median_ms <= entry.latency.p95_ms for entry in table.entries)
+  assert (table.calibration.networks, table.validation.networks) == (4, 6)
+  assert f'mean error {table.validation.mape_percent:.1f} %' in result.stdout
+  assert len(json.loads((folder / 'table_proof.json').read_text())['networks']) == 10
+  assert Image.open(folder / 'table_proof.png').format == 'PNG'
+
+
+@pytest.mark.long
+def test_a_killed_run_continues_and_a_finished_one_measures_anew(tmp_path):
+  arguments = command('--output=table.json', *TINY, *FAST)
+  partial = tmp_path / 'table_work' / 'operations' / 'measurements.json.partial'
+  process = subprocess.Popen(arguments, cwd=tmp_path, env={**os.environ, 'PYTHONPATH': str(ROOT)}, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=True)
+  deadline = time.monotonic() + 300
+  while not (partial.exists() and partial.read_text().count('\n') > 1):  # a block is in it
+    assert process.poll() is None and time.monotonic() < deadline
+    time.sleep(0.01)
+  process.send_signal(signal.SIGTERM)
+  process.communicate(timeout=120)
+  assert process.returncode == 143
+  kept = partial.read_text()
+  result = run('--output=table.json', *TINY, *FAST, cwd=tmp_path)
+  assert result.returncode == 0, result.stderr
+  assert kept.count('\n') > 1 and not partial.exists()
+  first = latency_table.load(tmp_path / 'table.json')
+  again = run('--output=table.json', *TINY, *FAST, cwd=tmp_path)
+  assert again.returncode == 0, again.stderr
+  assert latency_table.load(tmp_path / 'table.json').entries != first.entries
+
+
+@pytest.mark.parametrize('arguments, message', [
+    ([], '--output is required'),
+    (['--output=no/such/table.json'], "--output: there is no folder 'no/such'"),
+    (['--output=t.json', '--device=phone'], "--device must be 'host', 'adb', 'adb:SERIAL' or 'gpu', got 'phone'"),
+    (['--output=t.json', '--device=adb'], '--device=adb needs --benchmark_binary'),
+    (['--output=t.json', '--device=adb', '--benchmark_binary=none'], "--benchmark_binary: there is no file 'none'"),
+    (['--output=t.json', '--core_mask=0x10'], "--core_mask must be hexadecimal without 0x, for instance '10' or 'f0', got '0x10'"),
+    (['--output=t.json', '--core_mask=0'], '--core_mask must be hexadecimal'),
+    (['--output=t.json', '--device=gpu'], '--device=gpu measures TensorFlow in float32; add --precision=float32'),
+    (['--output=t.json', '--calibration_networks=0'], 'give both --calibration_networks and --validation_networks'),
+    (['--output=t.json', '--resolution=100'], 'resolution must be a positive multiple'),
+    (['--output=t.json', '--precision=int4'], '--precision=int4'),
+    (['--output=t.json', '--kernels=gpu'], '--kernels=gpu'),
+    (['--output=t.json', 'more'], "unexpected argument 'more'")])
+def test_mistakes_are_one_line_at_once(tmp_path, arguments, message):
+  result = run(*arguments, cwd=tmp_path)
+  assert (result.returncode, result.stdout) == (2, '')
+  line, = result.stderr.splitlines()
+  assert line.startswith('error: ') and message in line
+  assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.long
+def test_no_gpu_is_one_line(tmp_path):
+  import tensorflow as tf
+  if tf.config.list_physical_devices('GPU'):
+    pytest.skip('there is a GPU')
+  result = run('--output=t.json', '--device=gpu', '--precision=float32', *TINY, cwd=tmp_path)
+  assert result.returncode == 2
+  assert 'GPU' in result.stderr.splitlines()[-1] and result.stderr.splitlines()[-1].startswith('error: ')

@@ -1,0 +1,196 @@
+"""Makes latency tables: models of a space's operations, measured by android_benchmark or on a GPU. For mains only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+from tf_proxyless import command_line
+from tf_proxyless import files
+from tf_proxyless.cost import latency_table
+from tf_proxyless.space import network as network_lib
+
+HOST_RUNNER = 'tf_proxyless.deploy.litert_benchmark'
+_REQUEST = 'request.json'  # what the measurements beside it are of
+_TERMINATED = 143
+_USABLE = (0, 3)  # exit codes of android_benchmark with an output: all is well, or the output says what is not
+
+
+@dataclasses.dataclass(frozen=True)
+class Setup:
+  """How and on what latencies are measured.
+
+  Attributes:
+    device: 'host', 'adb', 'adb:SERIAL' or 'gpu'.
+    precision: 'int8' or 'float32'.
+    kernels: 'builtin' or 'xnnpack'; None on a GPU.
+    threads: Of the interpreter.
+    batch_size: Images a run; 1 but on a GPU.
+    rounds: Separate measurements of each model.
+    options: More flags of android_benchmark, for instance '--core_mask=10'.
+    benchmark_binary: TFLite's benchmark_model for the device; on the host, None takes our own runner.
+  """
+
+  device: str
+  precision: str
+  kernels: str | None = 'builtin'
+  threads: int = 1
+  batch_size: int = 1
+  rounds: int = 5
+  options: tuple[str, ...] = ()
+  benchmark_binary: str | None = None
+
+
+def measure(networks: Mapping[str, network_lib.Network], setup: Setup, work: pathlib.Path, io: str = 'int8') -> dict[str, Any]:
+  """Measures networks, or operations as networks of one block.
+
+  Args:
+    networks: By a name that can be a file's.
+    setup: How.
+    work: Folder for models and measurements; what was measured there for the same request, before an interruption, say, is not
+      measured again. Models are kept beside it, in `cache`.
+    io: Type of inputs and outputs of int8 models: 'int8', or 'uint8' as deployed.
+
+  Returns:
+    The measurements, as android_benchmark writes them.
+
+  Raises:
+    UserError: The device cannot be used, or was lost.
+  """
+  if setup.device == 'gpu':
+    from tf_proxyless.deploy import gpu_latency  # TensorFlow
+
+    return gpu_latency.measure(networks, batch_size=setup.batch_size, rounds=setup.rounds)
+  models = work / 'models'
+  _stage(write_models(networks, setup.precision, work.parent / 'cache', io), models)
+  request = json.dumps({'setup': dataclasses.asdict(setup), 'models': {path.name: _sha256(path) for path in sorted(models.iterdir())}})
+  asked, output = work / _REQUEST, work / 'measurements.json'
+  if not (output.exists() and asked.exists() and asked.read_text(encoding='utf-8') == request):
+    output.unlink(missing_ok=True)
+    files.write_atomically(asked, request)
+    _run_benchmark(models, setup, output)
+  return json.loads(output.read_text(encoding='utf-8'))
+
+
+def forget(work: pathlib.Path) -> None:
+  """Ends a job whose results are safe elsewhere: whatever is measured in this folder next, or in those in it, is measured anew."""
+  for asked in work.glob(f'**/{_REQUEST}'):
+    asked.unlink()
+
+
+def _sha256(path: pathlib.Path) -> str:
+  return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def write_models(networks: Mapping[str, network_lib.Network], precision: str, folder: pathlib.Path, io: str) -> dict[str, pathlib.Path]:
+  """A .tflite file for each network, made where it is not in `folder` yet."""
+  from tf_proxyless.deploy import op_models  # TensorFlow
+
+  folder.mkdir(parents=True, exist_ok=True)
+  progress = _Progress('models', len(networks))
+  paths = {}
+  for name, network in networks.items():
+    paths[name] = op_models.write(network, precision, folder, io)
+    progress.add()
+  return paths
+
+
+class _Progress:
+  """A bar on terminals."""
+
+  def __init__(self, text: str, total: int):
+    import tqdm
+
+    self._bar = tqdm.tqdm(total=total, desc=text, disable=not sys.stderr.isatty(), dynamic_ncols=True, leave=False)
+
+  def add(self) -> None:
+    self._bar.update()
+    if self._bar.n == self._bar.total:
+      self._bar.close()
+
+
+def _stage(models: Mapping[str, pathlib.Path], folder: pathlib.Path) -> None:
+  """A folder with exactly these models, by their names."""
+  shutil.rmtree(folder, ignore_errors=True)
+  folder.mkdir(parents=True)
+  for name, path in models.items():
+    shutil.copyfile(path, folder / f'{name}.tflite')
+
+
+def _run_benchmark(models: pathlib.Path, setup: Setup, output: pathlib.Path) -> None:
+  command = [sys.executable, '-m', 'android_benchmark', f'--models={models}', f'--device={setup.device}', f'--output={output}',
+             f'--threads={setup.threads}', f'--kernels={setup.kernels}', f'--rounds={setup.rounds}', *setup.options]
+  if setup.benchmark_binary is not None:
+    command.append(f'--benchmark_binary={setup.benchmark_binary}')
+  else:
+    command.append(f'--host_runner={shlex.quote(sys.executable)} -m {HOST_RUNNER}')
+  root = str(pathlib.Path(__file__).resolve().parents[1])  # also where the package is used without being installed
+  path = os.pathsep.join([root, *filter(None, [os.environ.get('PYTHONPATH')])])
+  exit_code = _wait(subprocess.Popen(command, env={**os.environ, 'PYTHONPATH': path}))
+  if exit_code not in _USABLE:
+    raise command_line.UserError(f'measuring ended with exit code {exit_code}, see above; the same command continues')
+
+
+def _wait(process: subprocess.Popen) -> int:
+  """Waits for a process that must end by itself, since it restores a phone's settings; whoever asks us to end asks it."""
+  before = signal.signal(signal.SIGTERM, lambda number, frame: process.terminate())
+  try:
+    exit_code = process.wait()
+  except KeyboardInterrupt:  # which the terminal sent to both
+    process.wait()
+    raise
+  finally:
+    signal.signal(signal.SIGTERM, before)
+  if exit_code == _TERMINATED:
+    sys.exit(_TERMINATED)
+  return exit_code
+
+
+def runtime(measurements: Mapping[str, Any], setup: Setup) -> latency_table.Runtime:
+  """What measurements hold for."""
+  device, tool = measurements['device'], measurements['benchmark']
+  return latency_table.Runtime(
+      device=device['model'], precision=setup.precision, kernels=setup.kernels or 'unknown', threads=setup.threads,
+      batch_size=setup.batch_size, soc=device['soc'], core_mask=measurements['settings'].get('core_mask'), benchmark_tool=tool['tool'],
+      benchmark_version=tool['version'], benchmark_sha256=tool['sha256'], date=time.strftime('%Y-%m-%d'))
+
+
+_STATISTICS = ('median_ms', 'p5_ms', 'p95_ms', 'mean_ms', 'std_ms', 'runs')
+
+
+def build(space: network_lib.Network, setup: Setup, work: pathlib.Path) -> tuple[latency_table.LatencyTable, dict[str, Any]]:
+  """Measures every operation of a space.
+
+  Returns:
+    The table, not yet calibrated, and the measurements. Operations that always failed are not in the table; the measurements name them.
+
+  Raises:
+    UserError: The device cannot be used, or no operation could be measured.
+  """
+  signatures = {signature.file_name: signature for signature in network_lib.op_signatures(space)}
+  networks = {name: network_lib.network_of_signature(signature) for name, signature in signatures.items()}
+  measurements = measure(networks, setup, work / 'operations')
+  entries = []
+  for name, signature in signatures.items():
+    if name in measurements['models']:
+      figures = measurements['models'][name]
+      latency = latency_table.LatencyStats('measured', **{key: figures[key] for key in _STATISTICS})
+      entries.append(latency_table.Entry(signature, latency))
+  if not entries:
+    raise command_line.UserError(f'no operation could be measured: {measurements["failed"]}')
+  found = runtime(measurements, setup)
+  name = f'{found.device}, {found.precision}, {found.kernels} kernels'
+  reference = measurements['reference']
+  source = (f'measured on {found.date} in {setup.rounds} rounds; the reference drifted by {reference["drift_percent"]:.1f} %')
+  return latency_table.LatencyTable(name, found, tuple(entries), source), measurements
