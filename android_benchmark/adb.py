@@ -136,7 +136,7 @@ class AdbDevice(device.Device):
     while True:
       try:
         if ':' in self.serial:
-          self._connect()
+          self._connect(max(1.0, end - time.monotonic()))
         if self._attached().get(self.serial) == 'device':
           self.run(f'mkdir -p {shlex.quote(self.folder)}')
           self._end_lost_commands()
@@ -147,9 +147,12 @@ class AdbDevice(device.Device):
         return False
       time.sleep(0.2)
 
-  def _connect(self) -> None:
+  def _connect(self, timeout_s: float = _CALL_TIMEOUT_S) -> None:
     """Connects to HOST:PORT. adb exits with 0 even on failure, and may say so of a device that it then can use: `adb devices` decides."""
-    done = self._call('connect', self.serial)
+    done = self._call('connect', self.serial, timeout_s=timeout_s)
+    if self._attached().get(self.serial) == 'offline':  # a connection that was lost and that adb holds on to
+      self._call('disconnect', self.serial)
+      done = self._call('connect', self.serial, timeout_s=timeout_s)
     if self.serial not in self._attached():
       raise errors.DeviceError(f'{self.name}: {_reason(done)}')
 

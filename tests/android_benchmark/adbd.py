@@ -12,6 +12,7 @@ import os
 import pathlib
 import socket
 import struct
+import sys
 import threading
 import time
 
@@ -90,7 +91,7 @@ class Phone:
 
     Args:
       kind: 'hang'; an exit code as text, such as '1', or '134', '137', '139' (then by the real signal); 'truncate' (its output ends after
-        `output_bytes`, exit code 0); 'drop', 'reboot' (of the connection, the phone; before the program starts).
+        `output_bytes`, exit code 0); 'drop' (the connection), 'unplug' (until plug_in()), 'reboot'; these before the program starts.
       match: What the command line must contain.
       skip: So many matching launches are spared first.
       times: So many then are not.
@@ -99,8 +100,8 @@ class Phone:
     deeds = {
         'hang': 'sleep 600',
         'truncate': f'"$@" 2>&1 | head -c {output_bytes}; exit 0',
-        'drop': ': > "$ANDROID/event_drop"; while [ -e "$ANDROID/event_drop" ]; do sleep 0.01; done',
-        'reboot': ': > "$ANDROID/event_reboot"; sleep 600',
+        **{event: f': > "$ANDROID/event_{event}"; while [ -e "$ANDROID/event_{event}" ]; do sleep 0.01; done'
+           for event in ('drop', 'unplug', 'reboot')},
     }
     if kind.isdigit():
       deed = f'kill -{int(kind) - 128} $$' if int(kind) > 128 else f'exit {kind}'
@@ -120,10 +121,14 @@ esac
     for connection in tuple(self._connections):
       connection.close()
 
-  def unplug(self, seconds: float) -> None:
-    """Is away for a while."""
+  def unplug(self, seconds: float = float('inf')) -> None:
+    """Is away for a while, or until plug_in()."""
     self._away_until = time.monotonic() + seconds
     self.drop()
+
+  def plug_in(self) -> None:
+    """Ends unplug()."""
+    self._away_until = 0.0
 
   def reboot(self, wipe: bool = True, seconds: float = 0) -> None:
     """Restarts."""
@@ -151,14 +156,12 @@ esac
 
   def _watch(self):
     """Does what programs on the device ask for by files; see fault_at_launch."""
-    drop, reboot = self.android.root / 'event_drop', self.android.root / 'event_reboot'
     while self._listener.fileno() >= 0:
-      if drop.exists():
-        self.drop()
-        drop.unlink()
-      if reboot.exists():
-        reboot.unlink()
-        self.reboot()
+      for event in ('drop', 'unplug', 'reboot'):
+        path = self.android.root / f'event_{event}'
+        if path.exists():
+          getattr(self, event)()
+          path.unlink()
       time.sleep(0.01)
 
 
@@ -243,3 +246,9 @@ class Connection:
                          for name in ('ro.product.name', 'ro.product.model', 'ro.product.device'))
     kind = 'recovery' if self.phone.state == 'recovery' else 'device'
     self.send(b'CNXN', self._version, MAX_DATA, f'{kind}::{properties}features={self.phone.features}'.encode())
+
+
+if __name__ == '__main__':  # python -m tests.android_benchmark.adbd FOLDER: prints where it is, and is there until its standard input ends
+  with Phone(sys.argv[1]) as started:
+    print(started.serial, flush=True)
+    sys.stdin.read()

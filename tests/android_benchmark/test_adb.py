@@ -242,10 +242,12 @@ def test_a_restart_that_wipes_the_folder(opened, phone, local):
 
 
 def test_a_phone_that_stays_away(opened, phone):
-  phone.unplug(seconds=60)
+  phone.unplug()
   with pytest.raises(errors.ConnectionLost):
     opened.run('true')
   assert not opened.reconnect(0.5)
+  phone.plug_in()
+  assert opened.reconnect(20)
 
 
 @pytest.mark.parametrize('kind, exit_code', [('1', 1), ('134', 134), ('137', 137), ('139', 139)])
@@ -256,10 +258,11 @@ def test_a_launch_that_fails(opened, phone, kind, exit_code):
 
 
 def test_a_launch_that_takes_the_connection_or_the_phone_with_it(opened, phone):
-  for kind in ('drop', 'reboot'):
+  for kind in ('drop', 'reboot', 'unplug'):
     phone.fault_at_launch(kind)
     with pytest.raises(errors.ConnectionLost):
       opened.run('taskset 10 echo launched')
+    phone.plug_in()
     assert opened.reconnect(20)
   assert opened.run('taskset 10 echo launched').stdout == 'launched\n'
 
@@ -370,3 +373,12 @@ def test_health_of_a_pixel_2(opened):
   assert opened.health() == device.Health(
       battery_percent=87, battery_temperature_c=29.1, thermal_status=0, cpu_temperature_c=36.1,
       cpu_khz=(300000,) * 8, load=None)
+
+
+def test_the_phone_is_a_program_too(adb_server, tmp_path):
+  command = [sys.executable, '-m', 'tests.android_benchmark.adbd', str(tmp_path / 'phone')]
+  with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with adb.AdbDevice(process.stdout.readline().strip()) as opened:
+      assert opened.run('getprop ro.product.model').stdout == 'Pixel 2\n'
+    process.stdin.close()
+    assert process.wait(timeout=30) == 0

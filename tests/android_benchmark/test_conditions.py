@@ -113,10 +113,11 @@ def test_a_phone_that_stays_away_is_restored_by_the_next_run(phone, keep, lines,
   before = state(phone)
   with adb.AdbDevice(phone.serial) as opened:
     with keep(opened, lock_clocks=False):
-      phone.unplug(seconds=2)
+      phone.unplug()
     assert lines[0] == f'adb:{phone.serial} is lost. The next run with {tmp_path / "restore.json"} restores it; or in its shell:'
     assert '  settings put system screen_brightness 120' in lines
     assert state(phone) != before
+    phone.plug_in()
     assert opened.reconnect(20)
     with keep(opened):
       pass
