@@ -19,6 +19,7 @@ from android_benchmark import errors
 from android_benchmark import processes
 
 _CALL_TIMEOUT_S = 30
+_SETTLE_S = 1
 _BYTES_PER_S = 2**20  # slower than USB 2 or Wi-Fi ever are: the time limit of a transfer
 
 # What to do about a device that `adb devices` shows in another state than 'device'.
@@ -70,7 +71,7 @@ class AdbDevice(device.Device):
       raise errors.DeviceError("adb is not installed: put Android's platform-tools on the PATH, or name the program in the variable ADB")
     if self.serial is not None and ':' in self.serial:
       self._connect()
-    self.serial = _choose(self._attached(), self.serial)
+    self.serial = self._find()
     self.name = f'adb:{self.serial}'
     made = self.run(f'mkdir -p {shlex.quote(self.folder)}')
     if made.exit_code:
@@ -146,6 +147,17 @@ class AdbDevice(device.Device):
       if time.monotonic() > end:
         return False
       time.sleep(0.2)
+
+  def _find(self) -> str:
+    """The serial of the device that is meant. One that was just connected or accepted may take a moment."""
+    end = time.monotonic() + _SETTLE_S
+    while True:
+      try:
+        return _choose(self._attached(), self.serial)
+      except errors.DeviceError:
+        if time.monotonic() > end:
+          raise
+        time.sleep(0.1)
 
   def _connect(self, timeout_s: float = _CALL_TIMEOUT_S) -> None:
     """Connects to HOST:PORT. adb exits with 0 even on failure, and may say so of a device that it then can use: `adb devices` decides."""

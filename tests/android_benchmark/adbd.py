@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import os
 import pathlib
 import socket
@@ -174,6 +175,7 @@ class Connection:
     peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # otherwise each small packet waits for the one before
     self._lock = threading.Lock()
     self._streams: dict[int, services.Stream] = {}
+    self._numbers = itertools.count(1)
     self._version, self.max_data = VERSION, MAX_DATA
 
   def serve(self):
@@ -228,7 +230,7 @@ class Connection:
       elif first == 2:
         self.send(b'AUTH', 1, 0, os.urandom(20))
     elif command == b'OPEN':
-      number = max(self._streams, default=0) + 1
+      number = next(self._numbers)  # never used again: the other side may still close the one that had it
       stream = services.Stream(self, number, first)
       self._streams[number] = stream
       threading.Thread(target=stream.serve, args=(payload.rstrip(b'\0').decode(),), daemon=True).start()

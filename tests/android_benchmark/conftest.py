@@ -6,6 +6,7 @@ import contextlib
 import os
 import socket
 import subprocess
+import time
 
 import pytest
 
@@ -27,6 +28,17 @@ def adb_environment(tmp_path_factory):
   subprocess.run([adb, 'kill-server'], env=environment, capture_output=True, check=True, timeout=30)
 
 
+def _disconnect_all():
+  end = time.monotonic() + 30
+  while True:
+    subprocess.run(['adb', 'disconnect'], capture_output=True, check=True, timeout=30)
+    devices = subprocess.run(['adb', 'devices'], capture_output=True, check=True, timeout=30, text=True).stdout
+    if devices.strip() == 'List of devices attached':
+      return
+    assert time.monotonic() < end, devices
+    time.sleep(0.1)  # one is just being connected
+
+
 @pytest.fixture
 def adb_server(adb_environment, monkeypatch):
   """Sets those variables; no device is connected before and after."""
@@ -34,8 +46,9 @@ def adb_server(adb_environment, monkeypatch):
     monkeypatch.setenv(name, value)
   monkeypatch.delenv('ADB', raising=False)
   monkeypatch.delenv('ANDROID_SERIAL', raising=False)
+  _disconnect_all()
   yield
-  subprocess.run(['adb', 'disconnect'], capture_output=True, check=True, timeout=30)
+  _disconnect_all()
 
 
 @pytest.fixture
