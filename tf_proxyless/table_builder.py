@@ -76,9 +76,12 @@ def measure(networks: Mapping[str, network_lib.Network], setup: Setup, work: pat
   _stage(write_models(networks, setup.precision, work.parent / 'cache', io), models)
   request = json.dumps({'setup': dataclasses.asdict(setup), 'models': {path.name: _sha256(path) for path in sorted(models.iterdir())}})
   asked, output = work / _REQUEST, work / 'measurements.json'
-  if not (output.exists() and asked.exists() and asked.read_text(encoding='utf-8') == request):
-    output.unlink(missing_ok=True)
-    files.write_atomically(asked, request)
+  known = asked.exists() and asked.read_text(encoding='utf-8') == request
+  if not (known and output.exists()):
+    if not known:
+      for stale in (output, output.with_name(f'{output.name}.partial')):  # measured for another request
+        stale.unlink(missing_ok=True)
+      files.write_atomically(asked, request)
     _run_benchmark(models, setup, output)
   return json.loads(output.read_text(encoding='utf-8'))
 
