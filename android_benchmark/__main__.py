@@ -60,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
   add('--block_models', type=int, default=20, help='models between two readings of the reference; fewer on a busy machine (%(default)s)')
   add('--reference', metavar='NAME', help='the model that is measured again and again (the one of median size)')
   add('--max_drift_percent', type=float, default=3.0, help='blocks of measurements are repeated when it drifts further (%(default)s)')
-  add('--max_repeats', type=int, default=3, help='but not more often than this (%(default)s)')
+  add('--max_repeats', type=int, default=6, help='but not more often than this (%(default)s)')
   add('--max_temperature_c', type=float, default=40.0, help='a phone that is warmer cools down first, degrees Celsius (%(default)s)')
   add('--cool_down_s', type=float, default=600.0, help='seconds that this may take (%(default)s)')
   add('--lock_clocks', action='store_true', help='fix the clocks of a rooted phone while measuring')
@@ -107,8 +107,8 @@ def _check(args: argparse.Namespace) -> None:
     raise ValueError(f'--benchmark_binary: there is no file {str(args.benchmark_binary)!r}')
   if not args.output.absolute().parent.is_dir():
     raise ValueError(f'--output: there is no folder {str(args.output.parent)!r}')
-  for name, minimum in (('rounds', 1), ('block_models', 1), ('max_drift_percent', 0), ('max_repeats', 0), ('max_temperature_c', 0), ('cool_down_s', 0),
-                        ('reconnect_s', 0)):
+  for name, minimum in (('rounds', 1), ('block_models', 1), ('max_drift_percent', 0), ('max_repeats', 0), ('max_temperature_c', 0),
+                        ('cool_down_s', 0), ('reconnect_s', 0)):
     if not minimum <= getattr(args, name) < float('inf'):
       raise ValueError(f'--{name} must be at least {minimum}, got {getattr(args, name)}')
 
@@ -137,7 +137,8 @@ def _identity(args: argparse.Namespace, settings: benchmark_model.Settings, tool
   """What must be equal for measurements to belong together; there may be more rounds, and drift may be judged otherwise."""
   how = {name: value for name, value in dataclasses.asdict(settings).items() if name != 'timeout_s'}
   return {'models': sha256, 'benchmark': tool, 'device': {'model': description.model, 'serial': description.serial},
-          'settings': {**how, 'seed': args.seed, 'block_models': args.block_models, 'reference': args.reference, 'lock_clocks': args.lock_clocks}}
+          'settings': {**how, 'seed': args.seed, 'block_models': args.block_models, 'reference': args.reference,
+                       'lock_clocks': args.lock_clocks}}
 
 
 def _launcher(args: argparse.Namespace, models: Mapping[str, pathlib.Path], settings: benchmark_model.Settings,

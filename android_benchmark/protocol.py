@@ -36,7 +36,7 @@ class Plan:
   rounds: int = 5
   seed: int = 0
   max_drift_percent: float = 3.0
-  max_repeats: int = 3
+  max_repeats: int = 6
   block_models: int = 20
 
 

@@ -1,0 +1,63 @@
+"""A table of a phone: the genuine adb client, a phone that speaks its protocol, real int8 models, the real runtime."""
+
+import os
+import pathlib
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from tests.android_benchmark import conftest as adb_fixtures
+from tests.tools import test_build_latency_table as host
+from tf_proxyless.cost import latency_table
+from tf_proxyless.space import network as network_lib
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+adb_environment = adb_fixtures.adb_environment
+adb_server = adb_fixtures.adb_server
+start_phone = adb_fixtures.start_phone
+phone = adb_fixtures.phone
+
+
+@pytest.fixture
+def binary(tmp_path):
+  """A program that the phone can run by itself: benchmark_model's flags and output on the LiteRT of this machine."""
+  path = tmp_path / 'benchmark_model'
+  path.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m tf_proxyless.deploy.litert_benchmark "$@"\n')
+  path.chmod(path.stat().st_mode | stat.S_IXUSR)
+  return path
+
+
+def build(folder, binary, *arguments):
+  return subprocess.run(
+      [sys.executable, str(ROOT / 'tools' / 'build_latency_table.py'), '--output=table.json', '--device=adb', f'--benchmark_binary={binary}',
+       '--core_mask=10', *host.TINY, '--rounds=2', '--min_secs=0.02', '--calibration_networks=4', '--validation_networks=4', *arguments],
+      cwd=folder, capture_output=True, text=True, timeout=600, env={**os.environ, 'PYTHONPATH': str(ROOT)})
+
+
+@pytest.mark.long
+def test_a_table_of_a_phone(phone, binary, tmp_path):
+  phone.fault_at_launch('drop', match='mbconv', skip=3)  # the connection, in the middle of a block
+  result = build(tmp_path, binary)
+  assert result.returncode == 0, result.stderr
+  table = latency_table.load(tmp_path / 'table.json')
+  assert {entry.signature for entry in table.entries} == set(network_lib.op_signatures(host.SPACE))
+  runtime = table.runtime
+  assert (runtime.device, runtime.core_mask, runtime.threads, runtime.kernels, runtime.precision) == ('Pixel 2', '10', 1, 'builtin', 'int8')
+  assert runtime.benchmark_tool == 'benchmark_model' and len(runtime.benchmark_sha256) == 64
+  assert table.provenance == 'measured'
+  assert table.validation.networks == 4 and table.validation.spearman > 0
+  launches = [line for line in phone.android.read('launches').splitlines() if '--graph=' in line]
+  assert all(line.startswith('10 ') and '--use_xnnpack=false' in line for line in launches)
+  models = len(table.entries) + 8
+  assert len(launches) > 2 * models + 2 * 2 * 3  # each model twice, two references a block, and a block again
+
+
+@pytest.mark.long
+def test_no_phone_is_one_line(adb_server, binary, tmp_path):
+  result = build(tmp_path, binary)
+  assert result.returncode == 2
+  assert 'no phone' in result.stderr or 'no device' in result.stderr, result.stderr
+  assert 'Traceback' not in result.stderr
