@@ -31,10 +31,10 @@ def binary(tmp_path):
 
 
 def build(folder, binary, *arguments):
+  flags = ['--output=table.json', '--device=adb', f'--benchmark_binary={binary}', '--core_mask=10', '--rounds=2', '--min_secs=0.02',
+           '--calibration_networks=4', '--validation_networks=4', *host.TINY, *arguments]
   return subprocess.run(
-      [sys.executable, str(ROOT / 'tools' / 'build_latency_table.py'), '--output=table.json', '--device=adb', f'--benchmark_binary={binary}',
-       '--core_mask=10', *host.TINY, '--rounds=2', '--min_secs=0.02', '--calibration_networks=4', '--validation_networks=4', *arguments],
-      cwd=folder, capture_output=True, text=True, timeout=600, env={**os.environ, 'PYTHONPATH': str(ROOT)})
+      host.command(*flags), cwd=folder, capture_output=True, text=True, timeout=600, env={**os.environ, 'PYTHONPATH': str(ROOT)})
 
 
 @pytest.mark.long
