@@ -16,6 +16,7 @@ import math
 import os
 import pathlib
 import re
+import signal
 import sys
 import traceback
 from typing import Any, NoReturn
@@ -33,6 +34,31 @@ PIPE_CLOSED = 141
 
 class UserError(ValueError):
   """A user's mistake, which the message explains in one line."""
+
+
+class StopRequest:
+  """Remembers the first SIGINT or SIGTERM, which asks a run to save and end; a second one ends it at once.
+
+  Attributes:
+    signal: Its number, None as long as there was none.
+  """
+
+  def __init__(self):
+    self.signal: int | None = None
+    for number in (signal.SIGINT, signal.SIGTERM):
+      signal.signal(number, self._receive)
+
+  def _receive(self, number, frame) -> None:
+    self.signal = number
+    signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+  def __call__(self) -> bool:
+    return self.signal is not None
+
+  @property
+  def exit_code(self) -> int:
+    """Of a run that saved and ended as it was asked to."""
+    return INTERRUPTED if self.signal == signal.SIGINT else 0
 
 
 @contextlib.contextmanager

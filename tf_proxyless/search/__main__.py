@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable
 import math
 import os
-import signal
 import sys
 
 from absl import flags
@@ -27,22 +26,6 @@ from tf_proxyless.search import run_directory
 from tf_proxyless.space import network as network_lib
 
 search_flags.define(flags.FLAGS)
-
-
-class _Stop:
-  """Remembers the first signal that asked the search to save and end; a second one ends it at once."""
-
-  def __init__(self):
-    self.signal: int | None = None
-    for number in (signal.SIGINT, signal.SIGTERM):
-      signal.signal(number, self._receive)
-
-  def _receive(self, number, frame) -> None:
-    self.signal = number
-    signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
-
-  def __call__(self) -> bool:
-    return self.signal is not None
 
 
 class _Progress:
@@ -133,7 +116,7 @@ def main(argv: list[str]) -> int:
   values = flags.FLAGS
   with command_line.user_errors():
     run = _check(values)
-  stop = _Stop()
+  stop = command_line.StopRequest()
   quiet.load_tensorflow()
   from tf_proxyless import assembly
   from tf_proxyless.search import conclude
@@ -168,7 +151,7 @@ def main(argv: list[str]) -> int:
   if not finished:
     run.write_status('interrupted', epoch=int(assembled.progress.epoch), step=int(assembled.progress.step))
     print(f'stopped and saved; the same command continues in {run.path}', file=sys.stderr)
-    return command_line.INTERRUPTED if stop.signal == signal.SIGINT else 0
+    return stop.exit_code
   _finish(assembled, assembly, conclude)
   run.write_status('finished')
   return 0

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-import contextlib
-
 import tensorflow as tf
 
+from tf_proxyless import run_files
 from tf_proxyless.nn import supernet as supernet_lib
 from tf_proxyless.search import architecture_optimizer
 from tf_proxyless.search import run_directory
@@ -63,7 +61,7 @@ class Checkpoint:
     newest = self._run.newest_checkpoint()
     if newest is None:
       return False
-    with _explained(newest):
+    with run_files.restoring(newest):
       self._checkpoint.read(newest).assert_consumed()
     return True
 
@@ -77,16 +75,5 @@ def restore_architecture(run: run_directory.RunDirectory, architecture: architec
   newest = run.newest_checkpoint()
   if newest is None:
     raise ValueError(f'{run.checkpoints} holds no checkpoint; run the search first')
-  with _explained(newest):
+  with run_files.restoring(newest):
     tf.train.Checkpoint(architecture=architecture).read(newest).assert_existing_objects_matched().expect_partial()
-
-
-@contextlib.contextmanager
-def _explained(path: str) -> Iterator[None]:
-  """Turns what TensorFlow raises on a damaged checkpoint into one line."""
-  try:
-    yield
-  except (tf.errors.OpError, AssertionError, ValueError, IndexError) as error:  # IndexError: its data file is too short
-    reason = str(error).strip().split('\n')[0][:200]
-    raise ValueError(f'checkpoint {path} cannot be restored: {reason}; delete {path}.* to continue from the one before, or from the '
-                     'start if it is the only one') from error

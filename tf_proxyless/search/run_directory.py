@@ -1,153 +1,17 @@
-"""The files of a run: where each lies, and the rules by which a search may continue in it."""
+"""The files of a search."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-import json
-import os
-import pathlib
-import shutil
-from typing import Any
-
 from tf_proxyless import files
+from tf_proxyless import run_files
 
-CHECKPOINT_PREFIX = 'ckpt'
 
-
-class RunDirectory:
-  """Paths of a run's files, and its history.
-
-  Attributes:
-    path: The directory.
-  """
+class RunDirectory(run_files.RunFiles):
+  """Paths of a search's files, and its history."""
 
   def __init__(self, path: files.PathLike):
-    self.path = pathlib.Path(path)
-    self.flags = self.path / 'flags.txt'
-    self.identity = self.path / 'identity.json'
-    self.status = self.path / 'status.json'
+    super().__init__(path)
     self.search_space = self.path / 'search_space.json'
     self.latency_table = self.path / 'latency_table.json'
-    self.split = self.path / 'split.npz'
-    self.history = self.path / 'history.jsonl'
     self.samples = self.path / 'samples.bin'
-    self.checkpoints = self.path / 'checkpoints'
-    self.logs = self.path / 'logs'
-    self.architecture = self.path / 'architecture.json'
     self.derivation = self.path / 'derivation.json'
-
-  def create(self) -> None:
-    """Makes the directory.
-
-    Raises:
-      OSError: It cannot be made or written to.
-    """
-    self.checkpoints.mkdir(parents=True, exist_ok=True)
-    if not os.access(self.path, os.W_OK | os.X_OK):
-      raise PermissionError(13, 'the run directory cannot be written to', str(self.path))
-
-  def _checkpoint_numbers(self) -> list[int]:
-    """Of the complete checkpoints, rising."""
-    indices = self.checkpoints.glob(f'{CHECKPOINT_PREFIX}-*.index')
-    return sorted(int(index.stem.removeprefix(f'{CHECKPOINT_PREFIX}-')) for index in indices)
-
-  def newest_checkpoint(self) -> str | None:
-    """Path of the newest checkpoint without its suffixes, or None.
-
-    Read from the files themselves, not from TensorFlow's list of them, so that whoever deletes a damaged one gets the one before.
-    """
-    numbers = self._checkpoint_numbers()
-    return str(self.checkpoints / f'{CHECKPOINT_PREFIX}-{numbers[-1]}') if numbers else None
-
-  def add_checkpoint(self, write: Callable[[str], None], keep: int = 2) -> None:
-    """Adds a checkpoint, which is whole whenever it can be seen, and deletes all but the newest.
-
-    TensorFlow writes in place, and leaves half an index when it is killed. So it writes elsewhere, and the index is moved last.
-
-    Args:
-      write: Makes the files of a checkpoint, given their path without suffixes.
-      keep: How many to keep.
-    """
-    numbers = self._checkpoint_numbers()
-    number = numbers[-1] + 1 if numbers else 1
-    staging = self.checkpoints / 'writing'
-    shutil.rmtree(staging, ignore_errors=True)  # of a process that was killed
-    staging.mkdir()
-    write(str(staging / f'{CHECKPOINT_PREFIX}-{number}'))
-    for file in sorted(staging.iterdir(), key=lambda file: file.suffix == '.index'):
-      with open(file, 'rb') as content:
-        os.fsync(content.fileno())
-      os.replace(file, self.checkpoints / file.name)
-    staging.rmdir()
-    for old in [*numbers, number][:-keep]:
-      for file in sorted(self.checkpoints.glob(f'{CHECKPOINT_PREFIX}-{old}.*'), key=lambda file: file.suffix != '.index'):
-        file.unlink()
-
-  def check(self, identity: Mapping[str, Any]) -> bool:
-    """Checks that a run may continue here, or begin.
-
-    Args:
-      identity: Flags and content hashes of inputs, JSON values by name.
-
-    Returns:
-      Whether this very run is already there.
-
-    Raises:
-      ValueError: A run with other settings is there and has made a checkpoint; the message names each difference.
-    """
-    if not self.identity.exists():
-      return False
-    known = files.read_json(self.identity, 'run_identity').get('identity')
-    if not isinstance(known, dict):
-      raise ValueError(f'{self.identity}: no object "identity"')
-    given = json.loads(json.dumps(identity))
-    differing = [f'{name} was {known.get(name)!r}, is now {given.get(name)!r}'
-                 for name in sorted(known.keys() | given.keys()) if known.get(name) != given.get(name)]
-    if differing and self.newest_checkpoint() is not None:  # without one there is nothing to lose, for instance after a mistake
-      raise ValueError(f'{self.path} holds a run with other settings: {"; ".join(differing)}; '
-                       'restore them to continue it, or choose another --run_dir')
-    return not differing
-
-  def claim(self, identity: Mapping[str, Any]) -> None:
-    """Writes what the run is, once its inputs are here."""
-    files.write_json(self.identity, 'run_identity', {'identity': dict(identity)})
-
-  def write_status(self, state: str, **details: Any) -> None:
-    """Writes status.json: 'running', 'interrupted' or 'finished', with details."""
-    files.write_json(self.status, 'status', {'state': state, **details})
-
-  def append_history(self, entry: Mapping[str, Any]) -> None:
-    """Adds one JSON object as a line, on disk when this returns."""
-    with open(self.history, 'a', encoding='utf-8') as file:
-      file.write(json.dumps(entry, allow_nan=False) + '\n')
-      file.flush()
-      os.fsync(file.fileno())
-
-  def read_history(self) -> list[dict[str, Any]]:
-    """The epochs logged so far; a last line that was cut off is left out.
-
-    Raises:
-      ValueError: Another line is not a JSON object.
-    """
-    if not self.history.exists():
-      return []
-    entries = []
-    *lines, rest = self.history.read_text(encoding='utf-8').split('\n')
-    del rest  # without its newline it was cut off
-    for number, line in enumerate(lines, 1):
-      try:
-        entry = files.parse_json(line)
-      except ValueError as error:
-        raise ValueError(f'{self.history}:{number}: {error}') from error
-      if not isinstance(entry, dict):
-        raise ValueError(f'{self.history}:{number}: not a JSON object')
-      entries.append(entry)
-    return entries
-
-  def rewind_history(self, epochs: int) -> None:
-    """Keeps the first `epochs` epochs, for a search that continues from a checkpoint made then."""
-    self.write_history(entry for entry in self.read_history() if entry.get('epoch', epochs) < epochs)
-
-  def write_history(self, entries: Iterable[Mapping[str, Any]]) -> None:
-    """Replaces the history."""
-    files.write_atomically(self.history, ''.join(json.dumps(entry, allow_nan=False) + '\n' for entry in entries))
