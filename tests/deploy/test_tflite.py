@@ -44,6 +44,15 @@ def test_float32_computes_what_the_model_computes(model, images):
   assert models.io_dtypes(content) == ('float32', 'float32')
 
 
+def test_float16_halves_the_file_and_computes_nearly_the_same(images):
+  model = build()
+  content = tflite.convert(model, 'float16')
+  expected = model(images).numpy()
+  np.testing.assert_allclose(models.run(content, images), expected, atol=2e-3 * np.abs(expected).max())
+  assert models.dtypes(content) == {'float16', 'float32', 'int32'} and models.io_dtypes(content) == ('float32', 'float32')
+  assert len(content) < 0.75 * len(tflite.convert(model, 'float32'))
+
+
 @pytest.mark.parametrize('io', ['int8', 'uint8', 'float32'])
 def test_int8_is_close_and_of_integers(model, images, io):
   content = tflite.convert(model, 'int8', images, io)
@@ -90,10 +99,11 @@ def test_what_a_failure_printed_is_shown(capfd):
 
 
 @pytest.mark.parametrize('precision, shape, dtype, io, message', [
-    ('float16', None, None, 'float32', "precision must be one of float32, int8, got 'float16'"),
+    ('int4', None, None, 'float32', "precision must be one of float32, float16, int8, got 'int4'"),
+    ('float16', (1, 32, 32, 3), np.float32, 'float32', 'representative images are for int8, not for float16'),
     ('float32', None, None, 'uint8', "io of a model in float32 must be one of float32, got 'uint8'"),
     ('int8', (1, 32, 32, 3), np.float32, 'int16', "io of a model in int8 must be one of float32, int8, uint8, got 'int16'"),
-    ('int8', None, None, 'int8', 'int8 needs representative images'),
+    ('int8', None, None, 'int8', 'representative_dataset` must be specified'),  # says the converter: the model knows no ranges
     ('int8', (1, 16, 16, 3), np.float32, 'int8', r'float32 images \[samples, 32, 32, 3\], got float32 \[1, 16, 16, 3\]'),
     ('int8', (0, 32, 32, 3), np.float32, 'int8', r'got float32 \[0, 32, 32, 3\]'),
     ('int8', (1, 32, 32, 3), np.float64, 'int8', r'got float64 \[1, 32, 32, 3\]'),

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-PRECISIONS = ('float32', 'int8')
+PRECISIONS = ('float32', 'float16', 'int8')
 IO_TYPES = {'float32': tf.float32, 'int8': tf.int8, 'uint8': tf.uint8}
 
 
@@ -22,8 +22,10 @@ def convert(model: keras.Model, precision: str, representative: np.ndarray | Non
 
   Args:
     model: From float32 images [batch, height, width, channels] to one tensor.
-    precision: 'float32', or 'int8' for post-training quantization: int8 activations, weights per channel.
-    representative: float32 [samples, height, width, channels], images from which int8 takes the ranges of activations.
+    precision: 'float32'; 'float16', weights in half the size that are made float32 again to compute; or 'int8', activations in int8
+      and weights too, per channel.
+    representative: float32 [samples, height, width, channels], images from which int8 takes the ranges of activations; None if the
+      model knows them, from quantization-aware training.
     io: Type of the model's input and output: 'float32', or for int8 also 'int8' or 'uint8'.
 
   Returns:
@@ -38,9 +40,13 @@ def convert(model: keras.Model, precision: str, representative: np.ndarray | Non
   concrete = function.get_concrete_function(tf.TensorSpec([1, *shape], tf.float32))
   # A function as the trackable object keeps the converter from writing and reading a SavedModel, which is most of its time.
   converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], function)
-  if precision == 'int8':
+  if precision != 'float32':
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = lambda: ([image[np.newaxis]] for image in representative)
+  if precision == 'float16':
+    converter.target_spec.supported_types = [tf.float16]
+  if precision == 'int8':
+    if representative is not None:
+      converter.representative_dataset = lambda: ([image[np.newaxis]] for image in representative)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = converter.inference_output_type = IO_TYPES[io]
   with _quiet():
@@ -55,10 +61,10 @@ def _check(shape: tuple[int | None, ...], precision: str, representative: np.nda
     raise ValueError(f'io of a model in {precision} must be one of {", ".join(accepted)}, got {io!r}')
   if None in shape:
     raise ValueError(f'the model must have a fixed input shape, got {shape}')
-  if precision == 'float32':
-    return
   if representative is None:
-    raise ValueError('int8 needs representative images')
+    return
+  if precision != 'int8':
+    raise ValueError(f'representative images are for int8, not for {precision}')
   found = (representative.dtype, representative.shape[1:])
   if found != (np.float32, shape) or not len(representative):
     raise ValueError(f'representative must be float32 images [samples, {", ".join(map(str, shape))}], '
