@@ -11,6 +11,7 @@ run continues from --work_dir, by default OUTPUT_work; docs/measuring.md tells h
 
 from __future__ import annotations
 
+import os
 import pathlib
 
 from absl import flags
@@ -32,6 +33,7 @@ _BENCHMARK_BINARY = flags.DEFINE_string(
 _PRECISION = flags.DEFINE_enum('precision', 'int8', ['int8', 'float32'], 'Of the models.')
 _KERNELS = flags.DEFINE_enum('kernels', 'builtin', ['builtin', 'xnnpack'], 'Of the interpreter; XNNPACK has no int8 7x7 depthwise kernel.')
 _THREADS = flags.DEFINE_integer('threads', 1, 'Of the interpreter.', lower_bound=1)
+_FORCE_THREADS = flags.DEFINE_bool('force_threads', False, 'Whether threads may be as many as the cores of this machine.')
 _BATCH_SIZE = flags.DEFINE_integer('batch_size', 8, 'Images a run, on a GPU only.', lower_bound=1)
 _CORE_MASK = flags.DEFINE_string('core_mask', None, "Cores to run on, hexadecimal as for taskset: '10' is one big core of a Pixel 2.")
 _ROUNDS = flags.DEFINE_integer('rounds', 5, 'Separate measurements of each model.', lower_bound=1)
@@ -63,6 +65,10 @@ def _setup() -> table_builder.Setup:
     raise ValueError("--device=adb needs --benchmark_binary, TFLite's benchmark_model for the phone; docs/measuring.md tells where it is")
   if _BENCHMARK_BINARY.value and not pathlib.Path(_BENCHMARK_BINARY.value).is_file():
     raise ValueError(f'--benchmark_binary: there is no file {_BENCHMARK_BINARY.value!r}')
+  cores = os.cpu_count()
+  if device == 'host' and 1 < _THREADS.value >= cores and not _FORCE_THREADS.value:
+    raise ValueError(f'--threads={_THREADS.value} on {cores} cores leaves none for anything else, and latencies jump by several times; '
+                     'take fewer, or add --force_threads')
   options = [f'--seed={_SEED.value}', f'--min_secs={_MIN_SECS.value}', f'--max_drift_percent={_MAX_DRIFT_PERCENT.value}']
   if _CORE_MASK.value is not None:
     if not all(character in '0123456789abcdef' for character in _CORE_MASK.value.lower()) or int(_CORE_MASK.value or '0', 16) == 0:

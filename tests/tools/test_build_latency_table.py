@@ -85,6 +85,7 @@ def test_a_killed_run_continues_and_a_finished_one_measures_anew(tmp_path):
     (['--output=t.json', '--core_mask=0x10'], "--core_mask must be hexadecimal without 0x, for instance '10' or 'f0', got '0x10'"),
     (['--output=t.json', '--core_mask=0'], '--core_mask must be hexadecimal'),
     (['--output=t.json', '--device=gpu'], '--device=gpu measures TensorFlow in float32; add --precision=float32'),
+    (['--output=t.json', f'--threads={max(2, os.cpu_count())}'], 'take fewer, or add --force_threads'),
     (['--output=t.json', '--calibration_networks=0'], 'give both --calibration_networks and --validation_networks'),
     (['--output=t.json', '--resolution=100'], 'resolution must be a positive multiple'),
     (['--output=t.json', '--precision=int4'], '--precision=int4'),
