@@ -71,7 +71,7 @@ def kind(name):
     return 'main'
   if not rest:
     return 'package'
-  if len(rest) == 1 and MODULES[name].name != '__init__.py':
+  if len(rest) == 1 and rest[0] not in ROOMS:
     return 'shared' if rest[0] in SHARED else 'part of a main'
   assert rest[0] in ROOMS, f'{name} is in no room'
   return rest[0]

@@ -1,0 +1,135 @@
+r"""Makes a Keras model of weights from the official PyTorch code.
+
+  python tools/import_torch_weights.py --weights=proxyless_mobile.pth --architecture=proxyless_mobile --output=proxyless_mobile.keras
+
+Reads both forms of .pth and checkpoints around the state dict, and runs nothing that a file may hold. The network gets the official
+strided padding, k // 2 on all sides. Beside the model comes its description, OUTPUT.json (architecture.json beside model.keras), which
+says that images are to be normalised. Needs PyTorch: pip install 'tf_proxyless[torch]'.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import pickle
+import struct
+import tempfile
+from typing import Any
+import zipfile
+
+from absl import flags
+import numpy as np
+
+from tf_proxyless import command_line
+from tf_proxyless import files
+from tf_proxyless import quiet
+from tf_proxyless.cost import counting
+from tf_proxyless.nn import torch_weights
+from tf_proxyless.space import archive
+from tf_proxyless.space import io
+from tf_proxyless.space import schema
+
+_WEIGHTS = flags.DEFINE_string('weights', None, 'The .pth file.')
+_ARCHITECTURE = flags.DEFINE_string('architecture', None, 'Name of a published network, or an architecture.json of the same form.')
+_CLASSES = flags.DEFINE_integer('classes', 1000, 'Outputs of a published network.', lower_bound=1)
+_RESOLUTION = flags.DEFINE_integer('resolution', 224, 'Input height and width of a published network, pixels.', lower_bound=1)
+_INPUT_NORMALIZATION = flags.DEFINE_enum('input_normalization', 'imagenet', ['imagenet', 'none'],
+                                         'What the weights expect of pixels in [0, 1]: minus mean, over standard deviation, or nothing.')
+_OUTPUT = flags.DEFINE_string('output', None, 'The model, a .keras file.')
+
+# What torch.load raised for thousands of truncated and altered files.
+_UNREADABLE = (RuntimeError, ValueError, LookupError, EOFError, TypeError, AttributeError, AssertionError, ArithmeticError, MemoryError,
+               struct.error, pickle.UnpicklingError, zipfile.BadZipFile)
+
+
+def _check() -> tuple[pathlib.Path, io.Architecture, pathlib.Path]:
+  for flag in (_WEIGHTS, _ARCHITECTURE, _OUTPUT):
+    if not flag.value:
+      raise ValueError(f'--{flag.name} is required')
+  weights, output = pathlib.Path(_WEIGHTS.value), pathlib.Path(_OUTPUT.value)
+  if not weights.is_file():
+    raise ValueError(f'--weights: there is no file {str(weights)!r}')
+  if output.suffix != '.keras':
+    raise ValueError(f'--output must end in .keras, got {str(output)!r}')
+  if not output.parent.is_dir():
+    raise ValueError(f'--output: there is no folder {str(output.parent)!r}')
+  architecture = _find_architecture()
+  torch_weights.entries(architecture.network)  # refuses networks of another form
+  return weights, architecture, output
+
+
+def _find_architecture() -> io.Architecture:
+  """The architecture with the official padding and normalisation; what was known of its latency held for another padding."""
+  if _ARCHITECTURE.value in archive.NAMES:
+    space, genotype = archive.published(
+        _ARCHITECTURE.value, resolution=_RESOLUTION.value, classes=_CLASSES.value, padding=torch_weights.PADDING)
+    network = schema.resolve(space, genotype)
+  else:
+    if not (_CLASSES.using_default_value and _RESOLUTION.using_default_value):
+      raise ValueError('--classes and --resolution are for published networks; an architecture file has its own')
+    found = io.find_architecture(_ARCHITECTURE.value)
+    network, genotype = dataclasses.replace(found.network, padding=torch_weights.PADDING), found.genotype
+  count = counting.count_network(network)
+  normalization = torch_weights.NORMALIZATION if _INPUT_NORMALIZATION.value == 'imagenet' else None
+  return io.Architecture(network, genotype, io.Cost(count.macs, count.parameters), input_normalization=normalization)
+
+
+def _read(path: pathlib.Path) -> dict[str, np.ndarray]:
+  """The state dict of a file, as float32 arrays where it holds numbers of another precision.
+
+  Raises:
+    ValueError: PyTorch is not installed, or the file is not one of its files, or holds no state dict.
+  """
+  try:
+    import torch
+  except ModuleNotFoundError as error:
+    raise ValueError(f"reading .pth files needs PyTorch ({error}): pip install 'tf_proxyless[torch]'") from error
+  return {name: _array(name, tensor) for name, tensor in torch_weights.find_state_dict(_load(torch, path)).items()}
+
+
+def _array(name: str, tensor: Any) -> np.ndarray:
+  try:
+    return tensor.detach().float().numpy()
+  except (TypeError, RuntimeError) as error:  # sparse, quantised or without content
+    raise ValueError(f'{name} holds no plain numbers: {tensor.dtype}, {tensor.layout}') from error
+
+
+def _load(torch: Any, path: pathlib.Path) -> Any:
+  try:
+    if zipfile.is_zipfile(path):
+      with zipfile.ZipFile(path) as file:
+        damaged = file.testzip()  # PyTorch reads on over wrong checksums
+      if damaged is not None:
+        raise zipfile.BadZipFile(f'wrong checksum of {damaged}')
+    return torch.load(path, map_location='cpu', weights_only=True)
+  except _UNREADABLE as error:
+    reason = str(error).split('. ')[0] or 'it ends too early'
+    raise ValueError(f'{path}: corrupt, or not a file of PyTorch weights ({type(error).__name__}: {reason})') from error
+
+
+def main(argv: list[str]) -> None:
+  del argv
+  with command_line.user_errors():
+    weights, architecture, output = _check()
+    state = _read(weights)
+    torch_weights.check(architecture.network, state)
+  quiet.load_tensorflow()
+  from tf_proxyless import assembly
+  from tf_proxyless.nn import network as nn_network
+
+  model = nn_network.build(architecture.network)
+  with command_line.user_errors():
+    torch_weights.assign(model, architecture.network, state)
+    description = output.with_name('architecture.json' if output.stem == 'model' else f'{output.stem}.json')
+    io.save_architecture(dataclasses.replace(architecture, versions=assembly.versions()), description)
+    with tempfile.TemporaryDirectory() as folder:
+      model.save(pathlib.Path(folder, 'model.keras'))
+      files.write_atomically(output, pathlib.Path(folder, 'model.keras').read_bytes())
+  print(f'network                {architecture.network.name}: {architecture.cost.parameters:,} parameters, '
+        f'{architecture.cost.macs / 1e6:.2f} M MACs\nmodel                  {output}\ndescription            {description}')
+  if architecture.input_normalization is not None:
+    print('images                 (x / 255 - mean) / std, see input_normalization in the description')
+
+
+if __name__ == '__main__':
+  command_line.run(main)
