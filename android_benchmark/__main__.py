@@ -29,10 +29,10 @@ from android_benchmark import conditions as conditions_lib
 from android_benchmark import device as device_lib
 from android_benchmark import devices
 from android_benchmark import errors
+from android_benchmark import hashing
 from android_benchmark import launchers
 from android_benchmark import protocol
 from android_benchmark import session as session_lib
-from android_benchmark import staging
 from android_benchmark import store as store_lib
 from android_benchmark import summary
 
@@ -116,7 +116,7 @@ def _check(args: argparse.Namespace) -> None:
 def _tool(args: argparse.Namespace, model: pathlib.Path) -> dict[str, str | None]:
   """The benchmark tool, as measurements.json names it; a runner says it while it runs a model."""
   if args.benchmark_binary is not None:
-    return {'tool': 'benchmark_model', 'version': None, 'sha256': staging.sha256(args.benchmark_binary)}
+    return {'tool': 'benchmark_model', 'version': None, 'sha256': hashing.sha256(args.benchmark_binary)}
   command = [*shlex.split(args.host_runner), f'--graph={model}', '--num_runs=1', '--min_secs=0', '--warmup_min_secs=0']
   try:
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=args.timeout_s)
@@ -152,7 +152,7 @@ def _measure(args: argparse.Namespace, plan: protocol.Plan, models: Mapping[str,
              device: device_lib.Device, conditions: conditions_lib.Conditions | None) -> dict[str, Any]:
   """Runs a session to its end, and writes and returns what it measured."""
   tool, description = _tool(args, models[plan.references[0]]), device.describe()
-  sha256 = {name: staging.sha256(path) for name, path in models.items()}
+  sha256 = {name: hashing.sha256(path) for name, path in models.items()}
   launcher = _launcher(args, models, settings, device)
 
   def make_ready() -> None:

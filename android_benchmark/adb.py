@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import pathlib
 import re
@@ -16,6 +15,7 @@ import uuid
 from android_benchmark import android_state
 from android_benchmark import device
 from android_benchmark import errors
+from android_benchmark import hashing
 from android_benchmark import processes
 
 _CALL_TIMEOUT_S = 30
@@ -86,7 +86,7 @@ class AdbDevice(device.Device):
       timeout_s = _transfer_timeout(source.stat().st_size)
       self._check_transfer(self._adb('push', str(source), partial, timeout_s=timeout_s), f'{source} to {target}')
       sums = self.run(f'sha256sum < {shlex.quote(partial)}', timeout_s)
-      if sums.stdout.split()[:1] != [_sha256(source)]:
+      if sums.stdout.split()[:1] != [hashing.sha256(source)]:
         raise errors.TransferError(f'{self.name}: {source} to {target}: what arrived differs from what was sent; is its disk full?')
       moved = self.run(f'mv -f {shlex.quote(partial)} {shlex.quote(target)}')
       if moved.exit_code:
@@ -105,7 +105,7 @@ class AdbDevice(device.Device):
     try:
       timeout_s = _transfer_timeout(int(size))
       self._check_transfer(self._adb('pull', source, str(partial), timeout_s=timeout_s), f'{source} to {target}')
-      if _sha256(partial) != digest:
+      if hashing.sha256(partial) != digest:
         raise errors.TransferError(f'{self.name}: {source} to {target}: what arrived differs from what was sent')
       os.replace(partial, target)
     finally:
@@ -215,14 +215,6 @@ def _choose(attached: dict[str, str], serial: str | None) -> str:
     advice = _ADVICE.get(state, 'it must be in the state device')
     raise errors.DeviceError(f'{candidates[0]} is {state}: {advice}')
   return candidates[0]
-
-
-def _sha256(path: pathlib.Path) -> str:
-  digest = hashlib.sha256()
-  with open(path, 'rb') as file:
-    while block := file.read(2**20):
-      digest.update(block)
-  return digest.hexdigest()
 
 
 def _transfer_timeout(size: int) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-import hashlib
 import os
 import pathlib
 import shlex
@@ -12,17 +11,9 @@ import tempfile
 
 from android_benchmark import device as device_lib
 from android_benchmark import errors
+from android_benchmark import hashing
 
 _TIMEOUT_S = 300
-
-
-def sha256(path: pathlib.Path) -> str:
-  """Hash of a file's content, in hexadecimal."""
-  digest = hashlib.sha256()
-  with open(path, 'rb') as file:
-    while chunk := file.read(2**20):
-      digest.update(chunk)
-  return digest.hexdigest()
 
 
 def stage(device: device_lib.Device, files: Mapping[str, pathlib.Path], folder: str) -> int:
@@ -40,7 +31,7 @@ def stage(device: device_lib.Device, files: Mapping[str, pathlib.Path], folder: 
     TransferError: They cannot be put there.
     ConnectionLost: Whatever is there by then need not be sent again.
   """
-  expected = {name: sha256(path) for name, path in files.items()}
+  expected = {name: hashing.sha256(path) for name, path in files.items()}
   missing = _differing(device, expected, folder)
   if missing:
     archive = f'{folder}/staged.tar'

@@ -1,27 +1,28 @@
-"""Loads TensorFlow without what its native libraries print about absent GPUs and CPU instructions."""
+"""Holds back what native libraries write to stderr; loads TensorFlow so."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+import contextlib
 import os
 import sys
 import tempfile
 
 
-def load_tensorflow() -> None:
-  """Imports TensorFlow and looks for devices; what was printed meanwhile is shown only if that fails.
+@contextlib.contextmanager
+def held_back() -> Iterator[None]:
+  """A context in which nothing reaches stderr; what was written is shown only if there is an exception.
 
-  Its native libraries write before any log level of theirs applies, so the file descriptor is diverted.
+  Native libraries write by themselves, so the file descriptor is diverted.
   """
-  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
   sys.stderr.flush()
   saved = os.dup(2)
   with tempfile.TemporaryFile() as sink:
     os.dup2(sink.fileno(), 2)
     try:
-      import tensorflow as tf
-
-      tf.config.list_logical_devices()
+      yield
     except BaseException:
+      sys.stderr.flush()
       sink.seek(0)
       os.write(saved, sink.read())
       raise
@@ -29,3 +30,15 @@ def load_tensorflow() -> None:
       sys.stderr.flush()
       os.dup2(saved, 2)
       os.close(saved)
+
+
+def load_tensorflow() -> None:
+  """Imports TensorFlow and looks for devices, without what its libraries print about absent GPUs and CPU instructions.
+
+  They write before any log level of theirs applies.
+  """
+  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+  with held_back():
+    import tensorflow as tf
+
+    tf.config.list_logical_devices()

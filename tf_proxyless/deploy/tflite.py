@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 import contextlib
-import os
-import sys
-import tempfile
 import warnings
 
 import numpy as np
 import tensorflow as tf
 import tf_keras as keras
+
+from tf_proxyless import quiet
 
 PRECISIONS = ('float32', 'float16', 'int8')
 IO_TYPES = {'float32': tf.float32, 'int8': tf.int8, 'uint8': tf.uint8}
@@ -38,6 +37,10 @@ def convert(model: keras.Model, precision: str, representative: np.ndarray | Non
   _check(shape, precision, representative, io)
   function = tf.function(lambda images: model(images, training=False), autograph=False)
   concrete = function.get_concrete_function(tf.TensorSpec([1, *shape], tf.float32))
+  knows_ranges = any(op.type.startswith('FakeQuant') for op in concrete.graph.get_operations())
+  if precision == 'int8' and knows_ranges == (representative is not None):
+    raise ValueError('the model knows its ranges and takes no representative images' if knows_ranges else
+                     'int8 needs representative images, or a model from quantization-aware training')
   # A function as the trackable object keeps the converter from writing and reading a SavedModel, which is most of its time.
   converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], function)
   if precision != 'float32':
@@ -47,7 +50,7 @@ def convert(model: keras.Model, precision: str, representative: np.ndarray | Non
   if precision == 'int8':
     if representative is not None:
       converter.representative_dataset = lambda: ([image[np.newaxis]] for image in representative)
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+      converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = converter.inference_output_type = IO_TYPES[io]
   with _quiet():
     return bytes(converter.convert())
@@ -73,20 +76,7 @@ def _check(shape: tuple[int | None, ...], precision: str, representative: np.nda
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-  """Holds back what the converter writes to stderr, some lines for every model, and shows it only if there is an exception."""
-  sys.stderr.flush()
-  saved = os.dup(2)
-  with tempfile.TemporaryFile() as sink, warnings.catch_warnings():
+  """Holds back what the converter writes, some lines for every model."""
+  with quiet.held_back(), warnings.catch_warnings():
     warnings.simplefilter('ignore', UserWarning)  # that ranges were not given, although they come from images
-    os.dup2(sink.fileno(), 2)
-    try:
-      yield
-    except BaseException:
-      sys.stderr.flush()
-      sink.seek(0)
-      os.write(saved, sink.read())
-      raise
-    finally:
-      sys.stderr.flush()
-      os.dup2(saved, 2)
-      os.close(saved)
+    yield
