@@ -1,0 +1,85 @@
+"""What is inside a .tflite file, read from the file itself and not from an interpreter, which adds to it."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Mapping
+import dataclasses
+import struct
+
+from ai_edge_litert import schema_py_generated as schema
+
+_IDENTIFIER = b'TFL3'
+_OPERATORS = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
+_TYPES = {code: name.lower() for name, code in vars(schema.TensorType).items() if isinstance(code, int)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Tensor:
+  """An input or output of a model.
+
+  Attributes:
+    shape: With the batch.
+    type: For instance 'uint8' or 'float32'.
+    scale, zero_point: real value = scale * (stored - zero_point); None where a tensor is not quantized.
+  """
+
+  shape: tuple[int, ...]
+  type: str
+  scale: float | None = None
+  zero_point: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Content:
+  """What a model is made of.
+
+  Attributes:
+    inputs, outputs: In order.
+    operators: How often each builtin operation occurs, by name.
+    foreign_operators: Names of operations that are not TFLite's own.
+    tensor_types: Types that occur.
+  """
+
+  inputs: tuple[Tensor, ...]
+  outputs: tuple[Tensor, ...]
+  operators: Mapping[str, int]
+  foreign_operators: tuple[str, ...]
+  tensor_types: frozenset[str]
+
+
+def unpack(content: bytes) -> schema.ModelT:
+  """The tables of a .tflite file, which may be changed and packed again.
+
+  Raises:
+    ValueError: The content is not a model.
+  """
+  if content[4:8] != _IDENTIFIER:
+    raise ValueError('not a .tflite file')
+  try:
+    return schema.ModelT.InitFromPackedBuf(content, 0)
+  except (struct.error, IndexError, ValueError, TypeError) as error:  # what reading beyond the end raises
+    raise ValueError(f'a damaged .tflite file: {error}') from error
+
+
+def read(content: bytes) -> Content:
+  """Reads what a model is made of.
+
+  Raises:
+    ValueError: The content is not a model.
+  """
+  model = unpack(content)
+  main = model.subgraphs[0]
+  codes = [model.operatorCodes[operator.opcodeIndex] for graph in model.subgraphs for operator in graph.operators or ()]
+  names = [_OPERATORS[max(code.builtinCode, code.deprecatedBuiltinCode)] for code in codes]  # either may hold it, the other is 0
+  foreign = {code.customCode.decode() for code, name in zip(codes, names) if name == 'CUSTOM'}
+  types = frozenset(_TYPES[tensor.type] for graph in model.subgraphs for tensor in graph.tensors)
+  inputs, outputs = (tuple(_tensor(main.tensors[index]) for index in indices) for indices in (main.inputs, main.outputs))
+  return Content(inputs, outputs, dict(sorted(collections.Counter(names).items())), tuple(sorted(foreign)), types)
+
+
+def _tensor(tensor: schema.TensorT) -> Tensor:
+  quantization = tensor.quantization
+  scales = [] if quantization is None or quantization.scale is None else quantization.scale
+  place = (float(scales[0]), int(quantization.zeroPoint[0])) if len(scales) == 1 else (None, None)
+  return Tensor(tuple(int(size) for size in tensor.shape), _TYPES[tensor.type], *place)
