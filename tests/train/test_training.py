@@ -64,15 +64,6 @@ def test_one_step_is_the_recipe():
   np.testing.assert_allclose(model.trainable_weights[1], bias - 0.3 * 1.8 * gradient.sum(0), rtol=1e-4, atol=1e-6)
 
 
-def test_learning_rate_is_a_cosine_to_zero():
-  """Of 4 steps, those that end an epoch begin after 1/4 and 3/4 of the way."""
-  model, rates = linear(), []
-  recipe = training.Recipe(epochs=2, steps_per_epoch=2, learning_rate=0.4)
-  training.fit(model, lambda epoch: random_batches(), recipe, seed=0,
-               on_epoch=lambda epoch, figures: rates.append(float(model.optimizer.learning_rate)))
-  assert rates == pytest.approx([0.4 * (1 + math.cos(math.pi * done)) / 2 for done in (0.25, 0.75)], abs=1e-7)
-
-
 def test_learns_and_is_deterministic():
   test = bars(320, seed=1)
   found = []

@@ -1,0 +1,168 @@
+r"""Trains a network, or says how good one is.
+
+  python -m tf_proxyless.train --architecture=runs/quickstart/architecture.json --flagfile=train/digits.flags --run_dir=DIR
+  python -m tf_proxyless.train --architecture=proxyless_mobile --flagfile=train/imagenet.flags --data_dir=DIR --run_dir=DIR
+  python -m tf_proxyless.train --evaluate_only --init=model.keras --dataset=imagenet2012 --data_dir=DIR
+
+Started again with the same --run_dir, it continues where it stopped. Several GPUs are used if they are there, and several workers
+if TF_CONFIG names them.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from absl import flags
+from absl import logging
+
+from tf_proxyless import architectures
+from tf_proxyless import command_line
+from tf_proxyless import models
+from tf_proxyless import plan as plan_lib
+from tf_proxyless import quiet
+from tf_proxyless import train_flags
+from tf_proxyless.space import io
+from tf_proxyless.train import run_directory
+
+train_flags.define(flags.FLAGS)
+
+
+class _Progress:
+  """A progress bar over all steps, shown on terminals only, and epochs for the log and TensorBoard."""
+
+  def __init__(self, logs: os.PathLike, total: int, done: int):
+    import tensorflow as tf
+    import tqdm
+
+    self._tf = tf
+    self._bar = tqdm.tqdm(total=total, initial=done, desc='training', unit='step', disable=not sys.stderr.isatty(), dynamic_ncols=True,
+                          leave=False)
+    self._writer = tf.summary.create_file_writer(os.fspath(logs))
+
+  def close(self) -> None:
+    self._bar.close()
+
+  def on_steps(self, steps: int, figures: dict[str, float]) -> None:
+    self._bar.set_postfix_str(f'loss {figures["loss"]:.3f}, accuracy {100 * figures["accuracy"]:.1f} %', refresh=False)
+    self._bar.update(steps)
+
+  def on_epoch(self, entry: dict) -> None:
+    evaluated = f', evaluation {100 * entry["evaluation_top1"]:.2f} %' if 'evaluation_top1' in entry else ''
+    logging.info('epoch %d: loss %.4f, accuracy %.2f %%%s', entry['epoch'], entry['loss'], 100 * entry['accuracy'], evaluated)
+    with self._writer.as_default(step=entry['epoch']):
+      for name, value in entry.items():
+        if isinstance(value, float):
+          self._tf.summary.scalar(name, value)
+
+
+def _find_start(values: flags.FlagValues) -> models.ModelFiles | None:
+  """The model that the training starts from, if there is one."""
+  if not values.init or values.init == train_flags.SUPERNET:
+    return None
+  found = models.find(values.init)
+  if found.model is None:
+    raise ValueError(f'--init={values.init} is a quantized network; train on from the one that it was made of')
+  return found
+
+
+def _find_architecture(values: flags.FlagValues, start: models.ModelFiles | None, classes: int | None) -> io.Architecture:
+  """The network to train, with the dataset's classes if they are known."""
+  if values.architecture:
+    found = architectures.find(values.architecture, classes, values.resolution, values.width_multiplier, values.dropout_rate)
+    if start is not None:
+      found = architectures.with_normalization(found, start.architecture.input_normalization)
+  else:
+    found = start.architecture
+    if classes is not None and found.network.classes != classes:
+      found = architectures.with_classes(found, classes)
+    found = architectures.adapt(found, values.init, classes, values.resolution, values.dropout_rate)
+  if values.init == train_flags.SUPERNET:
+    architectures.check_searched(found, values.search_dir)
+  return found
+
+
+def _identity(values: flags.FlagValues, start: models.ModelFiles | None, architecture: io.Architecture) -> dict[str, object]:
+  """What makes a run this run: its flags, and what is in the files that they name."""
+  init = values.init if start is None else models.digest(start)
+  return {**train_flags.identity(values), 'architecture': architectures.digest(architecture), 'init': init}
+
+
+def _train(values: flags.FlagValues) -> int:
+  with command_line.user_errors():
+    start = _find_start(values)
+    classes = plan_lib.known_classes(values.dataset)
+    architecture = _find_architecture(values, start, classes)
+    run = run_directory.RunDirectory(values.run_dir)
+    if classes is not None:
+      run.check(_identity(values, start, architecture))
+    run.create()
+  stop = command_line.StopRequest()
+  quiet.load_tensorflow()
+  from tf_proxyless import assembly
+  from tf_proxyless import train_assembly
+  from tf_proxyless.train import loop
+
+  with command_line.user_errors():
+    source = assembly.open_source(values)
+    architecture = _find_architecture(values, start, source.classes)
+    train_assembly.write_inputs(values, _identity(values, start, architecture), architecture, run)
+    images = train_assembly.make_images(values, source, architecture, run)
+    trainer, training = train_assembly.make_training(values, images, architecture, run)
+    if not training.prepare():
+      for line in train_assembly.start_from(values, start, architecture, images, trainer.model):
+        print(line, file=sys.stderr)
+  run.write_status('running')
+  progress = _Progress(run.logs, trainer.recipe.steps, int(trainer.progress.total_steps))
+  try:
+    finished = training.run(loop.Observer(progress.on_steps, progress.on_epoch, stop))
+  except loop.NotFiniteError as error:
+    run.write_status('failed', reason=str(error))
+    raise command_line.UserError(str(error)) from error
+  finally:
+    progress.close()
+  if not finished:
+    run.write_status('interrupted', epoch=training.epoch, step=training.step)
+    print(f'stopped and saved; the same command continues in {run.path}', file=sys.stderr)
+    return stop.exit_code
+  _show(train_assembly.finish(values, images, architecture, trainer, run), architecture)
+  print(f'model                  {run.model}')
+  run.write_status('finished')
+  return 0
+
+
+def _evaluate(values: flags.FlagValues) -> int:
+  with command_line.user_errors():
+    found = models.find(values.init or values.run_dir)
+    architectures.adapt(found.architecture, str(found.model or found.directory), plan_lib.known_classes(values.dataset))
+  quiet.load_tensorflow()
+  from tf_proxyless import assembly
+  from tf_proxyless import train_assembly
+
+  with command_line.user_errors():
+    source = assembly.open_source(values)
+    architectures.adapt(found.architecture, str(found.model or found.directory), source.classes)
+    _show(train_assembly.evaluate_test(values, source, models.load_found(found)), found.architecture)
+  return 0
+
+
+def _show(results: dict, architecture: io.Architecture) -> None:
+  cost = architecture.cost or io.Cost()
+  if cost.macs is not None:
+    print(f'network                {cost.macs / 1e6:.2f} M MACs, {cost.parameters:,} parameters')
+  if 'validation_top1' in results:
+    print(f'validation             {100 * results["validation_top1"]:.2f} % top-1 of {results["validation_images"]:,} images')
+  print(f'test                   {100 * results["test_top1"]:.2f} % top-1, {100 * results["test_top5"]:.2f} % top-5, '
+        f'loss {results["test_loss"]:.4f}, of {results["test_images"]:,} images')
+
+
+def main(argv: list[str]) -> int:
+  del argv
+  values = flags.FLAGS
+  with command_line.user_errors():
+    train_flags.check(values)
+  return _evaluate(values) if values.evaluate_only else _train(values)
+
+
+if __name__ == '__main__':
+  command_line.run(main)

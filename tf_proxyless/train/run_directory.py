@@ -1,0 +1,15 @@
+"""The files of a training."""
+
+from __future__ import annotations
+
+from tf_proxyless import files
+from tf_proxyless import run_files
+
+
+class RunDirectory(run_files.RunFiles):
+  """Paths of a training's files, and its history."""
+
+  def __init__(self, path: files.PathLike):
+    super().__init__(path)
+    self.model = self.path / 'model.keras'
+    self.results = self.path / 'results.json'
