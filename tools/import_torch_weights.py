@@ -14,7 +14,8 @@ import pathlib
 import pickle
 import struct
 import tempfile
-from typing import Any
+from typing import Any, BinaryIO
+import warnings
 import zipfile
 
 from absl import flags
@@ -31,15 +32,16 @@ from tf_proxyless.space import schema
 
 _WEIGHTS = flags.DEFINE_string('weights', None, 'The .pth file.')
 _ARCHITECTURE = flags.DEFINE_string('architecture', None, 'Name of a published network, or an architecture.json of the same form.')
-_CLASSES = flags.DEFINE_integer('classes', 1000, 'Outputs of a published network.', lower_bound=1)
-_RESOLUTION = flags.DEFINE_integer('resolution', 224, 'Input height and width of a published network, pixels.', lower_bound=1)
+_CLASSES = flags.DEFINE_integer('classes', None, 'Outputs of a published network, by default 1000.', lower_bound=1)
+_RESOLUTION = flags.DEFINE_integer('resolution', None, 'Input height and width of a published network, pixels, by default 224.',
+                                   lower_bound=1)
 _INPUT_NORMALIZATION = flags.DEFINE_enum('input_normalization', 'imagenet', ['imagenet', 'none'],
                                          'What the weights expect of pixels in [0, 1]: minus mean, over standard deviation, or nothing.')
 _OUTPUT = flags.DEFINE_string('output', None, 'The model, a .keras file.')
 
 # What torch.load raised for thousands of truncated and altered files.
 _UNREADABLE = (RuntimeError, ValueError, LookupError, EOFError, TypeError, AttributeError, AssertionError, ArithmeticError, MemoryError,
-               struct.error, pickle.UnpicklingError, zipfile.BadZipFile)
+               OSError, struct.error, pickle.UnpicklingError, zipfile.BadZipFile)
 
 
 def _check() -> tuple[pathlib.Path, io.Architecture, pathlib.Path]:
@@ -62,10 +64,10 @@ def _find_architecture() -> io.Architecture:
   """The architecture with the official padding and normalisation; what was known of its latency held for another padding."""
   if _ARCHITECTURE.value in archive.NAMES:
     space, genotype = archive.published(
-        _ARCHITECTURE.value, resolution=_RESOLUTION.value, classes=_CLASSES.value, padding=torch_weights.PADDING)
+        _ARCHITECTURE.value, resolution=_RESOLUTION.value or 224, classes=_CLASSES.value or 1000, padding=torch_weights.PADDING)
     network = schema.resolve(space, genotype)
   else:
-    if not (_CLASSES.using_default_value and _RESOLUTION.using_default_value):
+    if (_CLASSES.value, _RESOLUTION.value) != (None, None):
       raise ValueError('--classes and --resolution are for published networks; an architecture file has its own')
     found = io.find_architecture(_ARCHITECTURE.value)
     network, genotype = dataclasses.replace(found.network, padding=torch_weights.PADDING), found.genotype
@@ -95,16 +97,25 @@ def _array(name: str, tensor: Any) -> np.ndarray:
 
 
 def _load(torch: Any, path: pathlib.Path) -> Any:
-  try:
-    if zipfile.is_zipfile(path):
-      with zipfile.ZipFile(path) as file:
-        damaged = file.testzip()  # PyTorch reads on over wrong checksums
-      if damaged is not None:
-        raise zipfile.BadZipFile(f'wrong checksum of {damaged}')
-    return torch.load(path, map_location='cpu', weights_only=True)
-  except _UNREADABLE as error:
-    reason = str(error).split('. ')[0] or 'it ends too early'
-    raise ValueError(f'{path}: corrupt, or not a file of PyTorch weights ({type(error).__name__}: {reason})') from error
+  with open(path, 'rb') as file:  # an OSError here is no word against its content
+    try:
+      _check_zip(file)
+      file.seek(0)
+      with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # what they say of damaged files
+        return torch.load(file, map_location='cpu', weights_only=True)
+    except _UNREADABLE as error:
+      reason = str(error).split('. ')[0] or 'it ends too early'
+      raise ValueError(f'{path}: corrupt, or not a file of PyTorch weights ({type(error).__name__}: {reason})') from error
+
+
+def _check_zip(file: BinaryIO) -> None:
+  """Compares checksums, which PyTorch does not."""
+  if zipfile.is_zipfile(file):
+    with zipfile.ZipFile(file) as archived:
+      damaged = archived.testzip()
+    if damaged is not None:
+      raise zipfile.BadZipFile(f'wrong checksum of {damaged}')
 
 
 def main(argv: list[str]) -> None:
