@@ -1,0 +1,231 @@
+"""Quantization-aware networks: 8-bit kernels and activations emulated in training, as TFLite will compute them.
+
+    quantized = qat.quantize(model)
+    qat.calibrate(quantized, images)        # ranges to start from
+    ...                                     # fine-tune; qat.freeze_batch_norm(quantized) after some time
+    qat_rounding.round_biases(quantized)
+    qat.save(quantized, architecture, directory)
+    quantized = qat.load(directory)
+    tflite.convert(quantized, 'int8', io='uint8')
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+import contextlib
+import dataclasses
+import io as io_lib
+import math
+import os
+import pathlib
+import zipfile
+import zlib
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_model_optimization as tfmot
+import tf_keras as keras
+
+from tf_proxyless import files
+from tf_proxyless import records
+from tf_proxyless.deploy import qat_scheme
+from tf_proxyless.nn import network as nn_network
+from tf_proxyless.space import io as space_io
+
+SETTINGS, WEIGHTS, ARCHITECTURE = 'quantization.json', 'weights.npz', 'architecture.json'
+
+_KIND = 'quantization'
+_CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
+# What NumPy's reading of a damaged archive raises.
+_UNREADABLE = (ValueError, KeyError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+  """How a network is quantised, besides what is fixed: 8 bits, kernels of convolutions by channel, others and activations as a whole.
+
+  Attributes:
+    input_range: Least and largest value of images. 0 and 1 make a byte's scale 1/255 and its zero point 0.
+    range_momentum: Of the moving averages of activation ranges, in [0, 1).
+    bits: 8.
+    depthwise: 'per_channel'.
+  """
+
+  input_range: tuple[float, float] = (0.0, 1.0)
+  range_momentum: float = 0.99
+  bits: int = 8
+  depthwise: str = 'per_channel'
+
+  def __post_init__(self):
+    low, high = self.input_range
+    if not (math.isfinite(low) and math.isfinite(high) and low <= 0 < high):
+      raise ValueError(f'input_range must be finite, from at most 0 to above 0, got {self.input_range}')
+    if not 0 <= self.range_momentum < 1:
+      raise ValueError(f'range_momentum must be at least 0 and below 1, got {self.range_momentum}')
+    if (self.bits, self.depthwise) != (8, 'per_channel'):
+      raise ValueError(f"bits and depthwise must be 8 and 'per_channel', got {self.bits} and {self.depthwise!r}")
+
+
+def quantize(model: keras.Model, settings: Settings = Settings()) -> keras.Model:
+  """Makes the quantization-aware form of a network; the network stays as it is.
+
+  Args:
+    model: Functional, of the layers that `nn.network.build` uses, from float32 images [batch, height, width, channels] to logits.
+    settings: How.
+
+  Returns:
+    A model with the same weights, whose activations have no ranges yet: `calibrate` gives them.
+
+  Raises:
+    ValueError: The model has layers or connections that cannot be quantised; all are named.
+  """
+  _check_layers(model)
+  with tfmot.quantization.keras.quantize_scope(qat_scheme.CUSTOM_OBJECTS):
+    annotated = tfmot.quantization.keras.quantize_annotate_model(model)
+    return tfmot.quantization.keras.quantize_apply(annotated, qat_scheme.Scheme(settings.input_range, settings.range_momentum))
+
+
+def _check_layers(model: keras.Model) -> None:
+  """Refuses what TFLite would not compute in integers as the emulation does."""
+  if not getattr(model, '_is_graph_network', False):
+    raise ValueError(f'only a Functional model can be quantised, not {type(model).__name__}')
+  registry = qat_scheme.Registry(0.0)
+  wrong = []
+  for layer in model.layers:
+    followers = [node.outbound_layer for node in layer.outbound_nodes if node.outbound_layer in model.layers]
+    batch_norm = [isinstance(follower, keras.layers.BatchNormalization) for follower in followers]
+    if isinstance(layer, keras.layers.BatchNormalization | keras.layers.InputLayer):
+      fits = not any(batch_norm)
+    elif type(layer) in _CONVOLUTIONS:
+      fits = batch_norm == [True] and not layer.use_bias and layer.activation is keras.activations.linear
+    else:
+      fits = registry.supports(layer) and not any(batch_norm)
+      fits = fits and not (isinstance(layer, keras.layers.Dense) and layer.activation is not keras.activations.linear)
+    if not fits:
+      wrong.append(f'{layer.name} ({type(layer).__name__})')
+  if wrong:
+    raise ValueError(f'layers that cannot be quantised: {", ".join(wrong)}; possible are convolutions without bias, each followed by '
+                     'batch normalisation, and ReLU, Add, ZeroPadding2D, GlobalAveragePooling2D, Dropout and linear Dense layers')
+
+
+def freeze_batch_norm(model: keras.Model, frozen: bool = True) -> None:
+  """Lets batch normalisation use and keep its moving statistics in training; gamma and beta still learn.
+
+  Functions that were traced before do not notice.
+  """
+  for layer in _wrapped(model, keras.layers.BatchNormalization):
+    layer.trainable = not frozen
+
+
+def calibrate(model: keras.Model, batches: Iterable[tf.Tensor]) -> None:
+  """Gives all activations the mean of their batches' ranges, in the network as it will run.
+
+  Args:
+    model: From `quantize`.
+    batches: float32 images [batch, height, width, channels]; some ten batches are enough.
+
+  Raises:
+    ValueError: There is no batch.
+  """
+  for weight in model.weights:
+    if qat_scheme.is_range(weight, 'batches'):
+      weight.assign(0.0)
+  count = 0
+  with _inference(model):
+    observe = tf.function(lambda images: model(images, training=True), autograph=False)
+    for images in batches:
+      observe(images)
+      count += 1
+  if not count:
+    raise ValueError('there are no images to calibrate with')
+
+
+def _wrapped(model: keras.Model, kind: type) -> list[keras.layers.Layer]:
+  return [layer.layer for layer in model.layers if isinstance(getattr(layer, 'layer', None), kind)]
+
+
+@contextlib.contextmanager
+def _inference(model: keras.Model) -> Iterator[None]:
+  """Within it, calls with training=True move the ranges of activations and nothing else."""
+  batch_norms = [(layer, layer.trainable) for layer in _wrapped(model, keras.layers.BatchNormalization)]
+  dropouts = [(layer, layer.rate) for layer in _wrapped(model, keras.layers.Dropout)]
+  for layer, _ in batch_norms:
+    layer.trainable = False
+  for layer, _ in dropouts:
+    layer.rate = 0.0
+  try:
+    yield
+  finally:
+    for layer, trainable in batch_norms:
+      layer.trainable = trainable
+    for layer, rate in dropouts:
+      layer.rate = rate
+
+
+def save(model: keras.Model, architecture: space_io.Architecture, directory: files.PathLike, settings: Settings = Settings()) -> None:
+  """Writes a quantization-aware network, so that `load` gives the same.
+
+  Args:
+    model: From `quantize`.
+    architecture: Of its network.
+    directory: Where to; must exist.
+    settings: With which it was quantised.
+  """
+  directory = pathlib.Path(directory)
+  buffer = io_lib.BytesIO()
+  np.savez(buffer, **{_key(i, weight): weight.numpy() for i, weight in enumerate(model.weights)})
+  space_io.save_architecture(architecture, directory / ARCHITECTURE)
+  files.write_atomically(directory / WEIGHTS, buffer.getvalue())
+  files.write_json(directory / SETTINGS, _KIND, records.encode(settings, {}))
+
+
+def load(directory: files.PathLike) -> keras.Model:
+  """Reads what `save` wrote: the same network, bit for bit.
+
+  Raises:
+    ValueError: A file is damaged, or they do not belong together; one line.
+    OSError: A file cannot be read.
+  """
+  directory = pathlib.Path(directory)
+  settings = load_settings(directory)
+  network = space_io.load_architecture(directory / ARCHITECTURE).network
+  model = quantize(nn_network.build(dataclasses.replace(network, name='network')), settings)
+  path = directory / WEIGHTS
+  values = _read(path)
+  expected = {_key(i, weight): weight for i, weight in enumerate(model.weights)}
+  differing = sorted(expected.keys() ^ values.keys()) + [key for key, weight in expected.items()
+                                                         if key in values and values[key].shape != tuple(weight.shape)]
+  if differing:
+    raise ValueError(f'{path} holds the weights of another network: {len(differing)} differ, {differing[0]} for one')
+  for key, weight in expected.items():
+    weight.assign(values[key])
+  return model
+
+
+def load_settings(directory: files.PathLike) -> Settings:
+  """Reads how a network in a directory was quantised.
+
+  Raises:
+    ValueError: The file is damaged.
+    OSError: It cannot be read.
+  """
+  path = pathlib.Path(directory) / SETTINGS
+  body = files.read_json(path, _KIND)
+  try:
+    return records.decode(Settings, body, {})
+  except ValueError as error:
+    raise ValueError(f'{path}: {error}') from error
+
+
+def _key(index: int, weight: tf.Variable) -> str:
+  return f'{index:04d}/{weight.name}'
+
+
+def _read(path: os.PathLike) -> dict[str, np.ndarray]:
+  with open(path, 'rb') as file:
+    content = io_lib.BytesIO(file.read())
+  try:
+    with np.load(content, allow_pickle=False) as archive:
+      return dict(archive)
+  except _UNREADABLE as error:
+    raise ValueError(f'{path} is damaged: {error}') from error

@@ -1,0 +1,52 @@
+"""Biases of a quantization-aware network as TFLite will have them."""
+
+from __future__ import annotations
+
+import numpy as np
+import tf_keras as keras
+
+from tf_proxyless.deploy import qat_scheme
+
+
+def round_biases(model: keras.Model) -> None:
+  """Rounds each bias to what TFLite's int32 biases represent: multiples of the input's scale times the kernel's.
+
+  Then the emulation computes what TFLite does, but for the roundings of a kernel. Without it a third of the outputs of a network of
+  20 convolutions differ by 1 or 2 from those of XNNPACK, whose kernels round as the emulation does; with it 3 % do, by 1.
+
+  Args:
+    model: Calibrated; its kernels and ranges are final.
+  """
+  for layer in model.layers:
+    inner = getattr(layer, 'layer', None)
+    if isinstance(inner, keras.layers.Dense):
+      inner.bias.assign(_round_to(inner.bias.numpy(), _input_scale(layer) * _kernel_scales(layer)))
+    elif isinstance(inner, keras.layers.Conv2D | keras.layers.DepthwiseConv2D):
+      batch_norm = layer.outbound_nodes[0].outbound_layer.layer
+      deviation = np.sqrt(batch_norm.moving_variance.numpy().astype(np.float64) + batch_norm.epsilon)
+      factor = batch_norm.gamma.numpy() / deviation
+      shift = batch_norm.moving_mean.numpy() * factor
+      unit = _input_scale(layer) * _kernel_scales(layer) * np.abs(factor)
+      batch_norm.beta.assign(_round_to(batch_norm.beta.numpy() - shift, unit) + shift)
+
+
+def _round_to(values: np.ndarray, units: np.ndarray) -> np.ndarray:
+  """Values to the nearest multiples of units; those with unit 0 stay."""
+  some = np.where(units > 0, units, 1)
+  return np.where(units > 0, np.rint(values / some) * some, values)
+
+
+def _kernel_scales(layer: keras.layers.Layer) -> np.ndarray:
+  """Scale of a kernel, by output channel for a convolution."""
+  axes = {keras.layers.Dense: (0, 1), keras.layers.Conv2D: (0, 1, 2), keras.layers.DepthwiseConv2D: (0, 1, 3)}
+  kernel = next(weight for weight in layer.trainable_weights if weight.shape.rank > 1)
+  return np.abs(kernel.numpy().astype(np.float64)).max(axes[type(layer.layer)]) / 127
+
+
+def _input_scale(layer: keras.layers.Layer) -> float:
+  """Scale of what a layer gets."""
+  source = layer.inbound_nodes[0].inbound_layers
+  if hasattr(source, 'quantizer'):
+    return source.quantizer.scale
+  limits = [float(weight.numpy()) for suffix in ('min', 'max') for weight in source.weights if qat_scheme.is_range(weight, suffix)]
+  return (limits[1] - limits[0]) / 255 if limits else _input_scale(source)  # padding and dropout have none
