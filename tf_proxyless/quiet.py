@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 import contextlib
 import os
 import sys
 import tempfile
+from typing import TypeVar
+
+_T = TypeVar('_T')
 
 
 @contextlib.contextmanager
@@ -32,13 +35,23 @@ def held_back() -> Iterator[None]:
       os.close(saved)
 
 
-def load_tensorflow() -> None:
+def _list_devices() -> None:
+  import tensorflow as tf
+
+  tf.config.list_logical_devices()
+
+
+def load_tensorflow(then: Callable[[], _T] = _list_devices) -> _T:
   """Imports TensorFlow and looks for devices, without what its libraries print about absent GPUs and CPU instructions.
 
   They write before any log level of theirs applies.
+
+  Args:
+    then: What to do with TensorFlow at once, for instance what has to come before it looks for devices.
+
+  Returns:
+    What `then` returns.
   """
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
   with held_back():
-    import tensorflow as tf
-
-    tf.config.list_logical_devices()
+    return then()

@@ -17,11 +17,13 @@ from tf_proxyless.data import pipelines
 from tf_proxyless.data import preprocessing
 from tf_proxyless.data import sources
 from tf_proxyless.data import splits
+from tf_proxyless.nn import fast_training
 from tf_proxyless.nn import inheritance
 from tf_proxyless.nn import network as nn_network
 from tf_proxyless.nn import supernet as supernet_lib
 from tf_proxyless.search import run_directory as search_directory
 from tf_proxyless.space import io
+from tf_proxyless.train import distribution
 from tf_proxyless.train import loop
 from tf_proxyless.train import recipe as recipe_lib
 from tf_proxyless.train import run_directory
@@ -83,30 +85,25 @@ def test_images(source: sources.Source, transform: preprocessing.Transform, norm
   return normalize(pipelines.test_pass(source, transform, min(batch_size, source.num_test)), normalization)
 
 
-def write_inputs(values: flags.FlagValues, identity: dict[str, object], architecture: io.Architecture,
-                 run: run_directory.RunDirectory) -> None:
-  """Claims the run directory and puts flags and architecture into it.
+def make_inputs(values: flags.FlagValues, source: sources.Source, identity: dict[str, object], architecture: io.Architecture,
+                run: run_directory.RunDirectory, strategy: tf.distribute.Strategy) -> Images:
+  """Claims the run directory, puts flags, architecture and split into it if they are not there, and returns the images.
 
   Raises:
-    ValueError: Another run lies there.
+    ValueError: Another run lies there, or the split is not possible.
   """
-  if run.check(identity):
-    return
-  for file in (run.split, run.model, run.results):  # of a run that came to nothing
-    file.unlink(missing_ok=True)
-  run.flags.write_text(train_flags.to_flagfile(values), encoding='utf-8')
-  io.save_architecture(architecture, run.architecture)
-  run.claim(identity)
-
-
-def make_images(values: flags.FlagValues, source: sources.Source, architecture: io.Architecture,
-                run: run_directory.RunDirectory) -> Images:
-  """The images of a run, with the split that it began with."""
-  if run.split.exists():
+  writes = distribution.is_chief(strategy)
+  if not run.check(identity) and writes:
+    for file in (run.split, run.model, run.results):  # of a run that came to nothing
+      file.unlink(missing_ok=True)
+    run.flags.write_text(train_flags.to_flagfile(values), encoding='utf-8')
+    io.save_architecture(architecture, run.architecture)
+    run.claim(identity)
+  if writes and run.split.exists():
     split = splits.load(str(run.split), source)
-  else:
-    images = values.validation_images
-    split = splits.make(source, images, values.seed) if images else splits.whole(source, values.seed)
+  else:  # a function of the flags, and so the same on all workers
+    split = splits.make(source, values.validation_images, values.seed) if values.validation_images else splits.whole(source, values.seed)
+  if writes:
     splits.save(split, str(run.split))
   transform = preprocessing.for_source(source, architecture.network.input_shape[0], values.augmentation, values.color_jitter)
   return Images(source, split, transform, architecture.input_normalization, values.batch_size,
@@ -186,19 +183,31 @@ def start_from(values: flags.FlagValues, start: models.ModelFiles | None, archit
   Raises:
     ValueError: They are of another network, or cannot be read.
   """
-  if values.init == train_flags.SUPERNET:
-    inherit(model, architecture, values.search_dir, images)
-  elif start is not None:
-    kept = copy_weights(model, models.load_found(start).model)
-    return [f'{name} starts from random values: the classes are others' for name in kept]
-  return []
+  if not values.init:
+    return []
+  plain, kept = build(values, architecture), []  # the model itself may lie on several devices
+  if start is None:
+    inherit(plain, architecture, values.search_dir, images)
+  else:
+    kept = copy_weights(plain, models.load_found(start).model)
+  model.set_weights(plain.get_weights())
+  return [f'{name} starts from random values: the classes are others' for name in kept]
 
 
-def make_training(values: flags.FlagValues, images: Images, architecture: io.Architecture,
-                  run: run_directory.RunDirectory) -> tuple[trainer_lib.Trainer, loop.Training]:
-  """The trainer with its model, and the loop; nothing is restored or run yet."""
+def make_training(values: flags.FlagValues, images: Images, architecture: io.Architecture, run: run_directory.RunDirectory,
+                  strategy: tf.distribute.Strategy) -> tuple[trainer_lib.Trainer, loop.Training]:
+  """The trainer with its model, and the loop; nothing is restored or run yet.
+
+  Raises:
+    ValueError: The batch size fits neither the dataset nor the replicas.
+  """
+  replicas = strategy.num_replicas_in_sync
+  if values.batch_size % replicas:
+    raise ValueError(f'--batch_size={values.batch_size} cannot be divided among {replicas} devices')
   recipe = make_recipe(values, pipelines.steps_per_epoch(images.split, values.batch_size))
-  trainer = trainer_lib.Trainer(build(values, architecture, values.precision), recipe, values.seed)
+  with strategy.scope():
+    model = build(values, architecture, values.precision)
+  trainer = trainer_lib.Trainer(model, recipe, values.seed, strategy, fast_training.fast_depthwise)
   evaluation = None
   if values.evaluate_every_epochs:
     evaluation = images.validation if len(images.split.validation) else images.test
@@ -207,11 +216,14 @@ def make_training(values: flags.FlagValues, images: Images, architecture: io.Arc
 
 
 def finish(values: flags.FlagValues, images: Images, architecture: io.Architecture, trainer: trainer_lib.Trainer,
-           run: run_directory.RunDirectory) -> dict:
-  """Writes the model, whatever it was trained in, in float32, and what it is worth."""
-  model = build(values, architecture)
+           run: run_directory.RunDirectory) -> dict | None:
+  """Writes the model, whatever it was trained in, in float32, and what it is worth; None on workers that write nothing."""
   with trainer.averaged():
-    model.set_weights(trainer.model.get_weights())
+    weights = trainer.model.get_weights()
+  if not trainer.is_chief:
+    return None
+  model = build(values, architecture)
+  model.set_weights(weights)
   found = results(values, images, architecture, model, seconds=sum(entry['seconds'] for entry in run.read_history()))
   models.save(model, run.model)
   files.write_json(run.results, models.RESULTS, found)

@@ -69,8 +69,12 @@ def depthwise_conv(x: tf.Tensor, kernel: tf.Tensor, geometry: Geometry) -> tf.Te
     x, padding = pad_symmetric(x, kernel), 'VALID'
   else:
     padding = 'SAME'  # at stride 1 both paddings are one computation
-  geometry = dataclasses.replace(geometry, padding=padding)
-  strides = [1, geometry.strides, geometry.strides, 1]
+  return convolve(x, kernel, dataclasses.replace(geometry, padding=padding))
+
+
+def convolve(x: tf.Tensor, kernel: tf.Tensor, geometry: Geometry) -> tf.Tensor:
+  """`depthwise_conv` with TensorFlow's own paddings: that of the geometry is 'SAME' or 'VALID'."""
+  padding, strides = geometry.padding, [1, geometry.strides, geometry.strides, 1]
   if tf.config.list_physical_devices('GPU'):  # the slow filter gradient is that of the CPU kernels
     return tf.nn.depthwise_conv2d(x, kernel, strides, padding)
 

@@ -31,14 +31,14 @@ train_flags.define(flags.FLAGS)
 class _Progress:
   """A progress bar over all steps, shown on terminals only, and epochs for the log and TensorBoard."""
 
-  def __init__(self, logs: os.PathLike, total: int, done: int):
+  def __init__(self, logs: os.PathLike | None, total: int, done: int):
     import tensorflow as tf
     import tqdm
 
     self._tf = tf
-    self._bar = tqdm.tqdm(total=total, initial=done, desc='training', unit='step', disable=not sys.stderr.isatty(), dynamic_ncols=True,
-                          leave=False)
-    self._writer = tf.summary.create_file_writer(os.fspath(logs))
+    self._bar = tqdm.tqdm(total=total, initial=done, desc='training', unit='step', disable=logs is None or not sys.stderr.isatty(),
+                          dynamic_ncols=True, leave=False)
+    self._writer = tf.summary.create_noop_writer() if logs is None else tf.summary.create_file_writer(os.fspath(logs))
 
   def close(self) -> None:
     self._bar.close()
@@ -88,47 +88,79 @@ def _identity(values: flags.FlagValues, start: models.ModelFiles | None, archite
   return {**train_flags.identity(values), 'architecture': architectures.digest(architecture), 'init': init}
 
 
+def _check(values: flags.FlagValues) -> models.ModelFiles | None:
+  """Everything that can be refused before TensorFlow is loaded; returns the model to start from, if there is one."""
+  start = _find_start(values)
+  classes = plan_lib.known_classes(values.dataset)
+  architecture = _find_architecture(values, start, classes)
+  run = run_directory.RunDirectory(values.run_dir)
+  if classes is not None:
+    run.check(_identity(values, start, architecture))
+  run.create()
+  return start
+
+
+def _load_tensorflow(values: flags.FlagValues):
+  """Loads TensorFlow and returns the strategy to train by."""
+
+  def start():
+    import tensorflow as tf
+
+    from tf_proxyless.train import distribution
+
+    if values.deterministic:
+      tf.config.experimental.enable_op_determinism()
+    return distribution.choose()
+
+  return quiet.load_tensorflow(start)
+
+
 def _train(values: flags.FlagValues) -> int:
   with command_line.user_errors():
-    start = _find_start(values)
-    classes = plan_lib.known_classes(values.dataset)
-    architecture = _find_architecture(values, start, classes)
-    run = run_directory.RunDirectory(values.run_dir)
-    if classes is not None:
-      run.check(_identity(values, start, architecture))
-    run.create()
+    start = _check(values)
   stop = command_line.StopRequest()
-  quiet.load_tensorflow()
+  with command_line.user_errors():
+    strategy = _load_tensorflow(values)
   from tf_proxyless import assembly
   from tf_proxyless import train_assembly
-  from tf_proxyless.train import loop
 
   with command_line.user_errors():
     source = assembly.open_source(values)
     architecture = _find_architecture(values, start, source.classes)
-    train_assembly.write_inputs(values, _identity(values, start, architecture), architecture, run)
-    images = train_assembly.make_images(values, source, architecture, run)
-    trainer, training = train_assembly.make_training(values, images, architecture, run)
+    run = run_directory.RunDirectory(values.run_dir)
+    images = train_assembly.make_inputs(values, source, _identity(values, start, architecture), architecture, run, strategy)
+    trainer, training = train_assembly.make_training(values, images, architecture, run, strategy)
     if not training.prepare():
       for line in train_assembly.start_from(values, start, architecture, images, trainer.model):
         print(line, file=sys.stderr)
-  run.write_status('running')
-  progress = _Progress(run.logs, trainer.recipe.steps, int(trainer.progress.total_steps))
+  if not _run(run, trainer, training, stop):
+    return stop.exit_code
+  found = train_assembly.finish(values, images, architecture, trainer, run)
+  if found is not None:
+    _show(found, architecture)
+    print(f'model                  {run.model}')
+    run.write_status('finished')
+  return 0
+
+
+def _run(run: run_directory.RunDirectory, trainer, training, stop: command_line.StopRequest) -> bool:
+  """Trains with progress and status; whether it came to the end."""
+  from tf_proxyless.train import loop
+
+  write_status = run.write_status if trainer.is_chief else lambda state, **details: None
+  write_status('running')
+  progress = _Progress(run.logs if trainer.is_chief else None, trainer.recipe.steps, int(trainer.progress.total_steps))
   try:
     finished = training.run(loop.Observer(progress.on_steps, progress.on_epoch, stop))
   except loop.NotFiniteError as error:
-    run.write_status('failed', reason=str(error))
+    write_status('failed', reason=str(error))
     raise command_line.UserError(str(error)) from error
   finally:
     progress.close()
   if not finished:
-    run.write_status('interrupted', epoch=training.epoch, step=training.step)
+    write_status('interrupted', epoch=training.epoch, step=training.step)
     print(f'stopped and saved; the same command continues in {run.path}', file=sys.stderr)
-    return stop.exit_code
-  _show(train_assembly.finish(values, images, architecture, trainer, run), architecture)
-  print(f'model                  {run.model}')
-  run.write_status('finished')
-  return 0
+  return finished
 
 
 def _evaluate(values: flags.FlagValues) -> int:

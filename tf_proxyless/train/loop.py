@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 import dataclasses
 import math
+import os
+import tempfile
 import time
 from typing import Any
 
@@ -22,14 +24,14 @@ class NotFiniteError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Data:
-  """Where batches (images float32 NHWC, labels int32) come from; distributed where the training is.
+  """Where batches (images float32 NHWC, labels int32) of all replicas come from.
 
   Attributes:
     training: (epoch, first step) -> the epoch's batches from that step on.
     evaluation: () -> all images to evaluate on after epochs; None if that is not wanted.
   """
 
-  training: Callable[[int, int], Iterable]
+  training: Callable[[int, int], tf.data.Dataset]
   evaluation: Callable[[], tf.data.Dataset] | None = None
 
 
@@ -71,11 +73,13 @@ class Training:
     """
     newest = self._run.newest_checkpoint()
     if newest is None:
-      self._run.write_history([])
+      if self._trainer.is_chief:
+        self._run.write_history([])
       return False
     with run_files.restoring(newest):
       self._checkpoint.read(newest).assert_consumed()
-    self._run.rewind_history(self.epoch)
+    if self._trainer.is_chief:
+      self._run.rewind_history(self.epoch)
     return True
 
   @property
@@ -99,14 +103,18 @@ class Training:
     return True
 
   def save(self) -> None:
-    """Writes a checkpoint."""
-    self._run.add_checkpoint(self._checkpoint.write)
+    """Writes a checkpoint; all workers take part, and the chief keeps it."""
+    if self._trainer.is_chief:
+      self._run.add_checkpoint(self._checkpoint.write)
+      return
+    with tempfile.TemporaryDirectory() as folder:
+      self._checkpoint.write(os.path.join(folder, run_files.CHECKPOINT_PREFIX))
 
   def _run_epoch(self, epoch: int) -> bool:
     first, last, seen = self.step, self._trainer.recipe.steps_per_epoch, self.step
-    for step, batch in enumerate(self._data.training(epoch, first), first + 1):
+    for step, batch in enumerate(self._trainer.distribute(self._data.training(epoch, first)), first + 1):
       self._trainer.train(batch)
-      stop = self._observer.should_stop()
+      stop = self._trainer.agree(self._observer.should_stop())
       save = step < last and (stop or step % self._checkpoint_every_steps == 0)
       if save or step == last or step % _LOOK_EVERY_STEPS == 0:
         self._look(epoch, step, step - seen)
@@ -134,7 +142,8 @@ class Training:
       scores = trainer.evaluate(self._data.evaluation())
       entry.update(evaluation_top1=scores.top1, evaluation_top5=scores.top5, evaluation_loss=scores.loss)
     entry['seconds'] = time.monotonic() - started
-    self._run.append_history(entry)
+    if trainer.is_chief:
+      self._run.append_history(entry)
     trainer.progress.start_epoch()
     self.save()
     self._observer.on_epoch(entry)

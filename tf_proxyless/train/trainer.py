@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 import contextlib
 import dataclasses
 
 import tensorflow as tf
 import tf_keras as keras
 
+from tf_proxyless.train import distribution
 from tf_proxyless.train import dropout
 from tf_proxyless.train import recipe as recipe_lib
 
@@ -58,6 +59,7 @@ class Trainer(tf.Module):
     self.recipe = recipe
     self._seed = seed
     self._strategy = strategy or tf.distribute.get_strategy()
+    self._workers = isinstance(self._strategy, tf.distribute.MultiWorkerMirroredStrategy)
     self._while_tracing = while_tracing
     self._loss = keras.losses.CategoricalCrossentropy(True, recipe.label_smoothing, reduction='none')
     with self._strategy.scope():
@@ -66,9 +68,29 @@ class Trainer(tf.Module):
       self.progress = Progress()
 
   @property
+  def is_chief(self) -> bool:
+    """Whether this process writes files."""
+    return distribution.is_chief(self._strategy)
+
+  @property
   def replicas(self) -> int:
     """Parts that each batch is divided into."""
     return self._strategy.num_replicas_in_sync
+
+  def distribute(self, batches: tf.data.Dataset) -> Iterable:
+    """Batches as `train` and `evaluate` take them."""
+    return distribution.distribute(self._strategy, batches)
+
+  def agree(self, stop: bool) -> bool:
+    """Whether any of the workers wants to stop; all of them are to ask at the same time."""
+    if not self._workers:
+      return stop
+    return bool(self._stops(tf.constant(stop)))
+
+  @tf.function
+  def _stops(self, stop):
+    votes = self._strategy.run(lambda: tf.cast(stop, tf.int32))
+    return self._strategy.reduce(tf.distribute.ReduceOp.SUM, votes, axis=None) > 0
 
   def train(self, batch) -> None:
     """One step on a batch of all replicas; the sums are in `progress`."""
@@ -81,13 +103,13 @@ class Trainer(tf.Module):
     """Scores the model, or with averages these, on all images.
 
     Args:
-      batches: Images and labels, int [batch]; distributed as the training's.
+      batches: Images and labels, int [batch].
 
     Raises:
       ValueError: There is no image.
     """
     with self.averaged():
-      return score(lambda batch: self._evaluate(*batch).numpy(), batches)
+      return score(lambda batch: self._evaluate(*batch).numpy(), self.distribute(batches))
 
   def keep_averages(self) -> None:
     """Makes the averages the weights of the model, if the recipe has them; the training is over then."""
@@ -196,7 +218,7 @@ def replica_scores(model: keras.Model, images: tf.Tensor, labels: tf.Tensor) -> 
   return tf.stack([tf.cast(count, tf.float64) for count in counts])
 
 
-def score(evaluate: Callable[[tuple], list[float]], batches: tf.data.Dataset) -> Scores:
+def score(evaluate: Callable[[tuple], list[float]], batches: Iterable) -> Scores:
   """Adds up what `replica_scores` says of each batch.
 
   Raises:

@@ -1,0 +1,54 @@
+"""Where a training runs: on one device, on all GPUs of this machine, or on the workers that TF_CONFIG names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+import json
+import os
+
+import tensorflow as tf
+
+
+def choose() -> tf.distribute.Strategy:
+  """The strategy for what is there; to be called before TensorFlow has looked for devices.
+
+  Raises:
+    ValueError: TF_CONFIG is not what TensorFlow's documentation says.
+  """
+  if _names_workers():
+    return tf.distribute.MultiWorkerMirroredStrategy()
+  if len(tf.config.list_logical_devices('GPU')) > 1:
+    return tf.distribute.MirroredStrategy()
+  return tf.distribute.get_strategy()
+
+
+def _names_workers() -> bool:
+  """Whether TF_CONFIG names more than one worker."""
+  text = os.environ.get('TF_CONFIG')
+  if not text:
+    return False
+  try:
+    config = json.loads(text)
+    workers = [*config['cluster'].get('chief', ()), *config['cluster']['worker']]
+    task = config['task']['type'], int(config['task']['index'])
+  except (ValueError, KeyError, TypeError, AttributeError) as error:
+    raise ValueError(f'TF_CONFIG does not name a cluster of workers and this task in it: {error!r}') from error
+  if task[0] not in ('chief', 'worker'):
+    raise ValueError(f'TF_CONFIG makes this task a {task[0]!r}; a training has a chief and workers')
+  return len(workers) > 1
+
+
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
+  """Whether this process is the one that writes files."""
+  resolver = strategy.cluster_resolver
+  return resolver is None or resolver.task_type in (None, '', 'chief') or (
+      resolver.task_type == 'worker' and resolver.task_id == 0 and 'chief' not in resolver.cluster_spec().as_dict())
+
+
+def distribute(strategy: tf.distribute.Strategy, batches: tf.data.Dataset) -> Iterable:
+  """Batches divided among the replicas."""
+  if strategy.num_replicas_in_sync == 1:
+    return batches
+  options = tf.data.Options()
+  options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+  return strategy.experimental_distribute_dataset(batches.with_options(options))
