@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 import dataclasses
 import hashlib
 import importlib.metadata
 import sys
+from typing import Any
 
 import numpy as np
 import tf_keras as keras
 import tqdm
 
 from tf_proxyless import model_card
+from tf_proxyless import models
 from tf_proxyless.cost import counting
-from tf_proxyless.cost import latency_model
-from tf_proxyless.cost import latency_table
-from tf_proxyless.cost import named_tables
 from tf_proxyless.data import pipelines
 from tf_proxyless.data import preprocessing
 from tf_proxyless.data import sources
@@ -24,14 +23,17 @@ from tf_proxyless.data import splits
 from tf_proxyless.deploy import evaluation
 from tf_proxyless.deploy import export
 from tf_proxyless.deploy import inspection
+from tf_proxyless.deploy import metadata
+from tf_proxyless.deploy import normalization
+from tf_proxyless.deploy import ovic
 from tf_proxyless.space import io
 from tf_proxyless.space import network as network_lib
 
-HOW = {'float': 'not quantized', 'ptq': 'post-training quantization', 'qat': 'quantization-aware training'}
 MAX_STEPS = 1  # that a file may differ from its QAT model by, in any output for any image
 _MAX_RELATIVE = {'none': 1e-4, 'float16': 2e-2}  # that other files may differ from their Keras model by
 _PACKAGES = ('tf_proxyless', 'tensorflow', 'tf_keras', 'tensorflow-model-optimization', 'ai-edge-litert', 'numpy')
 _BATCH = 64
+_RANDOM_IMAGES = 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,14 +50,25 @@ class Data:
     return next(iter(batches.take(1).as_numpy_iterator()))[0]
 
 
-def open_data(name: str, network: network_lib.Network, data_dir: str | None, download: bool, background: bool = False) -> Data:
-  """Opens the dataset that a network was trained on.
+  def test_batches(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The whole test set once."""
+    return pipelines.test_pass(self.source, self.transform, min(_BATCH, self.source.num_test)).as_numpy_iterator()
+
+
+def open_data(name: str, network: network_lib.Network, data_dir: str | None = None, download: bool = False,
+              any_classes: bool = False) -> Data:
+  """Opens a dataset for a network.
+
+  Args:
+    name: As for `sources.open_dataset`, as `data_dir` and `download`.
+    network: Whose images are wanted.
+    any_classes: Whether images are wanted only, so that other classes than the network's will do.
 
   Raises:
     ValueError: It cannot be opened, or has other classes than the network.
   """
   source = sources.open_dataset(name, data_dir, download)
-  if source.classes != network.classes:
+  if source.classes != network.classes and not any_classes:
     raise ValueError(f'the network {network.name!r} has {network.classes} classes, the dataset {source.name} {source.classes}')
   height, width, _ = network.input_shape
   if height != width:
@@ -63,40 +76,84 @@ def open_data(name: str, network: network_lib.Network, data_dir: str | None, dow
   return Data(source, preprocessing.for_source(source, height))
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Export:
-  """A file to be, and how it did on the test set.
+def load(found: models.ModelFiles) -> keras.Model:
+  """Loads a network as one that takes pixels / 255."""
+  return normalization.prepend(models.load_found(found).model, found.architecture.input_normalization)
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+  """What file is wanted.
 
   Attributes:
-    how: A key of HOW.
+    quantization: One of `export.QUANTIZATIONS`.
+    io: Type of input and output of an int8 file.
+    ovic: Whether it is for the Low-Power Image Recognition Challenge.
+    min_agreement: Share of images of which file and Keras model must say the same.
+    workers: Interpreters at the same time; None is one for each core.
+  """
+
+  quantization: str
+  io: str = 'uint8'
+  ovic: bool = False
+  min_agreement: float = 0.98
+  workers: int | None = None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Export:
+  """A file to be, and how it compares with its Keras model.
+
+  Attributes:
+    how: 'float', 'ptq' (post-training quantization) or 'qat' (quantization-aware training).
     content: Of the .tflite file.
-    comparison: With its Keras model; None without a dataset.
+    comparison: On all test images, or where there is no dataset on others.
   """
 
   how: str
   content: bytes
-  comparison: evaluation.Comparison | None = None
+  comparison: evaluation.Comparison
 
 
-def compare(made: Export, model: keras.Model, data: Data, background: bool = False, workers: int | None = None) -> Export:
-  """Runs a file and its Keras model over the whole test set.
+def make(request: Request, how: str, model: keras.Model, representative: np.ndarray | None, data: Data | None) -> Export:
+  """Converts a model and checks everything that can be checked.
 
   Args:
-    made: The file.
-    model: Takes pixels / 255.
-    data: Whose test set is used.
-    background: Whether the file has an output more, in front.
-    workers: Interpreters at the same time; None is one for each core.
+    request: What file is wanted.
+    how: 'float', 'ptq' or 'qat'.
+    model: Takes pixels / 255; for 'qat' one that emulates int8.
+    representative: For 'ptq', images from which ranges are taken.
+    data: Whose test set the file must prove itself on; None has to make do with the representative images, or random ones.
+
+  Raises:
+    ValueError: The file would not be fit, or is not what the model is.
   """
-  runner = evaluation.LiteRtModel(made.content, workers=workers)
-  batches = pipelines.test_pass(data.source, data.transform, min(_BATCH, data.source.num_test)).as_numpy_iterator()
-  with tqdm.tqdm(total=data.source.num_test, desc=f'test images ({made.how})', disable=not sys.stderr.isatty(), dynamic_ncols=True,
-                 leave=False) as bar:
-    found = evaluation.compare(runner, model.predict_on_batch, batches, background, bar.update)
-  return dataclasses.replace(made, comparison=found)
+  content = export.convert(model, request.quantization, representative if how == 'ptq' else None, request.io)
+  if request.ovic:
+    content = ovic.add_background(content)
+    ovic.validate(content)
+  export.check(content, request.quantization, model.input_shape[1:])
+  runner = evaluation.LiteRtModel(content, workers=request.workers)
+  if data is None:
+    batches, total = _unlabelled(representative, model.input_shape[1:])
+  else:
+    batches, total = data.test_batches(), data.source.num_test
+  with tqdm.tqdm(total=total, desc=f'test images ({how})', disable=not sys.stderr.isatty(), dynamic_ncols=True, leave=False) as bar:
+    comparison = evaluation.compare(runner, model.predict_on_batch, batches, request.ovic, bar.update)
+  made = Export(how, content, comparison)
+  check(made, request)
+  return made
 
 
-def check(made: Export, quantization: str, min_agreement: float) -> None:
+def _unlabelled(images: np.ndarray | None, shape: tuple[int, ...]) -> tuple[list[tuple[np.ndarray, np.ndarray]], int]:
+  """Images for a comparison of outputs, and how many; labels are zeros that mean nothing."""
+  if images is None:
+    images = np.random.default_rng(0).random((_RANDOM_IMAGES, *shape), np.float32)
+  batches = [images[i:i + _BATCH] for i in range(0, len(images), _BATCH)]
+  return [(batch, np.zeros(len(batch), np.int64)) for batch in batches], len(images)
+
+
+def check(made: Export, request: Request) -> None:
   """Checks what a file computes.
 
   Raises:
@@ -104,14 +161,14 @@ def check(made: Export, quantization: str, min_agreement: float) -> None:
   """
   found = made.comparison
   if made.how == 'qat' and found.difference > MAX_STEPS:
-    raise ValueError(f'the file differs from its QAT model by {found.difference:g} steps of its output on some test image, '
+    raise ValueError(f'the file differs from its QAT model by {found.difference:g} steps of its output on some image, '
                      f'more than {MAX_STEPS}')
-  if made.how == 'float' and found.difference > _MAX_RELATIVE[quantization]:
+  if made.how == 'float' and found.difference > _MAX_RELATIVE[request.quantization]:
     raise ValueError(f'the file differs from its Keras model by {found.difference:.2g} of the largest output, '
-                     f'more than {_MAX_RELATIVE[quantization]:g}')
-  if found.agreement < min_agreement:
-    raise ValueError(f'the file agrees with its Keras model on {found.agreement:.2%} of {found.images} test images, less than '
-                     f'--min_agreement={min_agreement:g}; quantization-aware training, tools/quantize.py, may help')
+                     f'more than {_MAX_RELATIVE[request.quantization]:g}')
+  if found.agreement < request.min_agreement:
+    raise ValueError(f'the file agrees with its Keras model on {found.agreement:.2%} of {found.images} images, less than '
+                     f'--min_agreement={request.min_agreement:g}; quantization-aware training, tools/quantize.py, may help')
 
 
 def best(exports: Sequence[Export]) -> Export:
@@ -119,55 +176,68 @@ def best(exports: Sequence[Export]) -> Export:
   return max(exports, key=lambda made: made.comparison.top1)
 
 
-def predict(name: str, network: network_lib.Network, quantization: str) -> model_card.Prediction:
-  """The latency that a table promises for a network.
+def finish(made: Export, architecture: io.Architecture, class_names: Sequence[str], request: Request) -> bytes:
+  """The file as it is written: with metadata for tools on phones, and still the same model.
 
   Args:
-    name: A file, the name of a shipped table, or of an estimate.
-    network: Without open decisions.
-    quantization: Of the file; weights in float16 are computed with in float32.
+    made: The file.
+    architecture: Of the network.
+    class_names: Empty if they are not known.
+    request: What was wanted.
 
   Raises:
-    ValueError: There is no such table, or it is of another precision or lacks operations.
-    OSError: The file cannot be read.
+    ValueError: The classes are not those of the outputs.
   """
-  return prediction(named_tables.find(name, network), network, quantization)
+  count = counting.count_network(architecture.network)
+  description = (f'Image classification network of {count.macs / 1e6:.1f} million multiply-adds. Input: RGB pixels, as bytes or as '
+                 'pixel / 255. Output: one number a class, the higher the likelier.')
+  labels = [ovic.BACKGROUND, *class_names] if request.ovic and class_names else list(class_names)
+  content = metadata.add(made.content, architecture.network.name, description, labels)
+  images = np.random.default_rng(0).random((1, *architecture.network.input_shape), np.float32)
+  before, after = (evaluation.LiteRtModel(file, workers=1)(images) for file in (made.content, content))
+  if not np.array_equal(before, after):
+    raise ValueError('with metadata the file computes something else')
+  return content
 
 
-def prediction(table: latency_table.LatencyTable, network: network_lib.Network, quantization: str) -> model_card.Prediction:
-  """The latency that a table promises for a network, as `predict` without the name."""
-  table.check_runtime(precision='int8' if quantization == 'int8' else 'float32')
-  latency_ms = latency_model.from_latency_table(network, table).fixed
-  return model_card.Prediction(latency_ms, table.name, table.sha256, table.provenance, table.runtime)
-
-
-def make_card(architecture: io.Architecture, made: Export, content: bytes, quantization: str, **known) -> model_card.ModelCard:
+def make_card(made: Export, content: bytes, architecture: io.Architecture, request: Request, **known) -> model_card.ModelCard:
   """The card of a file.
 
   Args:
-    architecture: Of the network.
-    made: The file before labels were added to it.
+    made: The file before metadata were added.
     content: The file.
-    quantization: One of `export.QUANTIZATIONS`.
+    architecture: Of the network.
+    request: What was wanted.
     **known: Other fields of the card.
   """
-  found, count = inspection.read(content), counting.count_network(architecture.network)
+  found, count, labels = inspection.read(content), counting.count_network(architecture.network), metadata.read_labels(content)
   describe = lambda tensor: model_card.Tensor(tensor.shape, tensor.type, tensor.scale, tensor.zero_point)
   return model_card.ModelCard(
       architecture=architecture.network.name, genotype=architecture.genotype, macs=count.macs, parameters=count.parameters,
-      quantization=quantization, how=made.how, size_bytes=len(content), sha256=hashlib.sha256(content).hexdigest(),
-      input=describe(found.inputs[0]), output=describe(found.outputs[0]), operators=found.operators, versions=_versions(),
-      input_normalization=architecture.input_normalization, **known, **_accuracies(made))
+      quantization=request.quantization, how=made.how, ovic=request.ovic, size_bytes=len(content),
+      sha256=hashlib.sha256(content).hexdigest(), input=describe(found.inputs[0]), output=describe(found.outputs[0]),
+      operators=found.operators, labels=len(labels), versions=_versions(), input_normalization=architecture.input_normalization, **known)
 
 
-def _accuracies(made: Export) -> Mapping[str, object]:
-  found = made.comparison
-  if found is None:
-    return {}
-  model = 'qat' if made.how == 'qat' else 'float'
-  return {'test_images': found.images, 'agreement': found.agreement, 'difference': found.difference,
-          'accuracies': {model: found.reference_top1, 'tflite': found.top1},
-          'top5_accuracies': {model: found.reference_top5, 'tflite': found.top5}}
+def accuracies(dataset: str, exports: Sequence[Export], kept: Export, results: Mapping[str, Any]) -> dict[str, Any]:
+  """What the card says of accuracy.
+
+  Args:
+    dataset: Name of that whose test set was used.
+    exports: All files that were made and tried on it.
+    kept: The one that is written.
+    results: Of the training, or of the quantization-aware training, as in results.json.
+  """
+  top1, top5 = {}, {}
+  if 'float_test_top1' in results:
+    top1['float'] = results['float_test_top1']
+  for made in exports:
+    model = 'qat' if made.how == 'qat' else 'float'
+    top1[model], top5[model] = made.comparison.reference_top1, made.comparison.reference_top5
+  found = kept.comparison
+  return {'dataset': dataset, 'test_images': found.images, 'agreement': found.agreement, 'difference': found.difference,
+          'accuracies': {**top1, 'tflite': found.top1}, 'top5_accuracies': {**top5, 'tflite': found.top5},
+          'tried': {made.how: made.comparison.top1 for made in exports} if len(exports) > 1 else None}
 
 
 def _versions() -> dict[str, str]:

@@ -8,7 +8,9 @@ import pathlib
 
 from tf_proxyless import files
 from tf_proxyless import records
+from tf_proxyless.cost import latency_model
 from tf_proxyless.cost import latency_table
+from tf_proxyless.space import network as network_lib
 
 _KIND = 'model_card'
 
@@ -114,6 +116,22 @@ class ModelCard:
   measured: tuple[Measurement, ...] = ()
 
 
+def predict(table: latency_table.LatencyTable, network: network_lib.Network, quantization: str) -> Prediction:
+  """The latency that a table promises for a network.
+
+  Args:
+    table: Covers every operation of the network.
+    network: Without open decisions.
+    quantization: Of the file; weights in float16 are computed with in float32.
+
+  Raises:
+    ValueError: The table is of another precision, or lacks operations.
+  """
+  table.check_runtime(precision='int8' if quantization == 'int8' else 'float32')
+  latency_ms = latency_model.from_latency_table(network, table).fixed
+  return Prediction(latency_ms, table.name, table.sha256, table.provenance, table.runtime)
+
+
 def path_for(model: files.PathLike) -> pathlib.Path:
   """Where the card of a .tflite file lies: MODEL_card.json beside it."""
   path = pathlib.Path(model)
@@ -150,7 +168,8 @@ def describe(card: ModelCard) -> str:
            f'gives {_tensor(card.output)}']
   if card.accuracies is not None:
     accuracies = ', '.join(f'{name} {value:.2%}' for name, value in card.accuracies.items())
-    lines.append(f'top-1 accuracy         {accuracies} ({card.test_images:,} test images of {card.dataset}); agreement {card.agreement:.2%}')
+    lines.append(f'top-1 accuracy         {accuracies} on {card.test_images:,} test images of {card.dataset}; '
+                 f'file and network agree on {card.agreement:.2%}')
   if card.tried is not None:
     lines.append(f'kept                   {card.how}, the best of ' + ', '.join(f'{how} {value:.2%}' for how, value in card.tried.items()))
   if card.predicted is not None:

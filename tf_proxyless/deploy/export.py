@@ -94,6 +94,6 @@ def _integer_faults(found: inspection.Content) -> list[str]:
   if others:
     faults.append(f'tensors of {", ".join(others)}')
   source = found.inputs[0]
-  if source.type not in _ZERO_POINTS or source.scale is None or abs(source.scale * 255 - 1) > 1e-5 or source.zero_point != _ZERO_POINTS[source.type]:
+  if source.scale is None or abs(source.scale * 255 - 1) > 1e-5 or source.zero_point != _ZERO_POINTS.get(source.type):
     faults.append(f'an input of {source.type}, scale {source.scale}, zero point {source.zero_point}: a pixel / 255 is not a step')
   return faults

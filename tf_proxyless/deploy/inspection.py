@@ -8,6 +8,7 @@ import dataclasses
 import struct
 
 from ai_edge_litert import schema_py_generated as schema
+import flatbuffers
 
 _IDENTIFIER = b'TFL3'
 _OPERATORS = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
@@ -62,6 +63,21 @@ def unpack(content: bytes) -> schema.ModelT:
     raise ValueError(f'a damaged .tflite file: {error}') from error
 
 
+class _Builder(flatbuffers.Builder):
+  """Aligns bytes to 16, as the schema of TFLite wants weights to be; FlatBuffers for Python knows nothing of `force_align`."""
+
+  def StartVector(self, elemSize, numElems, alignment):  # noqa: N802, N803 (the names of the base class)
+    """Begins a vector."""
+    return super().StartVector(elemSize, numElems, 16 if elemSize == 1 else alignment)
+
+
+def pack(model: schema.ModelT) -> bytes:
+  """The content of a .tflite file of its tables, the inverse of `unpack`."""
+  builder = _Builder(1 << 20)
+  builder.Finish(model.Pack(builder), _IDENTIFIER)
+  return bytes(builder.Output())
+
+
 def read(content: bytes) -> Content:
   """Reads what a model is made of.
 
@@ -82,4 +98,4 @@ def _tensor(tensor: schema.TensorT) -> Tensor:
   quantization = tensor.quantization
   scales = [] if quantization is None or quantization.scale is None else quantization.scale
   place = (float(scales[0]), int(quantization.zeroPoint[0])) if len(scales) == 1 else (None, None)
-  return Tensor(tuple(int(size) for size in tensor.shape), _TYPES[tensor.type], *place)
+  return Tensor(tuple(int(size) for size in (() if tensor.shape is None else tensor.shape)), _TYPES[tensor.type], *place)
