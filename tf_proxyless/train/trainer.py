@@ -65,7 +65,7 @@ class Trainer(tf.Module):
     with self._strategy.scope():
       self.optimizer = _make_optimizer(model, recipe)
       self.averages = [tf.Variable(weight, trainable=False) for weight in _averaged(model)] if recipe.average_momentum else []
-      self.progress = Progress()
+    self.progress = Progress()
 
   @property
   def is_chief(self) -> bool:
