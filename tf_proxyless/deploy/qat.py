@@ -2,7 +2,7 @@
 
     quantized = qat.quantize(model)
     qat.calibrate(quantized, images)        # ranges to start from
-    ...                                     # fine-tune; qat.freeze_batch_norm(quantized) after some time
+    ...                                     # fine-tune
     qat_rounding.round_biases(quantized)
     qat.save(quantized, architecture, directory)
     quantized = qat.load(directory)
@@ -108,13 +108,33 @@ def _check_layers(model: keras.Model) -> None:
                      'batch normalisation, and ReLU, Add, ZeroPadding2D, GlobalAveragePooling2D, Dropout and linear Dense layers')
 
 
-def freeze_batch_norm(model: keras.Model, frozen: bool = True) -> None:
-  """Lets batch normalisation use and keep its moving statistics in training; gamma and beta still learn.
+@contextlib.contextmanager
+def training_only_if(model: keras.Model, condition: tf.Tensor | bool, *kinds: type) -> Iterator[None]:
+  """While it lasts, layers of some kinds, wrapped ones too, behave in training as such only if a condition holds.
 
-  Functions that were traced before do not notice.
+  For the time in which a function is traced. The variables of batch normalisation then stay as they are, though gamma and beta learn.
+
+  Args:
+    model: From `quantize`.
+    condition: bool [], may be a tensor of the function that is traced.
+    *kinds: Classes of layers.
   """
-  for layer in _wrapped(model, keras.layers.BatchNormalization):
-    layer.trainable = not frozen
+  layers = [layer for layer in model.submodules if type(layer) in kinds]
+  for layer in layers:
+    layer.call = _call(layer, condition)
+  try:
+    yield
+  finally:
+    for layer in layers:
+      del layer.call
+
+
+def _call(layer: keras.layers.Layer, condition: tf.Tensor | bool):
+
+  def call(inputs, training=None):
+    return type(layer).call(layer, inputs, training=condition if training else False)
+
+  return call
 
 
 def calibrate(model: keras.Model, batches: Iterable[tf.Tensor]) -> None:
@@ -130,36 +150,18 @@ def calibrate(model: keras.Model, batches: Iterable[tf.Tensor]) -> None:
   for weight in model.weights:
     if qat_scheme.is_range(weight, 'batches'):
       weight.assign(0.0)
+
+  def run(images):
+    with training_only_if(model, False, keras.layers.BatchNormalization, keras.layers.Dropout):
+      model(images, training=True)  # moves the ranges and nothing else
+
+  observe = tf.function(run, autograph=False).get_concrete_function(tf.TensorSpec(model.input_shape, tf.float32))
   count = 0
-  with _inference(model):
-    observe = tf.function(lambda images: model(images, training=True), autograph=False)
-    for images in batches:
-      observe(images)
-      count += 1
+  for images in batches:
+    observe(tf.convert_to_tensor(images))
+    count += 1
   if not count:
     raise ValueError('there are no images to calibrate with')
-
-
-def _wrapped(model: keras.Model, kind: type) -> list[keras.layers.Layer]:
-  return [layer.layer for layer in model.layers if isinstance(getattr(layer, 'layer', None), kind)]
-
-
-@contextlib.contextmanager
-def _inference(model: keras.Model) -> Iterator[None]:
-  """Within it, calls with training=True move the ranges of activations and nothing else."""
-  batch_norms = [(layer, layer.trainable) for layer in _wrapped(model, keras.layers.BatchNormalization)]
-  dropouts = [(layer, layer.rate) for layer in _wrapped(model, keras.layers.Dropout)]
-  for layer, _ in batch_norms:
-    layer.trainable = False
-  for layer, _ in dropouts:
-    layer.rate = 0.0
-  try:
-    yield
-  finally:
-    for layer, trainable in batch_norms:
-      layer.trainable = trainable
-    for layer, rate in dropouts:
-      layer.rate = rate
 
 
 def save(model: keras.Model, architecture: space_io.Architecture, directory: files.PathLike, settings: Settings = Settings()) -> None:
@@ -173,7 +175,7 @@ def save(model: keras.Model, architecture: space_io.Architecture, directory: fil
   """
   directory = pathlib.Path(directory)
   buffer = io_lib.BytesIO()
-  np.savez(buffer, **{_key(i, weight): weight.numpy() for i, weight in enumerate(model.weights)})
+  np.savez(buffer, **{key: weight.numpy() for key, weight in _weights(model).items()})
   space_io.save_architecture(architecture, directory / ARCHITECTURE)
   files.write_atomically(directory / WEIGHTS, buffer.getvalue())
   files.write_json(directory / SETTINGS, _KIND, records.encode(settings, {}))
@@ -192,7 +194,7 @@ def load(directory: files.PathLike) -> keras.Model:
   model = quantize(nn_network.build(dataclasses.replace(network, name='network')), settings)
   path = directory / WEIGHTS
   values = _read(path)
-  expected = {_key(i, weight): weight for i, weight in enumerate(model.weights)}
+  expected = _weights(model)
   differing = sorted(expected.keys() ^ values.keys()) + [key for key, weight in expected.items()
                                                          if key in values and values[key].shape != tuple(weight.shape)]
   if differing:
@@ -217,8 +219,10 @@ def load_settings(directory: files.PathLike) -> Settings:
     raise ValueError(f'{path}: {error}') from error
 
 
-def _key(index: int, weight: tf.Variable) -> str:
-  return f'{index:04d}/{weight.name}'
+def _weights(model: keras.Model) -> dict[str, tf.Variable]:
+  """All weights, by names that no two have; what tfmot counts and never uses is not among them."""
+  weights = [weight for weight in model.weights if weight.dtype.is_floating]
+  return {f'{index:04d}/{weight.name}': weight for index, weight in enumerate(weights)}
 
 
 def _read(path: os.PathLike) -> dict[str, np.ndarray]:

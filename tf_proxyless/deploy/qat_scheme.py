@@ -208,7 +208,7 @@ class _Layout(_api.default_8bit.Default8BitQuantizeLayoutTransform):
       if isinstance(layer, keras.layers.BatchNormalization) and entry['quantize_config'].get_output_quantizers(layer):
         entry['quantize_config'] = LayerConfig(momentum=self._momentum)  # no ReLU follows
       elif hasattr(layer, 'quantizer'):  # what tfmot has put behind the input
-        configs[layer.name] = {'quantizer': {'class_name': type(images).__name__, 'config': images.get_config()}}
+        layer.quantizer = images
     return model, configs
 
 

@@ -1,0 +1,65 @@
+"""Networks and images for tests of quantization-aware networks."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+from ai_edge_litert import interpreter as litert
+import numpy as np
+from sklearn import datasets
+import tf_keras as keras
+
+from tf_proxyless.deploy import qat
+from tf_proxyless.deploy import qat_rounding
+from tf_proxyless.deploy import tflite
+from tf_proxyless.nn import network as nn_network
+from tf_proxyless.space import network as network_lib
+
+
+@functools.cache
+def digits(size: int, count: int = 64) -> np.ndarray:
+  """Real digits, float32 [count, size, size, 3], each pixel a byte / 255; `size` a multiple of 8."""
+  images = np.rint(datasets.load_digits().images[:count] * (255 / 16)).astype(np.uint8)
+  images = np.kron(images, np.ones((1, size // 8, size // 8), np.uint8))
+  return np.repeat(images[..., np.newaxis], 3, axis=-1) / np.float32(255)
+
+
+def network_like_trained(network: network_lib.Network, images: np.ndarray, seed: int = 0) -> keras.Model:
+  """The plain network with random weights, gamma and beta, and the statistics of these images."""
+  model = nn_network.build(dataclasses.replace(network, name='network'), seed)
+  rng = np.random.default_rng(seed)
+  norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+  for layer in norms:
+    layer.gamma.assign(rng.uniform(0.5, 1.5, layer.gamma.shape))
+    layer.beta.assign(rng.uniform(-0.5, 0.5, layer.beta.shape))
+    layer.momentum = 0.0  # one batch makes the statistics
+  model(images, training=True)
+  for layer in norms:
+    layer.momentum = 0.9
+  return model
+
+
+def quantize(model: keras.Model, images: np.ndarray) -> keras.Model:
+  """Calibrated on these images, with biases that TFLite can represent."""
+  quantized = qat.quantize(model)
+  qat.calibrate(quantized, [images])
+  qat_rounding.round_biases(quantized)
+  return quantized
+
+
+def steps_apart(quantized: keras.Model, images: np.ndarray, kernels: str) -> np.ndarray:
+  """By how many steps of its output the .tflite file of a network differs from it, for every output; 'builtin' or 'xnnpack'."""
+  types = litert.OpResolverType
+  resolver = {'builtin': types.BUILTIN_WITHOUT_DEFAULT_DELEGATES, 'xnnpack': types.BUILTIN}[kernels]
+  runner = litert.Interpreter(model_content=tflite.convert(quantized, 'int8', io='uint8'), experimental_op_resolver_type=resolver)
+  runner.allocate_tensors()
+  source, target = runner.get_input_details()[0], runner.get_output_details()[0]
+  found = []
+  for image in images:
+    runner.set_tensor(source['index'], np.rint(image[np.newaxis] * 255).astype(np.uint8))
+    runner.invoke()
+    found.append(runner.get_tensor(target['index'])[0].astype(int))
+  scale, zero_point = target['quantization']
+  expected = np.rint(quantized(images, training=False).numpy() / np.float32(scale)).astype(int) + zero_point
+  return np.abs(np.array(found) - expected)

@@ -1,0 +1,254 @@
+"""Quantization-aware networks: the float network's function, and TFLite's to the step."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_model_optimization as tfmot
+import tf_keras as keras
+
+from tests.deploy import models
+from tests.deploy import quantized as quantized_lib
+from tf_proxyless.deploy import qat
+from tf_proxyless.deploy import qat_rounding
+from tf_proxyless.deploy import qat_scheme
+from tf_proxyless.deploy import tflite
+from tf_proxyless.space import archive
+from tf_proxyless.space import io
+from tf_proxyless.space import ops
+
+
+@pytest.fixture(scope='module')
+def images():
+  return quantized_lib.digits(32)
+
+
+@pytest.fixture(scope='module')
+def model(images):
+  return quantized_lib.network_like_trained(models.small(), images)
+
+
+@pytest.fixture(scope='module')
+def quantized(model, images):
+  return quantized_lib.quantize(model, images)
+
+
+def relative_error(found, expected):
+  return np.sqrt(np.mean((found - expected)**2)) / expected.std()
+
+
+def test_it_computes_nearly_what_the_network_computes_and_leaves_it_alone(images):
+  model = quantized_lib.network_like_trained(models.small(), images)
+  before = [weight.numpy() for weight in model.weights]
+  expected = model(images).numpy()
+  quantized = quantized_lib.quantize(model, images)
+  assert 0 < relative_error(quantized(images).numpy(), expected) < 0.05
+  for weight, value in zip(model.weights, before, strict=True):
+    np.testing.assert_array_equal(weight, value)
+  np.testing.assert_array_equal(model(images), expected)
+
+
+# XNNPACK rounds an accumulator once, as the emulation does. TFLite's builtin kernels round twice, which changes some activations in a
+# thousand by 1: between them and XNNPACK, or their reference kernels, the difference is as large.
+@pytest.mark.parametrize('padding', ['same', 'symmetric'])
+def test_tflite_computes_the_same_to_a_step(images, padding):
+  model = quantized_lib.network_like_trained(models.small(padding), images)
+  quantized = quantized_lib.quantize(model, images)
+  steps = quantized_lib.steps_apart(quantized, images, 'xnnpack')
+  assert steps.max() <= 1
+  assert np.mean(steps > 0) < 0.1
+
+
+def test_biases_have_to_be_rounded_for_that(model, images):
+  quantized = qat.quantize(model)
+  qat.calibrate(quantized, [images])
+  without = quantized_lib.steps_apart(quantized, images, 'xnnpack')
+  qat_rounding.round_biases(quantized)
+  assert np.mean(without > 0) > 3 * np.mean(quantized_lib.steps_apart(quantized, images, 'xnnpack') > 0)
+
+
+BLOCKS = [(ops.MBConv(4, kernel, strides, expand), residual)
+          for kernel in (3, 5, 7) for expand in (3, 6) for strides, residual in ((1, True), (2, False))]
+
+
+@pytest.mark.parametrize('op, residual', [
+    (ops.MBConv(4, 3, 1, 1), False), (ops.ConvBn(8, 3, 2), False), (ops.ConvBn(16, 1), False), (ops.Classifier(10, 0.2), False),
+    (ops.MBConv(4, 7, 2, 6), False), *(pytest.param(*block, marks=pytest.mark.long) for block in BLOCKS)])
+def test_every_kind_of_block_to_a_step(op, residual):
+  images = quantized_lib.digits(16)[:8, ..., [0, 1, 2, 0]]
+  model = quantized_lib.network_like_trained(models.one(op, (16, 16, 4), residual), images)
+  quantized = quantized_lib.quantize(model, images)
+  assert quantized_lib.steps_apart(quantized, images, 'xnnpack').max() <= 1
+  assert quantized_lib.steps_apart(quantized, images, 'builtin').max() <= 2
+
+
+@pytest.mark.long
+@pytest.mark.parametrize('name', archive.NAMES)
+def test_published_networks_to_a_step(name):
+  images = quantized_lib.digits(224, count=8)
+  model = quantized_lib.network_like_trained(archive.network(name), images)
+  quantized = quantized_lib.quantize(model, images)
+  assert quantized_lib.steps_apart(quantized, images[:2], 'xnnpack').max() <= 1
+  assert models.dtypes(tflite.convert(quantized, 'int8', io='uint8')) == {'uint8', 'int8', 'int32'}
+
+
+def test_a_file_of_integers_that_takes_bytes(quantized):
+  content = tflite.convert(quantized, 'int8', io='uint8')
+  assert models.dtypes(content) == {'uint8', 'int8', 'int32'} and models.io_dtypes(content) == ('uint8', 'uint8')
+  scale, zero_point = models.interpreter(content).get_input_details()[0]['quantization']
+  assert (np.float32(scale), zero_point) == (np.float32(1 / 255), 0)
+
+
+def test_dark_images_do_not_move_the_input_range(model, images):
+  quantized = qat.quantize(model)
+  qat.calibrate(quantized, [0.1 * images])
+  scale, zero_point = models.interpreter(tflite.convert(quantized, 'int8', io='uint8')).get_input_details()[0]['quantization']
+  assert (np.float32(scale), zero_point) == (np.float32(1 / 255), 0)
+
+
+def depthwise_kernel_errors(quantized, kernel, images):
+  """Largest error of each channel of the quantised kernel, relative to the channel's largest weight."""
+  quantized(images, training=True)  # the wrapper puts the quantised kernel where the layer's own was
+  layer, = (layer for layer in quantized.submodules if type(layer) is keras.layers.DepthwiseConv2D)
+  return np.abs(layer.depthwise_kernel - kernel).max((0, 1, 3)) / np.abs(kernel).max((0, 1, 3))
+
+
+def test_weak_channels_keep_their_levels_where_the_stock_scheme_loses_them():
+  images = quantized_lib.digits(16)
+  model = quantized_lib.network_like_trained(models.one(ops.MBConv(8, 3, 1, 6), (16, 16, 3)), images)
+  layer, = (layer for layer in model.layers if isinstance(layer, keras.layers.DepthwiseConv2D))
+  kernel = layer.depthwise_kernel.numpy()
+  kernel *= (np.geomspace(0.01, 1, kernel.shape[2]) / np.abs(kernel).max((0, 1, 3)))[:, np.newaxis]
+  layer.depthwise_kernel.assign(kernel)
+  half_a_level = 0.5 / 127
+  assert depthwise_kernel_errors(qat.quantize(model), kernel, images).max() < 1.01 * half_a_level
+  stock = depthwise_kernel_errors(tfmot.quantization.keras.quantize_model(model), kernel, images)
+  assert stock[-1] < 1.01 * half_a_level and stock[0] > 20 * half_a_level
+
+
+def ranges_of(quantized, layer):
+  weights = quantized.get_layer(f'quant_{layer}').weights
+  return [float(weight) for suffix in ('min', 'max') for weight in weights if f'output_{suffix}' in weight.name]
+
+
+def test_ranges_are_means_of_the_batches_ranges(model, images):
+  quantized = qat.quantize(model)
+  batches = np.split(images, 4)
+  activation = keras.Model(model.inputs, model.get_layer('stem_conv_relu').output)
+  for repeat in range(2):  # what was known before is forgotten
+    del repeat
+    qat.calibrate(quantized, batches)
+    low, high = ranges_of(quantized, 'stem_conv_relu')
+    assert low == 0
+    assert high == pytest.approx(np.mean([activation(batch).numpy().max() for batch in batches]), rel=0.02)
+
+
+def test_ranges_become_moving_averages():
+  quantizer = qat_scheme.ActivationQuantizer(momentum=0.75)
+  layer = keras.layers.Layer()
+  weights = quantizer.build((), 'x', layer)
+  expected = 0.0
+  for step, high in enumerate([3.0, 1.0, 2.0, 8.0, 4.0, 5.0, 1.0]):
+    quantizer(tf.constant([-1.0, high]), True, weights)
+    expected += max(1 / (step + 1), 0.25) * (high - expected)
+    assert float(weights['max']) == pytest.approx(expected)
+    assert float(weights['min']) == -1
+
+
+def test_calibration_moves_nothing_but_ranges(model, images):
+  quantized = qat.quantize(model)
+  known = {id(weight): weight.numpy() for weight in quantized.weights}
+  qat.calibrate(quantized, [images])
+  moved = {weight.name.rpartition('_')[2] for weight in quantized.weights if not np.array_equal(known[id(weight)], weight)}
+  assert moved <= {'min:0', 'max:0', 'batches:0'} and 'max:0' in moved
+
+
+def test_frozen_statistics(model, images):
+  quantized = quantized_lib.quantize(model, images)
+  statistics = lambda: [weight.numpy() for weight in quantized.weights if 'moving_' in weight.name]
+  before = statistics()
+
+  @tf.function
+  def step(learning):
+    with qat.training_only_if(quantized, learning, keras.layers.BatchNormalization):
+      return quantized(images[:8], training=True)
+
+  frozen = step(tf.constant(False))
+  for old, new in zip(before, statistics(), strict=True):
+    np.testing.assert_array_equal(old, new)
+  np.testing.assert_allclose(frozen, quantized(images[:8]), atol=0.05 * np.abs(frozen).max())
+  step(tf.constant(True))
+  assert not any(np.array_equal(old, new) for old, new in zip(before, statistics(), strict=True))
+
+
+def test_saved_and_loaded_it_is_the_same(quantized, images, tmp_path):
+  architecture = io.Architecture(models.small(), {})
+  qat.save(quantized, architecture, tmp_path)
+  loaded = qat.load(tmp_path)
+  np.testing.assert_array_equal(loaded(images), quantized(images))
+  assert tflite.convert(loaded, 'int8', io='uint8') == tflite.convert(quantized, 'int8', io='uint8')
+  assert qat.load_settings(tmp_path) == qat.Settings()
+
+
+@pytest.mark.parametrize('name, damage, message', [
+    ('weights.npz', lambda content: content[:1000], 'weights.npz is damaged'),
+    ('weights.npz', lambda content: content[:5000] + bytes([content[5000] ^ 255]) + content[5001:], 'weights.npz is damaged'),
+    ('quantization.json', lambda content: b'{}', 'quantization.json: schema and version'),
+    ('quantization.json', lambda content: content.replace(b'8,', b'4,'), "must be 8 and 'per_channel', got 4"),
+    ('architecture.json', lambda content: json.dumps({**json.loads(content), 'genotype': 1}).encode(), 'architecture.json: genotype'),
+])
+def test_damaged_files_in_one_line(quantized, tmp_path, name, damage, message):
+  qat.save(quantized, io.Architecture(models.small(), {}), tmp_path)
+  path = tmp_path / name
+  path.write_bytes(damage(path.read_bytes()))
+  with pytest.raises(ValueError, match=message) as error:
+    qat.load(tmp_path)
+  assert '\n' not in str(error.value)
+
+
+def test_weights_of_another_network_are_refused(quantized, tmp_path):
+  qat.save(quantized, io.Architecture(models.one(ops.ConvBn(4), (8, 8, 3)), {}), tmp_path)
+  with pytest.raises(ValueError, match='holds the weights of another network'):
+    qat.load(tmp_path)
+
+
+def test_layers_that_cannot_be_quantised_are_all_named():
+  inputs = keras.Input((8, 8, 3))
+  x = keras.layers.Conv2D(4, 3, name='with_bias')(inputs)
+  x = keras.layers.BatchNormalization(name='norm')(x)
+  x = keras.layers.Activation('tanh', name='curve')(x)
+  x = keras.layers.Multiply(name='product')([x, x])
+  model = keras.Model(inputs, keras.layers.Conv2D(4, 1, use_bias=False, name='without_norm')(x))
+  with pytest.raises(ValueError) as error:
+    qat.quantize(model)
+  for name in ('with_bias (Conv2D)', 'curve (Activation)', 'product (Multiply)', 'without_norm (Conv2D)'):
+    assert name in str(error.value)
+  assert 'norm (BatchNormalization)' not in str(error.value)
+
+
+def test_subclassed_models_are_refused():
+  class Subclassed(keras.Model):
+    def call(self, inputs):
+      return inputs
+
+  with pytest.raises(ValueError, match='only a Functional model can be quantised, not Subclassed'):
+    qat.quantize(Subclassed())
+
+
+@pytest.mark.parametrize('arguments, message', [
+    ({'input_range': (0.1, 1.0)}, 'input_range must be finite'), ({'input_range': (0.0, float('nan'))}, 'input_range must be finite'),
+    ({'range_momentum': 1.0}, 'range_momentum must be at least 0 and below 1'), ({'depthwise': 'per_tensor'}, 'per_tensor')])
+def test_settings_that_are_refused(arguments, message):
+  with pytest.raises(ValueError, match=message):
+    qat.Settings(**arguments)
+
+
+def test_there_must_be_images(model):
+  with pytest.raises(ValueError, match='no images to calibrate with'):
+    qat.calibrate(qat.quantize(model), [])
+
+
+def test_a_model_with_ranges_takes_no_images(quantized, images):
+  with pytest.raises(ValueError, match='knows its ranges'):
+    tflite.convert(quantized, 'int8', images, 'uint8')
