@@ -6,6 +6,7 @@ import difflib
 import pathlib
 
 _PACKAGE = pathlib.Path(__file__).resolve().parent
+_TRAINING = 'train'  # folder of the flagfiles of trainings; others are searches
 
 
 def folder() -> pathlib.Path:
@@ -15,12 +16,13 @@ def folder() -> pathlib.Path:
 
 
 def flagfile(name: str) -> pathlib.Path:
-  """The flagfile at a path, or the shipped one of that name, for instance 'mobile.flags' or 'configs/mobile.flags'.
+  """The flagfile at a path, or the shipped one of that name, for instance 'mobile.flags', 'configs/mobile.flags' or 'train/imagenet.flags'.
 
   Raises:
     ValueError: There is neither; the shipped ones are listed.
   """
-  return _find(name, 'flagfile', '', '.flags')
+  subfolder = _TRAINING if pathlib.Path(name).parent.name == _TRAINING else ''
+  return _find(name, 'flagfile', subfolder, '.flags')
 
 
 def latency_table(name: str) -> pathlib.Path:
