@@ -187,13 +187,17 @@ def test_saved_and_loaded_it_is_the_same(quantized, images, tmp_path):
   qat.save(quantized, architecture, tmp_path)
   loaded = qat.load(tmp_path)
   np.testing.assert_array_equal(loaded(images), quantized(images))
-  assert tflite.convert(loaded, 'int8', io='uint8') == tflite.convert(quantized, 'int8', io='uint8')
   assert qat.load_settings(tmp_path) == qat.Settings()
+
+
+def flip_a_byte(content):
+  middle = len(content) // 2
+  return content[:middle] + bytes([content[middle] ^ 255]) + content[middle + 1:]
 
 
 @pytest.mark.parametrize('name, damage, message', [
     ('weights.npz', lambda content: content[:1000], 'weights.npz is damaged'),
-    ('weights.npz', lambda content: content[:5000] + bytes([content[5000] ^ 255]) + content[5001:], 'weights.npz is damaged'),
+    ('weights.npz', flip_a_byte, 'weights.npz is damaged'),
     ('quantization.json', lambda content: b'{}', 'quantization.json: schema and version'),
     ('quantization.json', lambda content: content.replace(b'8,', b'4,'), "must be 8 and 'per_channel', got 4"),
     ('architecture.json', lambda content: json.dumps({**json.loads(content), 'genotype': 1}).encode(), 'architecture.json: genotype'),

@@ -229,7 +229,11 @@ def _read(path: os.PathLike) -> dict[str, np.ndarray]:
   with open(path, 'rb') as file:
     content = io_lib.BytesIO(file.read())
   try:
-    with np.load(content, allow_pickle=False) as archive:
-      return dict(archive)
+    with zipfile.ZipFile(content) as archive:
+      damaged = archive.testzip()  # NumPy does not look at checksums
+    if damaged is None:
+      with np.load(content, allow_pickle=False) as arrays:
+        return dict(arrays)
   except _UNREADABLE as error:
     raise ValueError(f'{path} is damaged: {error}') from error
+  raise ValueError(f'{path} is damaged: {damaged} in it has another checksum')
