@@ -86,6 +86,7 @@ class ModelCard:
     tried: Accuracy by way of quantization, if several were tried and the best on the test set was kept.
     agreement: Share of the test images of which the file and its Keras model, for QAT the one that rounds, say the same.
     difference: Largest between the outputs of these two, in steps of the quantized output, else relative to the largest output.
+    steps: The same for the first test images on XNNPACK's kernels, which round as the model that emulates int8 does.
     predicted: Latency by a table.
     measured: Latency on devices.
   """
@@ -112,6 +113,7 @@ class ModelCard:
   tried: Mapping[str, float] | None = None
   agreement: float | None = None
   difference: float | None = None
+  steps: float | None = None
   predicted: Prediction | None = None
   measured: tuple[Measurement, ...] = ()
 

@@ -153,9 +153,10 @@ def _export(job: _Job) -> tuple[model_card.ModelCard, bytes]:
   source = data if job.representative == job.dataset else open_data(job.representative, any_classes=True)
   exports, refused = [], []
   for how, found in job.attempts:
+    model = exporter.load(found)
     images = source.representative(_REPRESENTATIVE_IMAGES.value, _SEED.value) if how == 'ptq' else None
     try:
-      exports.append(exporter.make(request, how, exporter.load(found), images, data))
+      exports.append(exporter.make(request, how, model, images, data))
     except ValueError as error:
       refused.append(f'{how}: {error}')
   if not exports:

@@ -11,6 +11,8 @@ import threading
 from ai_edge_litert import interpreter as litert
 import numpy as np
 
+from tf_proxyless import quiet
+
 _TOP = 5
 
 
@@ -34,7 +36,8 @@ class LiteRtModel:
     self._content, self._local = content, threading.local()
     self._resolver = types.BUILTIN_WITHOUT_DEFAULT_DELEGATES if kernels == 'builtin' else types.BUILTIN
     try:
-      first = self._open()
+      with quiet.held_back():  # LiteRT tells that it has made a delegate
+        first = self._open()
     except (RuntimeError, ValueError) as error:
       raise ValueError(f'LiteRT cannot load the model: {error}') from error
     inputs, outputs = first.get_input_details(), first.get_output_details()
