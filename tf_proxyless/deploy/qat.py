@@ -232,6 +232,7 @@ def _read(path: os.PathLike) -> dict[str, np.ndarray]:
     with zipfile.ZipFile(content) as archive:
       damaged = archive.testzip()  # NumPy does not look at checksums
     if damaged is None:
+      content.seek(0)
       with np.load(content, allow_pickle=False) as arrays:
         return dict(arrays)
   except _UNREADABLE as error:
