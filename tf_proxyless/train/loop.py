@@ -111,7 +111,8 @@ class Training:
       self._checkpoint.write(os.path.join(folder, run_files.CHECKPOINT_PREFIX))
 
   def _run_epoch(self, epoch: int) -> bool:
-    first, last, seen = self.step, self._trainer.recipe.steps_per_epoch, self.step
+    last = self._trainer.recipe.steps_per_epoch
+    first = step = seen = self.step
     for step, batch in enumerate(self._trainer.distribute(self._data.training(epoch, first)), first + 1):
       self._trainer.train(batch)
       stop = self._trainer.agree(self._observer.should_stop())
@@ -123,8 +124,8 @@ class Training:
         self.save()
       if stop and step < last:
         return False
-    if seen != last:
-      raise ValueError(f'epoch {epoch} has {seen} batches, not {last}')
+    if step != last:
+      raise ValueError(f'epoch {epoch} has {step} batches, not {last}')
     return True
 
   def _look(self, epoch: int, step: int, steps: int) -> None:
