@@ -72,8 +72,19 @@ def measure(networks: Mapping[str, network_lib.Network], setup: Setup, work: pat
     from tf_proxyless.deploy import gpu_latency  # TensorFlow
 
     return gpu_latency.measure(networks, batch_size=setup.batch_size, rounds=setup.rounds)
+  return measure_models(write_models(networks, setup.precision, work.parent / 'cache', io), setup, work)
+
+
+def measure_models(paths: Mapping[str, pathlib.Path], setup: Setup, work: pathlib.Path) -> dict[str, Any]:
+  """Measures .tflite files by android_benchmark; arguments and errors as for `measure`.
+
+  Args:
+    paths: By a name that can be a file's.
+    setup: How; not on a GPU.
+    work: Folder for copies and measurements.
+  """
   models = work / 'models'
-  _stage(write_models(networks, setup.precision, work.parent / 'cache', io), models)
+  _stage(paths, models)
   request = json.dumps({'setup': dataclasses.asdict(setup), 'models': {path.name: _sha256(path) for path in sorted(models.iterdir())}})
   asked, output = work / _REQUEST, work / 'measurements.json'
   known = asked.exists() and asked.read_text(encoding='utf-8') == request

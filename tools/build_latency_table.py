@@ -11,12 +11,12 @@ run continues from --work_dir, by default OUTPUT_work; docs/measuring.md tells h
 
 from __future__ import annotations
 
-import os
 import pathlib
 
 from absl import flags
 
 from tf_proxyless import command_line
+from tf_proxyless import device_flags
 from tf_proxyless import plan as plan_lib
 from tf_proxyless import quiet
 from tf_proxyless import search_flags
@@ -27,21 +27,9 @@ from tf_proxyless.space import network as network_lib
 
 search_flags.define_space(flags.FLAGS)
 _CLASSES = flags.DEFINE_integer('classes', 1000, 'Outputs of the classifier.', lower_bound=1)
-_DEVICE = flags.DEFINE_string('device', 'host', "'host', 'adb', 'adb:SERIAL' or 'gpu'.")
-_BENCHMARK_BINARY = flags.DEFINE_string(
-    'benchmark_binary', None, "TFLite's benchmark_model for the device. Needed for adb; on the host, by default ai-edge-litert is used.")
+device_flags.define(flags.FLAGS, gpu=True)
 _PRECISION = flags.DEFINE_enum('precision', 'int8', ['int8', 'float32'], 'Of the models.')
-_KERNELS = flags.DEFINE_enum('kernels', 'builtin', ['builtin', 'xnnpack'], 'Of the interpreter; XNNPACK has no int8 7x7 depthwise kernel.')
-_THREADS = flags.DEFINE_integer('threads', 1, 'Of the interpreter.', lower_bound=1)
-_FORCE_THREADS = flags.DEFINE_bool('force_threads', False, 'Whether threads may be as many as the cores of this machine.')
 _BATCH_SIZE = flags.DEFINE_integer('batch_size', 8, 'Images a run, on a GPU only.', lower_bound=1)
-_CORE_MASK = flags.DEFINE_string('core_mask', None, "Cores to run on, hexadecimal as for taskset: '10' is one big core of a Pixel 2.")
-_ROUNDS = flags.DEFINE_integer('rounds', 5, 'Separate measurements of each model.', lower_bound=1)
-_MIN_SECS = flags.DEFINE_float('min_secs', 0.3, 'Least time of a measurement, s.', lower_bound=0.0)
-_MAX_DRIFT_PERCENT = flags.DEFINE_float('max_drift_percent', 3.0, 'Measurements are repeated if the reference model drifts by more.',
-                                        lower_bound=0.0)
-_MAX_TEMPERATURE_C = flags.DEFINE_float('max_temperature_c', None, 'A phone that is warmer cools down first, degrees Celsius.')
-_LOCK_CLOCKS = flags.DEFINE_bool('lock_clocks', False, 'Whether to fix the clocks of a rooted phone while measuring.')
 _CALIBRATION_NETWORKS = flags.DEFINE_integer('calibration_networks', 10, 'Whole networks that scale and offset are fitted on.',
                                              lower_bound=0)
 _VALIDATION_NETWORKS = flags.DEFINE_integer('validation_networks', 30, 'Other whole networks that the predictions are checked on.',
@@ -57,33 +45,11 @@ def _setup() -> table_builder.Setup:
   Raises:
     ValueError: They do not fit each other.
   """
-  device = _DEVICE.value
-  on_phone = device == 'adb' or device.startswith('adb:')
-  if not on_phone and device not in ('host', 'gpu'):
-    raise ValueError(f"--device must be 'host', 'adb', 'adb:SERIAL' or 'gpu', got {device!r}")
-  if on_phone and not _BENCHMARK_BINARY.value:
-    raise ValueError("--device=adb needs --benchmark_binary, TFLite's benchmark_model for the phone; docs/measuring.md tells where it is")
-  if _BENCHMARK_BINARY.value and not pathlib.Path(_BENCHMARK_BINARY.value).is_file():
-    raise ValueError(f'--benchmark_binary: there is no file {_BENCHMARK_BINARY.value!r}')
-  cores = os.cpu_count()
-  if device == 'host' and 1 < _THREADS.value >= cores and not _FORCE_THREADS.value:
-    raise ValueError(f'--threads={_THREADS.value} on {cores} cores leaves none for anything else, and latencies jump by several times; '
-                     'take fewer, or add --force_threads')
-  options = [f'--seed={_SEED.value}', f'--min_secs={_MIN_SECS.value}', f'--max_drift_percent={_MAX_DRIFT_PERCENT.value}']
-  if _CORE_MASK.value is not None:
-    if not all(character in '0123456789abcdef' for character in _CORE_MASK.value.lower()) or int(_CORE_MASK.value or '0', 16) == 0:
-      raise ValueError(f"--core_mask must be hexadecimal without 0x, for instance '10' or 'f0', got {_CORE_MASK.value!r}")
-    options.append(f'--core_mask={_CORE_MASK.value}')
-  if _MAX_TEMPERATURE_C.value is not None:
-    options.append(f'--max_temperature_c={_MAX_TEMPERATURE_C.value}')
-  if _LOCK_CLOCKS.value:
-    options.append('--lock_clocks')
-  if device == 'gpu':
-    if _PRECISION.value != 'float32':
-      raise ValueError('--device=gpu measures TensorFlow in float32; add --precision=float32')
-    return table_builder.Setup(device, 'float32', None, 1, _BATCH_SIZE.value, _ROUNDS.value)
-  return table_builder.Setup(device, _PRECISION.value, _KERNELS.value, _THREADS.value, 1, _ROUNDS.value, tuple(options),
-                             _BENCHMARK_BINARY.value)
+  if flags.FLAGS.device != 'gpu':
+    return device_flags.setup(flags.FLAGS, _PRECISION.value, _SEED.value)
+  if _PRECISION.value != 'float32':
+    raise ValueError('--device=gpu measures TensorFlow in float32; add --precision=float32')
+  return table_builder.Setup('gpu', 'float32', None, 1, _BATCH_SIZE.value, flags.FLAGS.rounds)
 
 
 def _check() -> tuple[network_lib.Network, table_builder.Setup, pathlib.Path, pathlib.Path]:
