@@ -150,7 +150,7 @@ def make(request: Request, how: str, model: keras.Model, representative: np.ndar
     steps = compare('xnnpack', itertools.islice(data.test_batches(), 1), lambda images: None).difference
     if steps > MAX_STEPS:
       raise ValueError(f'the file differs from its QAT model by {steps:g} steps of its output on some image, more than {MAX_STEPS}')
-  with tqdm.tqdm(total=total, desc=f'test images ({how})', disable=not sys.stderr.isatty(), dynamic_ncols=True, leave=False) as bar:
+  with _bar(total, f'test images ({how})') as bar:
     made = Export(how, content, compare('builtin', batches, bar.update), steps)
   _check(made, request)
   return made
@@ -162,6 +162,24 @@ def _unlabelled(images: np.ndarray | None, shape: tuple[int, ...]) -> tuple[list
     images = np.random.default_rng(0).random((_RANDOM_IMAGES, *shape), np.float32)
   batches = [images[i:i + _BATCH] for i in range(0, len(images), _BATCH)]
   return [(batch, np.zeros(len(batch), np.int64)) for batch in batches], len(images)
+
+
+def evaluate(content: bytes, data: Data, background: bool = False, workers: int | None = None) -> evaluation.Accuracy:
+  """Accuracy of a .tflite file on the whole test set, on builtin kernels.
+
+  Args:
+    content: Of the file.
+    data: Whose test set.
+    background: Whether the file has an output more, in front.
+    workers: Interpreters at the same time; None is one for each core.
+  """
+  runner = evaluation.LiteRtModel(content, workers=workers)
+  with _bar(data.source.num_test, 'test images') as bar:
+    return evaluation.accuracy(runner, data.test_batches(), background, bar.update)
+
+
+def _bar(total: int, text: str) -> tqdm.tqdm:
+  return tqdm.tqdm(total=total, desc=text, disable=not sys.stderr.isatty(), dynamic_ncols=True, leave=False)
 
 
 def _check(made: Export, request: Request) -> None:
@@ -217,7 +235,8 @@ def make_card(made: Export, content: bytes, architecture: io.Architecture, reque
   found, count, labels = inspection.read(content), counting.count_network(architecture.network), metadata.read_labels(content)
   describe = lambda tensor: model_card.Tensor(tensor.shape, tensor.type, tensor.scale, tensor.zero_point)
   return model_card.ModelCard(
-      architecture=architecture.network.name, genotype=architecture.genotype, macs=count.macs, parameters=count.parameters,
+      architecture=architecture.network.name, genotype=architecture.genotype, network=architecture.network,
+      macs=count.macs, parameters=count.parameters,
       quantization=request.quantization, how=made.how, ovic=request.ovic, size_bytes=len(content),
       sha256=hashlib.sha256(content).hexdigest(), input=describe(found.inputs[0]), output=describe(found.outputs[0]),
       operators=found.operators, labels=len(labels), versions=_versions(), input_normalization=architecture.input_normalization, **known)

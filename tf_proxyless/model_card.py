@@ -10,6 +10,7 @@ from tf_proxyless import files
 from tf_proxyless import records
 from tf_proxyless.cost import latency_model
 from tf_proxyless.cost import latency_table
+from tf_proxyless.space import io
 from tf_proxyless.space import network as network_lib
 
 _KIND = 'model_card'
@@ -69,7 +70,7 @@ class ModelCard:
   """All that is known of a .tflite file.
 
   Attributes:
-    architecture: Name of the network; `genotype` are its choices.
+    architecture: Name of the network; `genotype` are its choices, `network` its blocks.
     macs, parameters: What it takes.
     quantization: 'none', 'float16' or 'int8'.
     how: 'float', 'ptq' (post-training quantization) or 'qat' (quantization-aware training).
@@ -93,6 +94,7 @@ class ModelCard:
 
   architecture: str
   genotype: Mapping[str, int]
+  network: network_lib.Network
   macs: int
   parameters: int
   quantization: str
@@ -142,7 +144,7 @@ def path_for(model: files.PathLike) -> pathlib.Path:
 
 def save(card: ModelCard, path: files.PathLike) -> None:
   """Writes a card atomically."""
-  files.write_json(path, _KIND, records.encode(card))
+  files.write_json(path, _KIND, records.encode(card, io.TAGS))
 
 
 def load(path: files.PathLike) -> ModelCard:
@@ -154,7 +156,7 @@ def load(path: files.PathLike) -> ModelCard:
   """
   body = files.read_json(path, _KIND)
   try:
-    return records.decode(ModelCard, body)
+    return records.decode(ModelCard, body, io.TAGS)
   except ValueError as error:
     raise ValueError(f'{path}: {error}') from error
 
@@ -177,6 +179,18 @@ def describe(card: ModelCard) -> str:
   if card.predicted is not None:
     found = card.predicted
     lines.append(f'predicted latency      {found.latency_ms:.3f} ms ({found.table}; {found.provenance})')
+  return '\n'.join([*lines, *map(describe_measurement, card.measured)])
+
+
+def describe_measurement(found: Measurement) -> str:
+  """A measured latency, and how far the prediction was off."""
+  runtime = found.runtime
+  lines = [f'measured latency       {found.latency_ms:.3f} ms ({found.p5_ms:.3f} to {found.p95_ms:.3f}; {runtime.device}, '
+           f'{runtime.kernels} kernels, threads {runtime.threads}; {found.rounds} rounds, drift {found.drift_percent:.1f} %)']
+  if found.predicted is not None:
+    promised = found.predicted.latency_ms
+    off = found.latency_ms / promised - 1
+    lines.append(f'against predicted      {promised:.3f} ms: measured is {abs(off):.1%} {"above" if off > 0 else "below"}')
   return '\n'.join(lines)
 
 

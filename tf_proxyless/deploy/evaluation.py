@@ -137,6 +137,31 @@ def compare(model: LiteRtModel, reference: Callable[[np.ndarray], np.ndarray], b
   return Comparison(int(counts[0]), *(float(count / counts[0]) for count in counts[1:]), difference)
 
 
+@dataclasses.dataclass(frozen=True)
+class Accuracy:
+  """Share of images that a file gets right, by its highest output and by its five highest."""
+
+  images: int
+  top1: float
+  top5: float
+
+
+def accuracy(model: LiteRtModel, batches: Iterable[tuple[np.ndarray, np.ndarray]], background: bool = False,
+             progress: Callable[[int], None] = lambda images: None) -> Accuracy:
+  """Runs a file over labelled images; arguments as for `compare`.
+
+  Raises:
+    ValueError: There is no image.
+  """
+  counts = np.zeros(3, np.int64)
+  for images, labels in batches:
+    counts += [len(labels), *_hits(model(images), np.asarray(labels) + background)]
+    progress(len(labels))
+  if not counts[0]:
+    raise ValueError('there are no images to evaluate the model on')
+  return Accuracy(int(counts[0]), *(float(count / counts[0]) for count in counts[1:]))
+
+
 def _hits(outputs: np.ndarray, labels: np.ndarray) -> tuple[int, int]:
   """Images whose label has the highest output, and one of the five highest; of equal outputs the first counts as the highest."""
   order = np.argsort(-outputs.astype(np.float64), axis=1, kind='stable')[:, :_TOP]

@@ -1,0 +1,112 @@
+r"""Measures what was shipped: latency of a .tflite file on a device against the prediction, and its accuracy on the test set.
+
+  python tools/measure.py --model=digits.tflite --latency_table=host.json
+  python tools/measure.py --model=pixel2.tflite --device=adb --benchmark_binary=android_aarch64_benchmark_model --core_mask=10 \
+    --latency_table=pixel2_int8.json
+
+The file must have the card that tools/export_tflite.py wrote; measurements are added to it. Accuracy is computed on this machine, by
+LiteRT's builtin kernels. An interrupted measurement continues from MODEL_measure.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import pathlib
+import shutil
+
+from absl import flags
+
+from tf_proxyless import command_line
+from tf_proxyless import device_flags
+from tf_proxyless import model_card
+from tf_proxyless import quiet
+from tf_proxyless import table_builder
+from tf_proxyless.cost import named_tables
+
+device_flags.define(flags.FLAGS)
+_MODEL = flags.DEFINE_string('model', None, 'The .tflite file, with its card beside it.')
+_LATENCY_TABLE = flags.DEFINE_string('latency_table', None, 'Whose prediction is compared; by default that of the card, if it has one.')
+_ACCURACY = flags.DEFINE_bool('accuracy', True, 'Whether to compute the accuracy too, where the dataset is known.')
+_DATASET = flags.DEFINE_string('dataset', None, "Whose test images are run. By default the card's.")
+_DATA_DIR = flags.DEFINE_string('data_dir', None, 'Where tensorflow-datasets keeps datasets.')
+_DOWNLOAD = flags.DEFINE_bool('download', False, 'Whether tensorflow-datasets may download what is not there.')
+_WORKERS = flags.DEFINE_integer('workers', None, 'Interpreters that run images at the same time; by default one for each core.',
+                                lower_bound=1)
+
+# Fields of a runtime by which a prediction can be for something else than what was measured.
+_COMPARED = ('device', 'soc', 'precision', 'kernels', 'threads', 'batch_size', 'core_mask', 'benchmark_tool', 'benchmark_version')
+
+
+def _check() -> tuple[model_card.ModelCard, bytes, table_builder.Setup, model_card.Prediction | None]:
+  if not _MODEL.value:
+    raise ValueError('--model is required')
+  content = pathlib.Path(_MODEL.value).read_bytes()
+  card_path = model_card.path_for(_MODEL.value)
+  if not card_path.is_file():
+    raise ValueError(f'there is no {card_path}, the card that tools/export_tflite.py writes beside a model')
+  card = model_card.load(card_path)
+  if hashlib.sha256(content).hexdigest() != card.sha256:
+    raise ValueError(f'{card_path} is of another file than {_MODEL.value}; export it again')
+  predicted = card.predicted
+  if _LATENCY_TABLE.value:
+    predicted = model_card.predict(named_tables.find(_LATENCY_TABLE.value, card.network), card.network, card.quantization)
+  setup = device_flags.setup(flags.FLAGS, 'int8' if card.quantization == 'int8' else 'float32')
+  return card, content, setup, predicted
+
+
+def _measure(card: model_card.ModelCard, setup: table_builder.Setup, predicted: model_card.Prediction | None) -> model_card.Measurement:
+  path = pathlib.Path(_MODEL.value)
+  work = path.with_name(f'{path.stem}_measure')
+  work.mkdir(exist_ok=True)
+  measurements = table_builder.measure_models({'model': path}, setup, work)
+  for warning in measurements['warnings']:
+    print(f'warning: {warning}')
+  if measurements['failed']:
+    raise ValueError(f'{path} failed on the device: {measurements["failed"]["model"]}')
+  shutil.rmtree(work)
+  figures, runtime = measurements['models']['model'], table_builder.runtime(measurements, setup)
+  if predicted is not None:
+    differing = [f'{name} {getattr(predicted.runtime, name)!r}, here {getattr(runtime, name)!r}'
+                 for name in _COMPARED if getattr(predicted.runtime, name) != getattr(runtime, name)]
+    if differing:
+      print(f'warning: the prediction is for another runtime: {"; ".join(differing)}')
+  return model_card.Measurement(
+      figures['median_ms'], figures['p5_ms'], figures['p95_ms'], figures['runs'], setup.rounds,
+      measurements['reference']['drift_percent'], runtime, predicted)
+
+
+def _evaluate(card: model_card.ModelCard, content: bytes, dataset: str) -> model_card.ModelCard:
+  """The card with the accuracy of the file on the whole test set."""
+  from tf_proxyless import exporter
+
+  data = exporter.open_data(dataset, card.network, _DATA_DIR.value, _DOWNLOAD.value)
+  found = exporter.evaluate(content, data, card.ovic, _WORKERS.value)
+  same = card.dataset in (None, dataset)
+  return dataclasses.replace(
+      card, dataset=dataset, test_images=found.images,
+      accuracies={**(card.accuracies or {} if same else {}), 'tflite': found.top1},
+      top5_accuracies={**(card.top5_accuracies or {} if same else {}), 'tflite': found.top5})
+
+
+def main(argv: list[str]) -> None:
+  del argv
+  with command_line.user_errors():
+    card, content, setup, predicted = _check()
+    measurement = _measure(card, setup, predicted)
+    card_path = model_card.path_for(_MODEL.value)
+    card = dataclasses.replace(card, measured=(*card.measured, measurement))
+    model_card.save(card, card_path)
+  print(model_card.describe_measurement(measurement))
+  dataset = _DATASET.value or card.dataset
+  if not (_ACCURACY.value and dataset):
+    return
+  quiet.load_tensorflow()
+  with command_line.user_errors():
+    card = _evaluate(card, content, dataset)
+    model_card.save(card, card_path)
+  print(f'top-1 accuracy         {card.accuracies["tflite"]:.2%} of {card.test_images:,} test images of {dataset}, builtin kernels')
+
+
+if __name__ == '__main__':
+  command_line.run(main)
