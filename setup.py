@@ -14,6 +14,7 @@ _CONFIGS = {  # beside the package in a clone
     'tf_proxyless.configs.base': 'configs/base',
     'tf_proxyless.configs.latency': 'configs/latency',
     'tf_proxyless.configs.latency.published': 'configs/latency/published',
+    'tf_proxyless.configs.quantize': 'configs/quantize',
     'tf_proxyless.configs.train': 'configs/train',
 }
 
@@ -40,6 +41,7 @@ setuptools.setup(
     package_data={'tf_proxyless.configs': ['*.flags'], 'tf_proxyless.configs.base': ['*.flags'],
                   'tf_proxyless.configs.latency': ['*.json'],
                   'tf_proxyless.configs.latency.published': ['*.json'],
+                  'tf_proxyless.configs.quantize': ['*.flags'],
                   'tf_proxyless.configs.train': ['*.flags']},
     install_requires=[
         'absl-py>=1.2,<2',  # tensorflow-model-optimization 0.8 takes no 2

@@ -6,7 +6,7 @@ import difflib
 import pathlib
 
 _PACKAGE = pathlib.Path(__file__).resolve().parent
-_TRAINING = 'train'  # folder of the flagfiles of trainings; others are searches
+_FOLDERS = ('train', 'quantize')  # of flagfiles; others are searches
 
 
 def folder() -> pathlib.Path:
@@ -21,7 +21,8 @@ def flagfile(name: str) -> pathlib.Path:
   Raises:
     ValueError: There is neither; the shipped ones are listed.
   """
-  subfolder = _TRAINING if pathlib.Path(name).parent.name == _TRAINING else ''
+  parent = pathlib.Path(name).parent.name
+  subfolder = parent if parent in _FOLDERS else ''
   return _find(name, 'flagfile', subfolder, '.flags')
 
 

@@ -1,0 +1,116 @@
+r"""Quantization-aware fine-tuning: makes a trained network one that int8 kernels compute as well.
+
+  python tools/quantize.py --model=runs/train_digits --run_dir=runs/quantize_digits --flagfile=quantize/digits.flags
+  python tools/quantize.py --model=model.keras --dataset=imagenet2012 --data_dir=DIR --run_dir=DIR
+
+Started again with the same --run_dir, it continues where it stopped. tools/export_tflite.py makes a .tflite file of the result.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import sys
+
+from absl import flags
+
+from tf_proxyless import architectures
+from tf_proxyless import command_line
+from tf_proxyless import models
+from tf_proxyless import plan as plan_lib
+from tf_proxyless import quantize_flags
+from tf_proxyless import quiet
+from tf_proxyless.train import run_directory
+
+quantize_flags.define(flags.FLAGS)
+
+
+def _identity(values: flags.FlagValues, start: models.ModelFiles) -> dict[str, object]:
+  """What makes a run this run: its flags, and what is in the files that they name."""
+  return {**quantize_flags.identity(values), 'model': models.digest(start), 'architecture': architectures.digest(start.architecture)}
+
+
+def _check(values: flags.FlagValues) -> tuple[models.ModelFiles, run_directory.RunDirectory]:
+  """Everything that can be refused before TensorFlow is loaded."""
+  quantize_flags.check(values)
+  start = models.find(values.model)
+  if start.model is None:
+    raise ValueError(f'--model={values.model} is quantized already; give the model that it was made of')
+  run = run_directory.RunDirectory(values.run_dir)
+  if run.path.resolve() == start.directory.resolve():
+    raise ValueError(f'--run_dir={values.run_dir} holds the model; choose another')
+  if not values.dataset:
+    values.dataset = (start.results or {}).get('dataset')
+    if not values.dataset:
+      raise ValueError('--dataset is required: nothing beside the model says what it was trained on')
+  architectures.adapt(start.architecture, values.model, plan_lib.known_classes(values.dataset))
+  run.check(_identity(values, start))
+  run.create()
+  return start, run
+
+
+def _start_tensorflow(values: flags.FlagValues) -> None:
+  def start():
+    import tensorflow as tf
+
+    if values.deterministic:
+      tf.config.experimental.enable_op_determinism()
+    tf.config.list_logical_devices()
+
+  quiet.load_tensorflow(start)
+
+
+def _run(assembled, stop: command_line.StopRequest) -> bool:
+  """Trains with progress and status; whether it came to the end."""
+  from tf_proxyless import training_progress
+  from tf_proxyless.train import loop
+
+  run, trainer, training = assembled.run, assembled.trainer, assembled.training
+  run.write_status('running')
+  progress = training_progress.TrainingProgress('quantizing', run.logs, trainer.recipe.steps, int(trainer.progress.total_steps))
+  try:
+    finished = training.run(loop.Observer(progress.on_steps, progress.on_epoch, stop))
+  except loop.NotFiniteError as error:
+    run.write_status('failed', reason=str(error))
+    raise command_line.UserError(str(error)) from error
+  finally:
+    progress.close()
+  if not finished:
+    run.write_status('interrupted', epoch=training.epoch, step=training.step)
+    print(f'stopped and saved; the same command continues in {run.path}', file=sys.stderr)
+  return finished
+
+
+def _show(found: dict, directory: pathlib.Path) -> None:
+  rows = {'float': 'float_test_top1', 'int8, calibrated': 'calibrated_test_top1', 'int8, fine-tuned': 'test_top1'}
+  for text, name in rows.items():
+    print(f'{text:<22} {100 * found[name]:.2f} % top-1 of {found["test_images"]:,} test images')
+  if 'validation_top1' in found:
+    print(f'{"validation":<22} {100 * found["validation_top1"]:.2f} % top-1 of {found["validation_images"]:,} images')
+  print(f'{"quantized network":<22} {directory}')
+
+
+def main(argv: list[str]) -> int:
+  del argv
+  values = flags.FLAGS
+  with command_line.user_errors():
+    start, run = _check(values)
+  stop = command_line.StopRequest()
+  _start_tensorflow(values)
+  from tf_proxyless import assembly
+  from tf_proxyless import quantize_assembly
+
+  with command_line.user_errors():
+    source = assembly.open_source(values)
+    architectures.adapt(start.architecture, values.model, source.classes)
+    assembled = quantize_assembly.assemble(values, source, models.load_found(start), _identity(values, start), run)
+    if not assembled.training.prepare():
+      quantize_assembly.calibrate(assembled)
+  if not _run(assembled, stop):
+    return stop.exit_code
+  _show(quantize_assembly.finish(assembled), run.path)
+  run.write_status('finished')
+  return 0
+
+
+if __name__ == '__main__':
+  command_line.run(main)
