@@ -131,7 +131,7 @@ def test_start_values_from_a_model(trained, tmp_path, data_dir):
   assert io.load_architecture(tmp_path / 'alone' / 'architecture.json').network == io.load_architecture(run.architecture).network
   other = runs.architecture(tmp_path / 'other.json', filters=16)
   result = runs.run(*flags_of(tmp_path / 'refused', data_dir, other, *more))
-  search_runs.check_mistake(result, 'the start values are of another network; 3 layers differ, for instance stem_conv')
+  search_runs.check_mistake(result, 'the start values are of another network; 7 layers differ, for instance stem_conv')
 
 
 @pytest.mark.long
