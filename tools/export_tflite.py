@@ -164,10 +164,11 @@ def _export(job: _Job) -> tuple[model_card.ModelCard, bytes]:
   for reason in refused:
     print(f'warning: left out {reason}')
   made, results = exporter.best(exports), job.found.results or {}
+  architecture = dict(job.attempts)[made.how].architecture
   class_names = data.source.class_names if data else results.get('class_names', ())
-  content = exporter.finish(made, job.found.architecture, class_names, request)
+  content = exporter.finish(made, architecture, class_names, request)
   known = exporter.accuracies(job.dataset, exports, made, results) if data else {}
-  return exporter.make_card(made, content, job.found.architecture, request, predicted=job.predicted, **known), content
+  return exporter.make_card(made, content, architecture, request, predicted=job.predicted, **known), content
 
 
 if __name__ == '__main__':

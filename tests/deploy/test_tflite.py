@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tf_keras as keras
 
 from tests.deploy import models
@@ -103,7 +104,7 @@ def test_what_a_failure_printed_is_shown(capfd):
     ('float16', (1, 32, 32, 3), np.float32, 'float32', 'representative images are for int8, not for float16'),
     ('float32', None, None, 'uint8', "io of a model in float32 must be one of float32, got 'uint8'"),
     ('int8', (1, 32, 32, 3), np.float32, 'int16', "io of a model in int8 must be one of float32, int8, uint8, got 'int16'"),
-    ('int8', None, None, 'int8', 'representative_dataset` must be specified'),  # says the converter: the model knows no ranges
+    ('int8', None, None, 'int8', 'int8 needs representative images, or a model from quantization-aware training'),
     ('int8', (1, 16, 16, 3), np.float32, 'int8', r'float32 images \[samples, 32, 32, 3\], got float32 \[1, 16, 16, 3\]'),
     ('int8', (0, 32, 32, 3), np.float32, 'int8', r'got float32 \[0, 32, 32, 3\]'),
     ('int8', (1, 32, 32, 3), np.float64, 'int8', r'got float64 \[1, 32, 32, 3\]'),
@@ -112,6 +113,14 @@ def test_what_is_refused(precision, shape, dtype, io, message):
   representative = None if shape is None else np.zeros(shape, dtype)
   with pytest.raises(ValueError, match=message):
     tflite.convert(build(), precision, representative, io)
+
+
+def test_operations_that_tflite_lacks_are_named(capfd):
+  inputs = keras.Input((4, 4, 3))
+  x = keras.layers.Lambda(tf.math.erfinv)(keras.layers.Lambda(tf.math.digamma)(inputs))
+  with pytest.raises(ValueError, match='^the model cannot be converted; TFLite lacks Digamma, Erfinv$'):
+    tflite.convert(keras.Model(inputs, x), 'float32')
+  assert capfd.readouterr() == ('', '')
 
 
 def test_open_sizes_are_refused():

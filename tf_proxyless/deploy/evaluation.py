@@ -124,7 +124,7 @@ def compare(model: LiteRtModel, reference: Callable[[np.ndarray], np.ndarray], b
   for images, labels in batches:
     expected, found = np.asarray(reference(images)), model(images)
     if found.shape[1:] != (expected.shape[1] + background,):
-      raise ValueError(f'the .tflite file has outputs {found.shape[1:]}, its Keras model {expected.shape[1:]}')
+      raise ValueError(f'the .tflite file has {found.shape[1]} outputs, its Keras model {expected.shape[1]}')
     labels = np.asarray(labels)
     counts += [len(labels), *_hits(expected, labels), *_hits(found, labels + background),
                np.sum(found.argmax(1) == expected.argmax(1) + background)]

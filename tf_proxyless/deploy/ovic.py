@@ -33,8 +33,10 @@ def add_background(content: bytes) -> bytes:
   kinds = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
   *_, index = (i for i, operator in enumerate(graph.operators) if kinds[operator.opcodeIndex] != codes.QUANTIZE)
   dense = graph.operators[index]
-  if kinds[dense.opcodeIndex] != codes.FULLY_CONNECTED or len(dense.inputs) != 3 or dense.inputs[2] < 0:
-    raise ValueError('a background can be added to a network that ends with a dense layer with biases')
+  if kinds[dense.opcodeIndex] != codes.FULLY_CONNECTED:
+    raise ValueError('a background can be added to a network that ends with a dense layer')
+  if len(dense.inputs) < 3 or dense.inputs[2] < 0:  # the converter leaves out biases that are 0
+    _add_biases(model, dense)
   source, kernel, bias, target = (graph.tensors[i] for i in (*dense.inputs, *dense.outputs))
   if target.type != schema.TensorType.INT8 or kernel.type != schema.TensorType.INT8:
     raise ValueError('a background can be added to an int8 network')
@@ -47,6 +49,20 @@ def add_background(content: bytes) -> bytes:
   for tensor in (graph.tensors[i] for i in outputs):
     tensor.shape = [*tensor.shape[:-1], tensor.shape[-1] + 1]
   return inspection.pack(model)
+
+
+def _add_biases(model: schema.ModelT, dense: schema.OperatorT) -> None:
+  """Gives a dense layer biases of 0."""
+  graph = model.subgraphs[0]
+  source, kernel = (graph.tensors[i] for i in dense.inputs[:2])
+  tensor, buffer, quantization = schema.TensorT(), schema.BufferT(), schema.QuantizationParametersT()
+  quantization.scale = np.asarray(kernel.quantization.scale) * source.quantization.scale[0]
+  quantization.zeroPoint = [0] * len(kernel.quantization.scale)
+  tensor.name, tensor.type, tensor.shape, tensor.quantization = 'biases', schema.TensorType.INT32, [kernel.shape[0]], quantization
+  tensor.buffer, buffer.data = len(model.buffers), np.zeros(4 * kernel.shape[0], np.uint8)
+  dense.inputs = [*dense.inputs[:2], len(graph.tensors)]
+  model.buffers.append(buffer)
+  graph.tensors.append(tensor)
 
 
 def _prepend(model: schema.ModelT, tensor: schema.TensorT, value: np.generic, scale: float) -> None:

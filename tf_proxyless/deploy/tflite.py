@@ -8,6 +8,7 @@ import warnings
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.lite.python import convert_phase
 import tf_keras as keras
 
 from tf_proxyless import quiet
@@ -31,7 +32,7 @@ def convert(model: keras.Model, precision: str, representative: np.ndarray | Non
     The content of a .tflite file; equal arguments give equal bytes.
 
   Raises:
-    ValueError: The arguments do not fit each other.
+    ValueError: The arguments do not fit each other, or TFLite lacks operations, which are named.
   """
   shape = tuple(model.input_shape[1:])
   _check(shape, precision, representative, io)
@@ -53,7 +54,11 @@ def convert(model: keras.Model, precision: str, representative: np.ndarray | Non
       converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = converter.inference_output_type = IO_TYPES[io]
   with _quiet():
-    return bytes(converter.convert())
+    try:
+      return bytes(converter.convert())
+    except convert_phase.ConverterError as error:
+      operations = {found.operator.name.removeprefix('tf.') for found in error.errors if found.operator.name}
+  raise ValueError(f'the model cannot be converted; TFLite lacks {", ".join(sorted(operations)) or "something that it needs"}')
 
 
 def _check(shape: tuple[int | None, ...], precision: str, representative: np.ndarray | None, io: str) -> None:
