@@ -87,7 +87,7 @@ class Trainer(tf.Module):
       return stop
     return bool(self._stops(tf.constant(stop)))
 
-  @tf.function
+  @tf.function(autograph=False)
   def _stops(self, stop):
     votes = self._strategy.run(lambda: tf.cast(stop, tf.int32))
     return self._strategy.reduce(tf.distribute.ReduceOp.SUM, votes, axis=None) > 0
@@ -132,7 +132,7 @@ class Trainer(tf.Module):
     optimizer = getattr(self.optimizer, 'inner_optimizer', self.optimizer)
     optimizer.learning_rate = rate
 
-  @tf.function
+  @tf.function(autograph=False)
   def _train(self, images, labels, step):
     sums = self._strategy.run(self._replica_step, args=(images, labels, step))
     loss, correct, count = (self._strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None) for value in sums)
@@ -178,7 +178,7 @@ class Trainer(tf.Module):
     """Of a variable that every replica has, or of one of batch normalisation that every replica has its own of, the mean."""
     return self._strategy.extended.read_var(variable)
 
-  @tf.function
+  @tf.function(autograph=False)
   def _evaluate(self, images, labels):
     sums = self._strategy.run(lambda *batch: replica_scores(self.model, *batch), args=(images, labels))
     return self._strategy.reduce(tf.distribute.ReduceOp.SUM, sums, axis=None)
@@ -190,7 +190,9 @@ class Progress(tf.Module):
   def __init__(self):
     super().__init__(name='progress')
     integer = lambda name: tf.Variable(0, dtype=tf.int64, trainable=False, name=name)
-    self.total_steps, self.correct, self.images = map(integer, ('total_steps', 'correct', 'images'))
+    with tf.device('CPU:0'):  # to read it in each step must not wait for a GPU
+      self.total_steps = integer('total_steps')
+    self.correct, self.images = map(integer, ('correct', 'images'))
     self.loss_sum = tf.Variable(0.0, dtype=tf.float64, trainable=False, name='loss_sum')
 
   def add(self, loss, correct, images) -> None:

@@ -60,7 +60,7 @@ def evaluate(model: keras.Model, batches: tf.data.Dataset) -> trainer_lib.Scores
   Raises:
     ValueError: There is no image.
   """
-  compiled = tf.function(lambda images, labels: trainer_lib.replica_scores(model, images, labels), reduce_retracing=True)
+  compiled = tf.function(lambda images, labels: trainer_lib.replica_scores(model, images, labels), autograph=False, reduce_retracing=True)
   return trainer_lib.score(lambda batch: compiled(*batch).numpy(), batches)
 
 
