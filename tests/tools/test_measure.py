@@ -1,0 +1,69 @@
+"""tools/measure.py: what is measured lands in the card; mistakes are one line."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from tf_proxyless import exporter
+from tf_proxyless import model_card
+from tf_proxyless import models
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def run(*arguments):
+  return subprocess.run([sys.executable, str(ROOT / 'tools' / 'measure.py'), *map(str, arguments)], capture_output=True, text=True,
+                        timeout=500, env={**os.environ, 'PYTHONPATH': str(ROOT)})
+
+
+@pytest.fixture(scope='module')
+def exported(trained, tmp_path_factory):
+  """A float file with its card, made in this process and not measured; its accuracy is not in the card, but known."""
+  found, request = models.find(trained), exporter.Request('none')
+  made = exporter.make(request, 'float', exporter.load(found), None, None)
+  content = exporter.finish(made, found.architecture, list('0123456789'), request)
+  path = tmp_path_factory.mktemp('exported') / 'digits.tflite'
+  path.write_bytes(content)
+  model_card.save(exporter.make_card(made, content, found.architecture, request), model_card.path_for(path))
+  return path, found.results['test_top1']
+
+
+@pytest.mark.long
+def test_latency_and_accuracy_land_in_the_card(exported, data_dir):
+  path, accuracy = exported
+  fast = (f'--model={path}', '--rounds=2', '--min_secs=0.02', '--max_drift_percent=500')
+  result = run(*fast, '--dataset=digits', f'--data_dir={data_dir}')
+  assert result.returncode == 0, result.stderr
+  card = model_card.load(model_card.path_for(path))
+  measurement, = card.measured
+  assert measurement.runtime.precision == 'float32' and measurement.runtime.kernels == 'builtin' and measurement.rounds == 2
+  assert 0 < measurement.p5_ms <= measurement.latency_ms <= measurement.p95_ms
+  assert (card.dataset, card.test_images) == ('digits', 360) and card.accuracies['tflite'] == pytest.approx(accuracy, abs=1e-6)
+  assert model_card.describe_measurement(measurement) in result.stdout and f'{accuracy:.2%} of 360 test images' in result.stdout
+  assert not path.with_name('digits_measure').exists()
+  again = run(*fast, '--noaccuracy')
+  assert again.returncode == 0, again.stderr
+  assert model_card.load(model_card.path_for(path)).measured[0] == measurement
+  assert len(model_card.load(model_card.path_for(path)).measured) == 2
+
+
+def test_mistakes_are_one_line(exported, tmp_path):
+  path, _ = exported
+  (tmp_path / 'alone.tflite').write_bytes(b'TFL3')
+  (tmp_path / 'other.tflite').write_bytes(b'TFL3')
+  (tmp_path / 'other_card.json').write_text(model_card.path_for(path).read_text())
+  for arguments, message in [
+      ([], '--model is required'),
+      ([f'--model={tmp_path}/none.tflite'], 'none.tflite: No such file or directory'),
+      ([f'--model={tmp_path}/alone.tflite'], 'there is no'),
+      ([f'--model={tmp_path}/other.tflite'], 'is of another file than'),
+      ([f'--model={path}', '--device=phone'], "--device must be 'host', 'adb' or 'adb:SERIAL', got 'phone'"),
+      ([f'--model={path}', '--device=adb'], '--device=adb needs --benchmark_binary'),
+      ([f'--model={path}', '--latency_table=pixel2_int8_estimate'], "precision 'int8' instead of 'float32'"),
+  ]:
+    result = run(*arguments)
+    assert result.returncode == 2 and message in result.stderr, (arguments, result.stderr)
+    assert result.stderr.count('\n') == 1
