@@ -9,6 +9,9 @@ tuning gains. The others get values from the Bayesian oracle of keras-tuner; --h
 interrupted continues, and so does the trial that it was at. RUN_DIR/best.flags holds the best values:
 
   python -m tf_proxyless.train --architecture=... --flagfile=train/digits.flags --flagfile=runs/tuning/best.flags --run_dir=...
+
+Tune a quantization with a model that was trained with the same --validation_images (and --seed): one that has seen the held-out images is
+too sure of them to tell values apart.
 """
 
 from __future__ import annotations
@@ -36,7 +39,7 @@ _ROOT = pathlib.Path(__file__).resolve().parents[1]
 _COMMANDS = {'train': ('-m', 'tf_proxyless.train'), 'quantize': (str(_ROOT / 'tools' / 'quantize.py'),)}
 _DEFAULTS = {
     'train': ('learning_rate=0.002:0.5:log', 'weight_decay=1e-6:1e-3:log', 'label_smoothing=0:0.2', 'dropout_rate=0:0.5'),
-    'quantize': ('learning_rate=1e-5:1e-2:log', 'weight_decay=1e-6:1e-3:log', 'label_smoothing=0:0.2'),
+    'quantize': ('learning_rate=1e-4:0.05:log', 'batch_norm_share=0:1', 'range_momentum=0.9:0.999'),
 }
 _MOST_FAILURES = 3  # in a row
 
@@ -49,7 +52,7 @@ _HYPERPARAMETER = flags.DEFINE_multi_string(
 _VALIDATION_IMAGES = flags.DEFINE_float('validation_images', 0.2, 'Images held out of the training set to choose by: a count above 1, or a '
                                         'fraction below 1.', lower_bound=0.0)
 _RANDOM_TRIALS = flags.DEFINE_integer('random_trials', None, 'Finished trials with values drawn evenly before the oracle models them; by '
-                                      'default 3 for each hyper-parameter.', lower_bound=1)
+                                      'default 2 for each hyper-parameter.', lower_bound=1)
 _SEED = flags.DEFINE_integer('seed', 0, 'Of the values. Trials have the seed that their own flags say.', lower_bound=0,
                              upper_bound=2**31 - 1)
 
@@ -171,7 +174,7 @@ def _next_trial(study: tuning.Study, hyperparameters: list[tuning.Hyperparameter
   if not study.trials:
     return tuning.Trial(0, {})
   quiet.load_tensorflow()  # keras-tuner would load it with its chatter
-  random_trials = _RANDOM_TRIALS.value or 3 * len(hyperparameters)
+  random_trials = _RANDOM_TRIALS.value or 2 * len(hyperparameters)
   values = tuning.suggest(hyperparameters, study.trials[1:], study.seed, random_trials)
   return tuning.Trial(len(study.trials), values)
 
