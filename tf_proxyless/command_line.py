@@ -45,6 +45,10 @@ class StopRequest:
 
   def __init__(self):
     self.signal: int | None = None
+    self.listen()
+
+  def listen(self) -> None:
+    """Takes the signals, again if a library has taken them meanwhile: TensorFlow takes SIGTERM where there are several workers."""
     for number in (signal.SIGINT, signal.SIGTERM):
       signal.signal(number, self._receive)
 

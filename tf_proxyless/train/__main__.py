@@ -121,6 +121,7 @@ def _train(values: flags.FlagValues) -> int:
   stop = command_line.StopRequest()
   with command_line.user_errors():
     strategy = _load_tensorflow(values)
+  stop.listen()
   from tf_proxyless import assembly
   from tf_proxyless import train_assembly
 
