@@ -82,7 +82,8 @@ def quantize(values: np.ndarray, detail: dict) -> np.ndarray:
   if not scale:
     return values.astype(detail['dtype'])
   limits = np.iinfo(detail['dtype'])
-  return np.clip(np.round(values / np.float32(scale)) + zero_point, limits.min, limits.max).astype(detail['dtype'])
+  levels = np.floor(values / np.float32(scale) + np.float32(0.5))  # halves upwards, as the models and kernels do; np.round takes even ones
+  return np.clip(levels + zero_point, limits.min, limits.max).astype(detail['dtype'])
 
 
 @dataclasses.dataclass(frozen=True)
