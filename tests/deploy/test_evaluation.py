@@ -37,6 +37,22 @@ def test_quantization_rounds_and_clips(dtype, zero_point, expected):
   assert found.dtype == dtype and found.tolist() == expected
 
 
+def test_steps_are_counted_on_what_the_input_can_hold():
+  """A pixel half way between two bytes: the file and the model that emulates it get the same byte."""
+  file = Canned([np.uint8([[9, 5, 7]])], scale=0.5)
+  file.input = {'dtype': np.uint8, 'quantization': (1 / 255, 0)}
+  got = []
+  reference = lambda images: got.append(images) or np.float32([[2.5, 5.0]])
+  steps = evaluation.steps_apart(file, reference, np.float32([[[[2.5 / 255]]]]), background=True)
+  assert steps.tolist() == [[0, 3]]
+  assert got[0].ravel() == pytest.approx([3 / 255])
+
+
+def test_halves_are_rounded_upwards():
+  values = np.float32([0.5, 1.5, 2.5, 3.5, -0.5, -1.5])
+  assert evaluation.quantize(values, {'dtype': np.int8, 'quantization': (1.0, 0)}).tolist() == [1, 2, 3, 4, 0, -1]
+
+
 def test_without_a_scale_values_stay():
   values = np.array([-1.5, 0.1], np.float32)
   np.testing.assert_array_equal(evaluation.quantize(values, {'dtype': np.float32, 'quantization': (0.0, 0)}), values)

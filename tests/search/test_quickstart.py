@@ -1,4 +1,7 @@
-"""The quickstart as a user runs it, with both optimizers: a complete search on real images, and what it must reach."""
+"""The quickstart's search as a user runs it, by gradients: a complete search on real images, and what it must reach.
+
+That by REINFORCE is a part of tests/tools/test_quickstart.py.
+"""
 
 import json
 import re
@@ -16,20 +19,14 @@ from tf_proxyless.search import samples as samples_lib
 from tf_proxyless.space import io
 from tf_proxyless.space import schema
 
-pytestmark = [pytest.mark.long, pytest.mark.xdist_group('quickstart')]  # one worker: each search is run once
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group('quickstart_gradient')]  # one worker: the search is run once
 
 
 @pytest.fixture(scope='module')
-def cache_dir(tmp_path_factory):
-  """Where the first search keeps the table of this machine, for the second one."""
-  return tmp_path_factory.mktemp('cache')
-
-
-@pytest.fixture(scope='module', params=['quickstart.flags', 'quickstart_gradient.flags'])
-def finished(request, tmp_path_factory, data_dir, cache_dir):
+def finished(tmp_path_factory, data_dir):
   folder = tmp_path_factory.mktemp('quickstart')
-  result = runs.run(f'--flagfile={request.param}', f'--run_dir={folder / "run"}', f'--data_dir={data_dir}', f'--cache_dir={cache_dir}',
-                    cwd=folder)
+  result = runs.run('--flagfile=quickstart_gradient.flags', f'--run_dir={folder / "run"}', f'--data_dir={data_dir}',
+                    f'--cache_dir={folder / "cache"}', cwd=folder)
   return result, run_directory.RunDirectory(folder / 'run')
 
 

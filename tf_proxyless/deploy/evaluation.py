@@ -86,6 +86,25 @@ def quantize(values: np.ndarray, detail: dict) -> np.ndarray:
   return np.clip(levels + zero_point, limits.min, limits.max).astype(detail['dtype'])
 
 
+def dequantize(stored: np.ndarray, detail: dict) -> np.ndarray:
+  """The real values that a tensor stands for, float32; the inverse of `quantize` but for its rounding."""
+  scale, zero_point = detail['quantization']
+  return (stored.astype(np.float32) - zero_point) * np.float32(scale) if scale else stored.astype(np.float32)
+
+
+def steps_apart(model: LiteRtModel, reference: Callable[[np.ndarray], np.ndarray], images: np.ndarray,
+                background: bool = False) -> np.ndarray:
+  """By how many steps of its output a quantized file differs from the model that emulates it, int [images, classes].
+
+  Args:
+    model, reference, background: As for `compare`.
+    images: float32 [images, height, width, channels]; both get what the file's input can hold of them.
+  """
+  pixels = dequantize(quantize(images, model.input), model.input)
+  expected = quantize(np.asarray(reference(pixels)), model.output).astype(np.int64)
+  return np.abs(model(pixels)[:, int(background):].astype(np.int64) - expected)
+
+
 @dataclasses.dataclass(frozen=True)
 class Comparison:
   """A .tflite file against its Keras model, on the same images.
