@@ -46,17 +46,20 @@ setuptools.setup(
     install_requires=[
         'absl-py>=1.2,<2',  # tensorflow-model-optimization 0.8 takes no 2
         'ai-edge-litert>=2.3,<2.4',  # runs models; another version has other kernels, so other latencies
+        'flatbuffers>=24.3,<26',
         'importlib_resources>=6,<8',  # tensorflow-datasets 4.9.10 imports it without asking for it, and Pillow too
         'keras-tuner>=1.4.8,<1.5',
         'matplotlib>=3.8,<4',
         'numpy>=1.26,<3',
         'Pillow>=10,<14',
         'scikit-learn>=1.4,<2',
+        'scipy>=1.11,<2',
         'tensorboard>=2.21,<2.22',
         'tensorflow>=2.21,<2.22',
         'tensorflow-datasets>=4.9.10,<4.10',
         'tensorflow-model-optimization>=0.8.1,<0.9',
         'tf_keras>=2.21,<2.22',
+        'threadpoolctl>=3.1,<4',
         'tqdm>=4.66,<5',
     ],
     extras_require={
