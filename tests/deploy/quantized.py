@@ -48,7 +48,7 @@ def network_like_trained(network: network_lib.Network, images: np.ndarray, seed:
   norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
   for layer in norms:
     layer.gamma.assign(rng.uniform(0.5, 1.5, layer.gamma.shape))
-    before_relu = isinstance(layer.outbound_nodes[0].outbound_layer, keras.layers.ReLU)
+    before_relu = any(isinstance(node.outbound_layer, keras.layers.ReLU) for node in layer.outbound_nodes)
     layer.beta.assign(rng.uniform(*((1, 4) if calm and before_relu else (-0.5, 0.5)), layer.beta.shape))
     layer.momentum = 0.0  # one batch makes the statistics
   model(images, training=True)
