@@ -10,11 +10,9 @@ if TF_CONFIG names them.
 
 from __future__ import annotations
 
-import os
 import sys
 
 from absl import flags
-from absl import logging
 
 from tf_proxyless import architectures
 from tf_proxyless import command_line
@@ -26,34 +24,6 @@ from tf_proxyless.space import io
 from tf_proxyless.train import run_directory
 
 train_flags.define(flags.FLAGS)
-
-
-class _Progress:
-  """A progress bar over all steps, shown on terminals only, and epochs for the log and TensorBoard."""
-
-  def __init__(self, logs: os.PathLike | None, total: int, done: int):
-    import tensorflow as tf
-    import tqdm
-
-    self._tf = tf
-    self._bar = tqdm.tqdm(total=total, initial=done, desc='training', unit='step', disable=logs is None or not sys.stderr.isatty(),
-                          dynamic_ncols=True, leave=False)
-    self._writer = tf.summary.create_noop_writer() if logs is None else tf.summary.create_file_writer(os.fspath(logs))
-
-  def close(self) -> None:
-    self._bar.close()
-
-  def on_steps(self, steps: int, figures: dict[str, float]) -> None:
-    self._bar.set_postfix_str(f'loss {figures["loss"]:.3f}, accuracy {100 * figures["accuracy"]:.1f} %', refresh=False)
-    self._bar.update(steps)
-
-  def on_epoch(self, entry: dict) -> None:
-    evaluated = f', evaluation {100 * entry["evaluation_top1"]:.2f} %' if 'evaluation_top1' in entry else ''
-    logging.info('epoch %d: loss %.4f, accuracy %.2f %%%s', entry['epoch'], entry['loss'], 100 * entry['accuracy'], evaluated)
-    with self._writer.as_default(step=entry['epoch']):
-      for name, value in entry.items():
-        if isinstance(value, float):
-          self._tf.summary.scalar(name, value)
 
 
 def _find_start(values: flags.FlagValues) -> models.ModelFiles | None:
@@ -146,11 +116,13 @@ def _train(values: flags.FlagValues) -> int:
 
 def _run(run: run_directory.RunDirectory, trainer, training, stop: command_line.StopRequest) -> bool:
   """Trains with progress and status; whether it came to the end."""
+  from tf_proxyless import training_progress
   from tf_proxyless.train import loop
 
   write_status = run.write_status if trainer.is_chief else lambda state, **details: None
   write_status('running')
-  progress = _Progress(run.logs if trainer.is_chief else None, trainer.recipe.steps, int(trainer.progress.total_steps))
+  progress = training_progress.TrainingProgress('training', run.logs if trainer.is_chief else None, trainer.recipe.steps,
+                                                int(trainer.progress.total_steps))
   try:
     finished = training.run(loop.Observer(progress.on_steps, progress.on_epoch, stop))
   except loop.NotFiniteError as error:
