@@ -99,6 +99,6 @@ def test_names_are_fit_for_any_file_system(name, readable, tmp_path):
 
 
 def test_what_is_refused(tmp_path):
-  with pytest.raises(ValueError, match="precision must be one of float32, int8, got 'float16'"):
-    op_models.write(OPERATIONS[0][0], 'float16', tmp_path)
+  with pytest.raises(ValueError, match="precision must be one of float32, float16, int8, got 'float64'"):
+    op_models.write(OPERATIONS[0][0], 'float64', tmp_path)
   assert list(tmp_path.iterdir()) == []

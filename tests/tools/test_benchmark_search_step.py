@@ -1,7 +1,6 @@
 """tools/benchmark_search_step.py: its statistics, what it compares, and its output. No timing is asserted."""
 
 import dataclasses
-import importlib.util
 import json
 import math
 import os
@@ -9,11 +8,11 @@ import pathlib
 import subprocess
 import sys
 
-from absl import flags
 import numpy as np
 import pytest
 
 from tests.nn import spaces
+from tests.tools import loading
 from tf_proxyless.space import ops
 from tf_proxyless.space import schema
 
@@ -28,14 +27,8 @@ def run(*arguments, cwd):
 
 @pytest.fixture(scope='module')
 def tool():
-  """The tool as a module; its flags are taken out again, since other tools have flags of the same names."""
-  spec = importlib.util.spec_from_file_location('benchmark_search_step', TOOL)
-  module = importlib.util.module_from_spec(spec)
-  sys.modules[spec.name] = module
-  spec.loader.exec_module(module)
-  yield module
-  flags.FLAGS.remove_flag_values([flag.name for flag in flags.FLAGS.get_flags_for_module(spec.name)])
-  del sys.modules[spec.name]
+  with loading.loaded('benchmark_search_step') as module:
+    yield module
 
 
 @pytest.fixture

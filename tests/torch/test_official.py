@@ -16,11 +16,11 @@ import sys
 import numpy as np
 import pytest
 
+from tests.tools import loading
 from tests.torch import networks
 from tf_proxyless.nn import network as nn_network
 from tf_proxyless.nn import torch_weights
 from tf_proxyless.space import archive
-from tools import import_torch_weights
 
 CODE, CONFIGS = os.environ.get('OFFICIAL_CODE'), os.environ.get('OFFICIAL_CONFIGS')
 pytestmark = [pytest.mark.torch, pytest.mark.skipif(not (CODE and CONFIGS), reason='OFFICIAL_CODE and OFFICIAL_CONFIGS are not set')]
@@ -51,7 +51,8 @@ def test_logits_agree(modules, tmp_path, name, weights):
     networks.save(net, path, wrap=lambda state: {'state_dict': state, 'dataset': 'imagenet'})
   network = archive.network(name, padding='symmetric')
   model = nn_network.build(network)
-  torch_weights.assign(model, network, import_torch_weights._read(path))
+  with loading.loaded('import_torch_weights') as tool:
+    torch_weights.assign(model, network, tool._read(path))
   images = np.random.default_rng(0).normal(size=(4, 224, 224, 3)).astype(np.float32)
   theirs = networks.logits(net, images)
   difference = np.abs(model(images, training=False).numpy() - theirs).max()
