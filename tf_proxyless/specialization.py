@@ -113,16 +113,17 @@ def judge(matrix: Matrix, runtime: str, rules: Rules = Rules()) -> Verdict:
   """
   rows = {row.runtime: row for row in matrix.rows}
   budget, own = matrix.budgets_ms[runtime], rows[runtime]
+  excess = 100 * (own.cells[runtime].measured_ms / budget - 1)
   within = tuple(row for row in matrix.rows if row.cells[runtime].measured_ms <= budget * (1 + rules.budget_percent / 100))
   winner = max(within, key=lambda row: row.points, default=None)
   best = tuple(row for row in within if row.points >= winner.points - rules.points)
   names = tuple(row.runtime for row in within), tuple(row.runtime for row in best), winner and winner.runtime
   if own not in within:
-    excess = 100 * (own.cells[runtime].measured_ms / budget - 1)
     return Verdict(runtime, FAILS, f'its own network is {excess:.1f} % over the budget', *names)
   if own not in best:
     return Verdict(runtime, FAILS, f'the network for {winner.runtime} keeps the budget and is {_difference(winner, own)} better', *names)
-  return Verdict(runtime, *_among_the_best(own, within, best, rules), *names)
+  outcome, reason = _among_the_best(own, within, best, rules)
+  return Verdict(runtime, outcome, reason + (f'; itself {excess:.1f} % above it as measured' if excess > 0 else ''), *names)
 
 
 def _among_the_best(own: Row, within: tuple[Row, ...], best: tuple[Row, ...], rules: Rules) -> tuple[str, str]:
@@ -197,7 +198,9 @@ def describe(matrix: Matrix, rules: Rules = Rules()) -> str:
   widths = [max(map(len, column)) for column in zip(head, *lines)]
   table = ['  '.join(text.ljust(width) for text, width in zip(line, widths)).rstrip() for line in (head, *lines)]
   return '\n'.join([
-      'measured ms (predicted ms); [ ] searched for this runtime, > over the budget, * most accurate within, = equally good', '',
+      'measured ms (predicted ms); [ ] searched for this runtime, > over the budget, * most accurate within, = equally good',
+      f'differences up to {rules.points:g} point and {rules.time_percent:g} % of time are none; '
+      f'budgets may be exceeded by {rules.budget_percent:g} %', '',
       *table, '', *(f'{runtime}: {verdict.outcome}: {verdict.reason}' for runtime, verdict in verdicts.items()),
       conclude(list(verdicts.values()))])
 

@@ -57,7 +57,7 @@ def test_the_whole_path(tmp_path, data_dir):
   assert found['conclusion'].startswith('specialisation is')
   files = {path: path.stat().st_mtime_ns for path in tmp_path.rglob('*.json') if path.name not in ('matrix.json', 'settings.json')}
   again = matrix(*arguments)
-  assert again.returncode == 0 and again.stdout.splitlines()[2].startswith('searched for')
+  assert again.returncode == 0 and again.stdout.splitlines()[3].startswith('searched for')
   assert {path: path.stat().st_mtime_ns for path in files} == files, 'nothing is made again'
 
 
