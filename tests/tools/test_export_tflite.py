@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from tests.tools import digits_model
+from tf_proxyless import architectures
 from tf_proxyless import files
 from tf_proxyless import model_card
 from tf_proxyless import models
@@ -104,6 +105,22 @@ def test_ovic_from_random_weights(tmp_path, data_dir, normalization):
   ovic.validate((tmp_path / 'm.tflite').read_bytes())
   card = model_card.load(tmp_path / 'm_card.json')
   assert card.ovic and card.accuracies is None and card.input_normalization == normalization
+
+
+@pytest.mark.long
+@pytest.mark.parametrize('width, resolution, predicted_ms', [(0.5, 224, 30.4), (1.0, 160, 35.5)])
+def test_the_lpirc_pair(tmp_path, data_dir, width, resolution, predicted_ms):
+  """Both settings of the authors' slides, with random weights, and what the estimate says on the slides' clock (31 and 35 ms there)."""
+  found = architectures.find('proxyless_mobile', resolution=resolution, width_multiplier=width)
+  io.save_architecture(found, tmp_path / 'architecture.json')
+  models.save(nn_network.build(dataclasses.replace(found.network, name='network')), tmp_path / 'model.keras')
+  result = run(f'--model={tmp_path}', '--ovic', f'--output={tmp_path}/m.tflite', '--representative_dataset=digits',
+               '--representative_images=8', '--min_agreement=0', f'--data_dir={data_dir}', '--latency_table=pixel2_int8_estimate_lpirc')
+  assert result.returncode == 0, result.stderr
+  ovic.validate((tmp_path / 'm.tflite').read_bytes())
+  card = model_card.load(tmp_path / 'm_card.json')
+  assert (card.input.shape, card.output.shape) == ((1, resolution, resolution, 3), (1, 1001))
+  assert card.predicted.latency_ms == pytest.approx(predicted_ms, abs=0.05) and card.predicted.provenance == 'estimated'
 
 
 def test_mistakes_are_one_line_before_tensorflow_is_loaded(trained, quantized, tmp_path):
