@@ -263,4 +263,5 @@ class _Trainer:
                              weight_decay=self._settings.weight_decay)
     batches = lambda epoch: pipelines.training_batches(self._split, self._transform, _BATCH_SIZE, seed, epoch)
     history = training.fit(model, batches, recipe, seed)
-    return history, training.accuracy(model, pipelines.test_pass(self._source, self._transform, _TEST_BATCH_SIZE))
+    test = pipelines.test_pass(self._source, self._transform, min(_TEST_BATCH_SIZE, self._source.num_test))
+    return history, training.accuracy(model, test)
