@@ -70,11 +70,8 @@ def load(values: flags.FlagValues, space: network_lib.Network | None) -> latency
 
 def _complete(table: latency_table.LatencyTable, space: network_lib.Network, allow_estimates: bool) -> latency_table.LatencyTable:
   """The table with estimates for what it lacks, if they are allowed."""
-  signatures = network_lib.op_signatures(space)
-  if not table.missing(signatures):
-    return table
   if allow_estimates:
-    return regression.fill(table, signatures).table
+    return regression.fill(table, network_lib.op_signatures(space)).table
   try:
     table.check_covers(space)
   except ValueError as error:
