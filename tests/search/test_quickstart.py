@@ -19,7 +19,7 @@ from tf_proxyless.search import samples as samples_lib
 from tf_proxyless.space import io
 from tf_proxyless.space import schema
 
-pytestmark = [pytest.mark.long, pytest.mark.xdist_group('quickstart_gradient')]  # one worker: the search is run once
+pytestmark = pytest.mark.long  # by one worker (--dist loadfile): the search is run once
 
 
 @pytest.fixture(scope='module')

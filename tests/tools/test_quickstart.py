@@ -85,7 +85,6 @@ def test_the_table_says_what_is_not_predicted(quickstart):
 
 
 @pytest.mark.long
-@pytest.mark.xdist_group('quickstart')
 def test_the_whole_way(tmp_path, data_dir):
   """Every claim of the README's main job but latencies, which are those of a busy machine.
 
