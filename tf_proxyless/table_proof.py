@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 import dataclasses
-import math
 import pathlib
 from typing import Any
 
 from tf_proxyless import files
 from tf_proxyless import table_builder
 from tf_proxyless.cost import calibration
+from tf_proxyless.cost import latency_model
 from tf_proxyless.cost import latency_table
 from tf_proxyless.space import archive
 from tf_proxyless.space import network as network_lib
@@ -88,13 +88,6 @@ def choose_networks(space: network_lib.Network, table: latency_table.LatencyTabl
   return chosen
 
 
-def entry_sum(table: latency_table.LatencyTable, network: network_lib.Network) -> float:
-  """Sum of the entries of an architecture, ms, not calibrated."""
-  traced = network_lib.trace(network)
-  return math.fsum(table.latency_ms(network_lib.op_signature(item.block.op, item.input_shape, item.block.residual, network.padding))
-                   for item in traced)
-
-
 def prove(space: network_lib.Network, table: latency_table.LatencyTable, setup: table_builder.Setup, work: pathlib.Path,
           for_calibration: int, for_validation: int, seed: int) -> Proof:
   """Measures whole networks, fits scale and offset on some, and validates on the others.
@@ -115,7 +108,7 @@ def prove(space: network_lib.Network, table: latency_table.LatencyTable, setup: 
   setup = dataclasses.replace(setup, options=(*setup.options, f'--block_models={_BLOCK_MODELS}'))
   measurements = table_builder.measure({name: network for name, (_, network) in chosen.items()}, setup, work / 'networks', io='uint8')
   measured = {name: figures['median_ms'] for name, figures in measurements['models'].items()}
-  sums = {name: entry_sum(table, chosen[name][1]) for name in measured}
+  sums = {name: latency_model.entry_sum(table, chosen[name][1]) for name in measured}
 
   def select(*purposes: str) -> list[str]:
     return [name for name in measured if chosen[name][0] in purposes]

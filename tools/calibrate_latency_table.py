@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 import csv
 import dataclasses
-import math
 import pathlib
 from typing import Any
 
@@ -26,7 +25,7 @@ from tf_proxyless import files
 from tf_proxyless import plan as plan_lib
 from tf_proxyless import search_flags
 from tf_proxyless.cost import calibration
-from tf_proxyless.cost import counting
+from tf_proxyless.cost import latency_model
 from tf_proxyless.cost import latency_table
 from tf_proxyless.cost import named_tables
 from tf_proxyless.space import archive
@@ -107,12 +106,6 @@ def _find_network(name: str, folder: pathlib.Path) -> network_lib.Network:
   return io.find_architecture(str(path)).network
 
 
-def entry_sum(table: latency_table.LatencyTable, network: network_lib.Network) -> float:
-  """Sum of the entries of an architecture, ms, not calibrated."""
-  table.check_covers(network)
-  return math.fsum(table.latency_ms(row.signature) for row in counting.count_blocks(network))
-
-
 def largest_kernel(networks: Iterable[network_lib.Network]) -> int:
   """The largest depthwise kernel in any of them."""
   return max((block.op.kernel_size for network in networks for block in network.blocks if isinstance(block.op, ops.MBConv)), default=0)
@@ -150,7 +143,7 @@ def main(_: Sequence[str]) -> None:
   with command_line.user_errors():
     table, measured = _read()
     names, latencies = [item.name for item in measured], [item.latency_ms for item in measured]
-    sums = [entry_sum(named_tables.find(_LATENCY_TABLE.value, item.network), item.network) for item in measured]
+    sums = [latency_model.entry_sum(named_tables.find(_LATENCY_TABLE.value, item.network), item.network) for item in measured]
     line = calibration.fit(sums, latencies, names)
     left_out = calibration.leave_one_out(sums, latencies, names)
     source = f'{table.source} Scale and offset are fitted to measured latencies of {", ".join(names)}.'.lstrip()

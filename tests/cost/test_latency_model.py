@@ -77,6 +77,7 @@ def test_cost_is_that_of_the_resolved_network(space, table, seed):
   milliseconds = latency_model.from_latency_table(space, calibrated)
   entries = [table.latency_ms(row.signature) for row in counting.count_blocks(resolved)]
   assert milliseconds.cost(genotype) == pytest.approx(-2.0 + 1.25 * sum(entries), rel=1e-12)
+  assert latency_model.entry_sum(calibrated, resolved) == math.fsum(entries)
   assert latency_model.from_latency_table(resolved, calibrated).fixed == pytest.approx(milliseconds.cost(genotype), rel=1e-12)
 
 
@@ -134,6 +135,11 @@ def test_missing_entries_are_all_listed(table):
     latency_model.from_latency_table(wide, table)
   assert 'lacks 18 of the 70 entries' in str(error.value)  # six candidates of each of three places in stages 1 and 2
   assert str(error.value).count('mbconv') == 18
+
+
+def test_the_entries_of_a_space_have_no_sum(space, table):
+  with pytest.raises(ValueError, match="block 'block_1' of 'proxyless' is still a choice"):
+    latency_model.entry_sum(table, space)
 
 
 def test_only_one_choice_of_operation_in_a_block_is_supported(space):

@@ -102,6 +102,16 @@ class CostModel:
     return tf.constant(self.fixed, probabilities.dtype) + tf.reduce_sum(probabilities * costs)
 
 
+def entry_sum(table: latency_table.LatencyTable, network: network_lib.Network) -> float:
+  """Sum of a table's entries for an architecture, ms, not calibrated.
+
+  Raises:
+    ValueError: Decisions are open in the network, or the table lacks entries (all are listed).
+  """
+  table.check_covers(network)
+  return math.fsum(table.latency_ms(row.signature) for row in counting.count_blocks(network))
+
+
 def from_latency_table(space: network_lib.Network, table: latency_table.LatencyTable) -> CostModel:
   """Milliseconds from a table, calibrated: fixed = offset + scale * (fixed entries), choices = scale * entry.
 
