@@ -19,10 +19,14 @@ _CONFIGS = {  # beside the package in a clone
 }
 
 _TEST = [
+    'hypothesis>=6.120,<7',
+    'mypy==2.4.1',
     'pytest>=8.3,<10',
+    'pytest-cov>=6,<8',
     'pytest-timeout>=2.3,<3',
     'pytest-xdist>=3.6,<4',
     'ruff==0.17.5',
+    'selenium>=4.30,<5',
     'setuptools>=65',  # tests install the package
     'wheel>=0.43',
 ]
