@@ -10,6 +10,7 @@ import os
 from absl import flags
 import numpy as np
 
+from tf_proxyless import methods
 from tf_proxyless import plan as plan_lib
 from tf_proxyless import search_flags
 from tf_proxyless.cost import latency_table
@@ -23,11 +24,8 @@ from tf_proxyless.search import checkpoint as checkpoint_lib
 from tf_proxyless.search import conclude
 from tf_proxyless.search import derive
 from tf_proxyless.search import diagnosis
-from tf_proxyless.search import gradient
 from tf_proxyless.search import loop
 from tf_proxyless.search import objectives
-from tf_proxyless.search import parameters as parameters_lib
-from tf_proxyless.search import reinforce
 from tf_proxyless.search import run_directory
 from tf_proxyless.search import samples as samples_lib
 from tf_proxyless.search import schedule as schedule_lib
@@ -73,8 +71,8 @@ class Assembled:
 
   @property
   def scores_afterwards(self) -> int:
-    """Networks to score once the weights stand still: those of the gradient rule; REINFORCE has its samples for nothing."""
-    return self.values.scored_networks if isinstance(self.architecture, gradient.GradientRule) else 0
+    """Networks to score once the weights stand still: for the gradient rule; REINFORCE has its samples for nothing."""
+    return 0 if self.architecture.scores_networks else self.values.scored_networks
 
   def score(self, paths: np.ndarray) -> np.ndarray:
     """Accuracy on the whole validation split of each network of int32 [networks, decisions]."""
@@ -123,45 +121,6 @@ def _make_data(values: flags.FlagValues, source: sources.Source, split: splits.S
       validation_pass=lambda: pipelines.validation_pass(split, transform, batch_size))
 
 
-def make_objective(values: flags.FlagValues, plan: plan_lib.Plan, updates: int) -> objectives.Objective:
-  """The objective that the flags name; accuracy alone if the target does not constrain."""
-  if not plan.constrained:
-    return objectives.Objective()
-  weight = values.penalty_weight
-  match values.objective:
-    case 'constrained':
-      scale = values.constraint_scale
-      if scale is None:
-        scale = 1.0 if values.architecture_optimizer == 'reinforce' else 3.0
-      rate = schedule_lib.default_constraint_rate(updates) if values.constraint_rate is None else values.constraint_rate
-      return objectives.Constrained(plan.target, scale=scale, proportional=values.constraint_gain, rate=rate)
-    case 'reward_power':
-      return objectives.RewardPower(plan.target, values.reward_exponent)
-    case 'reward_absolute':
-      return objectives.RewardAbsolute(plan.target, values.reward_weight)
-    case 'penalty_log':
-      return objectives.PenaltyLog(plan.target, plan.cost_model.smallest, 0.2 if weight is None else weight, values.penalty_exponent)
-    case 'penalty_linear':
-      return objectives.PenaltyLinear(plan.target, 0.1 if weight is None else weight)
-    case unknown:
-      raise ValueError(f'unknown objective {unknown!r}')
-
-
-def make_architecture(values: flags.FlagValues, plan: plan_lib.Plan, steps: steps_lib.SupernetSteps | None,
-                      updates: int) -> architecture_optimizer.ArchitectureOptimizer:
-  """The architecture optimizer that the flags name; without steps it can be restored, but not updated."""
-  counts = [len(costs) for costs in plan.cost_model.choice_costs]
-  parameters = parameters_lib.ArchitectureParameters(counts, exploration=values.exploration, seed=values.seed)
-  objective = make_objective(values, plan, updates)
-  rate = values.architecture_learning_rate
-  if rate is None:
-    rate = schedule_lib.default_architecture_rate(values.architecture_optimizer, updates)
-  if values.architecture_optimizer == 'reinforce':
-    return reinforce.Reinforce(parameters, plan.cost_model, objective, steps and steps.accuracies, learning_rate=rate,
-                               networks=values.reinforce_networks, baseline_momentum=values.baseline_momentum)
-  return gradient.GradientRule(parameters, plan.cost_model, objective, steps and steps.gate_gradients, learning_rate=rate)
-
-
 def assemble(values: flags.FlagValues, plan: plan_lib.Plan, source: sources.Source, run: run_directory.RunDirectory,
              observer: loop.Observer) -> Assembled:
   """Builds all parts; nothing is restored or run yet.
@@ -177,7 +136,7 @@ def assemble(values: flags.FlagValues, plan: plan_lib.Plan, source: sources.Sour
   supernet = supernet_lib.Supernet(plan.space, values.seed)
   optimizer = weight_optimizer.SupernetSGD(supernet, values.momentum, values.weight_decay)
   steps = steps_lib.SupernetSteps(supernet, optimizer, values.label_smoothing)
-  architecture = make_architecture(values, plan, steps, schedule.updates)
+  architecture = methods.make_architecture(values, plan, steps, schedule.updates)
   progress = checkpoint_lib.Progress()
   checkpoint = checkpoint_lib.Checkpoint(run, supernet, optimizer, architecture, progress)
   sample_file = samples_lib.SampleFile(
@@ -217,7 +176,7 @@ def restore(values: flags.FlagValues, plan: plan_lib.Plan, run: run_directory.Ru
     if not assembled.checkpoint.restore():
       raise ValueError(f'{run.checkpoints} holds no checkpoint; run the search first')
     return assembled.architecture, assembled.score
-  architecture = make_architecture(values, plan, None, updates=1)  # rates play no part
+  architecture = methods.make_architecture(values, plan, None, updates=1)  # rates play no part
   checkpoint_lib.restore_architecture(run, architecture)
   return architecture, None
 
@@ -244,12 +203,11 @@ def derive_from_run(values: flags.FlagValues, searched: plan_lib.Plan, plan: pla
   """
   _, samples = samples_lib.load(run.samples)
   state = architecture.state()
-  is_reinforce = isinstance(architecture, reinforce.Reinforce)
   multiplier = float(state['multiplier']) if isinstance(architecture.objective, objectives.Constrained) else None
   end = diagnosis.SearchEnd(searched.target if searched.constrained else None, float(state['expected_cost']), multiplier,
                             values.validation_batch_size or values.batch_size)
-  derivation = conclude.derive_network(conclude.log_probabilities(architecture), samples, not is_reinforce, plan.cost_model, plan.target,
-                                       end, by, score, values.seed)
+  derivation = conclude.derive_network(conclude.log_probabilities(architecture), samples, not architecture.scores_networks, plan.cost_model,
+                                       plan.target, end, by, score, values.seed)
   return derivation, conclude.make_architecture(plan.space, derivation, plan.cost_model.decisions, plan.table, versions(), values.seed)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import dataclasses
 import math
 
@@ -103,16 +104,36 @@ def identity(values: flags.FlagValues, table: latency_table.LatencyTable | None)
   return {**search_flags.identity(values), 'latency_table': None if table is None else table.sha256}
 
 
+def _proxyless(values: flags.FlagValues, classes: int) -> network_lib.Network:
+  return proxyless.proxyless(
+      stage_filters=values.stage_filters, stage_blocks=values.stage_blocks, stage_strides=values.stage_strides,
+      stem_filters=values.stem_filters, stem_strides=values.stem_strides, first_block_filters=values.first_block_filters,
+      head_filters=values.head_filters, width_multiplier=values.width_multiplier, resolution=values.resolution, classes=classes)
+
+
+_SPACES: dict[str, Callable[[flags.FlagValues, int], network_lib.Network]] = {'proxyless': _proxyless}
+
+
+def add_search_space(name: str, make_space: Callable[[flags.FlagValues, int], network_lib.Network]) -> None:
+  """Makes --search_space accept a name; to be called before the module of a main is imported, which defines the flags.
+
+  Args:
+    name: Not taken yet.
+    make_space: (flags, classes) -> the space.
+  """
+  if name in _SPACES:
+    raise ValueError(f'there is a search space {name!r} already')
+  search_flags.SEARCH_SPACES.append(name)
+  _SPACES[name] = make_space
+
+
 def make_space(values: flags.FlagValues, classes: int) -> network_lib.Network:
   """The search space that the flags name.
 
   Raises:
     ValueError: In one line, what does not fit.
   """
-  return proxyless.proxyless(
-      stage_filters=values.stage_filters, stage_blocks=values.stage_blocks, stage_strides=values.stage_strides,
-      stem_filters=values.stem_filters, stem_strides=values.stem_strides, first_block_filters=values.first_block_filters,
-      head_filters=values.head_filters, width_multiplier=values.width_multiplier, resolution=values.resolution, classes=classes)
+  return _SPACES[values.search_space](values, classes)
 
 
 def make(values: flags.FlagValues, classes: int, table: latency_table.LatencyTable | None = None) -> Plan:

@@ -6,8 +6,10 @@ from collections.abc import Iterable
 
 from absl import flags
 
-ARCHITECTURE_OPTIMIZERS = ('reinforce', 'gradient')
-OBJECTIVES = {  # which optimizers each serves
+# Names that flags accept, known before TensorFlow is loaded; `plan.add_search_space` and `methods.add_*` add to them.
+SEARCH_SPACES = ['proxyless']
+ARCHITECTURE_OPTIMIZERS = ['reinforce', 'gradient']
+OBJECTIVES: dict[str, tuple[str, ...]] = {  # which optimizers each serves
     'constrained': ('reinforce', 'gradient'),
     'reward_power': ('reinforce',),
     'reward_absolute': ('reinforce',),
@@ -49,7 +51,7 @@ def define_space(values: flags.FlagValues) -> None:
   """Defines the flags that say which space."""
   integers = lambda name, default, text: flags.DEFINE(
       _IntegerList(), name, default, text, values, flags.CsvListSerializer(','))
-  flags.DEFINE_enum('search_space', 'proxyless', ['proxyless'], 'Family of networks.', flag_values=values)
+  flags.DEFINE_enum('search_space', 'proxyless', SEARCH_SPACES, 'Family of networks.', flag_values=values)
   integers('stage_filters', [24, 40, 80, 96, 192, 320], 'Output channels of each stage.')
   integers('stage_blocks', [4, 4, 4, 4, 4, 1], 'Searched blocks in each stage.')
   integers('stage_strides', [2, 2, 2, 1, 2, 1], 'Stride of the first block of each stage.')

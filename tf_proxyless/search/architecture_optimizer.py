@@ -34,7 +34,12 @@ class ArchitectureOptimizer(tf.Module):
   """Samples gates for weight steps, and learns architecture parameters from validation batches.
 
   All state is in variables, so that a checkpoint of this object holds it.
+
+  Attributes:
+    scores_networks: Whether `update` returns networks that it scored. If not, some are scored after the search, for derivation.
   """
+
+  scores_networks = False
 
   def __init__(self, parameters: parameters_lib.ArchitectureParameters, cost_model: latency_model.CostModel,
                objective: objectives.Objective, learning_rate: float, name: str):

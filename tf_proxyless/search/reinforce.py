@@ -22,6 +22,8 @@ class Reinforce(architecture_optimizer.ArchitectureOptimizer):
   The expected cost enters through its exact gradient, not through samples; rewards of the published forms hold the cost themselves.
   """
 
+  scores_networks = True
+
   def __init__(
       self,
       parameters: parameters_lib.ArchitectureParameters,
