@@ -8,6 +8,7 @@ import pathlib
 from typing import Any
 
 from tf_proxyless import files
+from tf_proxyless import records
 from tf_proxyless import table_builder
 from tf_proxyless.cost import calibration
 from tf_proxyless.cost import latency_model
@@ -125,6 +126,23 @@ def save(proof: Proof, path: files.PathLike) -> None:
   """Writes the networks of a proof with predictions and measurements."""
   rows = [{**dataclasses.asdict(row), 'error_percent': row.error_percent} for row in proof.rows]
   files.write_json(path, KIND, {'table': proof.table.name, 'latency_table_sha256': proof.table.sha256, 'networks': rows})
+
+
+def load_rows(path: files.PathLike) -> tuple[Row, ...]:
+  """The networks of a proof that was saved.
+
+  Raises:
+    ValueError: The file is not a proof; one line that names the file and the place in it.
+    OSError: The file cannot be read.
+  """
+  rows = files.read_json(path, KIND).get('networks')
+  if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+    raise ValueError(f'{path}: no list "networks" of objects')
+  fields = [field.name for field in dataclasses.fields(Row)]
+  try:
+    return records.decode(tuple[Row, ...], [{name: row[name] for name in fields if name in row} for row in rows], where='networks')
+  except ValueError as error:
+    raise ValueError(f'{path}: {error}') from error
 
 
 def describe(proof: Proof) -> str:

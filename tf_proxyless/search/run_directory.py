@@ -13,5 +13,7 @@ class RunDirectory(run_files.RunFiles):
     super().__init__(path)
     self.search_space = self.path / 'search_space.json'
     self.latency_table = self.path / 'latency_table.json'
+    self.latency_table_proof = self.path / 'latency_table_proof.json'
     self.samples = self.path / 'samples.bin'
     self.derivation = self.path / 'derivation.json'
+    self.report = self.path / 'report.html'
