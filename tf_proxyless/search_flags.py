@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from absl import flags
 
@@ -35,11 +35,8 @@ class _IntegerList(flags.ListParser):
 
 def define(values: flags.FlagValues) -> None:
   """Defines all flags of a search on `values`."""
-  define_space(values)
-  _define_data(values)
-  _define_cost(values)
-  _define_weights(values)
-  _define_architecture(values)
+  for define_topic in _topics().values():
+    define_topic(values)
   flags.DEFINE_string('run_dir', None, 'Directory of the run; a search that was interrupted there continues.', flag_values=values)
   flags.DEFINE_integer('checkpoint_every_steps', 1000, 'Weight steps between checkpoints; one is also made after each epoch.',
                        lower_bound=1, flag_values=values)
@@ -133,6 +130,21 @@ def _define_architecture(values: flags.FlagValues) -> None:
                      flag_values=values)
   flags.DEFINE_integer('scored_networks', 3000, 'Networks that gradient scores after the search for derivation by evidence, 10 on a '
                        'batch; 0 derives by probability.', lower_bound=0, flag_values=values)
+
+
+def _topics() -> dict[str, Callable[[flags.FlagValues], None]]:
+  return {'search space': define_space, 'data': _define_data, 'cost': _define_cost, 'weights': _define_weights,
+          'architecture': _define_architecture}
+
+
+def topics() -> dict[str, str]:
+  """What each flag but those of the run itself is about, by its name."""
+  found = {}
+  for topic, define_topic in _topics().items():
+    values = flags.FlagValues()
+    define_topic(values)
+    found.update(dict.fromkeys(values, topic))
+  return found
 
 
 def names(values: flags.FlagValues) -> list[str]:
