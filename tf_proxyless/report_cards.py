@@ -9,7 +9,6 @@ import math
 import pathlib
 from typing import Any
 
-from tf_proxyless import architectures
 from tf_proxyless import model_card
 from tf_proxyless import records
 from tf_proxyless import report_files
@@ -17,8 +16,11 @@ from tf_proxyless import table_proof
 from tf_proxyless.cost import counting
 from tf_proxyless.cost import latency_table
 from tf_proxyless.space import io
+from tf_proxyless.space import network as network_lib
+from tf_proxyless.space import ops
 
 CARD_SUFFIX = '_card.json'
+_HOW = {'float': 'converted', 'ptq': 'post-training quantization', 'qat': 'quantization-aware training'}
 
 
 def table(found: latency_table.LatencyTable, proof: Sequence[table_proof.Row] | None) -> dict[str, Any]:
@@ -28,10 +30,11 @@ def table(found: latency_table.LatencyTable, proof: Sequence[table_proof.Row] | 
     latency = entry.latency
     entries.append({'label': str(entry.signature), 'ms': latency.latency_ms, 'p5': latency.p5_ms, 'p95': latency.p95_ms,
                     'provenance': latency.provenance, 'macs': counting.count(entry.signature).macs})
+  counts = collections.Counter(entry['provenance'] for entry in entries)
   return {
       'name': found.name,
       'runtime': records.encode(found.runtime),
-      'provenance': dict(collections.Counter(entry['provenance'] for entry in entries)),
+      'provenance': {name: counts[name] for name in latency_table.PROVENANCES},
       'calibration': records.encode(found.calibration) if found.calibration.networks else None,
       'validation': None if found.validation is None else records.encode(found.validation),
       'estimate_error_percent': found.estimate_error_percent,
@@ -84,7 +87,7 @@ def _deployment(path: pathlib.Path, card: model_card.ModelCard, architecture: io
   stem = path.name.removesuffix(CARD_SUFFIX)
   return {
       'name': path.resolve().parent.name if stem == 'model' else stem,
-      'quantization': card.quantization, 'how': card.how,
+      'quantization': 'float32' if card.quantization == 'none' else card.quantization, 'how': _HOW[card.how],
       'float_accuracy': accuracies.get('float'), 'int8_accuracy': accuracies.get('tflite'),
       'dataset': card.dataset, 'test_images': card.test_images,
       'predicted_ms': predicted.latency_ms if predicted else None,
@@ -98,8 +101,9 @@ def _deployment(path: pathlib.Path, card: model_card.ModelCard, architecture: io
   }
 
 
-def _computes(network: Any) -> Any:
-  """A network without its name and without what plays no part in a file."""
-  plain = tuple(dataclasses.replace(block, op=dataclasses.replace(block.op, dropout_rate=0.0)) if hasattr(block.op, 'dropout_rate') else block
-                for block in network.blocks)
-  return dataclasses.replace(network, name='network', blocks=plain)
+def _computes(network: network_lib.Network) -> network_lib.Network:
+  """A network without its name and its dropout, which play no part in a file."""
+  *blocks, last = network.blocks
+  if isinstance(last.op, ops.Classifier):
+    last = dataclasses.replace(last, op=dataclasses.replace(last.op, dropout_rate=0.0))
+  return dataclasses.replace(network, name='network', blocks=(*blocks, last))

@@ -22,42 +22,41 @@ _PUBLISHED_RESOLUTION, _PUBLISHED_CLASSES = 224, 1000
 _PUBLISHED_TOP1 = {'proxyless_mobile': 74.6, 'proxyless_mobile_14': 76.7, 'proxyless_gpu': 75.1, 'proxyless_cpu': 75.3}
 
 
+MS, MACS = 'ms', 'MACs'
+
+
 @dataclasses.dataclass(frozen=True)
 class Prices:
-  """What operations cost: milliseconds by a table, or else multiply-adds.
+  """What operations cost.
 
   Attributes:
-    table: Covers what it can; None prices in MACs.
+    unit: `MS` or `MACS`.
+    table: Of milliseconds; without one they are not known.
   """
 
+  unit: str
   table: latency_table.LatencyTable | None
-
-  @property
-  def unit(self) -> str:
-    return 'MACs' if self.table is None else 'ms'
 
   @property
   def fixed(self) -> float:
     """What a network costs besides its operations."""
-    return 0 if self.table is None else self.table.calibration.offset_ms
+    return self.table.calibration.offset_ms if self.unit == MS and self.table is not None else 0
 
   def of(self, signature: network_lib.OpSignature | None) -> float | None:
-    """Cost of an operation, calibrated; None if the table has no entry, 0 for Zero."""
-    if self.table is None:
+    """Cost of an operation, calibrated; None if it is not known, 0 for Zero."""
+    if self.unit == MACS:
       return counting.count(signature).macs
-    if signature is not None and self.table.missing([signature]):
+    if self.table is None or (signature is not None and self.table.missing([signature])):
       return None
     return self.table.calibration.scale * self.table.latency_ms(signature)
 
-  def model(self, network: network_lib.Network) -> latency_model.CostModel:
-    """Raises ValueError where the table lacks entries."""
-    return latency_model.from_macs(network) if self.table is None else latency_model.from_latency_table(network, self.table)
-
   def total(self, network: network_lib.Network) -> float | None:
-    """Cost of an architecture, None if the table lacks entries."""
-    if self.table is not None and self.table.missing(network_lib.op_signatures(network)):
+    """Cost of an architecture; None if it is not known."""
+    if self.unit == MACS:
+      return latency_model.from_macs(network).fixed
+    if self.table is None or self.table.missing(network_lib.op_signatures(network)):
       return None
-    return self.model(network).fixed
+    return latency_model.from_latency_table(network, self.table).fixed
 
 
 def decisions(space: network_lib.Network, prices: Prices) -> list[dict[str, Any]]:
@@ -158,6 +157,6 @@ def _costs(signature: network_lib.OpSignature | None, prices: Prices) -> dict[st
 
 
 def _provenance(signature: network_lib.OpSignature | None, prices: Prices) -> str | None:
-  if prices.table is None or signature is None:
+  if prices.unit == MACS or prices.table is None:
     return None
   return next((entry.latency.provenance for entry in prices.table.entries if entry.signature == signature), None)

@@ -66,10 +66,26 @@ def load_derivation(path: pathlib.Path) -> DerivationFile:
     raise ValueError(f'{path}: {error}') from error
 
 
-def derivation(found: DerivationFile) -> dict[str, Any]:
-  """How the network was derived, and how sure that is."""
-  return {'by': found.by, 'budget': found.budget, 'warnings': list(found.warnings),
-          'margins': [dataclasses.asdict(margin) for margin in found.margins]}
+def derivation(found: DerivationFile, decisions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+  """How the network was derived, and how clear each choice was.
+
+  Args:
+    found: What derivation.json says.
+    decisions: Of the report.
+
+  Raises:
+    ValueError: They are of another search.
+  """
+  margins = []
+  for margin in found.margins:
+    try:
+      decision = decisions[margin.decision]
+      choice, alternative = (decision['choices'][index]['label'] for index in (margin.choice, margin.alternative))
+    except IndexError:
+      raise ValueError(f'derivation.json: margin {margin} is not of this search space') from None
+    margins.append({'decision': decision['label'], 'choice': choice, 'alternative': alternative, 'difference': margin.difference,
+                    'standard_error': margin.standard_error})
+  return {'by': found.by, 'budget': found.budget, 'warnings': list(found.warnings), 'margins': margins}
 
 
 def candidates(found: DerivationFile) -> list[dict[str, Any]]:
@@ -127,7 +143,8 @@ def front_by_means(found: samples_lib.ScoredSamples, frozen: bool) -> Mapping[st
   return _front('means of networks of similar cost', points)
 
 
-def _front_by_evidence(found: samples_lib.ScoredSamples, frozen: bool, cost_model: latency_model.CostModel | None) -> Mapping[str, Any] | None:
+def _front_by_evidence(found: samples_lib.ScoredSamples, frozen: bool,
+                       cost_model: latency_model.CostModel | None) -> Mapping[str, Any] | None:
   """The best network of each budget by the estimated effects of its choices; None without a cost model or without evidence."""
   if cost_model is None or found.choice_counts != tuple(map(len, cost_model.choice_costs)):
     return None
