@@ -80,7 +80,7 @@ def test_json_that_is_refused(tmp_path, content, message):
 
 
 def test_files_without_end_are_refused():
-  with pytest.raises(ValueError, match='/dev/zero: larger than 16777216 bytes'):
+  with pytest.raises(ValueError, match=f'/dev/zero: larger than {files.MAX_JSON_BYTES} bytes'):
     files.read_json('/dev/zero', 'kind')
 
 

@@ -83,17 +83,17 @@ def _decode_dataclass(kind: type, value: Any, tags: Tags, where: str) -> Any:
   hints = _hints(kind)
   unknown = sorted(set(value) - set(hints))
   if unknown:
-    raise ValueError(f'{_prefix(where)}unknown fields {files.shorten(unknown)}; fields are {", ".join(hints)}')
+    raise _error(where, f'unknown fields {files.shorten(unknown)}; fields are {", ".join(hints)}')
   required = [field.name for field in dataclasses.fields(kind)
               if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING]
   missing = [name for name in required if name not in value]
   if missing:
-    raise ValueError(f'{_prefix(where)}missing fields {missing}')
+    raise _error(where, f'missing fields {missing}')
   arguments = {name: decode(hints[name], item, tags, _join(where, name)) for name, item in value.items()}
   try:
     return kind(**arguments)
   except (TypeError, ValueError) as error:
-    raise ValueError(f'{_prefix(where)}{error}') from error
+    raise _error(where, str(error)) from error
 
 
 def _decode_tagged(kind: Any, value: Any, tags: Tags, where: str) -> Any:
@@ -101,7 +101,7 @@ def _decode_tagged(kind: Any, value: Any, tags: Tags, where: str) -> Any:
   _check(isinstance(value, dict), where, 'an object', value)
   name = value.get('type')
   if not isinstance(name, str) or name not in accepted:
-    raise ValueError(f'{_prefix(where)}type must be one of {", ".join(accepted)}, got {files.shorten(name)}')
+    raise _error(where, f'type must be one of {", ".join(accepted)}, got {files.shorten(name)}')
   fields = {key: item for key, item in value.items() if key != 'type'}
   return _decode_dataclass(accepted[name], fields, tags, where)
 
@@ -111,7 +111,7 @@ def _decode_tuple(arguments: tuple[Any, ...], value: Any, tags: Tags, where: str
   if len(arguments) == 2 and arguments[1] is Ellipsis:
     arguments = arguments[:1] * len(value)
   if len(value) != len(arguments):
-    raise ValueError(f'{_prefix(where)}must have {len(arguments)} elements, got {len(value)}')
+    raise _error(where, f'must have {len(arguments)} elements, got {len(value)}')
   return tuple(decode(kind, item, tags, _join(where, str(i))) for i, (kind, item) in enumerate(zip(arguments, value)))
 
 
@@ -134,11 +134,11 @@ def _is_finite(value: float) -> bool:
 
 def _check(condition: bool, where: str, expected: str, value: Any) -> None:
   if not condition:
-    raise ValueError(f'{_prefix(where)}must be {expected}, got {files.shorten(value)}')
+    raise _error(where, f'must be {expected}, got {files.shorten(value)}')
 
 
-def _prefix(where: str) -> str:
-  return f'{where}: ' if where else ''
+def _error(where: str, message: str) -> ValueError:
+  return ValueError(files.one_line(f'{where}: {message}' if where else message))
 
 
 def _join(where: str, segment: str) -> str:

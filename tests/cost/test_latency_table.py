@@ -112,7 +112,7 @@ def test_another_runtime_is_refused(table):
     (lambda b: b['entries'].append(b['entries'][0]), 'more than one entry for: mbconv 14x16x8'),
     (lambda b: b['entries'][0]['latency'].update(median_ms=-1.0), 'entries/0/latency: LatencyStats.median_ms .* got -1.0'),
     (lambda b: b['entries'][0]['latency'].update(median_ms=0), 'above 0, got 0'),
-    (lambda b: b['entries'][0]['latency'].update(median_ms=10**400), 'entries/0/latency/median_ms: must be a finite number'),
+    (lambda b: b['entries'][0]['latency'].update(median_ms=10**400), 'has more than 64 bits'),
     (lambda b: b['entries'][0]['latency'].update(median_ms='1.5'), "must be a finite number, got '1.5'"),
     (lambda b: b['entries'][0]['latency'].update(median_ms=True), 'must be a finite number, got True'),
     (lambda b: b['entries'][1]['latency'].pop('mean_ms'), 'entries/1/latency: LatencyStats needs median_ms or mean_ms'),

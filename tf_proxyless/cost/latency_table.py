@@ -8,7 +8,6 @@ import dataclasses
 import functools
 import hashlib
 import json
-import math
 from typing import Any
 
 from tf_proxyless import files
@@ -20,6 +19,7 @@ KERNELS = ('xnnpack', 'builtin', 'unknown')
 PRECISIONS = ('float32', 'float16', 'int8')
 
 _KIND = 'latency_table'
+_LARGEST = 1e12  # ms are then thirty years; sums and squares of such stay finite
 
 
 def _check_choice(record: Any, name: str, accepted: tuple[str, ...]) -> None:
@@ -33,9 +33,9 @@ def _check_numbers(record: Any, names: Iterable[str], minimum: float, exclusive:
     value = getattr(record, name)
     if value is None:
       continue
-    if not math.isfinite(value) or value < minimum or (exclusive and value == minimum):
+    if not minimum <= value <= _LARGEST or (exclusive and value == minimum):
       bound = f'above {minimum:g}' if exclusive else f'at least {minimum:g}'
-      raise ValueError(f'{type(record).__name__}.{name} must be a finite number {bound}, got {value!r}')
+      raise ValueError(f'{type(record).__name__}.{name} must be a finite number {bound}, got {value!r}; the largest is {_LARGEST:g}')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +114,7 @@ class Calibration:
 
   def __post_init__(self):
     _check_numbers(self, ('scale',), 0, exclusive=True)
-    _check_numbers(self, ('offset_ms',), -math.inf)
+    _check_numbers(self, ('offset_ms',), -_LARGEST)
     _check_numbers(self, ('networks',), 0)
 
 

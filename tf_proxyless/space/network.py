@@ -49,8 +49,9 @@ class Network:
   def __post_init__(self):
     if self.padding not in ops.PADDINGS:
       raise ValueError(f'padding must be one of {ops.PADDINGS}, got {self.padding!r}')
-    if len(self.input_shape) != 3 or any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in self.input_shape):
-      raise ValueError(f'input_shape must be three positive integers (height, width, channels), got {self.input_shape!r}')
+    if len(self.input_shape) != 3 or not all(map(ops.is_size, self.input_shape)):
+      raise ValueError(f'input_shape must be three positive integers (height, width, channels), got {self.input_shape!r}; '
+                       f'the largest is {ops.MAX_SIZE}')
     names = [block.name for block in self.blocks]
     if not names or len(set(names)) != len(names):
       raise ValueError(f'a network needs blocks with unique names, got {names}')
@@ -126,6 +127,8 @@ class OpSignature:
     sizes = (*self.input_shape, self.filters)
     if min(sizes) < 1 or min(self.kernel_size, self.strides) < least or self.expand_ratio < int(self.op == 'mbconv'):
       raise ValueError(f'OpSignature has a size that is too small: {self}')
+    if max(*sizes, self.kernel_size, self.strides, self.expand_ratio) > ops.MAX_SIZE:
+      raise ValueError(f'OpSignature has a size above {ops.MAX_SIZE}: {self}')
 
   def __str__(self) -> str:
     """One line for people and messages, for instance 'mbconv 56x56x24 -> 40 k5 s2 e3'."""

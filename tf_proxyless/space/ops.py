@@ -12,13 +12,19 @@ from typing import Union
 Shape = tuple[int, int, int]
 
 PADDINGS = ('same', 'symmetric')
+MAX_SIZE = 2**20  # of anything that a network has; files from elsewhere may claim more
+
+
+def is_size(value) -> bool:
+  """Whether a value can be a number of pixels, channels, or strides."""
+  return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_SIZE
 
 
 def _check_positive(op, *names: str) -> None:
   for name in names:
     value = getattr(op, name)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-      raise ValueError(f'{type(op).__name__}.{name} must be a positive integer, got {value!r}')
+    if not is_size(value):
+      raise ValueError(f'{type(op).__name__}.{name} must be a positive integer, got {value!r}; the largest is {MAX_SIZE}')
 
 
 def _check_odd_kernel(op) -> None:
