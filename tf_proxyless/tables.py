@@ -11,6 +11,7 @@ import re
 
 from absl import flags
 
+from tf_proxyless import shipped
 from tf_proxyless import table_builder
 from tf_proxyless import table_proof
 from tf_proxyless.cost import latency_table
@@ -101,6 +102,20 @@ def measure_host(values: flags.FlagValues, space: network_lib.Network) -> latenc
   latency_table.save(proof.table, path)
   table_builder.forget(work)
   return proof.table
+
+
+def find_proof(values: flags.FlagValues, space: network_lib.Network) -> pathlib.Path | None:
+  """Where the proof of a search's table lies; None if it was not proven, or was proven elsewhere.
+
+  Args:
+    values: Flags of `search_flags`, of a table that `load` finds.
+    space: The search space.
+  """
+  if values.target_macs is not None or values.latency_table in pixel2.NAMES:
+    return None
+  path = _host_path(values, space) if values.latency_table == HOST else shipped.latency_table(values.latency_table)
+  proof = path.with_name(f'{path.stem}_proof.json')
+  return proof if proof.is_file() else None
 
 
 def cache_directory(values: flags.FlagValues) -> pathlib.Path:
