@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import dataclasses
-import importlib.metadata
 import os
 
 from absl import flags
 import numpy as np
 
+from tf_proxyless import files
 from tf_proxyless import methods
 from tf_proxyless import plan as plan_lib
 from tf_proxyless import search_flags
+from tf_proxyless import tables
+from tf_proxyless import versions
 from tf_proxyless.cost import latency_table
 from tf_proxyless.data import pipelines
 from tf_proxyless.data import preprocessing
@@ -33,8 +35,6 @@ from tf_proxyless.search import scoring
 from tf_proxyless.search import steps as steps_lib
 from tf_proxyless.search import weight_optimizer
 from tf_proxyless.space import io
-
-_PACKAGES = ('tf_proxyless', 'tensorflow', 'tf_keras', 'tensorflow-datasets', 'numpy')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,12 +93,16 @@ def write_inputs(values: flags.FlagValues, plan: plan_lib.Plan, run: run_directo
   identity = plan_lib.identity(values, plan.table)
   known = run.check(identity)
   if not known:
-    for file in (run.split, run.latency_table):  # of a run that came to nothing
-      file.unlink(missing_ok=True)
+    proof = tables.find_proof(values, plan.space)
+    for file in (run.split, run.latency_table, run.latency_table_proof):  # of a run that came to nothing
+      if file != proof:
+        file.unlink(missing_ok=True)
     run.flags.write_text(search_flags.to_flagfile(values), encoding='utf-8')
     io.save_search_space(plan.space, run.search_space)
     if plan.table is not None:
       latency_table.save(plan.table, run.latency_table)
+    if proof is not None and proof != run.latency_table_proof:
+      files.write_atomically(run.latency_table_proof, proof.read_bytes())
     run.claim(identity)
   return known
 
@@ -142,7 +146,7 @@ def assemble(values: flags.FlagValues, plan: plan_lib.Plan, source: sources.Sour
   sample_file = samples_lib.SampleFile(
       os.fspath(run.samples), plan.cost_model.decisions, tuple(len(costs) for costs in plan.cost_model.choice_costs))
   search = loop.Search(steps, architecture, schedule, data, run, progress, checkpoint, sample_file, values.checkpoint_every_steps,
-                       observer)
+                       observer, plan.target if plan.constrained else None)
   return Assembled(values, plan, run, schedule, data, steps, architecture, progress, checkpoint, sample_file, search, observer)
 
 
@@ -208,15 +212,5 @@ def derive_from_run(values: flags.FlagValues, searched: plan_lib.Plan, plan: pla
                             values.validation_batch_size or values.batch_size)
   derivation = conclude.derive_network(conclude.log_probabilities(architecture), samples, not architecture.scores_networks, plan.cost_model,
                                        plan.target, end, by, score, values.seed)
-  return derivation, conclude.make_architecture(plan.space, derivation, plan.cost_model.decisions, plan.table, versions(), values.seed)
-
-
-def versions() -> dict[str, str]:
-  """Version by name of the packages that a result depends on."""
-  found = {}
-  for package in _PACKAGES:
-    try:
-      found[package] = importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:  # a clone that was not installed
-      found[package] = 'not installed'
-  return found
+  return derivation, conclude.make_architecture(plan.space, derivation, plan.cost_model.decisions, plan.table, versions.installed(),
+                                                values.seed)

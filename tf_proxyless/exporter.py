@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 import dataclasses
 import hashlib
-import importlib.metadata
 import sys
 from typing import Any
 
@@ -15,6 +14,7 @@ import tqdm
 
 from tf_proxyless import model_card
 from tf_proxyless import models
+from tf_proxyless import versions
 from tf_proxyless.cost import counting
 from tf_proxyless.data import pipelines
 from tf_proxyless.data import preprocessing
@@ -35,7 +35,6 @@ from tf_proxyless.space import network as network_lib
 MAX_STEPS = 1
 _MAX_BEYOND = 0.005
 _MAX_RELATIVE = {'none': 1e-3, 'float16': 0.05}  # that other files may differ from their Keras model by
-_PACKAGES = ('tf_proxyless', 'tensorflow', 'tf_keras', 'tensorflow-model-optimization', 'ai-edge-litert', 'numpy')
 _BATCH = 64
 _RANDOM_IMAGES = 32
 
@@ -251,7 +250,8 @@ def make_card(made: Export, content: bytes, architecture: io.Architecture, reque
       macs=count.macs, parameters=count.parameters,
       quantization=request.quantization, how=made.how, ovic=request.ovic, size_bytes=len(content),
       sha256=hashlib.sha256(content).hexdigest(), input=describe(found.inputs[0]), output=describe(found.outputs[0]),
-      operators=found.operators, labels=len(labels), versions=_versions(), input_normalization=architecture.input_normalization, **known)
+      operators=found.operators, labels=len(labels), versions=versions.installed(),
+      input_normalization=architecture.input_normalization, **known)
 
 
 def accuracies(dataset: str, exports: Sequence[Export], kept: Export, results: Mapping[str, Any]) -> dict[str, Any]:
@@ -274,14 +274,3 @@ def accuracies(dataset: str, exports: Sequence[Export], kept: Export, results: M
           'agreement': found.agreement, 'difference': found.difference, 'steps': kept.steps,
           'accuracies': {**top1, 'tflite': found.top1}, 'top5_accuracies': {**top5, 'tflite': found.top5},
           'tried': {made.how: made.comparison.top1 for made in exports} if len(exports) > 1 else None}
-
-
-def _versions() -> dict[str, str]:
-  """Version by name of the packages that a file depends on."""
-  found = {}
-  for package in _PACKAGES:
-    try:
-      found[package] = importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:  # a clone that was not installed
-      found[package] = 'not installed'
-  return found

@@ -8,11 +8,11 @@ from absl import flags
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_proxyless import assembly
 from tf_proxyless import files
 from tf_proxyless import models
 from tf_proxyless import run_files
 from tf_proxyless import train_flags
+from tf_proxyless import versions
 from tf_proxyless.data import pipelines
 from tf_proxyless.data import preprocessing
 from tf_proxyless.data import sources
@@ -244,7 +244,7 @@ def results(values: flags.FlagValues, images: Images, architecture: io.Architect
                  validation_images=validation.images)
   return {**found, 'epochs': values.epochs, 'dataset': values.dataset, 'class_names': list(images.source.class_names),
           'resolution': architecture.network.input_shape[0], 'preprocessing': describe_preprocessing(values, images),
-          'versions': assembly.versions(), 'seed': values.seed, 'seconds': seconds}
+          'versions': versions.installed(), 'seed': values.seed, 'seconds': seconds}
 
 
 def describe_preprocessing(values: flags.FlagValues, images: Images) -> dict:

@@ -24,6 +24,7 @@ import numpy as np
 from tf_proxyless import command_line
 from tf_proxyless import files
 from tf_proxyless import quiet
+from tf_proxyless import versions
 from tf_proxyless.cost import counting
 from tf_proxyless.nn import torch_weights
 from tf_proxyless.space import archive
@@ -125,14 +126,13 @@ def main(argv: list[str]) -> None:
     state = _read(weights)
     torch_weights.check(architecture.network, state)
   quiet.load_tensorflow()
-  from tf_proxyless import assembly
   from tf_proxyless.nn import network as nn_network
 
   model = nn_network.build(architecture.network)
   with command_line.user_errors():
     torch_weights.assign(model, architecture.network, state)
     description = output.with_name('architecture.json' if output.stem == 'model' else f'{output.stem}.json')
-    io.save_architecture(dataclasses.replace(architecture, versions=assembly.versions()), description)
+    io.save_architecture(dataclasses.replace(architecture, versions=versions.installed()), description)
     with tempfile.TemporaryDirectory() as folder:
       model.save(pathlib.Path(folder, 'model.keras'))
       files.write_atomically(output, pathlib.Path(folder, 'model.keras').read_bytes())
