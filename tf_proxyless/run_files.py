@@ -90,7 +90,8 @@ class RunFiles:
       Whether this very run is already there.
 
     Raises:
-      ValueError: A run with other settings is there and has made a checkpoint; the message names each difference.
+      ValueError: A run with other settings is there and has made a checkpoint (the message names each difference), or this very run
+        has failed in a way that it would fail again.
     """
     if not self.identity.exists():
       return False
@@ -103,14 +104,27 @@ class RunFiles:
     if differing and self.newest_checkpoint() is not None:  # without one there is nothing to lose, for instance after a mistake
       raise ValueError(f'{self.path} holds a run with other settings: {"; ".join(differing)}; '
                        'restore them to continue it, or choose another --run_dir')
+    if not differing:
+      self._check_not_failed()
     return not differing
+
+  def _check_not_failed(self) -> None:
+    status = files.read_json(self.status, 'status') if self.status.exists() else {}
+    if status.get('state') == 'failed' and status.get('repeats'):
+      raise ValueError(f'{self.path} failed, and the same settings would fail again: {status.get("reason")}; delete {self.status} to '
+                       'continue from its last checkpoint nevertheless')
 
   def claim(self, identity: Mapping[str, Any]) -> None:
     """Writes what the run is, once its inputs are here."""
     files.write_json(self.identity, 'run_identity', {'identity': dict(identity)})
 
   def write_status(self, state: str, **details: Any) -> None:
-    """Writes status.json: 'running', 'interrupted' or 'finished', with details."""
+    """Writes status.json: 'running', 'interrupted', 'finished' or 'failed', with details.
+
+    Args:
+      state: One of these.
+      **details: JSON values; of a failure its `reason`, and `repeats=True` where the same run would fail again, which `check` refuses.
+    """
     files.write_json(self.status, 'status', {'state': state, **details})
 
   def append_history(self, entry: Mapping[str, Any]) -> None:

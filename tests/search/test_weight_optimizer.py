@@ -133,7 +133,7 @@ def test_decay_alone_shrinks_by_its_closed_form():
   def step(path):
     gates = supernet.sample(path)
     gradients = [[tf.zeros_like(weight) for weight in gate.weights] for gate in gates]
-    optimizer.apply(gates, gradients, [tf.zeros_like(weight) for weight in supernet.fixed_weights], tf.constant(0.2))
+    optimizer.apply(gates, gradients, [tf.zeros_like(weight) for weight in supernet.fixed_weights], tf.constant(0.2), tf.constant(True))
 
   step(path)
   sampled = {id(weight) for weight in supernet.fixed_weights + spaces.sampled_weights(supernet, PATHS[0])}

@@ -80,8 +80,12 @@ class Supernet(keras.Model):
     Returns:
       float32 logits [batch, classes].
     """
+    return tf.cast(self.block_outputs(inputs, gates)[-1], tf.float32)
+
+  def block_outputs(self, inputs, gates: Sequence[gates_lib.Sampled | gates_lib.Pair]) -> list[tf.Tensor]:
+    """What each block of the gated network gives; for arguments see `call`."""
     remaining = iter(gates)
-    x = inputs
+    found = [inputs]
     for layer in self.block_layers:
-      x = layer(x, next(remaining)) if isinstance(layer, mixed_op.MixedOp) else layer(x)
-    return tf.cast(x, tf.float32)
+      found.append(layer(found[-1], next(remaining)) if isinstance(layer, mixed_op.MixedOp) else layer(found[-1]))
+    return found[1:]

@@ -120,6 +120,7 @@ def main(argv: list[str]) -> int:
   quiet.load_tensorflow()
   from tf_proxyless import assembly
   from tf_proxyless.search import conclude
+  from tf_proxyless.search import health
   from tf_proxyless.search import loop
   from tf_proxyless.search import scoring
 
@@ -132,7 +133,7 @@ def main(argv: list[str]) -> int:
                       plan.format_cost(plan.target), plan.format_cost(plan.cost_model.largest))
     assembly.write_inputs(values, plan, run)
     progress = _Progress(run.logs, plan.format_cost)
-    observer = loop.Observer(progress.on_step, progress.on_epoch, progress.on_scored, stop)
+    observer = loop.Observer(progress.on_step, progress.on_epoch, progress.on_scored, stop, logging.warning)
     assembled = assembly.assemble(values, plan, source, run, observer)
     assembled.search.prepare()
   run.write_status('running')
@@ -143,8 +144,8 @@ def main(argv: list[str]) -> int:
     if finished and assembled.scores_afterwards:
       progress.start('scoring', math.ceil(assembled.scores_afterwards / scoring.NETWORKS_PER_BATCH), 0)
       finished = assembly.score_afterwards(assembled)
-  except loop.NotFiniteError as error:
-    run.write_status('failed', reason=str(error))
+  except health.UnhealthyError as error:
+    run.write_status('failed', reason=str(error), repeats=True)
     raise command_line.UserError(str(error)) from error
   finally:
     progress.close()

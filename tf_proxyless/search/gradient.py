@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tf_proxyless.cost import latency_model
 from tf_proxyless.search import architecture_optimizer
+from tf_proxyless.search import health
 from tf_proxyless.search import objectives
 from tf_proxyless.search import parameters as parameters_lib
 
@@ -63,6 +64,7 @@ class GradientRule(architecture_optimizer.ArchitectureOptimizer):
   def update(self, batch: Any = None) -> None:
     pairs = self._sample()
     loss, gradients = self._gate_gradients(pairs[:, 0].numpy(), pairs[:, 1].numpy(), batch)
+    health.check_gate_gradients(np.asarray(gradients), pairs.numpy(), self.cost_model.decisions)
     self._learn(pairs, tf.cast(loss, tf.float32), tf.cast(gradients, tf.float32))
 
   @tf.function(input_signature=[], autograph=False)

@@ -13,16 +13,13 @@ import tensorflow as tf
 
 from tf_proxyless.search import architecture_optimizer
 from tf_proxyless.search import checkpoint as checkpoint_lib
+from tf_proxyless.search import health
 from tf_proxyless.search import run_directory
 from tf_proxyless.search import samples as samples_lib
 from tf_proxyless.search import schedule as schedule_lib
 from tf_proxyless.search import steps as steps_lib
 
 Batch = tuple[tf.Tensor, tf.Tensor]
-
-
-class NotFiniteError(ValueError):
-  """The loss is not a finite number any more."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +44,7 @@ class Observer:
   Attributes:
     on_step: Called after each weight step with its loss, the accuracy of the epoch so far, and the optimizer's scalars.
     on_epoch: Called after each epoch with its entry of the history.
+    on_warning: Called with one line where a search goes wrong that may come right again.
     on_scored: Called after each batch of networks scored after the search, with their mean accuracy.
     should_stop: Asked after each step; True saves and ends the search early.
   """
@@ -55,6 +53,7 @@ class Observer:
   on_epoch: Callable[[dict[str, Any]], None] = lambda entry: None
   on_scored: Callable[[float], None] = lambda accuracy: None
   should_stop: Callable[[], bool] = lambda: False
+  on_warning: Callable[[str], None] = lambda line: None
 
 
 class Search:
@@ -72,8 +71,9 @@ class Search:
       sample_file: samples_lib.SampleFile,
       checkpoint_every_steps: int,
       observer: Observer,
+      target: float | None = None,
   ):
-    """Stores its parts; `run` does the work."""
+    """Stores its parts; `run` does the work. `target` is what the network is to cost, None without a constraint."""
     self._steps = steps
     self._architecture = architecture
     self._schedule = schedule
@@ -85,6 +85,7 @@ class Search:
     self._checkpoint_every_steps = checkpoint_every_steps
     self._observer = observer
     self._unsaved: list[samples_lib.ScoredSamples] = []
+    self._target = architecture.cost_model.largest if target is None else target
     self._scalars: dict[str, float] = {}  # of the architecture, which changes in its updates only
 
   def prepare(self) -> bool:
@@ -104,22 +105,28 @@ class Search:
     self._scalars = {name: float(value) for name, value in self._architecture.state().items()}
 
   def run(self) -> bool:
-    """Runs or continues the search after `prepare`; False if it was asked to stop, with everything saved."""
+    """Runs or continues the search after `prepare`; False if it was asked to stop, with everything saved.
+
+    Raises:
+      UnhealthyError: The search went wrong.
+    """
     validation: Iterator[Batch] | None = None
     for epoch in range(int(self._progress.epoch), self._schedule.epochs):
       start_time, first_step = time.monotonic(), int(self._progress.step)
       for step, batch in enumerate(self._data.training(epoch, first_step), first_step):
-        self._train(epoch, step, batch)
-        if self._schedule.updates_after(epoch, step):
-          if validation is None:
-            validation = iter(self._data.validation_stream(int(self._architecture.updates)))
-          self._update_architecture(next(validation))
+        with health.located(epoch, step):
+          self._train(epoch, step, batch)
+          if self._schedule.updates_after(epoch, step):
+            if validation is None:
+              validation = iter(self._data.validation_stream(int(self._architecture.updates)))
+            self._update_architecture(next(validation))
         stop = self._observer.should_stop()
         if stop or (step + 1) % self._checkpoint_every_steps == 0:
           self.save()
         if stop:
           return False
-      self._finish_epoch(epoch, time.monotonic() - start_time)
+      with health.located(epoch, self._schedule.steps_per_epoch - 1):
+        self._finish_epoch(epoch, time.monotonic() - start_time)
     return True
 
   def save(self) -> None:
@@ -136,8 +143,7 @@ class Search:
     loss, correct = self._steps.train(*batch, path, tf.constant(self._schedule.learning_rate(epoch, step), tf.float32))
     loss = float(loss)
     if not math.isfinite(loss):
-      raise NotFiniteError(f'the loss became {loss} in epoch {epoch}, step {step}; lower the learning rates of the weights '
-                           f'and start again in another --run_dir')
+      raise health.bad_loss(loss, self._steps.explain(path.numpy(), batch[0]))
     progress = self._progress
     progress.step.assign(step + 1)
     progress.loss_sum.assign_add(loss)
@@ -152,6 +158,8 @@ class Search:
     if scored is not None:
       self._unsaved.append(make_samples(self._architecture, scored.paths, scored.accuracies, update))
     self._read_scalars()
+    parameters, model = self._architecture.parameters, self._architecture.cost_model
+    health.check_architecture(parameters.alpha.numpy(), tuple(map(len, model.choice_costs)), model.decisions, self._scalars)
 
   def _finish_epoch(self, epoch: int, seconds: float) -> None:
     architecture, progress = self._architecture, self._progress
@@ -176,6 +184,15 @@ class Search:
     progress.start_epoch(epoch + 1)
     self.save()
     self._observer.on_epoch(entry)
+    self._check_health()
+
+  def _check_health(self) -> None:
+    """Judges the run by its files, whether or not it was interrupted."""
+    history = self._run.read_history()
+    health.check_samples(samples_lib.load(self._sample_file.path)[1])
+    warning = health.check_collapse(history, self._architecture.cost_model.choice_costs, self._target)
+    if warning is not None:
+      self._observer.on_warning(warning)
 
 
 def make_samples(architecture: architecture_optimizer.ArchitectureOptimizer, paths: np.ndarray, accuracies: np.ndarray,

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tf_proxyless.cost import latency_model
 from tf_proxyless.search import architecture_optimizer
+from tf_proxyless.search import health
 from tf_proxyless.search import objectives
 from tf_proxyless.search import parameters as parameters_lib
 
@@ -61,6 +62,7 @@ class Reinforce(architecture_optimizer.ArchitectureOptimizer):
   def update(self, batch: Any = None) -> architecture_optimizer.Scored:
     paths = self._sample()
     accuracies = np.asarray(self._score(paths.numpy(), batch), np.float32)
+    health.check_rewards(accuracies, paths.numpy())
     self._learn(paths, tf.constant(accuracies))
     return architecture_optimizer.Scored(paths.numpy(), accuracies)
 

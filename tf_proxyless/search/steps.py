@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import tensorflow as tf
 
 from tf_proxyless.nn import supernet as supernet_lib
+from tf_proxyless.search import health
 from tf_proxyless.search import weight_optimizer
+from tf_proxyless.space import ops
+from tf_proxyless.space import schema
 
 
 def cross_entropy(labels: tf.Tensor, logits: tf.Tensor, label_smoothing: float = 0.0) -> tf.Tensor:
@@ -37,7 +42,10 @@ class SupernetSteps:
     self._correct = tf.function(self._evaluate, input_signature=[images, labels, path], autograph=False)
 
   def _train(self, images, labels, path, learning_rate):
-    """One weight step of one network: its loss with label smoothing, and how many of the batch were right."""
+    """One weight step of one network: its loss with label smoothing, and how many of the batch were right.
+
+    A loss that is not finite changes no weight, so that `explain` finds where it came from.
+    """
     gates = self._supernet.sample(path)
     weights = [gate.weights for gate in gates]
     with tf.GradientTape() as tape:
@@ -45,7 +53,7 @@ class SupernetSteps:
       logits = self._supernet(images, gates)
       loss = cross_entropy(labels, logits, self._label_smoothing)
     gate_gradients, fixed_gradients = tape.gradient(loss, (weights, self._supernet.fixed_weights))
-    self._optimizer.apply(gates, gate_gradients, fixed_gradients, learning_rate)
+    self._optimizer.apply(gates, gate_gradients, fixed_gradients, learning_rate, tf.math.is_finite(loss))
     return loss, count_correct(labels, logits)
 
   def _differentiate(self, images, labels, active, inactive):
@@ -57,23 +65,69 @@ class SupernetSteps:
     return loss, tf.stack(tape.gradient(loss, values))
 
   def _evaluate(self, images, labels, path):
-    return count_correct(labels, self._supernet(images, self._supernet.sample(path)))
+    """How many are right: float32 scalar, NaN for a network with an output that is not finite, which would have a largest one too."""
+    logits = self._supernet(images, self._supernet.sample(path))
+    correct = tf.cast(count_correct(labels, logits), tf.float32)
+    return tf.where(tf.reduce_all(tf.math.is_finite(logits)), correct, float('nan'))
 
   def gate_gradients(self, active: np.ndarray, inactive: np.ndarray, batch: tuple[tf.Tensor, tf.Tensor]):
-    """Cross-entropy without smoothing on a batch (official: plain on validation data), and dL/dg, float32 [decisions, 2]."""
-    return self._gate_gradients(*batch, tf.constant(active), tf.constant(inactive))
+    """Cross-entropy without smoothing on a batch (official: plain on validation data), and dL/dg, float32 [decisions, 2].
+
+    Raises:
+      UnhealthyError: The cross-entropy is not finite.
+    """
+    loss, gradients = self._gate_gradients(*batch, tf.constant(active), tf.constant(inactive))
+    if not math.isfinite(loss):
+      raise health.bad_loss(float(loss), self.explain(active, batch[0]))
+    return loss, gradients
 
   def accuracies(self, paths: np.ndarray, batch: tuple[tf.Tensor, tf.Tensor]) -> np.ndarray:
-    """Accuracy on one batch of each network of int32 [networks, decisions]: float32 [networks]."""
-    correct = [self._correct(*batch, tf.constant(path, tf.int32)) for path in paths]
-    return np.asarray(correct, np.float32) / int(batch[1].shape[0])
+    """Accuracy on one batch of each network of int32 [networks, decisions]: float32 [networks].
+
+    Raises:
+      UnhealthyError: A network gives no finite output.
+    """
+    return self._count(paths, batch) / int(batch[1].shape[0])
 
   def accuracies_over(self, paths: np.ndarray, batches) -> np.ndarray:
-    """Accuracy over many (images, labels) batches of each network of int32 [networks, decisions]: float64 [networks]."""
+    """Accuracy over many (images, labels) batches of each network of int32 [networks, decisions]: float64 [networks].
+
+    Raises:
+      UnhealthyError: A network gives no finite output.
+      ValueError: There is no image.
+    """
     correct, images = np.zeros(len(paths)), 0
     for batch in batches:
-      correct += [int(self._correct(*batch, tf.constant(path, tf.int32))) for path in paths]
+      correct += self._count(paths, batch)
       images += int(batch[1].shape[0])
     if not images:
       raise ValueError('there are no images to score networks on')
     return correct / images
+
+  def _count(self, paths: np.ndarray, batch: tuple[tf.Tensor, tf.Tensor]) -> np.ndarray:
+    """How many each network has right: float32 [networks]."""
+    correct = np.asarray([self._correct(*batch, tf.constant(path, tf.int32)) for path in paths], np.float32)
+    if not np.isfinite(correct).all():
+      raise health.bad_score(self.explain(paths[np.argmin(np.isfinite(correct))], batch[0]))
+    return correct
+
+  def explain(self, path: np.ndarray, images: tf.Tensor) -> str:
+    """Where a network stops giving finite numbers: the path of the decision with its choice, or of the block, and what is wrong there.
+
+    Args:
+      path: int32 [decisions].
+      images: On which it does.
+    """
+    supernet = self._supernet
+    finite = tf.function(lambda images, path: [tf.reduce_all(tf.math.is_finite(output))
+                                               for output in supernet.block_outputs(images, supernet.sample(path))], autograph=False)
+    bad = [i for i, output in enumerate(finite(images, tf.constant(path, tf.int32))) if not output]
+    if not bad:
+      return 'the cross-entropy of finite outputs'
+    block, layer = supernet.space.blocks[bad[0]], supernet.block_layers[bad[0]]
+    where = f'blocks/{block.name}'
+    if isinstance(block.op, schema.OneOf):
+      choice = path[supernet.mixed_ops.index(layer)]
+      layer, where = layer.candidates[choice], f'{where}/op ({ops.short_name(block.op.choices[choice])})'
+    sound = all(np.isfinite(weight).all() for weight in layer.weights)
+    return f'{where}, {"which overflows" if sound else "whose weights are not finite"}'

@@ -69,6 +69,7 @@ class SupernetSGD(tf.Module):
       gate_gradients: Sequence[Sequence[tf.Tensor]],
       fixed_gradients: Sequence[tf.Tensor],
       learning_rate: tf.Tensor,
+      when: tf.Tensor,
   ) -> None:
     """Updates the sampled candidates and the fixed blocks, inside the graph of the step.
 
@@ -77,11 +78,17 @@ class SupernetSGD(tf.Module):
       gate_gradients: For each decision, gradients with respect to `gates[i].weights`.
       fixed_gradients: Gradients with respect to `supernet.fixed_weights`.
       learning_rate: float32 scalar.
+      when: bool scalar; where it is False, no weight changes.
     """
     momentum, weight_decay = tf.constant(self._momentum), tf.constant(self._weight_decay)
     for mixed_op, table, gate, gradients in zip(self._supernet.mixed_ops, self._tables, gates, gate_gradients):
       _update_candidate(len(gate.weights))(
-          mixed_op.is_live(gate.index), learning_rate, momentum, weight_decay,
+          mixed_op.is_live(gate.index) & when, learning_rate, momentum, weight_decay,
           *mixed_op.handles(gate.index), *table.handles(gate.index), *gate.weights, *gradients)
-    for weight, slot, gradient in zip(self._supernet.fixed_weights, self.fixed_slots, fixed_gradients):
-      _apply(weight.handle, slot.handle, weight.read_value(), gradient, learning_rate, momentum, weight_decay)
+
+    def update_fixed():
+      for weight, slot, gradient in zip(self._supernet.fixed_weights, self.fixed_slots, fixed_gradients):
+        _apply(weight.handle, slot.handle, weight.read_value(), gradient, learning_rate, momentum, weight_decay)
+      return True
+
+    tf.cond(when, update_fixed, lambda: False)
