@@ -35,7 +35,7 @@ FEW_STEPS = ('--validation_images=8', '--validation_batch_size=8', '--batch_size
 def parse(name, *overrides):
   """The flags of a shipped search, as its main would have them."""
   arguments = command_line._expand([f'--flagfile={name}.flags', *overrides], pathlib.Path(), ())
-  return search_flags.from_flagfile(arguments)
+  return search_flags.RUN.from_flagfile(arguments)
 
 
 def make_plan(name):
@@ -109,7 +109,7 @@ def test_mobile_is_the_official_search():
 
 
 def test_variants_of_mobile_differ_in_what_they_are_named_for():
-  mobile, gradient, reward, penalty = (search_flags.identity(parse(name)) for name in (
+  mobile, gradient, reward, penalty = (search_flags.RUN.identity(parse(name)) for name in (
       'mobile', 'mobile_gradient', 'mobile_reward', 'mobile_penalty'))
 
   def changed(values, base):
@@ -131,7 +131,7 @@ def test_published_networks_meet_their_target_exactly(name):
 
 
 def test_quickstart_by_gradients_is_the_quickstart():
-  first, second = (search_flags.identity(parse(name)) for name in ('quickstart', 'quickstart_gradient'))
+  first, second = (search_flags.RUN.identity(parse(name)) for name in ('quickstart', 'quickstart_gradient'))
   assert {name for name in first if first[name] != second[name]} == {'architecture_optimizer', 'constraint_gain'}
 
 

@@ -21,7 +21,7 @@ SMALL = ('--resolution=8', '--stem_filters=8', '--stem_strides=1', '--first_bloc
 
 def parse(*arguments):
   values = flags.FlagValues()
-  search_flags.define(values)
+  search_flags.RUN.define(values)
   values(['search', *arguments])
   return values
 

@@ -13,7 +13,7 @@ from tf_proxyless import train_flags
 
 def values_of(*arguments):
   values = flags.FlagValues()
-  train_flags.define(values)
+  train_flags.RUN.define(values)
   values(['train', *arguments])
   return values
 

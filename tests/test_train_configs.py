@@ -18,7 +18,7 @@ NAMES = [path.stem for path in FILES]
 def parse(name, *overrides):
   """The flags of a shipped training, as its main would have them."""
   values = flags.FlagValues()
-  train_flags.define(values)
+  train_flags.RUN.define(values)
   values(['train', *command_line._expand([f'--flagfile=train/{name}.flags', *overrides], pathlib.Path(), ())])
   return values
 
@@ -48,7 +48,7 @@ def test_imagenet_is_the_official_recipe_and_so_are_the_defaults():
   official = dict(epochs=300, batch_size=256, optimizer='sgd', momentum=0.9, schedule='cosine', weight_decay=4e-5, label_smoothing=0.1,
                   color_jitter='strong', warmup_epochs=0.0, dropout_rate=None, decoupled_weight_decay=False, average_momentum=None)
   defaults = flags.FlagValues()
-  train_flags.define(defaults)
+  train_flags.RUN.define(defaults)
   defaults(['train'])
   for name, value in official.items():
     assert values[name].value == defaults[name].value == value, name

@@ -101,7 +101,7 @@ def check_flags(values: flags.FlagValues) -> None:
 
 def identity(values: flags.FlagValues, table: latency_table.LatencyTable | None) -> dict[str, object]:
   """What makes a run this run: its flags, and what is in the table wherever it lies."""
-  return {**search_flags.identity(values), 'latency_table': None if table is None else table.sha256}
+  return {**search_flags.RUN.identity(values), 'latency_table': None if table is None else table.sha256}
 
 
 def _proxyless(values: flags.FlagValues, classes: int) -> network_lib.Network:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from absl import flags
 
-_MAY_CHANGE = ('model', 'run_dir', 'data_dir', 'download', 'checkpoint_every_steps', 'evaluation_batch_size')
+from tf_proxyless import run_flags
+
 _RATE, _RATE_BATCH_SIZE = 0.005, 256
 
 
-def define(values: flags.FlagValues) -> None:
-  """Defines all flags of a quantization on `values`."""
+def _define_run(values: flags.FlagValues) -> None:
   flags.DEFINE_string('model', None, 'A .keras file with its architecture beside it, or the directory of a training.', flag_values=values)
   flags.DEFINE_string('run_dir', None, 'Directory of the run; one that was interrupted there continues.', flag_values=values)
   flags.DEFINE_integer('checkpoint_every_steps', 1000, 'Steps between checkpoints; one is also made after each epoch.', lower_bound=1,
@@ -17,9 +17,6 @@ def define(values: flags.FlagValues) -> None:
   flags.DEFINE_bool('deterministic', False, 'Whether only operations are used that always give the same result; a GPU has others, and is '
                     'slower then. A CPU always gives the same with as many threads.', flag_values=values)
   flags.DEFINE_integer('seed', 0, 'Of dropout, split and data order.', lower_bound=0, upper_bound=2**31 - 1, flag_values=values)
-  _define_data(values)
-  _define_recipe(values)
-  _define_quantization(values)
 
 
 def _define_data(values: flags.FlagValues) -> None:
@@ -58,26 +55,14 @@ def _define_quantization(values: flags.FlagValues) -> None:
                      lower_bound=0.0, upper_bound=1.0, flag_values=values)
 
 
-def names(values: flags.FlagValues) -> list[str]:
-  """Names of the flags that `define` makes, sorted."""
-  known = flags.FlagValues()
-  define(known)
-  return sorted(name for name in known if name in values)
+RUN = run_flags.RunFlags(
+    {'Run': _define_run, 'Data': _define_data, 'Recipe': _define_recipe, 'Quantization': _define_quantization},
+    may_change=('model', 'run_dir', 'data_dir', 'download', 'checkpoint_every_steps', 'evaluation_batch_size'))
 
 
 def learning_rate(values: flags.FlagValues) -> float:
   """The learning rate at the start."""
   return _RATE * values.batch_size / _RATE_BATCH_SIZE if values.learning_rate is None else values.learning_rate
-
-
-def identity(values: flags.FlagValues) -> dict[str, object]:
-  """What makes a run this run: its flags by name, without those that may change when it continues."""
-  return {name: values[name].value for name in names(values) if name not in _MAY_CHANGE}
-
-
-def to_flagfile(values: flags.FlagValues) -> str:
-  """The flags as the text of a flagfile that repeats the run."""
-  return ''.join(values[name].serialize() + '\n' for name in names(values) if values[name].value is not None)
 
 
 def check(values: flags.FlagValues) -> None:

@@ -117,7 +117,7 @@ def _run(path: pathlib.Path, cards: Sequence[pathlib.Path], versions: Mapping[st
 
 
 def _read_inputs(run: run_directory.RunDirectory, reader: report_files.Reader) -> _Inputs:
-  values = reader.read(run.flags, lambda path: search_flags.from_flagfile(path.read_text(encoding='utf-8').splitlines()))
+  values = reader.read(run.flags, lambda path: search_flags.RUN.from_flagfile(path.read_text(encoding='utf-8').splitlines()))
   space = reader.read(run.search_space, lambda path: _check_decisions(io.load_search_space(path)))
   table = reader.read(run.latency_table, latency_table.load)
   plan = None
@@ -148,15 +148,14 @@ def _state(run: run_directory.RunDirectory, reader: report_files.Reader) -> tupl
 
 def _settings(values: flags.FlagValues) -> list[list[str]]:
   """Flags that are set: topic, name and value."""
-  topics = search_flags.topics()
   rows = []
-  for name in search_flags.names(values):
-    value = values[name].value
-    if value is not None and name not in _PLACES:
-      text = ', '.join(map(str, value)) if isinstance(value, (list, tuple)) else f'{value:g}' if isinstance(value, float) else str(value)
-      rows.append([topics.get(name, 'run'), name, text])
-  order = list(dict.fromkeys(topics.values()))
-  return sorted(rows, key=lambda row: order.index(row[0]) if row[0] in order else len(order))
+  for heading, names in search_flags.RUN.by_heading().items():
+    for name in names:
+      value = values[name].value
+      if value is not None and name not in _PLACES:
+        text = ', '.join(map(str, value)) if isinstance(value, (list, tuple)) else f'{value:g}' if isinstance(value, float) else str(value)
+        rows.append([heading, name, text])
+  return rows
 
 
 def _cost(inputs: _Inputs) -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-
 from absl import flags
+
+from tf_proxyless import flag_headings
+from tf_proxyless import run_flags
 
 # Names that flags accept, known before TensorFlow is loaded; `plan.add_search_space` and `methods.add_*` add to them.
 SEARCH_SPACES = ['proxyless']
@@ -17,7 +18,6 @@ OBJECTIVES: dict[str, tuple[str, ...]] = {  # which optimizers each serves
     'penalty_linear': ('gradient',),
 }
 TARGETS = ('target_latency_ms', 'target_latency_fraction', 'target_macs')  # exactly one is given
-_MAY_CHANGE = ('run_dir', 'data_dir', 'cache_dir', 'download', 'checkpoint_every_steps')  # without making it another search
 
 
 class _IntegerList(flags.ListParser):
@@ -33,19 +33,13 @@ class _IntegerList(flags.ListParser):
     return 'comma separated integers'
 
 
-def define(values: flags.FlagValues) -> None:
-  """Defines all flags of a search on `values`."""
-  for define_topic in _topics().values():
-    define_topic(values)
-  flags.DEFINE_string('run_dir', None, 'Directory of the run; a search that was interrupted there continues.', flag_values=values)
-  flags.DEFINE_integer('checkpoint_every_steps', 1000, 'Weight steps between checkpoints; one is also made after each epoch.',
-                       lower_bound=1, flag_values=values)
-  flags.DEFINE_integer('seed', 0, 'Of weights, samples, split and data order.', lower_bound=0, upper_bound=2**31 - 1,
-                       flag_values=values)
-
-
 def define_space(values: flags.FlagValues) -> None:
-  """Defines the flags that say which space."""
+  """Defines the flags that say which space, for mains that need no others of a search."""
+  with flag_headings.under('Search space', values):
+    _define_space(values)
+
+
+def _define_space(values: flags.FlagValues) -> None:
   integers = lambda name, default, text: flags.DEFINE(
       _IntegerList(), name, default, text, values, flags.CsvListSerializer(','))
   flags.DEFINE_enum('search_space', 'proxyless', SEARCH_SPACES, 'Family of networks.', flag_values=values)
@@ -59,6 +53,14 @@ def define_space(values: flags.FlagValues) -> None:
   flags.DEFINE_float('width_multiplier', 1.0, 'Scales all widths, rounded to multiples of 8.', lower_bound=0.0, flag_values=values)
   flags.DEFINE_integer('resolution', 224, 'Height and width of the input, pixels; a multiple of the total stride.',
                        lower_bound=1, flag_values=values)
+
+
+def _define_run(values: flags.FlagValues) -> None:
+  flags.DEFINE_string('run_dir', None, 'Directory of the run; a search that was interrupted there continues.', flag_values=values)
+  flags.DEFINE_integer('checkpoint_every_steps', 1000, 'Weight steps between checkpoints; one is also made after each epoch.',
+                       lower_bound=1, flag_values=values)
+  flags.DEFINE_integer('seed', 0, 'Of weights, samples, split and data order.', lower_bound=0, upper_bound=2**31 - 1,
+                       flag_values=values)
 
 
 def _define_data(values: flags.FlagValues) -> None:
@@ -88,6 +90,9 @@ def _define_cost(values: flags.FlagValues) -> None:
   flags.DEFINE_float('target_latency_fraction', None, "The same as a share of the space's range: 0 is its fastest network, 1 its slowest.",
                      flag_values=values)
   flags.DEFINE_float('target_macs', None, 'Multiply-adds to search for.', flag_values=values)
+
+
+def _define_objective(values: flags.FlagValues) -> None:
   flags.DEFINE_enum('objective', 'constrained', list(OBJECTIVES), 'How accuracy and cost are weighed: constrained serves both '
                     'optimizers, reward_* reinforce, penalty_* gradient.', flag_values=values)
   flags.DEFINE_float('constraint_gain', 1.0, 'Proportional gain of the constrained objective.', lower_bound=0.0, flag_values=values)
@@ -132,48 +137,7 @@ def _define_architecture(values: flags.FlagValues) -> None:
                        'batch; 0 derives by probability.', lower_bound=0, flag_values=values)
 
 
-def _topics() -> dict[str, Callable[[flags.FlagValues], None]]:
-  return {'search space': define_space, 'data': _define_data, 'cost': _define_cost, 'weights': _define_weights,
-          'architecture': _define_architecture}
-
-
-def topics() -> dict[str, str]:
-  """What each flag but those of the run itself is about, by its name."""
-  found = {}
-  for topic, define_topic in _topics().items():
-    values = flags.FlagValues()
-    define_topic(values)
-    found.update(dict.fromkeys(values, topic))
-  return found
-
-
-def names(values: flags.FlagValues) -> list[str]:
-  """Names of the flags that `define` makes, sorted."""
-  known = flags.FlagValues()
-  define(known)
-  return sorted(name for name in known if name in values)
-
-
-def identity(values: flags.FlagValues) -> dict[str, object]:
-  """What makes a run this run: its flags by name, without those that may change when it continues."""
-  return {name: values[name].value for name in names(values) if name not in _MAY_CHANGE}
-
-
-def to_flagfile(values: flags.FlagValues) -> str:
-  """The flags as the text of a flagfile that repeats the run."""
-  return ''.join(values[name].serialize() + '\n' for name in names(values) if values[name].value is not None)
-
-
-def from_flagfile(lines: Iterable[str]) -> flags.FlagValues:
-  """Flag values from the lines of a run's flags.txt.
-
-  Raises:
-    ValueError: A line is not a flag of a search.
-  """
-  values = flags.FlagValues()
-  define(values)
-  try:
-    values(['search', *(line.strip() for line in lines if line.strip())])
-  except flags.Error as error:
-    raise ValueError(f'flags.txt: {error}') from error
-  return values
+RUN = run_flags.RunFlags(
+    {'Run': _define_run, 'Data': _define_data, 'Target and latency table': _define_cost, 'Objective': _define_objective,
+     'Architecture optimizer': _define_architecture, 'Weights': _define_weights, 'Search space': _define_space},
+    may_change=('run_dir', 'data_dir', 'cache_dir', 'download', 'checkpoint_every_steps'))

@@ -68,7 +68,7 @@ class Settings:
   def identity(self) -> dict[str, object]:
     """All that results depend on, as JSON values by name."""
     own = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name not in ('work', 'values')}
-    return {**search_flags.identity(self.values), **own}
+    return {**search_flags.RUN.identity(self.values), **own}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +89,7 @@ def search_values(settings: Settings, runtime: str) -> flags.FlagValues:
   precision, kernels = RUNTIMES[runtime]
   own = {'latency_table': settings.work / 'tables' / f'{runtime}.json', 'run_dir': settings.work / 'searches' / runtime,
          'expected_precision': precision, 'expected_kernels': kernels}
-  values = search_flags.from_flagfile([*search_flags.to_flagfile(settings.values).splitlines(),
+  values = search_flags.RUN.from_flagfile([*search_flags.RUN.to_flagfile(settings.values).splitlines(),
                                        *(f'--{name}={value}' for name, value in own.items())])
   plan_lib.check_flags(values)
   return values
@@ -185,7 +185,7 @@ def _search(runtime: str, settings: Settings, report: Report) -> io.Architecture
     report(f'searching for {runtime}')
     result.path.parent.mkdir(parents=True, exist_ok=True)
     flagfile = result.path.with_suffix('.flags')
-    flagfile.write_text(search_flags.to_flagfile(values), encoding='utf-8')
+    flagfile.write_text(search_flags.RUN.to_flagfile(values), encoding='utf-8')
     root = str(pathlib.Path(__file__).resolve().parents[1])  # also where the package is used without being installed
     path = os.pathsep.join([root, *filter(None, [os.environ.get('PYTHONPATH')])])
     process = subprocess.run([sys.executable, '-m', 'tf_proxyless.search', f'--flagfile={flagfile}'], stdout=sys.stderr,

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from absl import flags
 
+from tf_proxyless import run_flags
+
 SUPERNET = 'supernet'  # value of --init
 
-_MAY_CHANGE = ('run_dir', 'data_dir', 'download', 'checkpoint_every_steps', 'evaluate_only', 'evaluation_batch_size')
 _OFFICIAL_RATE, _OFFICIAL_BATCH_SIZE = 0.05, 256
 
 
-def define(values: flags.FlagValues) -> None:
-  """Defines all flags of a training on `values`."""
-  _define_network(values)
-  _define_data(values)
-  _define_recipe(values)
-  _define_optimizer(values)
+def _define_run(values: flags.FlagValues) -> None:
   flags.DEFINE_string('run_dir', None, 'Directory of the run; a training that was interrupted there continues.', flag_values=values)
   flags.DEFINE_integer('checkpoint_every_steps', 1000, 'Steps between checkpoints; one is also made after each epoch.', lower_bound=1,
                        flag_values=values)
@@ -83,11 +79,9 @@ def _define_optimizer(values: flags.FlagValues) -> None:
                     flag_values=values)
 
 
-def names(values: flags.FlagValues) -> list[str]:
-  """Names of the flags that `define` makes, sorted."""
-  known = flags.FlagValues()
-  define(known)
-  return sorted(name for name in known if name in values)
+RUN = run_flags.RunFlags(
+    {'Run': _define_run, 'Network': _define_network, 'Data': _define_data, 'Recipe': _define_recipe, 'Optimizer': _define_optimizer},
+    may_change=('run_dir', 'data_dir', 'download', 'checkpoint_every_steps', 'evaluate_only', 'evaluation_batch_size'))
 
 
 def learning_rate(values: flags.FlagValues) -> float:
@@ -95,16 +89,6 @@ def learning_rate(values: flags.FlagValues) -> float:
   if values.learning_rate is not None:
     return values.learning_rate
   return _OFFICIAL_RATE * values.batch_size / _OFFICIAL_BATCH_SIZE
-
-
-def identity(values: flags.FlagValues) -> dict[str, object]:
-  """What makes a run this run: its flags by name, without those that may change when it continues."""
-  return {name: values[name].value for name in names(values) if name not in _MAY_CHANGE}
-
-
-def to_flagfile(values: flags.FlagValues) -> str:
-  """The flags as the text of a flagfile that repeats the run."""
-  return ''.join(values[name].serialize() + '\n' for name in names(values) if values[name].value is not None)
 
 
 def check(values: flags.FlagValues) -> None:

@@ -55,7 +55,7 @@ def _check() -> tuple[run_directory.RunDirectory, flags.FlagValues, plan_lib.Pla
   run = run_directory.RunDirectory(_RUN_DIR.value)
   if not run.flags.exists():
     raise ValueError(f'{run.path} is not the directory of a search: there is no {run.flags.name}')
-  values = search_flags.from_flagfile(run.flags.read_text(encoding='utf-8').splitlines())
+  values = search_flags.RUN.from_flagfile(run.flags.read_text(encoding='utf-8').splitlines())
   values.run_dir = _RUN_DIR.value
   values.data_dir = _DATA_DIR.value or values.data_dir
   return run, values, *_read_plans(run, values)

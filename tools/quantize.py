@@ -21,12 +21,12 @@ from tf_proxyless import quantize_flags
 from tf_proxyless import quiet
 from tf_proxyless.train import run_directory
 
-quantize_flags.define(flags.FLAGS)
+quantize_flags.RUN.define(flags.FLAGS)
 
 
 def _identity(values: flags.FlagValues, start: models.ModelFiles) -> dict[str, object]:
   """What makes a run this run: its flags, and what is in the files that they name."""
-  return {**quantize_flags.identity(values), 'model': models.digest(start), 'architecture': architectures.digest(start.architecture)}
+  return {**quantize_flags.RUN.identity(values), 'model': models.digest(start), 'architecture': architectures.digest(start.architecture)}
 
 
 def _check(values: flags.FlagValues) -> tuple[models.ModelFiles, run_directory.RunDirectory]:

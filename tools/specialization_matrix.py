@@ -24,7 +24,7 @@ from tf_proxyless import search_flags
 from tf_proxyless import specialization
 from tf_proxyless import specialization_runs
 
-search_flags.define(flags.FLAGS)
+search_flags.RUN.define(flags.FLAGS)
 _WORK_DIR = flags.DEFINE_string('work_dir', None, 'Folder for all that is made.')
 _TABLE_ROUNDS = flags.DEFINE_integer('table_rounds', 3, 'Separate measurements of each operation.', lower_bound=1)
 _MIN_SECS = flags.DEFINE_float('min_secs', 0.1, 'Least time of a measurement, s.', lower_bound=0.0)

@@ -25,7 +25,7 @@ from tf_proxyless.cost import latency_table
 from tf_proxyless.search import run_directory
 from tf_proxyless.space import network as network_lib
 
-search_flags.define(flags.FLAGS)
+search_flags.RUN.define(flags.FLAGS)
 
 
 class _Progress:

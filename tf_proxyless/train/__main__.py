@@ -23,7 +23,7 @@ from tf_proxyless import train_flags
 from tf_proxyless.space import io
 from tf_proxyless.train import run_directory
 
-train_flags.define(flags.FLAGS)
+train_flags.RUN.define(flags.FLAGS)
 
 
 def _find_start(values: flags.FlagValues) -> models.ModelFiles | None:
@@ -55,7 +55,7 @@ def _find_architecture(values: flags.FlagValues, start: models.ModelFiles | None
 def _identity(values: flags.FlagValues, start: models.ModelFiles | None, architecture: io.Architecture) -> dict[str, object]:
   """What makes a run this run: its flags, and what is in the files that they name."""
   init = values.init if start is None else models.digest(start)
-  return {**train_flags.identity(values), 'architecture': architectures.digest(architecture), 'init': init}
+  return {**train_flags.RUN.identity(values), 'architecture': architectures.digest(architecture), 'init': init}
 
 
 def _check(values: flags.FlagValues) -> models.ModelFiles | None:
