@@ -89,7 +89,7 @@ def test_nothing_is_tried_twice_while_something_is_left():
   trials = []
   for number in range(4):
     values = tuning.suggest([tuning.parse('epochs=1:40:integer')], trials, seed=0, random_trials=2)
-    trials.append(tuning.Trial(number, values, 'finished', float(values['epochs'])))
+    trials.append(tuning.Trial(number, values, 'finished', float(values['epochs']) / 40))
   assert len({trial.values['epochs'] for trial in trials}) == 4
   only = [tuning.Trial(0, {'optimizer': 'sgd'}, 'finished', 0.5), tuning.Trial(1, {'optimizer': 'rmsprop'}, 'finished', 0.4)]
   assert tuning.suggest([tuning.parse('optimizer=sgd|rmsprop')], only, seed=0, random_trials=1)['optimizer'] in ('sgd', 'rmsprop')

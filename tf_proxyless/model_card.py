@@ -14,6 +14,8 @@ from tf_proxyless.space import io
 from tf_proxyless.space import network as network_lib
 
 _KIND = 'model_card'
+_QUANTIZATIONS = ('none', 'float16', 'int8')
+_HOW = {'float': '', 'ptq': ' by post-training quantization', 'qat': ' by quantization-aware training'}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,6 +121,19 @@ class ModelCard:
   predicted: Prediction | None = None
   measured: tuple[Measurement, ...] = ()
 
+  def __post_init__(self):
+    for name, accepted in (('quantization', _QUANTIZATIONS), ('how', tuple(_HOW))):
+      if getattr(self, name) not in accepted:
+        raise ValueError(f'{name} must be one of {", ".join(accepted)}, got {getattr(self, name)!r}')
+    shares = {f'{field}/{name}': value for field in ('accuracies', 'top5_accuracies', 'tried')
+              for name, value in (getattr(self, field) or {}).items()}
+    wrong = {name: value for name, value in {**shares, 'agreement': self.agreement or 0}.items() if not 0 <= value <= 1}
+    if wrong:
+      raise ValueError(f'shares of images must be in [0, 1], got {wrong}')
+    if self.accuracies is not None and (self.dataset is None or self.test_images is None):
+      raise ValueError('accuracies need their dataset and test_images')
+    io.check_normalization(self.input_normalization, self.network.input_shape[2])
+
 
 def predict(table: latency_table.LatencyTable, network: network_lib.Network, quantization: str) -> Prediction:
   """The latency that a table promises for a network.
@@ -161,9 +176,6 @@ def load(path: files.PathLike) -> ModelCard:
     raise ValueError(f'{path}: {error}') from error
 
 
-_HOW = {'float': '', 'ptq': ' by post-training quantization', 'qat': ' by quantization-aware training'}
-
-
 def describe(card: ModelCard) -> str:
   """What a user wants to know first, in a few lines."""
   quantization = 'float32' if card.quantization == 'none' else card.quantization
@@ -172,8 +184,8 @@ def describe(card: ModelCard) -> str:
            f'gives {_tensor(card.output)}']
   if card.accuracies is not None:
     accuracies = ', '.join(f'{name} {value:.2%}' for name, value in card.accuracies.items())
-    lines.append(f'top-1 accuracy         {accuracies} on {card.test_images:,} test images of {card.dataset}; '
-                 f'file and network agree on {card.agreement:.2%}')
+    agreement = '' if card.agreement is None else f'; file and network agree on {card.agreement:.2%}'
+    lines.append(f'top-1 accuracy         {accuracies} on {card.test_images:,} test images of {card.dataset}{agreement}')
   if card.tried is not None:
     lines.append(f'kept                   {card.how}, the best of ' + ', '.join(f'{how} {value:.2%}' for how, value in card.tried.items()))
   if card.predicted is not None:
@@ -187,7 +199,7 @@ def describe_measurement(found: Measurement) -> str:
   runtime = found.runtime
   lines = [f'measured latency       {found.latency_ms:.3f} ms ({found.p5_ms:.3f} to {found.p95_ms:.3f}; {runtime.device}, '
            f'{runtime.kernels} kernels, threads {runtime.threads}; {found.rounds} rounds, drift {found.drift_percent:.1f} %)']
-  if found.predicted is not None:
+  if found.predicted is not None and found.predicted.latency_ms > 0:  # an offset below zero may promise anything
     promised = found.predicted.latency_ms
     off = found.latency_ms / promised - 1
     lines.append(f'against predicted      {promised:.3f} ms: measured is {abs(off):.1%} {"above" if off > 0 else "below"}')

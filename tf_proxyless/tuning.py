@@ -14,6 +14,8 @@ from tf_proxyless import records
 
 _FORM = "must be NAME=LOW:HIGH, NAME=LOW:HIGH:log, NAME=LOW:HIGH:integer or NAME=A|B|..., for instance 'learning_rate=0.01:0.4:log'"
 _RECORD = 'tuning'
+JOBS = ('train', 'quantize')
+STATES = ('running', 'finished', 'failed')
 # Of the upper confidence bound. keras-tuner's 2.6 is for many trials: of 20 on a simulated landscape with noise, its last six fell short
 # of the top by 0.032 on average, with 0.5 by 0.006; the best of the 20 by 0.005 with either.
 _BETA = 0.5
@@ -51,26 +53,27 @@ def parse(text: str) -> Hyperparameter:
   Raises:
     ValueError: It has another form, or bounds that are none.
   """
-  match = re.fullmatch(r'([a-z]\w*)=(.+)', text)
+  shown = files.shorten(text, 200)
+  match = re.fullmatch(r'([a-z]\w*)=(.+)', text, re.ASCII)
   if not match:
-    raise ValueError(f'a hyper-parameter {_FORM}, got {text!r}')
+    raise ValueError(f'a hyper-parameter {_FORM}, got {shown}')
   name, values = match.groups()
   if '|' in values:
     choices = tuple(values.split('|'))
     if not all(choices) or len(set(choices)) != len(choices):
-      raise ValueError(f'choices must differ and not be empty, got {text!r}')
+      raise ValueError(f'choices must differ and not be empty, got {shown}')
     return Hyperparameter(name, choices=choices)
   match = re.fullmatch(r'([^:]+):([^:]+)(?::(linear|log|integer))?', values)
   if not match:
-    raise ValueError(f'a hyper-parameter {_FORM}, got {text!r}')
+    raise ValueError(f'a hyper-parameter {_FORM}, got {shown}')
   scale = match[3] or 'linear'
   try:
-    bounds = [int(bound) if scale == 'integer' else float(bound) for bound in match.groups()[:2]]
-  except ValueError as error:
-    raise ValueError(f'a hyper-parameter {_FORM}, got {text!r}') from error
+    bounds = [float(int(bound) if scale == 'integer' else bound) for bound in match.groups()[:2]]
+  except (ValueError, OverflowError) as error:
+    raise ValueError(f'a hyper-parameter {_FORM}, got {shown}') from error
   if not (all(map(math.isfinite, bounds)) and bounds[0] < bounds[1] and (scale != 'log' or bounds[0] > 0)):
-    raise ValueError(f'bounds must be finite, the first below the second, and above 0 for log; got {text!r}')
-  return Hyperparameter(name, *map(float, bounds), scale)
+    raise ValueError(f'bounds must be finite, the first below the second, and above 0 for log; got {shown}')
+  return Hyperparameter(name, *bounds, scale)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,6 +96,13 @@ class Trial:
   test_accuracy: float | None = None
   reason: str | None = None
 
+  def __post_init__(self):
+    if self.state not in STATES or self.number < 0:
+      raise ValueError(f'a trial has a number from 0 and one of the states {", ".join(STATES)}, got {self.number} and {self.state!r}')
+    wrong = [value for value in (self.accuracy, self.test_accuracy) if value is not None and not 0 <= value <= 1]
+    if wrong or (self.state == 'finished') != (self.accuracy is not None):
+      raise ValueError(f'accuracies are in [0, 1], and only a finished trial has one; got {self.accuracy!r} and {self.test_accuracy!r}')
+
 
 @dataclasses.dataclass(frozen=True)
 class Study:
@@ -111,6 +121,12 @@ class Study:
   arguments: tuple[str, ...]
   seed: int
   trials: tuple[Trial, ...] = ()
+
+  def __post_init__(self):
+    if self.job not in JOBS:
+      raise ValueError(f'job must be one of {", ".join(JOBS)}, got {self.job!r}')
+    if len({trial.number for trial in self.trials}) != len(self.trials):
+      raise ValueError('two trials have the same number')
 
   def with_trial(self, trial: Trial) -> Study:
     """The study with a trial added, or replaced by its number."""

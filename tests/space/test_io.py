@@ -26,7 +26,8 @@ def architecture():
   genotype = schema.Genotype({'blocks/body/op': 1})
   return io.Architecture(
       schema.resolve(SPACE, genotype), genotype, io.Cost(123, 45, 6.75), io.TableReference('ab' * 32, '1 measured, 2 estimated'),
-      io.Derivation('evidence', 80.0, 0.71, 0.004), {'mean': (0.5, 0.25), 'std': (0.125, 1.0)}, {'tensorflow': '2.21.0'}, 17)
+      io.Derivation('evidence', 80.0, 0.71, 0.004),
+      {'mean': (0.5, 0.25, 0.5, 0.0), 'std': (0.125, 1.0, 1.0, 2.0)}, {'tensorflow': '2.21.0'}, 17)
 
 
 @pytest.mark.parametrize('space', [SPACE, proxyless.proxyless(), proxyless.proxyless(width_multiplier=1.35, classes=7)])

@@ -96,6 +96,21 @@ class Architecture:
       raise ValueError(f'the network {self.network.name!r} of an architecture has open decisions')
     if not isinstance(self.genotype, schema.Genotype):
       object.__setattr__(self, 'genotype', schema.Genotype(self.genotype))
+    check_normalization(self.input_normalization, self.network.input_shape[2])
+
+
+def check_normalization(normalization: Mapping[str, tuple[float, ...]] | None, channels: int) -> None:
+  """Checks that pixels can be normalised so: by a mean and a deviation for each channel; None is not at all.
+
+  Raises:
+    ValueError: They cannot.
+  """
+  if normalization is None:
+    return
+  if set(normalization) != {'mean', 'std'} or any(len(values) != channels for values in normalization.values()):
+    raise ValueError(f'input_normalization must have a mean and a std for each of {channels} channels, got {normalization!r}')
+  if not min(normalization['std']) > 0:
+    raise ValueError(f'input_normalization must have a positive std, got {normalization["std"]!r}')
 
 
 def network_to_json(network: network_lib.Network) -> dict[str, Any]:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 import dataclasses
+import re
 from typing import Union
 
 from tf_proxyless.space import ops
 from tf_proxyless.space import schema
+
+
+_NAME = re.compile(r'[A-Za-z0-9][\w.-]{0,99}', re.ASCII)  # of a layer in Keras, and a segment of a decision's path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,7 +19,7 @@ class Block:
   """One operation, or the choice of one, with an optional identity shortcut around it.
 
   Attributes:
-    name: Unique in its network.
+    name: Unique in its network; letters, digits and _.-
     op: An operation, or a `OneOf` over operations of equal output shape.
     residual: Whether the input is added to the operation's output.
   """
@@ -23,6 +27,10 @@ class Block:
   name: str
   op: Union[ops.Op, schema.OneOf]
   residual: bool = False
+
+  def __post_init__(self):
+    if not _NAME.fullmatch(self.name):
+      raise ValueError(f'the name of a block must be up to 100 letters, digits and _.-, got {self.name!r}')
 
   @property
   def candidates(self) -> tuple[ops.Op, ...]:
