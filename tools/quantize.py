@@ -63,14 +63,15 @@ def _run(assembled, stop: command_line.StopRequest) -> bool:
   """Trains with progress and status; whether it came to the end."""
   from tf_proxyless import training_progress
   from tf_proxyless.train import loop
+  from tf_proxyless.train import trainer as trainer_lib
 
   run, trainer, training = assembled.run, assembled.trainer, assembled.training
   run.write_status('running')
   progress = training_progress.TrainingProgress('quantizing', run.logs, trainer.recipe.steps, int(trainer.progress.total_steps))
   try:
     finished = training.run(loop.Observer(progress.on_steps, progress.on_epoch, stop))
-  except loop.NotFiniteError as error:
-    run.write_status('failed', reason=str(error))
+  except trainer_lib.NotFiniteError as error:
+    run.write_status('failed', reason=str(error), repeats=True)
     raise command_line.UserError(str(error)) from error
   finally:
     progress.close()

@@ -132,7 +132,7 @@ def test_refusals(tmp_path):
   nan = lambda epoch, first: batches(epoch, first).map(lambda images, labels: (images * math.nan, labels))
   run, trainer, training = start(tmp_path / 'nan', nan, every=100)
   training.prepare()
-  with pytest.raises(loop.NotFiniteError, match='the loss became nan in epoch 0'):
+  with pytest.raises(trainer_lib.NotFiniteError, match='epoch 0, before step 5: the loss became nan; lower'):
     training.run(loop.Observer())
   assert run.newest_checkpoint() is None and run.read_history() == []
   run, trainer, training = start(tmp_path / 'short', lambda epoch, first: batches(epoch, first).take(3))

@@ -118,6 +118,7 @@ def _run(run: run_directory.RunDirectory, trainer, training, stop: command_line.
   """Trains with progress and status; whether it came to the end."""
   from tf_proxyless import training_progress
   from tf_proxyless.train import loop
+  from tf_proxyless.train import trainer as trainer_lib
 
   write_status = run.write_status if trainer.is_chief else lambda state, **details: None
   write_status('running')
@@ -125,8 +126,8 @@ def _run(run: run_directory.RunDirectory, trainer, training, stop: command_line.
                                                 int(trainer.progress.total_steps))
   try:
     finished = training.run(loop.Observer(progress.on_steps, progress.on_epoch, stop))
-  except loop.NotFiniteError as error:
-    write_status('failed', reason=str(error))
+  except trainer_lib.NotFiniteError as error:
+    write_status('failed', reason=str(error), repeats=True)
     raise command_line.UserError(str(error)) from error
   finally:
     progress.close()

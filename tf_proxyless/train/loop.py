@@ -16,10 +16,7 @@ from tf_proxyless import run_files
 from tf_proxyless.train import trainer as trainer_lib
 
 _LOOK_EVERY_STEPS = 20  # to read figures waits for the device
-
-
-class NotFiniteError(ValueError):
-  """The loss is not a finite number any more."""
+_CHANGE = 'lower --learning_rate, and start again in another --run_dir'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,8 +90,13 @@ class Training:
     return int(self._trainer.progress.total_steps) % self._trainer.recipe.steps_per_epoch
 
   def run(self, observer: Observer) -> bool:
-    """Runs or continues the training after `prepare`; False if it was asked to stop, with everything saved."""
+    """Runs or continues the training after `prepare`; False if it was asked to stop, with everything saved.
+
+    Raises:
+      NotFiniteError: The training went wrong.
+    """
     self._observer = observer
+    self._check_weights('at the start', 'look at the model that the training starts from')
     for epoch in range(self.epoch, self._trainer.recipe.epochs):
       started = time.monotonic()
       if not self._run_epoch(epoch):
@@ -131,16 +133,24 @@ class Training:
   def _look(self, epoch: int, step: int, steps: int) -> None:
     figures = self._trainer.progress.figures()
     if not math.isfinite(figures['loss']):
-      raise NotFiniteError(f'the loss became {figures["loss"]} in epoch {epoch}, before step {step}; lower --learning_rate and start '
-                           'again in another --run_dir')
+      raise trainer_lib.NotFiniteError(f'epoch {epoch}, before step {step}: the loss became {figures["loss"]}; {_CHANGE}')
     self._observer.on_steps(steps, figures)
+
+  def _check_weights(self, when: str, change: str) -> None:
+    name = self._trainer.first_not_finite()
+    if name is not None:
+      raise trainer_lib.NotFiniteError(f'{when}: {name} is not finite; {change}')
 
   def _finish_epoch(self, epoch: int, started: float) -> None:
     trainer = self._trainer
+    self._check_weights(f'epoch {epoch}, after the last step', _CHANGE)  # what its gradients made of them, no loss has shown yet
     last_step = int(trainer.progress.total_steps) - 1
     entry = {'epoch': epoch, **trainer.progress.figures(), 'learning_rate': trainer.recipe.learning_rate_at(last_step)}
     if self._data.evaluation is not None and (epoch + 1) % self._evaluate_every_epochs == 0:
-      scores = trainer.evaluate(self._data.evaluation())
+      try:
+        scores = trainer.evaluate(self._data.evaluation())
+      except trainer_lib.NotFiniteError as error:
+        raise trainer_lib.NotFiniteError(f'epoch {epoch}, evaluation: {error}; {_CHANGE}') from error
       entry.update(evaluation_top1=scores.top1, evaluation_top5=scores.top5, evaluation_loss=scores.loss)
     entry['seconds'] = time.monotonic() - started
     if trainer.is_chief:

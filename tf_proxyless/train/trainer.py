@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 import contextlib
 import dataclasses
+import math
 
+import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
 from tf_proxyless.train import distribution
 from tf_proxyless.train import dropout
 from tf_proxyless.train import recipe as recipe_lib
+
+class NotFiniteError(ValueError):
+  """A loss or a weight is not a finite number. The message, one line, says what it is."""
+
 
 WhileTracing = Callable[[keras.Model], contextlib.AbstractContextManager]
 
@@ -115,6 +121,12 @@ class Trainer(tf.Module):
     """Makes the averages the weights of the model, if the recipe has them; the training is over then."""
     for weight, average in zip(_averaged(self.model), self.averages):
       weight.assign(average)
+
+  def first_not_finite(self) -> str | None:
+    """Name of the first weight of the model, or of the average of one, that is not finite everywhere; None if all are."""
+    weights = [(weight.name, weight) for weight in self.model.weights]
+    weights += [(f'the average of {weight.name}', average) for weight, average in zip(_averaged(self.model), self.averages)]
+    return next((name for name, weight in weights if not np.isfinite(weight.numpy()).all()), None)
 
   @contextlib.contextmanager
   def averaged(self) -> Iterator[None]:
@@ -224,6 +236,7 @@ def score(evaluate: Callable[[tuple], list[float]], batches: Iterable) -> Scores
   """Adds up what `replica_scores` says of each batch.
 
   Raises:
+    NotFiniteError: The loss of an image is not finite; it would count as right where its label is 0.
     ValueError: There is no image.
   """
   images, top1, top5, loss = 0.0, 0.0, 0.0, 0.0
@@ -232,6 +245,8 @@ def score(evaluate: Callable[[tuple], list[float]], batches: Iterable) -> Scores
     images, top1, top5, loss = images + found[0], top1 + found[1], top5 + found[2], loss + found[3]
   if not images:
     raise ValueError('there are no images to evaluate on')
+  if not math.isfinite(loss):
+    raise NotFiniteError(f'the loss on {int(images):,} images is {loss}: weights of the model are not finite, or its activations overflow')
   return Scores(float(top1 / images), float(top5 / images), float(loss / images), int(images))
 
 
