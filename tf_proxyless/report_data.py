@@ -1,6 +1,7 @@
 """What a report shows: run directories as one JSON document, which `report` makes pages and figures of. For mains only.
 
-Loads no TensorFlow. Runs that have just begun, that were interrupted, or whose files are damaged have a document too: what cannot be read is left out and named.
+Loads no TensorFlow. Runs that have just begun, that were interrupted, or whose files are damaged have a document too: what cannot be read
+is left out and named.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from tf_proxyless.space import network as network_lib
 SCHEMA, VERSION = 'tf_proxyless/report', 1
 EMPTY, RUNNING, INTERRUPTED, FINISHED, FAILED = STATES = ('empty', 'running', 'interrupted', 'finished', 'failed')
 
+_MAX_FLAGS_BYTES = 2**20
 _PLACES = ('run_dir', 'data_dir', 'cache_dir')  # of one machine; no settings of the search
 
 
@@ -117,7 +119,7 @@ def _run(path: pathlib.Path, cards: Sequence[pathlib.Path], versions: Mapping[st
 
 
 def _read_inputs(run: run_directory.RunDirectory, reader: report_files.Reader) -> _Inputs:
-  values = reader.read(run.flags, lambda path: search_flags.RUN.from_flagfile(path.read_text(encoding='utf-8').splitlines()))
+  values = reader.read(run.flags, lambda path: search_flags.RUN.from_flagfile(files.read_text(path, _MAX_FLAGS_BYTES).splitlines()))
   space = reader.read(run.search_space, lambda path: _check_decisions(io.load_search_space(path)))
   table = reader.read(run.latency_table, latency_table.load)
   plan = None

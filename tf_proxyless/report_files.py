@@ -34,21 +34,24 @@ class Reader:
     """What `load` makes of a file; None if it is not there, or (a problem) not what it should be."""
     if not os.path.lexists(path):
       return None
-    return self.attempt(lambda: load(path))
+    return self.attempt(lambda: load(path), path.name)
 
-  def attempt(self, make: Callable[[], _T]) -> _T | None:
-    """What `make` returns; None if files do not fit together, which is a problem."""
+  def attempt(self, make: Callable[[], _T], name: str = '') -> _T | None:
+    """What `make` returns; None if a file (of that name) is not what it should be, or files do not fit together, which is a problem."""
     try:
       return make()
     except OSError as error:
-      self.add(f'{error.filename or self._path}: {error.strerror or error}')
-    except (ValueError, KeyError) as error:
-      self.add(error.args[0] if error.args else error)
+      problem = f'{error.filename or name}: {error.strerror or error}'
+    except KeyError as error:
+      problem = str(error.args[0] if error.args else error)  # str() of a KeyError is the repr of its message
+    except ValueError as error:
+      problem = str(error)
+    self.add(problem if name in problem else f'{name}: {problem}')
     return None
 
-  def add(self, problem: Any) -> None:
+  def add(self, problem: str) -> None:
     """Adds a problem, in one line."""
-    text = ' '.join(str(problem).split())
+    text = ' '.join(problem.split())
     self.problems.append(without_folders(text.replace(f'{self._path}{os.sep}', '').replace(f'{self._path}:', 'run directory:')))
 
   def told(self) -> list[str]:

@@ -15,7 +15,7 @@ Choices = Sequence[tuple[str, int]]  # path of each decision and how many choice
 
 _RECENT_EPOCHS = 5
 _PROBABILITY_DIGITS = 4
-_LARGEST = 1e300  # JSON has integers beyond every float, and 1e999
+_MAX_BYTES = 2**28
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +44,7 @@ def read(path: pathlib.Path, decisions: Choices, reader: report_files.Reader, gr
     reader: Of the run.
     growing: Whether the run goes on, so that its last line may be half written.
   """
-  data = reader.read(path, pathlib.Path.read_bytes)
+  data = reader.read(path, lambda file: files.read_bytes(file, _MAX_BYTES))
   if data is None:
     return []
   epochs: list[Epoch] = []
@@ -70,9 +70,6 @@ def _parse(line: bytes, decisions: Choices) -> Epoch:
   if type(epoch) is not int or epoch < 0 or not isinstance(phase, str):
     raise ValueError(f'epoch must be a number from 0 and phase a name, got {files.shorten(epoch)} and {files.shorten(phase)}')
   scalars = {name: value for name, value in entry.items() if type(value) in (int, float)}
-  infinite = [name for name, value in scalars.items() if abs(value) > _LARGEST]
-  if infinite:
-    raise ValueError(f'{infinite[0]} is not finite')
   return Epoch(epoch, phase, scalars, list(_probabilities(entry.get('probabilities'), decisions)))
 
 

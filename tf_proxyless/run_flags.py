@@ -57,7 +57,9 @@ class RunFlags:
     """
     values = self._defined()
     try:
-      values(['flags.txt', *(line.strip() for line in lines if line.strip())])
+      _, *others = values(['flags.txt', *(line.strip() for line in lines if line.strip())])
     except flags.Error as error:
       raise ValueError(f'flags.txt: {error}') from error
+    if others:
+      raise ValueError(f'flags.txt: not a flag: {others[0]!r}')
     return values
