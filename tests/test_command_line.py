@@ -18,6 +18,7 @@ from tf_proxyless import command_line
 _RATE = flags.DEFINE_float('rate', 0.1, 'A rate.', lower_bound=0)
 _RATES = flags.DEFINE_multi_float('rates', [], 'Rates.')
 _STEPS = flags.DEFINE_integer('steps', 1, 'Steps.')
+_COLOR = flags.DEFINE_enum('color', 'red', ['red', 'green', 'grey'], 'A colour.')
 _NAME = flags.DEFINE_string('name', 'x', 'A name.')
 _FAST = flags.DEFINE_bool('fast', False, 'A switch.')
 _RAISE = flags.DEFINE_string('raise', '', 'What to raise.')
@@ -95,7 +96,7 @@ def test_comments_and_blank_lines(main, tmp_path):
     ('--\n', "a.flags:1: not a flag: '--'"),
     ('--flagfile=a.flags\n', 'a.flags includes itself'),
     ('--flagfile=b.flags\n', "flagfile 'b.flags' is neither a file nor one of those shipped"),
-    ('--stepz=8\n', "Unknown command line flag 'stepz'. Did you mean: steps ?"),
+    ('--stepz=8\n', 'unknown flag --stepz; did you mean --steps?'),
     ('--rate=nan\n', 'flag --rate=nan: must be a finite number'),
     (b'\xff\xfe', "can't decode"),
 ])
@@ -113,15 +114,22 @@ def test_flagfiles_that_are_refused(main, tmp_path, content, message):
     (['--rate=inf'], 'flag --rate=inf: must be a finite number'),
     (['--rate=1e999'], 'flag --rate=inf: must be a finite number'),
     (['--rates=1', '--rates=-inf'], 'flag --rates=-inf: must be a finite number'),
-    (['--rate=-1'], 'not a non-negative number'),
-    (['--rate=x'], 'flag --rate=x'),
-    (['--steps=1.5'], 'flag --steps=1.5'),
+    (['--rate=-1'], 'flag --rate=-1: must be a number, at least 0'),
+    (['--rate=x'], 'flag --rate=x: must be a number, at least 0'),
+    (['--steps=1.5'], 'flag --steps=1.5: must be an integer'),
+    (['--steps=a: b'], 'flag --steps=a: b: must be an integer'),
+    (['--color=gren'], "flag --color=gren: must be one of red, green, grey; did you mean 'green' or 'grey'?"),
+    (['--color=ultramarine'], 'flag --color=ultramarine: must be one of red, green, grey\n'),
+    (['--fast=maybe'], 'flag --fast=maybe: must be true or false'),
+    (['--nofas'], 'unknown flag --nofas; did you mean --nofast?'),
+    (['--ultramarine'], 'unknown flag --ultramarine; --help lists those that there are'),
+    (['step=2'], "unexpected argument 'step=2'; flags begin with --; did you mean --steps?"),
     (['--steps'], 'Missing value for flag --steps'),
     (['stray'], "unexpected argument 'stray'"),
     (['--steps=2', 'stray', '--rate=1'], "unexpected argument 'stray'"),
     (['--', '--steps=2'], "unexpected argument '--steps=2'"),
     (['--fast', 'true'], "unexpected argument 'true'"),
-    (['--stepz=1'], "Unknown command line flag 'stepz'. Did you mean: steps ?"),
+    (['--stepz=1'], 'unknown flag --stepz; did you mean --steps?'),
 ])
 def test_command_lines_that_are_refused(main, arguments, message):
   check_mistake(main(*arguments), message)

@@ -5,6 +5,8 @@ Differences from absl, each because a search started with the wrong setting cost
   * A flagfile is looked for beside the file that includes it, in the current directory, and among the shipped configs.
   * ' # a comment' at the end of a line is a comment, not part of the value.
   * NaN, infinities and stray arguments are refused.
+  * --help lists flags under headings; --helpfull has absl's own as well.
+  * A mistyped flag or value is told what it may have been meant for.
   * --help exits with 0, a mistake with 2, Ctrl-C with 130.
 """
 
@@ -25,7 +27,9 @@ from absl import app
 from absl import flags
 from absl import logging
 
+from tf_proxyless import help_text
 from tf_proxyless import shipped
+from tf_proxyless import spelling
 
 MISTAKE = 2
 INTERRUPTED = 130
@@ -115,16 +119,19 @@ def parse_flags(argv: Sequence[str], positional: Sequence[str] = ()) -> list[str
     UserError: A flag or flagfile is not as it should be.
     SystemExit: With 0, after --help.
   """
+  _define_help()
   try:
     remaining = flags.FLAGS([argv[0], *_expand(argv[1:], pathlib.Path(), ())])
   except flags.Error as error:
-    raise UserError(_one_line(error)) from error
+    raise UserError(_one_line(_explain(error))) from error
   except SystemExit:
-    sys.exit(0)  # absl's help flags exit with 1
+    sys.exit(0)  # absl's --helpxml exits with 1
   if flags.FLAGS['verbosity'].using_default_value:
     flags.FLAGS.verbosity = logging.WARNING  # the default that --help states; absl would make it INFO
   if len(remaining) > 1 + len(positional):
-    raise UserError(f'unexpected argument {remaining[1 + len(positional)]!r}; flags begin with --')
+    stray = remaining[1 + len(positional)]
+    meant = [f'--{name}' for name in spelling.closest(stray.partition('=')[0], flags.FLAGS)] if '=' in stray else []
+    raise UserError(f'unexpected argument {stray!r}; flags begin with --' + (f'; did you mean {spelling.either(meant)}?' if meant else ''))
   if len(remaining) <= len(positional):
     raise UserError(f'expected {" ".join(positional)}, got {" ".join(remaining[1:]) or "nothing"}')
   for name in flags.FLAGS:
@@ -133,6 +140,42 @@ def parse_flags(argv: Sequence[str], positional: Sequence[str] = ()) -> list[str
       if isinstance(item, float) and not math.isfinite(item):
         raise UserError(f'flag --{name}={item}: must be a finite number')
   return remaining
+
+
+class _HelpFlag(flags.BooleanFlag):
+  """Shows help and exits; in place of absl's flags of the same names."""
+
+  def __init__(self, name: str, text: str, short_name: str | None = None):
+    super().__init__(name, False, text, short_name, allow_override=True)
+
+  def parse(self, argument: Any) -> None:
+    if self._parse(argument):
+      print(help_text.render(flags.FLAGS, sys.modules['__main__'].__doc__ or '', full=self.name == 'helpfull'), flush=True)
+      sys.exit(0)
+
+
+def _define_help() -> None:
+  flags.DEFINE_flag(_HelpFlag('help', 'Shows what the command does, and its flags.', '?'))
+  flags.DEFINE_flag(_HelpFlag('helpshort', 'The same as --help.'))
+  flags.DEFINE_flag(_HelpFlag('helpfull', 'The same with the flags of absl, the library for flags.'))
+
+
+def _explain(error: flags.Error) -> str:
+  """What is wrong with a command line, and what may have been meant."""
+  if isinstance(error, flags.UnrecognizedFlagError):
+    switches = {f'no{name}' for name in flags.FLAGS if flags.FLAGS[name].boolean}
+    known = switches if error.flagname.startswith('no') else set(flags.FLAGS)
+    near = spelling.closest(error.flagname, sorted(known))
+    meant = f'did you mean {spelling.either([f"--{name}" for name in near])}?' if near else '--help lists those that there are'
+    return f'unknown flag --{error.flagname}; {meant}'
+  found = re.match(r'flag --(\w+)=', str(error))
+  if isinstance(error, flags.IllegalFlagValueError) and found and found[1] in flags.FLAGS:
+    flag = flags.FLAGS[found[1]]
+    value = str(error)[found.end():].removesuffix(f': {error.__context__}')
+    known = flag.parser.enum_values if isinstance(flag.parser, flags.EnumParser) else ()
+    if help_text.accepted(flag):
+      return f'flag --{flag.name}={value}: must be {help_text.accepted(flag)}{spelling.hint(value, known)}'
+  return str(error)
 
 
 def _expand(arguments: Sequence[str], beside: pathlib.Path, including: tuple[pathlib.Path, ...]) -> list[str]:
