@@ -7,6 +7,7 @@ from absl import flags
 import pytest
 
 from tf_proxyless import plan as plan_lib
+from tf_proxyless import report_cards
 from tf_proxyless import search_flags
 from tf_proxyless import tables
 from tf_proxyless.cost import latency_model
@@ -140,6 +141,8 @@ def test_this_machine_is_measured_once_for_a_space_and_a_runtime(tmp_path, capfd
   proof, = (tmp_path / 'cache').glob('*_proof.json')
   rows = json.loads(proof.read_text())['networks']
   assert [row['purpose'] for row in rows] == ['calibration'] * 5 + ['validation'] * 8
+  assert tables.find_proof(values, space) == proof
+  assert [row.name for row in report_cards.load_proof(proof, table)] == [row['name'] for row in rows]
   for change in ('--expected_precision=float32', '--expected_kernels=xnnpack', '--head_filters=24'):
     other = host_flags(tmp_path, change)
     assert not tables.is_ready(other, make_space(other)), change
@@ -157,3 +160,16 @@ def test_a_run_goes_on_with_its_own_copy(tmp_path):
   assert not tables.is_ready(values, space)  # of a run that never was
   (run / 'identity.json').write_text('{}')
   assert tables.load(values, space) == copy
+  assert tables.find_proof(values, space) is None
+  (run / 'latency_table_proof.json').write_text('{}')
+  assert tables.find_proof(values, space) == run / 'latency_table_proof.json'
+
+
+def test_the_proof_of_a_file_lies_beside_it(tmp_path):
+  values = parse('--target_latency_ms=10', f'--latency_table={tmp_path / "phone.json"}')
+  write_table(tmp_path / 'phone.json')
+  assert tables.find_proof(values, proxyless.proxyless()) is None
+  (tmp_path / 'phone_proof.json').write_text('{}')
+  assert tables.find_proof(values, proxyless.proxyless()) == tmp_path / 'phone_proof.json'
+  for others in (['--target_macs=1e6'], ['--target_latency_ms=48', '--latency_table=pixel2_int8_estimate']):
+    assert tables.find_proof(parse(*others), proxyless.proxyless()) is None
