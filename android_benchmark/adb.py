@@ -20,6 +20,7 @@ from android_benchmark import processes
 
 _CALL_TIMEOUT_S = 30
 _SETTLE_S = 1
+_MAX_PULLED_BYTES = 2**28  # logs of blocks; a device may claim anything
 _BYTES_PER_S = 2**20  # slower than USB 2 or Wi-Fi ever are: the time limit of a transfer
 
 # What to do about a device that `adb devices` shows in another state than 'device'.
@@ -100,10 +101,10 @@ class AdbDevice(device.Device):
     listed = self.run(f'wc -c < {quoted} && sha256sum < {quoted}', 600)
     if listed.exit_code:
       raise errors.TransferError(f'{self.name}: {source} cannot be read: {_reason(listed)}')
-    size, digest = listed.stdout.split()[:2]
+    size, digest = _parse_listing(listed.stdout, f'{self.name}: {source}')
     partial = target.with_name(f'.{target.name}.partial')
     try:
-      timeout_s = _transfer_timeout(int(size))
+      timeout_s = _transfer_timeout(size)
       self._check_transfer(self._adb('pull', source, str(partial), timeout_s=timeout_s), f'{source} to {target}')
       if hashing.sha256(partial) != digest:
         raise errors.TransferError(f'{self.name}: {source} to {target}: what arrived differs from what was sent')
@@ -120,7 +121,7 @@ class AdbDevice(device.Device):
       with contextlib.suppress(errors.DeviceError):
         self._end_lost_commands()
       raise
-    found = re.search(rf'\r?\n{mark} (\d+)\r?\n', done.stdout)
+    found = re.search(rf'\r?\n{mark} (\d{{1,9}})\r?\n', done.stdout)
     if not found:
       raise errors.ConnectionLost(f'{self.name}: connection lost: {_reason(done)}')
     self._lost_commands.remove(mark)
@@ -215,6 +216,18 @@ def _choose(attached: dict[str, str], serial: str | None) -> str:
     advice = _ADVICE.get(state, 'it must be in the state device')
     raise errors.DeviceError(f'{candidates[0]} is {state}: {advice}')
   return candidates[0]
+
+
+def _parse_listing(text: str, what: str) -> tuple[int, str]:
+  """Size and SHA-256 of a file, as `wc -c` and `sha256sum` print them.
+
+  Raises:
+    TransferError: They are not there, or the file is larger than any that is pulled from a device.
+  """
+  found = re.match(r'\s*([0-9]{1,12})\s+([0-9a-f]{64})\b', text)
+  if not found or int(found[1]) > _MAX_PULLED_BYTES:
+    raise errors.TransferError(f'{what} has not a size up to {_MAX_PULLED_BYTES} and a checksum: {text[:100]!r}')
+  return int(found[1]), found[2]
 
 
 def _transfer_timeout(size: int) -> float:

@@ -22,7 +22,7 @@ def parse_description(text: str) -> device.Description:
   values = dict(line.split('=', 1) for line in text.splitlines() if '=' in line)
   values = {name: value.strip() for name, value in values.items() if value.strip()}
   release, build = values.get('ro.build.version.release'), values.get('ro.build.id')
-  last_core = re.fullmatch(r'0(?:-(\d+))?', values.get('possible', ''))
+  last_core = re.fullmatch(r'0(?:-(\d{1,3}))?', values.get('possible', ''), re.ASCII)
   return device.Description(
       model=values.get('ro.product.model', 'unknown'),
       serial=values.get('ro.serialno'),
@@ -33,13 +33,13 @@ def parse_description(text: str) -> device.Description:
 
 def parse_health(text: str) -> device.Health:
   """Reads the output of `HEALTH`."""
-  battery, thermal, rest = text.split('=====')
+  battery, thermal, rest = (text.split('=====') + ['', '', ''])[:3]  # less, where the connection ended or a command printed this too
   readings = sysfs.parse(rest)
   sensors = _processor_sensors(thermal)
   return device.Health(
-      battery_percent=_number(r'^\s*level: (\d+)', battery),
-      battery_temperature_c=_number(r'^\s*temperature: (\d+)', battery, unit=0.1),
-      thermal_status=int(status) if (status := _number(r'Thermal Status: (\d+)', thermal)) is not None else None,
+      battery_percent=_number(r'^\s*level: (\d{1,9})$', battery),
+      battery_temperature_c=_number(r'^\s*temperature: (\d{1,9})$', battery, unit=0.1),
+      thermal_status=int(status) if (status := _number(r'Thermal Status: (\d{1,9})$', thermal)) is not None else None,
       cpu_temperature_c=max(sensors, default=readings.cpu_temperature_c),
       cpu_khz=readings.cpu_khz)
 
@@ -48,7 +48,7 @@ def _processor_sensors(thermal: str) -> list[float]:
   """Degrees Celsius of the sensors of type 0, CPU, that the phone's hardware layer reports now rather than those kept from before."""
   _, _, current = thermal.partition('Current temperatures from HAL:')
   current = re.split(r'\n\S', current)[0]  # up to the next heading, which is not indented
-  return [float(value) for value in re.findall(r'mValue=([\d.]+), mType=0\b', current)]
+  return [float(value) for value in re.findall(r'mValue=(\d{1,4}(?:\.\d{1,20})?), mType=0\b', current)]
 
 
 def _number(pattern: str, text: str, unit: float = 1) -> float | None:

@@ -9,6 +9,7 @@ import signal
 
 from android_benchmark import errors
 from android_benchmark import output
+from android_benchmark import reading
 
 KERNELS = ('builtin', 'xnnpack')
 
@@ -71,9 +72,9 @@ def read(exit_code: int, text: str, settings: Settings) -> output.Launch:
   """
   if exit_code or 'Benchmarking failed' in text:
     raise errors.BenchmarkError(_failure(exit_code, text, settings.timeout_s))
-  ignored = re.search(r'Unconsumed cmdline flags: *(.*\S)', text)
-  if ignored:
-    raise errors.BenchmarkError(f'this benchmark tool does not know {ignored[1]}')
+  ignored = re.search('Unconsumed cmdline flags:(.*)', text)
+  if ignored and ignored[1].strip():
+    raise errors.BenchmarkError(f'this benchmark tool does not know {reading.shorten(ignored[1].strip(), 300)}')
   if _COMPILED_MODEL_TOOL in text and settings.kernels == 'builtin':
     raise errors.BenchmarkError('this is the tool for LiteRT\'s CompiledModel, which always runs XNNPACK; '
                                 'take the benchmark_model of the interpreter')

@@ -10,6 +10,7 @@ import time
 
 from android_benchmark import device as device_lib
 from android_benchmark import errors
+from android_benchmark import reading
 from android_benchmark import settings as settings_lib
 
 _RECONNECT_S = 30
@@ -110,15 +111,14 @@ class Conditions:
   def _load(self) -> tuple[settings_lib.Setting, ...]:
     serial = self._device.describe().serial
     try:
-      content = json.loads(self._journal.read_text(encoding='utf-8'))
-      settings = tuple(settings_lib.Setting(**setting) for setting in content['settings'])
-      journal_serial = content['serial']
-    except (ValueError, KeyError, TypeError) as error:
+      content = reading.fields(reading.parse_object(self._journal.read_bytes()), serial=lambda value: reading.optional(reading.text, value),
+                               settings=lambda value: tuple(reading.sequence(settings_lib.from_journal, value)))
+    except ValueError as error:
       raise errors.DeviceError(f'{self._journal} is not the journal of an earlier run ({error}): look at it and remove it') from error
-    if journal_serial != serial:
-      raise errors.DeviceError(f'{self._journal} says how to restore the phone {journal_serial}, this is {serial}: connect that one '
-                               'and run again, or remove the file')
-    return settings
+    if content['serial'] != serial:
+      raise errors.DeviceError(f'{self._journal} says how to restore the phone {reading.shorten(content["serial"])}, this is {serial}: '
+                               'connect that one and run again, or remove the file')
+    return content['settings']
 
 
 def wait_until_cool(device: device_lib.Device, max_temperature_c: float, timeout_s: float, report: Callable[[str], None],

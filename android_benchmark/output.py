@@ -7,10 +7,10 @@ that count; since the end of 2024 these have percentiles. Tables of an operator 
 from __future__ import annotations
 
 import dataclasses
-import math
 import re
 
 from android_benchmark import errors
+from android_benchmark import reading
 
 # Since about TensorFlow 2.10 a line begins with its severity; LiteRT's CompiledModel tool adds the place in its source.
 _PREFIX = r'^(?:INFO: )?(?:\[[^\]\n]*:\d+\] )?'
@@ -20,6 +20,7 @@ _SUMMARY_MEAN = re.compile(r'(?:^|, )(?:Inference \(avg\)|Inference|no stats): (
 _COMPILED_MODEL_SUMMARY = re.compile(_PREFIX + r'Inference \(avg\): (\S+) ms \(\d+ runs\)$', re.MULTILINE)
 
 _SUMMARY_DIGITS = 1e-4  # both lines print the same double with six significant digits
+_LARGEST_US = 1e12  # eleven days: what is beyond is no latency
 _COMPILED_MODEL_DIGITS_US = 5.1  # '%.2f ms'
 
 
@@ -56,15 +57,15 @@ def parse(text: str) -> Launch:
   position, mean_us, tolerance_us = _summary(text)
   stats = list(_STATS.finditer(text, 0, position))
   if not stats:
-    return Launch(mean_ms=mean_us / 1000)
-  runs, numbers = int(stats[-1][1]), _numbers(stats[-1][2])
+    return _check(Launch(mean_ms=mean_us / 1000))
+  runs, numbers = int(_number(stats[-1][1])), _numbers(stats[-1][2])
   if runs == 0:
     raise errors.BenchmarkError('no run was measured: count=0')
   if 'curr' in numbers and 'avg' not in numbers:  # a single run, or all alike
     value = numbers['curr']
     numbers = {'min': value, 'avg': value, 'std': 0.0, 'p5': value, 'median': value, 'p95': value}
   if not {'min', 'avg', 'std'} <= numbers.keys():
-    raise errors.BenchmarkError(f'not a line of statistics: {stats[-1][0]!r}')
+    raise errors.BenchmarkError(f'not a line of statistics: {reading.shorten(stats[-1][0])}')
   if abs(numbers['avg'] - mean_us) > tolerance_us:
     raise errors.BenchmarkError(f'the average of the runs is {numbers["avg"]:g} us, and the summary says {mean_us:g} us')
   milliseconds = {name: value / 1000 for name, value in numbers.items()}
@@ -83,22 +84,22 @@ def _summary(text: str) -> tuple[int, float, float]:
     return compiled[0].start(), 1000 * _number(compiled[0][1]), _COMPILED_MODEL_DIGITS_US
   mean = _SUMMARY_MEAN.search(classic[0][1].rstrip())
   if not mean:
-    raise errors.BenchmarkError(f'no average of the runs in: {classic[0][0]!r}')
+    raise errors.BenchmarkError(f'no average of the runs in: {reading.shorten(classic[0][0])}')
   mean_us = _number(mean[1])
   return classic[0].start(), mean_us, _SUMMARY_DIGITS * mean_us
 
 
 def _numbers(text: str) -> dict[str, float]:
-  return {name: _number(value) for name, value in re.findall(r'(\w+)=([^\s(]+)', text)}
+  return {name: _number(value) for name, value in re.findall(r'\b(\w+)=([^\s(]+)', text)}
 
 
 def _number(text: str) -> float:
   try:
     value = float(text)
   except ValueError:
-    raise errors.BenchmarkError(f'not a number: {text!r}') from None
-  if not math.isfinite(value) or value < 0:
-    raise errors.BenchmarkError(f'not a time: {text!r}')
+    raise errors.BenchmarkError(f'not a number: {reading.shorten(text)}') from None
+  if not 0 <= value <= _LARGEST_US:
+    raise errors.BenchmarkError(f'not a time: {reading.shorten(text)}')
   return value
 
 

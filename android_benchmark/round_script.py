@@ -73,7 +73,7 @@ def parse_log(text: str) -> tuple[Section, ...]:
   sections = []
   for begin, end in zip(begins, ends):
     body = text[begin.end():end]
-    closing = re.search(rf'^=== end {re.escape(begin[1])} exit=(\d+)\n', body, re.MULTILINE)
+    closing = re.search(rf'^=== end {re.escape(begin[1])} exit=(\d{{1,9}})\n', body, re.MULTILINE)
     sections.append(Section(begin[1], int(closing[1]) if closing else None, (body[:closing.start()] if closing else body).strip('\n')))
   if text.strip() and not sections:
     raise errors.BenchmarkError(f'not the log of a block: {text.strip().splitlines()[-1][:200]!r}')

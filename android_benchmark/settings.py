@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator
 import dataclasses
 import re
 import shlex
+from typing import Any
 
 from android_benchmark import device as device_lib
 from android_benchmark import errors
+from android_benchmark import reading
 
 # By namespace and name: the value while measuring, and what it is for.
 _PLAIN = {
@@ -19,6 +21,15 @@ _PLAIN = {
 # They lower clocks, or raise them for what touches the screen, by themselves.
 _SERVICES = ('thermal-engine', 'vendor.thermal-engine', 'perfd', 'vendor.perfd', 'mpdecision')
 _CPUFREQ = '/sys/devices/system/cpu/cpu{core}/cpufreq'
+_LONGEST = 1000  # of a command in a journal, characters
+_CLOCK_FILES = ('scaling_governor', 'scaling_max_freq', 'scaling_min_freq', 'cpuinfo_max_freq')
+_CLOCK_VALUE = r'[A-Za-z_][\w-]{0,30}|[0-9]{1,9}'  # a governor, or kHz
+# All commands that restore something, but for `settings put`.
+_RESTORING = re.compile('|'.join([
+    'cmd connectivity airplane-mode (?:enable|disable)',
+    *(f'settings delete {namespace} {key}' for namespace, key in _PLAIN),
+    f"(?:sh|su) -c 'start (?:{'|'.join(map(re.escape, _SERVICES))})'",
+    rf"(?:sh|su) -c 'echo (?:{_CLOCK_VALUE}) > {_CPUFREQ.format(core='[0-9]{1,3}')}/(?:{'|'.join(_CLOCK_FILES[:3])})'"]), re.ASCII)
 _LOOPBACK = re.compile(r'(localhost|127\.[\d.]+|\[::1\]):\d+')
 
 
@@ -35,6 +46,30 @@ class Setting:
   name: str
   change: str
   restore: str
+
+
+def from_journal(value: Any) -> Setting:
+  """A setting from a journal, if what restores it is a command that this module makes: no other is run.
+
+  Raises:
+    ValueError: It is another, or the value is no setting.
+  """
+  setting = Setting(**reading.fields(value, name=reading.text, change=reading.text, restore=reading.text))
+  if not _RESTORING.fullmatch(setting.restore) and not any(_puts(setting.restore, *key) for key in _PLAIN):
+    raise ValueError(f'not a command that restores a setting: {reading.shorten(setting.restore)}')
+  return setting
+
+
+def _puts(command: str, namespace: str, key: str) -> bool:
+  """Whether a command does nothing but give a plain setting a value, which is quoted."""
+  prefix = f'settings put {namespace} {key} '
+  if len(command) > _LONGEST:
+    return False
+  try:
+    value = shlex.split(command.removeprefix(prefix))
+  except ValueError:  # quotes that do not end
+    return False
+  return len(value) == 1 and command == f'{prefix}{shlex.quote(value[0])}'
 
 
 def read(device: device_lib.Device, core_mask: str | None, lock_clocks: bool, report: Callable[[str], None]) -> tuple[Setting, ...]:
@@ -92,14 +127,14 @@ def _clocks(device: device_lib.Device, root: str, core_mask: str | None) -> Iter
   """Governor and limits of the masked cores. Cores that share a clock share its files; restoring them twice does no harm."""
   for core in _cores(device, core_mask):
     folder = _CPUFREQ.format(core=core)
-    names = ('scaling_governor', 'scaling_max_freq', 'scaling_min_freq', 'cpuinfo_max_freq')
-    done = device.run(f"{root} 'cd {folder} && cat {' '.join(names)}'")
+    done = device.run(f"{root} 'cd {folder} && cat {' '.join(_CLOCK_FILES)}'")
     values = done.stdout.split()
-    if done.exit_code or len(values) != len(names):
-      raise errors.DeviceError(f'{device.name}: the clock of core {core} cannot be read in {folder}: {done.stderr.strip()}')
+    if done.exit_code or len(values) != len(_CLOCK_FILES) or not all(re.fullmatch(_CLOCK_VALUE, value, re.ASCII) for value in values):
+      said = reading.shorten(done.stderr.strip() or done.stdout)
+      raise errors.DeviceError(f'{device.name}: the clock of core {core} cannot be read in {folder}: {said}')
     wanted = ('performance', values[-1], values[-1])
     # In this order the minimum is never above the maximum, and restored in the reverse it is neither.
-    for name, original, value in zip(names, values, wanted):
+    for name, original, value in zip(_CLOCK_FILES, values, wanted):
       yield Setting(f'{name} of core {core}', *(f"{root} 'echo {text} > {folder}/{name}'" for text in (value, original)))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 import dataclasses
 import fcntl
+import functools
 import json
 import os
 import pathlib
@@ -13,6 +14,7 @@ from typing import Any
 
 from android_benchmark import output
 from android_benchmark import protocol
+from android_benchmark import reading
 
 _SCHEMA = 'android_benchmark/partial'
 
@@ -42,12 +44,16 @@ class Store:
     except BlockingIOError:
       self._file.close()
       raise ValueError(f'{path} is in use by another process') from None
-    lines = self._whole_lines()
-    if not lines:
-      self._append({'schema': _SCHEMA, 'version': 1, 'started': started, 'identity': identity})
+    try:
       lines = self._whole_lines()
-    self.started = self._check_header(lines[0], json.loads(json.dumps(identity)))
-    self.records = [self._decode(number, line) for number, line in enumerate(lines[1:], 2)]
+      if not lines:
+        self._append({'schema': _SCHEMA, 'version': 1, 'started': started, 'identity': identity})
+        lines = self._whole_lines()
+      self.started = self._check_header(lines[0], json.loads(json.dumps(identity)))
+      self.records = [self._decode(number, line) for number, line in enumerate(lines[1:], 2)]
+    except BaseException:
+      self._file.close()
+      raise
 
   def append(self, record: protocol.Record) -> None:
     """Adds a block; when this returns it is on the disk."""
@@ -85,24 +91,40 @@ class Store:
     if differing:
       raise ValueError(f'{self.path} holds measurements of something else: {"; ".join(differing[:5])}; '
                        'repeat that command, or remove the file to begin anew')
-    return header['started']
+    return reading.text(header.get('started'))
 
   def _decode(self, number: int, line: bytes) -> protocol.Record:
     values = self._parse(number, line)
     try:
-      launches = {model: output.Launch(**launch) for model, launch in values.pop('launches').items()}
-      return protocol.Record(**{**values, 'launches': launches, 'readings_ms': tuple(values['readings_ms'])})
-    except (KeyError, TypeError, AttributeError) as error:
+      return _read_record(values)
+    except ValueError as error:
       raise ValueError(f'{self.path}:{number}: not a measured block: {error}') from error
 
   def _parse(self, number: int, line: bytes) -> dict[str, Any]:
     try:
-      values = json.loads(line)
+      return reading.parse_object(line)
     except ValueError as error:
-      raise ValueError(f'{self.path}:{number}: not JSON: {error}') from error
-    if not isinstance(values, dict):
-      raise ValueError(f'{self.path}:{number}: not a JSON object')
-    return values
+      raise ValueError(f'{self.path}:{number}: {error}') from error
+
+
+def _read_record(values: dict[str, Any]) -> protocol.Record:
+  """A block that was measured, from a file that may hold anything."""
+  health = lambda value: reading.sequence(reading.count, value) if isinstance(value, list) else reading.optional(reading.number, value)
+  texts = functools.partial(reading.mapping, reading.text)
+  times = functools.partial(reading.sequence, functools.partial(reading.optional, reading.time))
+  found = reading.fields(
+      values, round=reading.count, index=reading.count, reference=reading.text, time=reading.text, seconds=reading.number,
+      readings_ms=lambda value: tuple(times(value)), failed=texts, retried=texts,
+      launches=lambda value: reading.mapping(_read_launch, value), health=lambda value: reading.mapping(health, value))
+  if len(found['readings_ms']) != 2:
+    raise ValueError(f'expected a reading before and one after, got {len(found["readings_ms"])}')
+  return protocol.Record(**found)
+
+
+def _read_launch(values: Any) -> output.Launch:
+  time, number, runs = (functools.partial(reading.optional, kind) for kind in (reading.time, reading.number, reading.positive_count))
+  return output.Launch(**reading.fields(values, mean_ms=reading.time, median_ms=time, p5_ms=number, p95_ms=number, std_ms=number,
+                                        min_ms=number, runs=runs))
 
 
 def _differences(old: Any, new: Any, place: str = '') -> Any:
@@ -111,7 +133,7 @@ def _differences(old: Any, new: Any, place: str = '') -> Any:
     for key in sorted({*old, *new}):
       yield from _differences(old.get(key), new.get(key), f'{place}.{key}' if place else key)
   elif old != new:
-    yield f'{place} {old!r} instead of {new!r}'
+    yield f'{reading.shorten(place)} {reading.shorten(repr(old))} instead of {reading.shorten(repr(new))}'
 
 
 def write_json(path: pathlib.Path, body: Mapping[str, Any]) -> None:

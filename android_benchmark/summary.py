@@ -73,6 +73,8 @@ def statistics_of(launches: Sequence[tuple[int, output.Launch]]) -> dict[str, An
   Args:
     launches: Round and launch; at least one.
   """
+  if not launches:  # a session's file that was changed
+    raise ValueError('a model has neither a launch nor a reason why it failed')
   values = [launch for _, launch in launches]
   weights = [launch.runs or 1 for launch in values]
   mean_ms = sum(weight * launch.mean_ms for weight, launch in zip(weights, values)) / sum(weights)

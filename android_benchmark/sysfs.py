@@ -35,10 +35,10 @@ class Readings:
 def parse(text: str) -> Readings:
   """Reads the output of `COMMAND`."""
   clocks = re.findall(r'^clock (\S+)$', text, re.MULTILINE)
-  zones = re.findall(r'^zone (-?\d+) (.*)$', text, re.MULTILINE)
+  zones = re.findall(r'^zone (-?[0-9]{1,9}) (.*)$', text, re.MULTILINE)
   temperatures = [_celsius(int(value)) for value, kind in zones if _PROCESSOR_ZONE.search(kind)]
   return Readings(
-      cpu_khz=tuple(map(int, clocks)) if clocks and all(clock.isdigit() for clock in clocks) else None,
+      cpu_khz=tuple(map(int, clocks)) if clocks and all(re.fullmatch('[0-9]{1,9}', clock) for clock in clocks) else None,
       cpu_temperature_c=max((value for value in temperatures if value is not None), default=None))
 
 

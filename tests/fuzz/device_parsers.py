@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
+import re
+import shlex
 
-from android_benchmark import adb
 from android_benchmark import android_state
 from android_benchmark import benchmark_model
 from android_benchmark import conditions
@@ -30,7 +31,7 @@ _SETTINGS = benchmark_model.Settings()
 
 
 class Printing(device_lib.Device):
-  """A device whose every command prints the same.
+  """A rooted device whose every command prints the same, but for the one that asks who it is.
 
   Attributes:
     text: That.
@@ -57,7 +58,7 @@ class Printing(device_lib.Device):
 
   def run(self, command: str, timeout_s: float = 60) -> device_lib.CommandResult:
     self.commands.append(command)
-    return device_lib.CommandResult(0, self.text, '')
+    return device_lib.CommandResult(0, '0' if 'id -u' in command else self.text, '')
 
   def describe(self) -> device_lib.Description:
     return device_lib.Description('Pixel 2', 'FA7AX1A00123', cores=2)
@@ -110,14 +111,21 @@ def _stored() -> bytes:
   return b''.join(json.dumps(line).encode() + b'\n' for line in (header, *map(dataclasses.asdict, records)))
 
 
+def check_command(command: str) -> None:
+  """Fails unless a line of shell is one program with arguments that are quoted, if need be, of which a root's shell gets one kind only."""
+  words = shlex.split(command)
+  assert shlex.join(words) == command, command
+  if words[:2] in (['su', '-c'], ['sh', '-c']):
+    assert re.fullmatch(r"id -u|(stop|start) [\w.-]+|echo [\w-]+ > [\w/]+|cd [\w/]+ && cat [\w ]+", words[2], re.ASCII), command
+
+
 def _journal(content: bytes, folder: pathlib.Path) -> None:
-  """Runs on the phone are only what this program itself would have written."""
   path = put(content, folder, 'm.json.restore')
   phone = Printing('0')
   with conditions.Conditions(phone, None, False, path, lambda text: None):
     pass
   for command in phone.commands:
-    assert not set(command) & set('`|&<\n\x00') and 'touch' not in command and 'reboot' not in command, command
+    check_command(command)
 
 
 def _journals() -> list[bytes]:
@@ -126,18 +134,19 @@ def _journals() -> list[bytes]:
     printing = Printing('0')
     known = [setting for setting in settings.read(printing, None, False, lambda text: None)]
     if rooted:
+      governor = "sh -c 'echo {} > /sys/devices/system/cpu/cpu0/cpufreq/scaling_governor'"
       known += [settings.Setting('service perfd', "su -c 'stop perfd'", "su -c 'start perfd'"),
-                settings.Setting('scaling_governor of core 0', "sh -c 'echo performance > /sys/devices/system/cpu/cpu0/cpufreq/scaling_governor'",
-                                 "sh -c 'echo schedutil > /sys/devices/system/cpu/cpu0/cpufreq/scaling_governor'")]
+                settings.Setting('scaling_governor of core 0', governor.format('performance'), governor.format('schedutil'))]
     found.append(json.dumps({'serial': 'FA7AX1A00123', 'settings': [vars(setting) for setting in known]}).encode())
   return found
 
 
 def _device_settings(content: bytes, folder: pathlib.Path) -> None:
-  """What a phone says about its settings never becomes a command."""
+  """What a phone says of its settings never becomes a command, and what is kept can be read again."""
   for setting in settings.read(Printing(_text(content)), '3', True, lambda text: None):
-    for command in (setting.change, setting.restore):
-      assert '$(' not in command.replace("'\"'\"'", '').split("'")[::2], command
+    check_command(setting.change)
+    check_command(setting.restore)
+    assert settings.from_journal(vars(setting)) == setting
 
 
 def _description(content: bytes, folder: pathlib.Path) -> None:
@@ -162,13 +171,14 @@ _LOG = b''.join(b'=== begin /data/local/tmp/%d.tflite\n%s\n\n=== end /data/local
 PARSERS = (
     harness.Parser('benchmark output', ('android_benchmark.output',), 'text', lambda: _OUTPUTS, _output, (errors.BenchmarkError,)),
     harness.Parser('launch', ('android_benchmark.benchmark_model',), 'text',
-                   lambda: [*_OUTPUTS, b'STARTING!\nUnconsumed cmdline flags:  --use_xnnpack=x \nERROR: no\n'], _launch, (errors.BenchmarkError,)),
+                   lambda: [*_OUTPUTS, b'STARTING!\nUnconsumed cmdline flags:  --use_xnnpack=x \nERROR: no\n'], _launch,
+                   (errors.BenchmarkError,)),
     harness.Parser('log of a block', ('android_benchmark.round_script', 'android_benchmark.launchers'), 'text', lambda: [_LOG], _log,
                    (errors.BenchmarkError,)),
     harness.Parser('session', ('android_benchmark.store',), 'json lines', lambda: [_stored()], _store, (ValueError, errors.BenchmarkError)),
     harness.Parser('journal', ('android_benchmark.conditions', 'android_benchmark.settings'), 'json', _journals, _journal,
                    (errors.DeviceError,)),
-    harness.Parser("phone's settings", ('android_benchmark.settings',), 'text', lambda: [b'0', b'schedutil 1900800 300000 1900800', b'null'],
+    harness.Parser("phone's settings", ('android_benchmark.settings',), 'text', lambda: [b'schedutil 1900800 300000 1900800', b'running'],
                    _device_settings, (errors.DeviceError,)),
     harness.Parser("phone's description", ('android_benchmark.android_state',), 'text', lambda: [
         ''.join(f'{name}={value}\n' for name, value in android.PROPERTIES.items()).encode() + b'possible=0-7\n'], _description),

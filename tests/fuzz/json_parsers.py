@@ -39,8 +39,9 @@ def network() -> network_lib.Network:
 
 def table() -> latency_table.LatencyTable:
   """Covers the network, with an entry of each provenance."""
-  entries = tuple(latency_table.Entry(signature, latency_table.LatencyStats(latency_table.PROVENANCES[i % 3], 0.1, 0.09, 0.2, 0.11, 0.01, 20))
-                  for i, signature in enumerate(network_lib.op_signatures(network())))
+  signatures = network_lib.op_signatures(network())
+  latencies = [latency_table.LatencyStats(provenance, 0.1, 0.09, 0.2, 0.11, 0.01, 20) for provenance in latency_table.PROVENANCES]
+  entries = tuple(latency_table.Entry(signature, latencies[i % 3]) for i, signature in enumerate(signatures))
   return latency_table.LatencyTable('host', RUNTIME, entries, 'measured', latency_table.Calibration(1.1, 0.2, 5),
                                     latency_table.Validation(0.1, 2.0, 90.0, 100.0, 0.99, 8), 30.0)
 

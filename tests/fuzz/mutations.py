@@ -19,11 +19,12 @@ MAX_STEPS = 4
 MAX_BYTES = 300_000  # of what a mutation makes
 _REPEATED = 200_000  # bytes of an amplified slice: what is quadratic in the size of a file takes longer than it may
 
-_TOKENS = ('NaN', '-Infinity', '1e999', '9' * 4301, '-' + '9' * 400, '1.0e', '01', '"\\ud800"', '"\\u0000"', '')  # not what json.dumps writes
+# What json.dumps does not write.
+_TOKENS = ('NaN', '-Infinity', '1e999', '9' * 4301, '-' + '9' * 400, '1.0e', '01', '"\\ud800"', '"\\u0000"', '')
 _MARK = 'raw token '
 _NUMBERS = ('0', '-1', '1', '2', '3', '7', '255', '256', '257', '2147483648', '4294967296', '9223372036854775807', '9223372036854775808',
-            '1' + '0' * 30, '9' * 400, '9' * 4301, '0.0', '-0.0', '1e308', '1e-308', '5e-324', '1e999', 'nan', 'inf', '-inf', '0x10', '1_0', '1.2.3',
-            '\u0663', '\u00b2', '')
+            '1' + '0' * 30, '9' * 400, '9' * 4301, '0.0', '-0.0', '1e308', '1e-308', '5e-324', '1e999', 'nan', 'inf', '-inf', '0x10', '1_0',
+            '1.2.3', '\u0663', '\u00b2', '')
 _STRINGS = ('', ' ', 'a b;$(x)\'"', "'; reboot; '", '`x`', '\n', '\r\n', '\x00', '\x1b]0;x\x07', '\u202e', '\xfc', '\ud7ff', '/', '..',
             '../../etc/passwd', '/dev/zero', '-rf', '--flagfile=x', '%s%n', '{0}', '__class__', '#', '=', ':', ',', '|', '=====',
             '=== begin x', '=== end x exit=0', 'proxyless_mobile', 'measured', 'zero', 'one_of', 'finished', 'x' * 300)
@@ -34,9 +35,11 @@ def _values() -> list[Any]:
   deep: Any = 1
   for _ in range(40):
     deep = [deep]
-  numbers = [0, -1, 1, 2, 3, 255, 257, 2**31, 2**53, 2**63 - 1, 2**63, 10**30, -10**30, 10**400, 0.0, -0.0, 0.5, 1.5, 1e308, -1e308, 1e-308, 5e-324]
-  containers = [[], {}, [[]], [{}], {'': {}}, deep, [0] * 5000, ['a', 'a'], [1.5, None], {'type': 'zero'}, {'type': 'classifier', 'units': 1},
-                {'type': 'one_of', 'choices': [{'type': 'zero'}], 'tag': 'op'}, {'__class__': 'os.system'}]
+  numbers = [0, -1, 1, 2, 3, 255, 257, 2**31, 2**53, 2**63 - 1, 2**63, 10**30, -10**30, 10**400,
+             0.0, -0.0, 0.5, 1.5, 1e308, -1e308, 1e-308, 5e-324]
+  containers = [[], {}, [[]], [{}], {'': {}}, deep, [0] * 5000, ['a', 'a'], [1.5, None], {'type': 'zero'},
+                {'type': 'classifier', 'units': 1}, {'type': 'one_of', 'choices': [{'type': 'zero'}], 'tag': 'op'},
+                {'__class__': 'os.system'}]
   return [None, True, False, *numbers, *containers, *_STRINGS, *(_MARK + str(i) for i in range(len(_TOKENS)))]
 
 
@@ -131,7 +134,8 @@ def _change_value(tree: list, places: list, container: Any, key: Any, step: Step
     case 7:  # another number of about the same size, another string
       value = container[key]
       if isinstance(value, str):
-        container[key] = value[:step.other % (len(value) + 1)] + _STRINGS[step.value % len(_STRINGS)] + value[step.other % (len(value) + 1):]
+        cut = step.other % (len(value) + 1)
+        container[key] = value[:cut] + _STRINGS[step.value % len(_STRINGS)] + value[cut:]
       elif isinstance(value, (int, float)):
         try:
           container[key] = (value + 1, value - 1, -value, value * 2, value * 1_000_000, value / 3, value * 1e300)[step.value % 7]
@@ -248,7 +252,8 @@ def make_zip(members: list[tuple[str, bytes]], compression: int = zipfile.ZIP_ST
   return buffer.getvalue()
 
 
-_DTYPES = (b"'|O'", b"'<f8'", b"'<i8'", b"'|V8'", b"'<U3'", b"'|S1'", b"'>f4'", b"'<c16'", b"[('a', '<f4')]", b"'<M8[s]'", b"'|b1'", b"'<f2'")
+_DTYPES = (b"'|O'", b"'<f8'", b"'<i8'", b"'|V8'", b"'<U3'", b"'|S1'", b"'>f4'", b"'<c16'", b"[('a', '<f4')]", b"'<M8[s]'", b"'|b1'",
+           b"'<f2'")
 _SHAPES = (b'()', b'(0,)', b'(1,)', b'(-1,)', b'(9223372036854775807,)', b'(1000000, 1000000)', b'(3, 3)', b'(1.5,)', b"('a',)", b'(True,)',
            b'1', b'(' + b'1, ' * 40 + b')')
 

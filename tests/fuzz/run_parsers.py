@@ -106,7 +106,8 @@ def measured() -> dict:
 
 def _history_lines() -> bytes:
   entries = [{'epoch': -1, 'phase': 'calibration', 'test_top1': 0.5, 'seconds': 0.0}]
-  entries += [{'epoch': epoch, 'phase': 'search', 'loss': 0.5, 'accuracy': 0.75, 'probabilities': {'blocks/a/op': [0.25, 0.75]}, 'seconds': 1.5}
+  probabilities = {'blocks/a/op': [0.25, 0.75]}
+  entries += [{'epoch': epoch, 'phase': 'search', 'loss': 0.5, 'accuracy': 0.75, 'probabilities': probabilities, 'seconds': 1.5}
               for epoch in range(4)]
   return b''.join(json.dumps(entry).encode() + b'\n' for entry in entries)
 
@@ -118,17 +119,19 @@ _RESULTS = _body(
     preprocessing={'augmentation': 'basic', 'color_jitter': None, 'input_range': [0.0, 1.0], 'input_normalization': None})
 
 PARSERS = (
-    harness.Parser('identity of a run', ('tf_proxyless.run_files',), 'json', lambda: [_body('run_identity', identity=_IDENTITY)], _identity),
+    harness.Parser('identity of a run', ('tf_proxyless.run_files',), 'json', lambda: [_body('run_identity', identity=_IDENTITY)],
+                   _identity),
     harness.Parser('status of a run', ('tf_proxyless.run_files', 'tools.tune'), 'json',
                    lambda: [_body('status', state='finished', epochs=5), _body('status', state='failed', reason='x')], _status),
     harness.Parser('history', ('tf_proxyless.run_files',), 'json lines', lambda: [_history_lines()], _history),
-    harness.Parser('results', ('tf_proxyless.models', 'tools.tune', 'tools.quantize', 'tools.export_tflite'), 'json', lambda: [_RESULTS], _results),
+    harness.Parser('results', ('tf_proxyless.models', 'tools.tune', 'tools.quantize', 'tools.export_tflite'), 'json',
+                   lambda: [_RESULTS], _results),
     harness.Parser('stages', ('tools.quickstart',), 'json', lambda: [
         _body('stages', finished={'search': ['-m', 'tf_proxyless.search'], 'train found': ['-m', 'x', '--y=1']})], _stages),
-    harness.Parser('measurements', ('tf_proxyless.measurements', 'tf_proxyless.table_builder'), 'json', lambda: [json.dumps(measured()).encode()],
-                   _measurements),
-    harness.Parser('measurements to calibrate with', ('tools.calibrate_latency_table',), 'json', lambda: [json.dumps(measured()).encode()],
-                   _calibration, (ValueError, KeyError, OSError)),
+    harness.Parser('measurements', ('tf_proxyless.measurements', 'tf_proxyless.table_builder'), 'json',
+                   lambda: [json.dumps(measured()).encode()], _measurements),
+    harness.Parser('measurements to calibrate with', ('tools.calibrate_latency_table',), 'json',
+                   lambda: [json.dumps(measured()).encode()], _calibration, (ValueError, KeyError, OSError)),
     harness.Parser('training of a matrix', ('tf_proxyless.specialization_runs',), 'json', lambda: [
         _body('specialization_matrix_training', network={'name': 'x'}, seed=0, test_accuracy=0.9, history=[{'loss': 0.5}])], _training),
     harness.Parser('measurements of a matrix', ('tf_proxyless.specialization_runs',), 'json', lambda: [
