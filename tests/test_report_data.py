@@ -153,6 +153,11 @@ def test_a_run_that_is_not_finished(tmp_path, state):
   assert found['seconds']['left'] == (None if state == 'failed' else 11.0 * 5)  # the median, for five of eight epochs
 
 
+def test_a_run_that_has_scored_nothing_yet(tmp_path):
+  found = read(report_runs.write(tmp_path / 'run', epochs=1, state='running', batches=0))
+  assert (found['samples'], found['problems'], found['history']['epoch']) == (None, [], [0])
+
+
 def test_why_a_run_failed(tmp_path):
   run = report_runs.write(tmp_path / 'run', epochs=1, state='running')
   run.write_status('failed', reason='the loss became nan in epoch 1')

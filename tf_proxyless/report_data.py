@@ -108,7 +108,7 @@ def _run(path: pathlib.Path, cards: Sequence[pathlib.Path], versions: Mapping[st
       'network': architecture and report_networks.network(architecture.network, space, prices),
       'most_likely': {'choices': report_history.most_likely(epochs)},
       'fixed_blocks': space and report_networks.fixed_blocks(space, prices),
-      'samples': found and report_samples.samples(found, frozen, inputs.cost_model if derived else None),
+      'samples': None if found is None else report_samples.samples(found, frozen, inputs.cost_model if derived else None),
       'candidates': report_samples.candidates(derived) if derived else [],
       'published': report_networks.published(space, prices) if space else [],
       'derivation': derived and reader.attempt(lambda: report_samples.derivation(derived, decisions)),
