@@ -7,6 +7,8 @@ import pathlib
 
 from absl import flags
 
+from tf_proxyless import flag_headings
+from tf_proxyless import spelling
 from tf_proxyless import table_builder
 
 
@@ -17,20 +19,24 @@ def define(values: flags.FlagValues, gpu: bool = False) -> None:
     values: Where to.
     gpu: Whether a GPU will do as well.
   """
-  devices = "'host', 'adb', 'adb:SERIAL' or 'gpu'." if gpu else "'host', 'adb' or 'adb:SERIAL'."
-  flags.DEFINE_string('device', 'host', devices, flag_values=values)
+  with flag_headings.under('Measuring', values):
+    _define(values, "'host', 'adb', 'adb:SERIAL' or 'gpu'" if gpu else "'host', 'adb' or 'adb:SERIAL'")
+
+
+def _define(values: flags.FlagValues, devices: str) -> None:
+  flags.DEFINE_string('device', 'host', f'{devices}: where latencies are measured.', flag_values=values)
   flags.DEFINE_string(
       'benchmark_binary', None, "TFLite's benchmark_model for the device. Needed for adb; on the host, by default ai-edge-litert is used.",
       flag_values=values)
-  flags.DEFINE_enum('kernels', 'builtin', ['builtin', 'xnnpack'], 'Of the interpreter; XNNPACK has no int8 7x7 depthwise kernel.',
-                    flag_values=values)
-  flags.DEFINE_integer('threads', 1, 'Of the interpreter.', lower_bound=1, flag_values=values)
+  flags.DEFINE_enum('kernels', 'builtin', ['builtin', 'xnnpack'], 'Kernels of the interpreter; XNNPACK has none for int8 7x7 depthwise '
+                    'convolutions.', flag_values=values)
+  flags.DEFINE_integer('threads', 1, 'Threads of the interpreter.', lower_bound=1, flag_values=values)
   flags.DEFINE_bool('force_threads', False, 'Whether threads may be as many as the cores of this machine.', flag_values=values)
   flags.DEFINE_string('core_mask', None, "Cores to run on, hexadecimal as for taskset: '10' is one big core of a Pixel 2.",
                       flag_values=values)
   flags.DEFINE_integer('rounds', 5, 'Separate measurements of each model.', lower_bound=1, flag_values=values)
-  flags.DEFINE_float('min_secs', 0.3, 'Least time of a measurement, s.', lower_bound=0.0, flag_values=values)
-  flags.DEFINE_float('max_drift_percent', 3.0, 'Measurements are repeated if the reference model drifts by more.', lower_bound=0.0,
+  flags.DEFINE_float('min_secs', 0.3, 'Least time of a measurement, seconds.', lower_bound=0.0, flag_values=values)
+  flags.DEFINE_float('max_drift_percent', 3.0, 'Measurements are repeated if the reference model drifts by more, percent.', lower_bound=0.0,
                      flag_values=values)
   flags.DEFINE_float('max_temperature_c', None, 'A phone that is warmer cools down first, degrees Celsius.', flag_values=values)
   flags.DEFINE_bool('lock_clocks', False, 'Whether to fix the clocks of a rooted phone while measuring.', flag_values=values)
@@ -50,7 +56,8 @@ def setup(values: flags.FlagValues, precision: str, seed: int = 0) -> table_buil
   device, core_mask = values.device, values.core_mask
   on_phone = device == 'adb' or device.startswith('adb:')
   if not on_phone and device != 'host':
-    raise ValueError(f"--device must be {values['device'].help.rstrip('.')}, got {device!r}")
+    raise ValueError(f"--device must be {values['device'].help.partition(': ')[0]}, got {device!r}"
+                     + spelling.hint(device, ('host', 'adb', 'gpu')))
   if on_phone and not values.benchmark_binary:
     raise ValueError("--device=adb needs --benchmark_binary, TFLite's benchmark_model for the phone; docs/measuring.md tells where it is")
   if values.benchmark_binary and not pathlib.Path(values.benchmark_binary).is_file():

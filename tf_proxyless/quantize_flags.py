@@ -10,13 +10,14 @@ _RATE, _RATE_BATCH_SIZE = 0.005, 256
 
 
 def _define_run(values: flags.FlagValues) -> None:
-  flags.DEFINE_string('model', None, 'A .keras file with its architecture beside it, or the directory of a training.', flag_values=values)
-  flags.DEFINE_string('run_dir', None, 'Directory of the run; one that was interrupted there continues.', flag_values=values)
+  flags.DEFINE_string('model', None, 'A .keras file with its architecture beside it, or the directory of a training. Required.',
+                      flag_values=values)
+  flags.DEFINE_string('run_dir', None, 'Directory of the run; one that was interrupted there continues. Required.', flag_values=values)
   flags.DEFINE_integer('checkpoint_every_steps', 1000, 'Steps between checkpoints; one is also made after each epoch.', lower_bound=1,
                        flag_values=values)
   flags.DEFINE_bool('deterministic', False, 'Whether only operations are used that always give the same result; a GPU has others, and is '
                     'slower then. A CPU always gives the same with as many threads.', flag_values=values)
-  flags.DEFINE_integer('seed', 0, 'Of dropout, split and data order.', lower_bound=0, upper_bound=2**31 - 1, flag_values=values)
+  flags.DEFINE_integer('seed', 0, 'Seed of dropout, split and data order.', lower_bound=0, upper_bound=2**31 - 1, flag_values=values)
 
 
 def _define_data(values: flags.FlagValues) -> None:
@@ -26,9 +27,10 @@ def _define_data(values: flags.FlagValues) -> None:
   flags.DEFINE_bool('download', False, 'Whether a dataset that is not there may be downloaded.', flag_values=values)
   flags.DEFINE_float('validation_images', 0.0, 'Images taken out of the training set to evaluate on: a count above 1, a fraction below 1, '
                      'or 0 to train on all.', lower_bound=0.0, flag_values=values)
-  flags.DEFINE_enum('augmentation', None, ['imagenet', 'cifar', 'digits', 'none'], 'Of training images; by default the one that suits the '
-                    'dataset.', flag_values=values)
-  flags.DEFINE_enum('color_jitter', 'strong', ['none', 'normal', 'strong'], "Of the augmentation 'imagenet'.", flag_values=values)
+  flags.DEFINE_enum('augmentation', None, ['imagenet', 'cifar', 'digits', 'none'], 'Augmentation of training images; by default the one '
+                    'that suits the dataset.', flag_values=values)
+  flags.DEFINE_enum('color_jitter', 'strong', ['none', 'normal', 'strong'], "How much colours change in the augmentation 'imagenet'.",
+                    flag_values=values)
   flags.DEFINE_integer('batch_size', 256, 'Images in a step.', lower_bound=1, flag_values=values)
   flags.DEFINE_integer('evaluation_batch_size', None, 'Images at once in an evaluation; by default --batch_size.', lower_bound=1,
                        flag_values=values)
@@ -40,8 +42,9 @@ def _define_recipe(values: flags.FlagValues) -> None:
   flags.DEFINE_integer('epochs', 10, 'Passes over the training images.', lower_bound=1, flag_values=values)
   flags.DEFINE_float('learning_rate', None, f'Of SGD at the start; a cosine to 0. By default {_RATE} for a batch of {_RATE_BATCH_SIZE}, '
                      'and in proportion for others.', lower_bound=0.0, flag_values=values)
-  flags.DEFINE_float('momentum', 0.9, 'Of SGD, Nesterov.', lower_bound=0.0, upper_bound=1.0, flag_values=values)
-  flags.DEFINE_float('weight_decay', 4e-5, 'Of kernels, as a part of the gradient.', lower_bound=0.0, upper_bound=1.0, flag_values=values)
+  flags.DEFINE_float('momentum', 0.9, 'Nesterov momentum of SGD, a share.', lower_bound=0.0, upper_bound=1.0, flag_values=values)
+  flags.DEFINE_float('weight_decay', 4e-5, 'Decay of kernels, as a part of the gradient; a factor.', lower_bound=0.0, upper_bound=1.0,
+                     flag_values=values)
   flags.DEFINE_float('label_smoothing', 0.1, 'Share of each label that is spread over all classes.', lower_bound=0.0, upper_bound=1.0,
                      flag_values=values)
 
@@ -49,8 +52,8 @@ def _define_recipe(values: flags.FlagValues) -> None:
 def _define_quantization(values: flags.FlagValues) -> None:
   flags.DEFINE_integer('calibration_batches', 10, 'Batches of training images that give activations their first ranges.', lower_bound=1,
                        flag_values=values)
-  flags.DEFINE_float('range_momentum', 0.99, 'Of the moving averages that these ranges are then.', lower_bound=0.0, upper_bound=1.0,
-                     flag_values=values)
+  flags.DEFINE_float('range_momentum', 0.99, 'Momentum of the moving averages that these ranges are then, a share of a step.',
+                     lower_bound=0.0, upper_bound=1.0, flag_values=values)
   flags.DEFINE_float('batch_norm_share', 0.3, 'Share of the steps after which the statistics of batch normalisation stand still.',
                      lower_bound=0.0, upper_bound=1.0, flag_values=values)
 

@@ -12,39 +12,44 @@ _OFFICIAL_RATE, _OFFICIAL_BATCH_SIZE = 0.05, 256
 
 
 def _define_run(values: flags.FlagValues) -> None:
-  flags.DEFINE_string('run_dir', None, 'Directory of the run; a training that was interrupted there continues.', flag_values=values)
+  flags.DEFINE_string('run_dir', None, 'Directory of the run; a training that was interrupted there continues. Required, except with '
+                      '--evaluate_only and --init.', flag_values=values)
   flags.DEFINE_integer('checkpoint_every_steps', 1000, 'Steps between checkpoints; one is also made after each epoch.', lower_bound=1,
                        flag_values=values)
   flags.DEFINE_bool('evaluate_only', False, 'Whether only to say how good the model of --init, or else of --run_dir, is on test images.',
                     flag_values=values)
   flags.DEFINE_bool('deterministic', False, 'Whether only operations are used that always give the same result; a GPU has others, and is '
                     'slower then. A CPU always gives the same with as many threads.', flag_values=values)
-  flags.DEFINE_integer('seed', 0, 'Of weights, dropout, split and data order.', lower_bound=0, upper_bound=2**31 - 1, flag_values=values)
+  flags.DEFINE_integer('seed', 0, 'Seed of weights, dropout, split and data order.', lower_bound=0, upper_bound=2**31 - 1,
+                       flag_values=values)
 
 
 def _define_network(values: flags.FlagValues) -> None:
-  flags.DEFINE_string('architecture', None, "An architecture.json, a published network's name, or mobilenet_v2; by default that of --init.",
-                      flag_values=values)
+  flags.DEFINE_string('architecture', None, "An architecture.json, a published network's name, or mobilenet_v2; by default that of --init. "
+                      'One of the two is required.', flag_values=values)
   flags.DEFINE_integer('resolution', None, 'Height and width of the input, pixels; by default as in the file, or 224.', lower_bound=1,
                        flag_values=values)
-  flags.DEFINE_float('width_multiplier', 1.0, 'Of proxyless_mobile and mobilenet_v2: scales all widths, rounded to multiples of 8.',
+  flags.DEFINE_float('width_multiplier', 1.0, 'Factor of all widths of proxyless_mobile or mobilenet_v2, rounded to multiples of 8.',
                      lower_bound=0.0, flag_values=values)
-  flags.DEFINE_float('dropout_rate', None, "Before the classifier; by default the network's own.", lower_bound=0.0, upper_bound=1.0,
-                     flag_values=values)
+  flags.DEFINE_float('dropout_rate', None, "Share of inputs of the classifier that is dropped; by default the network's own.",
+                     lower_bound=0.0, upper_bound=1.0, flag_values=values)
   flags.DEFINE_string('init', None, "Where start values come from: 'supernet' (of --search_dir), a .keras file or the directory of a "
                       'training; by default they are random.', flag_values=values)
-  flags.DEFINE_string('search_dir', None, 'Directory of the search that found the architecture, for --init=supernet.', flag_values=values)
+  flags.DEFINE_string('search_dir', None, 'Directory of the search that found the architecture. Required for --init=supernet.',
+                      flag_values=values)
 
 
 def _define_data(values: flags.FlagValues) -> None:
-  flags.DEFINE_string('dataset', None, "'digits', 'cluttered_digits', a name of tensorflow-datasets, or 'folder:PATH'.", flag_values=values)
+  flags.DEFINE_string('dataset', None, "'digits', 'cluttered_digits', a name of tensorflow-datasets, or 'folder:PATH'. Required.",
+                      flag_values=values)
   flags.DEFINE_string('data_dir', None, 'Where tensorflow-datasets keeps datasets; by default ~/tensorflow_datasets.', flag_values=values)
   flags.DEFINE_bool('download', False, 'Whether a dataset that is not there may be downloaded.', flag_values=values)
   flags.DEFINE_float('validation_images', 0.0, 'Images taken out of the training set to evaluate on: a count above 1, a fraction below 1, '
                      'or 0 to train on all.', lower_bound=0.0, flag_values=values)
-  flags.DEFINE_enum('augmentation', None, ['imagenet', 'cifar', 'digits', 'none'], 'Of training images; by default the one that suits the '
-                    'dataset.', flag_values=values)
-  flags.DEFINE_enum('color_jitter', 'strong', ['none', 'normal', 'strong'], "Of the augmentation 'imagenet'.", flag_values=values)
+  flags.DEFINE_enum('augmentation', None, ['imagenet', 'cifar', 'digits', 'none'], 'Augmentation of training images; by default the one '
+                    'that suits the dataset.', flag_values=values)
+  flags.DEFINE_enum('color_jitter', 'strong', ['none', 'normal', 'strong'], "How much colours change in the augmentation 'imagenet'.",
+                    flag_values=values)
   flags.DEFINE_integer('batch_size', _OFFICIAL_BATCH_SIZE, 'Images in a step, on all devices together.', lower_bound=1, flag_values=values)
   flags.DEFINE_integer('evaluation_batch_size', None, 'Images at once in an evaluation; by default --batch_size.', lower_bound=1,
                        flag_values=values)
@@ -57,26 +62,28 @@ def _define_recipe(values: flags.FlagValues) -> None:
   flags.DEFINE_float('learning_rate', None, f'After the warm-up; by default {_OFFICIAL_RATE} for a batch of {_OFFICIAL_BATCH_SIZE}, and in '
                      'proportion for others.', lower_bound=0.0, flag_values=values)
   flags.DEFINE_float('warmup_epochs', 0.0, 'Epochs in which the learning rate rises from 0.', lower_bound=0.0, flag_values=values)
-  flags.DEFINE_enum('schedule', 'cosine', ['cosine', 'exponential'], 'A cosine to 0, or steps of --decay_rate.', flag_values=values)
+  flags.DEFINE_enum('schedule', 'cosine', ['cosine', 'exponential'], 'How the learning rate falls: a cosine to 0, or steps of '
+                    '--decay_rate.', flag_values=values)
   flags.DEFINE_float('decay_rate', 0.97, 'Factor of the exponential schedule every --decay_epochs.', lower_bound=0.0, upper_bound=1.0,
                      flag_values=values)
-  flags.DEFINE_float('decay_epochs', 2.4, 'See --decay_rate.', lower_bound=0.0, flag_values=values)
-  flags.DEFINE_float('weight_decay', 4e-5, 'Of kernels, as a part of the gradient.', lower_bound=0.0, flag_values=values)
+  flags.DEFINE_float('decay_epochs', 2.4, 'Epochs between steps of the exponential schedule.', lower_bound=0.0, flag_values=values)
+  flags.DEFINE_float('weight_decay', 4e-5, 'Decay of kernels, as a part of the gradient; a factor.', lower_bound=0.0, flag_values=values)
   flags.DEFINE_bool('decoupled_weight_decay', False, 'Whether decay is apart from the momentum; at equal effect --weight_decay is then '
                     'larger by 1 / (1 - momentum).', flag_values=values)
   flags.DEFINE_float('label_smoothing', 0.1, 'Share of each label that is spread over all classes.', lower_bound=0.0, upper_bound=1.0,
                      flag_values=values)
-  flags.DEFINE_float('average_momentum', None, 'Of a moving average of the weights, which is then the result; none by default.',
-                     lower_bound=0.0, upper_bound=1.0, flag_values=values)
+  flags.DEFINE_float('average_momentum', None, 'Momentum, a share, of a moving average of the weights, which is then the result; none by '
+                     'default.', lower_bound=0.0, upper_bound=1.0, flag_values=values)
 
 
 def _define_optimizer(values: flags.FlagValues) -> None:
   flags.DEFINE_enum('optimizer', 'sgd', ['sgd', 'rmsprop'], 'SGD with Nesterov momentum, or RMSProp.', flag_values=values)
-  flags.DEFINE_float('momentum', 0.9, 'Of the optimizer.', lower_bound=0.0, upper_bound=1.0, flag_values=values)
-  flags.DEFINE_float('rho', 0.9, "Of RMSProp's average of squared gradients.", lower_bound=0.0, upper_bound=1.0, flag_values=values)
-  flags.DEFINE_float('epsilon', 1e-3, 'Of RMSProp.', lower_bound=0.0, flag_values=values)
-  flags.DEFINE_enum('precision', 'float32', ['float32', 'mixed_float16', 'mixed_bfloat16'], 'Of the computation; weights are float32.',
-                    flag_values=values)
+  flags.DEFINE_float('momentum', 0.9, 'Momentum of the optimizer, a share.', lower_bound=0.0, upper_bound=1.0, flag_values=values)
+  flags.DEFINE_float('rho', 0.9, "Momentum of RMSProp's average of squared gradients, a share.", lower_bound=0.0, upper_bound=1.0,
+                     flag_values=values)
+  flags.DEFINE_float('epsilon', 1e-3, 'Constant in the denominator of RMSProp.', lower_bound=0.0, flag_values=values)
+  flags.DEFINE_enum('precision', 'float32', ['float32', 'mixed_float16', 'mixed_bfloat16'], 'Precision of the computation; weights are '
+                    'float32.', flag_values=values)
 
 
 RUN = run_flags.RunFlags(

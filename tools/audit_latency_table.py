@@ -30,7 +30,7 @@ from tf_proxyless.space import schema
 search_flags.define_space(flags.FLAGS)
 _CLASSES = flags.DEFINE_integer('classes', 1000, 'Outputs of the classifier.', lower_bound=1)
 _NETWORKS = flags.DEFINE_integer('networks', 1000, 'Random networks whose latencies are compared.', lower_bound=3)
-_SEED = flags.DEFINE_integer('seed', 0, 'Of the choice of networks.', lower_bound=0)
+_SEED = flags.DEFINE_integer('seed', 0, 'Seed of the choice of networks.', lower_bound=0)
 _JSON = flags.DEFINE_bool('json', False, 'Prints one JSON object instead of text.')
 
 _WORST = 10

@@ -48,14 +48,14 @@ from tf_proxyless.space import schema
 
 _ALL_CANDIDATES = len(proxyless.CANDIDATES) + 1  # and Zero
 
-_JSON = flags.DEFINE_bool('json', False, 'Prints one JSON object instead of tables.')
-_RESOLUTION = flags.DEFINE_integer('resolution', 112, 'Input height and width in pixels.', lower_bound=32)
-_BATCH_SIZE = flags.DEFINE_integer('batch_size', 16, 'Images a step.', lower_bound=2)
-_CANDIDATES = flags.DEFINE_integer(
-    'candidates', _ALL_CANDIDATES, 'The first so many of k3e3 k3e6 k5e3 k5e6 k7e3 k7e6 Zero.', lower_bound=2, upper_bound=_ALL_CANDIDATES)
+_JSON = flags.DEFINE_bool('json', False, 'Whether to print one JSON object instead of tables.')
+_RESOLUTION = flags.DEFINE_integer('resolution', 112, 'Input height and width, pixels.', lower_bound=32)
+_BATCH_SIZE = flags.DEFINE_integer('batch_size', 16, 'Images in a step.', lower_bound=2)
+_CANDIDATES = flags.DEFINE_integer('candidates', _ALL_CANDIDATES, 'How many candidates a block has: the first of k3e3 k3e6 k5e3 k5e6 k7e3 '
+                                   'k7e6 Zero.', lower_bound=2, upper_bound=_ALL_CANDIDATES)
 _REPETITIONS = flags.DEFINE_integer('repetitions', 30, 'Times that each step of each path is measured.', lower_bound=2)
 _PATHS = flags.DEFINE_integer('paths', 5, 'Sampled networks; each costs a trace of its fixed network.', lower_bound=1)
-_SCALING = flags.DEFINE_bool('scaling', False, 'Adds other numbers of candidates, batch sizes and resolutions.')
+_SCALING = flags.DEFINE_bool('scaling', False, 'Whether to add other numbers of candidates, batch sizes and resolutions.')
 _PART = flags.DEFINE_string('part', '', 'What one process of this tool measures for another; not for people.')
 
 STEPS = ('weight_step', 'fixed_weight_step', 'two_path_step', 'forward', 'fixed_forward', 'expected_latency')

@@ -28,14 +28,14 @@ from tf_proxyless.space import network as network_lib
 search_flags.define_space(flags.FLAGS)
 _CLASSES = flags.DEFINE_integer('classes', 1000, 'Outputs of the classifier.', lower_bound=1)
 device_flags.define(flags.FLAGS, gpu=True)
-_PRECISION = flags.DEFINE_enum('precision', 'int8', ['int8', 'float32'], 'Of the models.')
-_BATCH_SIZE = flags.DEFINE_integer('batch_size', 8, 'Images a run, on a GPU only.', lower_bound=1)
+_PRECISION = flags.DEFINE_enum('precision', 'int8', ['int8', 'float32'], 'Precision of the models.')
+_BATCH_SIZE = flags.DEFINE_integer('batch_size', 8, 'Images in a run, on a GPU only.', lower_bound=1)
 _CALIBRATION_NETWORKS = flags.DEFINE_integer('calibration_networks', 10, 'Whole networks that scale and offset are fitted on.',
                                              lower_bound=0)
 _VALIDATION_NETWORKS = flags.DEFINE_integer('validation_networks', 30, 'Other whole networks that the predictions are checked on.',
                                             lower_bound=0)
-_SEED = flags.DEFINE_integer('seed', 0, 'Of the choice of networks and the order of measurements.', lower_bound=0)
-_OUTPUT = flags.DEFINE_string('output', None, 'The table, a JSON file.')
+_SEED = flags.DEFINE_integer('seed', 0, 'Seed of the choice of networks and the order of measurements.', lower_bound=0)
+_OUTPUT = flags.DEFINE_string('output', None, 'The table, a JSON file. Required.')
 _WORK_DIR = flags.DEFINE_string('work_dir', None, 'Folder for models and measurements; by default OUTPUT_work.')
 
 

@@ -22,6 +22,7 @@ import numpy as np
 
 from tf_proxyless import command_line
 from tf_proxyless import files
+from tf_proxyless import measurements as measurements_lib
 from tf_proxyless import plan as plan_lib
 from tf_proxyless import search_flags
 from tf_proxyless.cost import calibration
@@ -35,12 +36,14 @@ from tf_proxyless.space import ops
 
 search_flags.define_space(flags.FLAGS)
 _CLASSES = flags.DEFINE_integer('classes', 1000, 'Outputs of the classifier.', lower_bound=1)
-_SEARCH_SPACE_FILE = flags.DEFINE_string('search_space_file', None, 'search_space.json of a run, in place of the flags of a space.')
-_LATENCY_TABLE = flags.DEFINE_string('latency_table', None, 'File or name of the table.')
-_MEASUREMENTS = flags.DEFINE_string('measurements', None, 'CSV file with a network and its ms in each line, or a measurements.json.')
+_SEARCH_SPACE_FILE = flags.DEFINE_string('search_space_file', None, 'search_space.json of a run, instead of the flags of a space.')
+_LATENCY_TABLE = flags.DEFINE_string('latency_table', None, 'File or name of the table. Required.')
+_MEASUREMENTS = flags.DEFINE_string('measurements', None, 'CSV file with a network and its ms in each line, or a measurements.json. '
+                                    'Required.')
 _OUTPUT = flags.DEFINE_string('output', None, 'Where to write the table, a JSON file; by default only the fit is shown.')
 
-_SCHEMA = ('android_benchmark/measurements', 1)
+_MAX_CSV_BYTES = 2**20
+_LARGEST_MS = 1e12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,16 +63,17 @@ def read_csv(path: pathlib.Path) -> tuple[Measured, ...]:
     OSError: A file cannot be read.
   """
   found = []
-  with open(path, encoding='utf-8', newline='') as file:
-    for number, row in enumerate(csv.reader(file), 1):
-      if not row or row[0].startswith('#'):
-        continue
-      try:
-        name, text = (cell.strip() for cell in row)
-        latency_ms = float(text)
-      except ValueError:
-        raise ValueError(f'{path}:{number}: expected a network and its milliseconds, got {files.shorten(",".join(row))}') from None
-      found.append(Measured(name, _find_network(name, path.parent), latency_ms))
+  for number, line in enumerate(files.read_text(path, _MAX_CSV_BYTES).splitlines(), 1):
+    if not line.strip() or line.startswith('#'):
+      continue
+    try:
+      name, text = (cell.strip() for row in csv.reader([line]) for cell in row)
+      latency_ms = float(text)
+    except (ValueError, csv.Error):
+      raise ValueError(f'{path}:{number}: expected a network and its milliseconds, got {files.shorten(line)}') from None
+    if not 0 < latency_ms < _LARGEST_MS:
+      raise ValueError(f'{path}:{number}: milliseconds must be a number above 0, got {files.shorten(text)}')
+    found.append(Measured(name, _find_network(name, path.parent), latency_ms))
   return tuple(found)
 
 
@@ -80,14 +84,9 @@ def read_measurements(path: pathlib.Path, runtime: latency_table.Runtime) -> tup
     ValueError: In one line, what is not as it should be.
     OSError: A file cannot be read.
   """
-  body = files.parse_json(path.read_bytes())
-  if not isinstance(body, dict) or (body.get('schema'), body.get('version')) != _SCHEMA:
-    raise ValueError(f'{path}: schema and version must be {_SCHEMA[0]!r} and {_SCHEMA[1]}')
-  try:
-    found = {'device': body['device']['model'], 'kernels': body['settings']['kernels'], 'threads': body['settings']['threads']}
-    latencies = {name: float(figures['median_ms']) for name, figures in body['models'].items()}
-  except (KeyError, TypeError, AttributeError) as error:
-    raise ValueError(f'{path}: not measurements of android_benchmark: {error}') from error
+  body = measurements_lib.read(path)
+  found = {'device': body['device']['model'], 'kernels': body['settings']['kernels'], 'threads': body['settings']['threads']}
+  latencies = {name: float(figures['median_ms']) for name, figures in body['models'].items()}
   _check_runtime(path, found, runtime)
   return tuple(Measured(name, _find_network(name, path.parent), latency_ms) for name, latency_ms in latencies.items())
 
@@ -97,10 +96,12 @@ def _check_runtime(path: pathlib.Path, found: Mapping[str, Any], runtime: latenc
   for name, value in found.items():
     expected = getattr(runtime, name)
     if expected not in (None, 'unknown') and value != expected:
-      raise ValueError(f'{path}: measured with {name} {value!r}, but the table is for {expected!r}')
+      raise ValueError(f'{path}: measured with {name} {files.shorten(value)}, but the table is for {expected!r}')
 
 
 def _find_network(name: str, folder: pathlib.Path) -> network_lib.Network:
+  if not name.isprintable() or len(name) > 255:
+    raise ValueError(f'not the name of a network: {files.shorten(name)}')
   candidates = [folder / name, folder / f'{name}.json']
   path = next((path for path in candidates if name not in archive.NAMES and path.suffix == '.json' and path.is_file()), name)
   return io.find_architecture(str(path)).network

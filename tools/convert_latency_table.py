@@ -20,21 +20,22 @@ from tf_proxyless import shipped
 from tf_proxyless.cost import latency_table
 from tf_proxyless.cost import official_yaml
 
-_INPUT = flags.DEFINE_string('input', None, 'The table: .yaml or .yml, or .json or the name of a shipped one.')
-_OUTPUT = flags.DEFINE_string('output', None, 'Where to write it, .json or .yaml.')
+_INPUT = flags.DEFINE_string('input', None, 'The table: .yaml or .yml, or .json or the name of a shipped one. Required.')
+_OUTPUT = flags.DEFINE_string('output', None, 'Where to write it, .json or .yaml. Required.')
 _STATED = {  # of a YAML table
-    'device': flags.DEFINE_string('device', None, "Of a YAML table: the device, for instance 'Pixel 2'."),
-    'precision': flags.DEFINE_enum('precision', None, latency_table.PRECISIONS, 'Of a YAML table.'),
-    'kernels': flags.DEFINE_enum('kernels', None, latency_table.KERNELS, 'Of a YAML table; by default unknown.'),
-    'threads': flags.DEFINE_integer('threads', None, 'Of a YAML table: threads of the interpreter.', lower_bound=1),
-    'batch_size': flags.DEFINE_integer('batch_size', None, 'Of a YAML table: images a run; by default 1.', lower_bound=1),
-    'soc': flags.DEFINE_string('soc', None, "Of a YAML table: the system on chip, for instance 'Snapdragon 835'."),
-    'core_mask': flags.DEFINE_string('core_mask', None, 'Of a YAML table: cores as for taskset, hexadecimal.'),
-    'benchmark_tool': flags.DEFINE_string('benchmark_tool', None, 'Of a YAML table: what measured it.'),
+    'device': flags.DEFINE_string('device', None, "Device of a YAML table, for instance 'Pixel 2'. Required for one."),
+    'precision': flags.DEFINE_enum('precision', None, latency_table.PRECISIONS, 'Precision of a YAML table. Required for one.'),
+    'kernels': flags.DEFINE_enum('kernels', None, latency_table.KERNELS, 'Kernels of a YAML table; by default unknown.'),
+    'threads': flags.DEFINE_integer('threads', None, 'Threads of the interpreter, of a YAML table; by default unknown.', lower_bound=1),
+    'batch_size': flags.DEFINE_integer('batch_size', None, 'Images in a run, of a YAML table; by default 1.', lower_bound=1),
+    'soc': flags.DEFINE_string('soc', None, "System on chip of a YAML table, for instance 'Snapdragon 835'."),
+    'core_mask': flags.DEFINE_string('core_mask', None, 'Cores of a YAML table as for taskset, hexadecimal.'),
+    'benchmark_tool': flags.DEFINE_string('benchmark_tool', None, 'What measured a YAML table, in words.'),
 }
-_NAME = flags.DEFINE_string('name', None, "Of a YAML table; by default the file's.")
-_SOURCE = flags.DEFINE_string('source', None, 'Of a YAML table: where the numbers come from, in words.')
-_PROVENANCE = flags.DEFINE_enum('provenance', None, latency_table.PROVENANCES, 'Of a YAML table.')
+_NAME = flags.DEFINE_string('name', None, "Name of a YAML table; by default the file's.")
+_SOURCE = flags.DEFINE_string('source', None, 'Where the numbers of a YAML table come from, in words.')
+_PROVENANCE = flags.DEFINE_enum('provenance', None, latency_table.PROVENANCES, 'Where the numbers of a YAML table come from. Required for '
+                                'one.')
 
 _YAML = {'.yaml', '.yml'}
 

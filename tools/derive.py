@@ -20,11 +20,11 @@ from tf_proxyless.cost import latency_table
 from tf_proxyless.search import run_directory
 from tf_proxyless.space import io
 
-_RUN_DIR = flags.DEFINE_string('run_dir', None, 'Directory of a search.')
+_RUN_DIR = flags.DEFINE_string('run_dir', None, 'Directory of a search. Required.')
 _MAX_LATENCY_MS = flags.DEFINE_float('max_latency_ms', None, "Budget, ms by the run's latency table. By default the search's target.")
-_MAX_MACS = flags.DEFINE_float('max_macs', None, 'Budget, multiply-adds.')
-_BY = flags.DEFINE_enum('by', 'validation', ['validation', 'evidence', 'probability'],
-                        'The best of thirty networks on the validation images, the best by estimated effects, or the most likely.')
+_MAX_MACS = flags.DEFINE_float('max_macs', None, "Budget, multiply-adds. By default the search's target.")
+_BY = flags.DEFINE_enum('by', 'validation', ['validation', 'evidence', 'probability'], 'How the network is chosen: the best of thirty on '
+                        'the validation images, the best by estimated effects, or the most likely.')
 _OUTPUT = flags.DEFINE_string('output', None, 'Where to write the architecture, a JSON file; by default it is only shown.')
 _DATA_DIR = flags.DEFINE_string('data_dir', None, 'Where tensorflow-datasets keeps datasets now; by default where the search found them.')
 
@@ -55,7 +55,7 @@ def _check() -> tuple[run_directory.RunDirectory, flags.FlagValues, plan_lib.Pla
   run = run_directory.RunDirectory(_RUN_DIR.value)
   if not run.flags.exists():
     raise ValueError(f'{run.path} is not the directory of a search: there is no {run.flags.name}')
-  values = search_flags.RUN.from_flagfile(run.flags.read_text(encoding='utf-8').splitlines())
+  values = search_flags.RUN.read(run.flags)
   values.run_dir = _RUN_DIR.value
   values.data_dir = _DATA_DIR.value or values.data_dir
   return run, values, *_read_plans(run, values)

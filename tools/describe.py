@@ -21,10 +21,10 @@ from tf_proxyless.space import io
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import ops
 
-_ARCHITECTURE = flags.DEFINE_string(
-    'architecture', None, 'File (architecture.json of a search), or name of a published network.', required=True)
+_ARCHITECTURE = flags.DEFINE_string('architecture', None, 'File (architecture.json of a search), or name of a published network. Required.',
+                                    required=True)
 _LATENCY_TABLE = flags.DEFINE_string('latency_table', None, 'File, or name of a shipped table or estimate; adds latency in ms.')
-_JSON = flags.DEFINE_bool('json', False, 'Prints one JSON object instead of a table.')
+_JSON = flags.DEFINE_bool('json', False, 'Whether to print one JSON object instead of a table.')
 
 _COLUMNS = ('name', 'op', 'input', 'output', 'stride', 'shortcut', 'MACs', 'parameters')
 

@@ -25,26 +25,28 @@ from tf_proxyless.cost import named_tables
 
 _QUANTIZATIONS = ('none', 'float16', 'int8')  # those of deploy.export, which loads TensorFlow
 
-_MODEL = flags.DEFINE_string('model', None, 'A .keras file, or the directory of a training or a quantization-aware training.')
-_QUANTIZATION = flags.DEFINE_enum('quantization', 'int8', _QUANTIZATIONS, 'Of the file.')
-_OUTPUT = flags.DEFINE_string('output', None, 'The .tflite file. Its card is called likewise, with _card.json.')
+_MODEL = flags.DEFINE_string('model', None, 'A .keras file, or the directory of a training or a quantization-aware training. Required.')
+_QUANTIZATION = flags.DEFINE_enum('quantization', 'int8', _QUANTIZATIONS, 'How numbers are stored: as they are, as float16, or as 8-bit '
+                                  'integers with 8-bit arithmetic.')
+_OUTPUT = flags.DEFINE_string('output', None, 'The .tflite file. Its card is called likewise, with _card.json. Required.')
 _DATASET = flags.DEFINE_string('dataset', None, 'What the network was trained on; by default what its results.json says.')
-_DATA_DIR = flags.DEFINE_string('data_dir', None, 'Where tensorflow-datasets keeps datasets.')
+_DATA_DIR = flags.DEFINE_string('data_dir', None, 'Where tensorflow-datasets keeps datasets; by default ~/tensorflow_datasets.')
 _DOWNLOAD = flags.DEFINE_bool('download', False, 'Whether tensorflow-datasets may download what is not there.')
 _TRY_BOTH = flags.DEFINE_bool('try_both', False, 'For a network with quantization-aware training, whether to try post-training '
                               'quantization of the float network too; the file of higher test accuracy is kept.')
 _FLOAT_MODEL = flags.DEFINE_string('float_model', None, 'The float network, for --try_both; by default what quantization started from.')
 _OVIC = flags.DEFINE_bool('ovic', False, 'Whether to make a model for the Low-Power Image Recognition Challenge.')
 _IO = flags.DEFINE_enum('io', 'uint8', ['uint8', 'int8'], 'Type of input and output of an int8 file; uint8 takes pixels as they are.')
-_REPRESENTATIVE_DATASET = flags.DEFINE_string('representative_dataset', None,
-                                              'Whose training images ranges are taken from, --dataset by default.')
-_REPRESENTATIVE_IMAGES = flags.DEFINE_integer('representative_images', 200, 'How many.', lower_bound=1)
+_REPRESENTATIVE_DATASET = flags.DEFINE_string('representative_dataset', None, 'Whose training images ranges of activations are taken from; '
+                                              'by default --dataset.')
+_REPRESENTATIVE_IMAGES = flags.DEFINE_integer('representative_images', 200, 'Images that ranges of activations are taken from.',
+                                              lower_bound=1)
 _MIN_AGREEMENT = flags.DEFINE_float('min_agreement', 0.98, 'Share of test images of which file and network must say the same; 0 for one '
                                     'that was not trained.', lower_bound=0.0, upper_bound=1.0)
 _LATENCY_TABLE = flags.DEFINE_string('latency_table', None, 'Whose prediction the card shall hold: a file, or a name.')
 _WORKERS = flags.DEFINE_integer('workers', None, 'Interpreters that run images at the same time; by default one for each core.',
                                 lower_bound=1)
-_SEED = flags.DEFINE_integer('seed', 0, 'Of the choice of representative images.', lower_bound=0)
+_SEED = flags.DEFINE_integer('seed', 0, 'Seed of the choice of representative images.', lower_bound=0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,7 +122,7 @@ def _find_float(found: models.ModelFiles) -> models.ModelFiles:
   if found.model is not None:
     raise ValueError('--try_both needs the directory of a quantization-aware training as --model')
   flagfile = found.directory / 'flags.txt'
-  lines = flagfile.read_text(encoding='utf-8').splitlines() if flagfile.exists() else []
+  lines = files.read_text(flagfile, 2**20).splitlines() if flagfile.exists() else []
   path = _FLOAT_MODEL.value or next((line.removeprefix('--model=') for line in lines if line.startswith('--model=')), None)
   if path is None:
     raise ValueError(f'--try_both needs --float_model: {found.directory} does not say what it started from')

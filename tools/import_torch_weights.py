@@ -31,14 +31,15 @@ from tf_proxyless.space import archive
 from tf_proxyless.space import io
 from tf_proxyless.space import schema
 
-_WEIGHTS = flags.DEFINE_string('weights', None, 'The .pth file.')
-_ARCHITECTURE = flags.DEFINE_string('architecture', None, 'Name of a published network, or an architecture.json of the same form.')
+_WEIGHTS = flags.DEFINE_string('weights', None, 'The .pth file. Required.')
+_ARCHITECTURE = flags.DEFINE_string('architecture', None, 'Name of a published network, or an architecture.json of the same form. '
+                                    'Required.')
 _CLASSES = flags.DEFINE_integer('classes', None, 'Outputs of a published network, by default 1000.', lower_bound=1)
 _RESOLUTION = flags.DEFINE_integer('resolution', None, 'Input height and width of a published network, pixels, by default 224.',
                                    lower_bound=1)
 _INPUT_NORMALIZATION = flags.DEFINE_enum('input_normalization', 'imagenet', ['imagenet', 'none'],
                                          'What the weights expect of pixels in [0, 1]: minus mean, over standard deviation, or nothing.')
-_OUTPUT = flags.DEFINE_string('output', None, 'The model, a .keras file.')
+_OUTPUT = flags.DEFINE_string('output', None, 'The model, a .keras file. Required.')
 
 # What torch.load raised for thousands of truncated and altered files.
 _UNREADABLE = (RuntimeError, ValueError, LookupError, EOFError, TypeError, AttributeError, AssertionError, ArithmeticError, MemoryError,

@@ -25,11 +25,11 @@ from tf_proxyless import table_builder
 from tf_proxyless.cost import named_tables
 
 device_flags.define(flags.FLAGS)
-_MODEL = flags.DEFINE_string('model', None, 'The .tflite file, with its card beside it.')
+_MODEL = flags.DEFINE_string('model', None, 'The .tflite file, with its card beside it. Required.')
 _LATENCY_TABLE = flags.DEFINE_string('latency_table', None, 'Whose prediction is compared; by default that of the card, if it has one.')
 _ACCURACY = flags.DEFINE_bool('accuracy', True, 'Whether to compute the accuracy too, where the dataset is known.')
 _DATASET = flags.DEFINE_string('dataset', None, "Whose test images are run. By default the card's.")
-_DATA_DIR = flags.DEFINE_string('data_dir', None, 'Where tensorflow-datasets keeps datasets.')
+_DATA_DIR = flags.DEFINE_string('data_dir', None, 'Where tensorflow-datasets keeps datasets; by default ~/tensorflow_datasets.')
 _DOWNLOAD = flags.DEFINE_bool('download', False, 'Whether tensorflow-datasets may download what is not there.')
 _WORKERS = flags.DEFINE_integer('workers', None, 'Interpreters that run images at the same time; by default one for each core.',
                                 lower_bound=1)

@@ -25,16 +25,16 @@ from tf_proxyless import specialization
 from tf_proxyless import specialization_runs
 
 search_flags.RUN.define(flags.FLAGS)
-_WORK_DIR = flags.DEFINE_string('work_dir', None, 'Folder for all that is made.')
+_WORK_DIR = flags.DEFINE_string('work_dir', None, 'Folder for all that is made. Required.')
 _TABLE_ROUNDS = flags.DEFINE_integer('table_rounds', 3, 'Separate measurements of each operation.', lower_bound=1)
-_MIN_SECS = flags.DEFINE_float('min_secs', 0.1, 'Least time of a measurement, s.', lower_bound=0.0)
+_MIN_SECS = flags.DEFINE_float('min_secs', 0.1, 'Least time of a measurement, seconds.', lower_bound=0.0)
 _ROUNDS = flags.DEFINE_integer('rounds', 9, 'Separate measurements of each network found, interleaved.', lower_bound=1)
 _TRAINING_SEEDS = flags.DEFINE_integer('training_seeds', 3, 'Trainings of each network found.', lower_bound=1)
-_TRAINING_EPOCHS = flags.DEFINE_integer('training_epochs', 6, 'Of each training.', lower_bound=1)
-_TRAINING_LEARNING_RATE = flags.DEFINE_float('training_learning_rate', 0.1, 'Of SGD at the start of a training; a cosine to 0.',
-                                             lower_bound=0.0)
-_TRAINING_WEIGHT_DECAY = flags.DEFINE_float('training_weight_decay', 1e-3, 'Of a training, decoupled from the gradient.',
-                                            lower_bound=0.0, upper_bound=1.0)
+_TRAINING_EPOCHS = flags.DEFINE_integer('training_epochs', 6, 'Epochs of each training.', lower_bound=1)
+_TRAINING_LEARNING_RATE = flags.DEFINE_float('training_learning_rate', 0.1, 'Learning rate of SGD at the start of a training; a cosine to '
+                                             '0.', lower_bound=0.0)
+_TRAINING_WEIGHT_DECAY = flags.DEFINE_float('training_weight_decay', 1e-3, 'Weight decay of a training, decoupled from the gradient; a '
+                                            'factor.', lower_bound=0.0, upper_bound=1.0)
 _POINTS = flags.DEFINE_float('points', 1.0, 'Accuracies that differ by no more are equal, percentage points.', lower_bound=0.0)
 _TIME_PERCENT = flags.DEFINE_float('time_percent', 3.0, 'Latencies that differ by no more are equal, percent.', lower_bound=0.0)
 _BUDGET_PERCENT = flags.DEFINE_float('budget_percent', 5.0, 'How far above its budget a network may be measured, percent.', lower_bound=0.0)
