@@ -30,7 +30,8 @@ def blocks(network: Mapping[str, Any], unit: str) -> figure_lib.Figure:
     key = drawing.key(block)
     axes.bar(index, block['cost'] / scale, width=0.8, color=drawing.COLORS[key], hatch=figure_style.hatch(key), edgecolor=figure_style.INK,
              linewidth=0.6, linestyle='--' if estimated else '-')
-  names = [f'{block["label"]}{" (estimated)" if block["provenance"] == "estimated" else ""}' for block in network['blocks']]
+  names = [figure_style.short(block['label'], 12) + (' (estimated)' if block['provenance'] == 'estimated' else '')
+           for block in network['blocks']]
   axes.set_xticks(range(len(names)), names, rotation=90)
   axes.set_xlim(-0.7, len(names) - 0.3)
   axes.grid(axis='y', alpha=0.25, linewidth=0.5)
@@ -58,7 +59,8 @@ def pareto(runs: Sequence[Mapping[str, Any]]) -> figure_lib.Figure:
       front = other['samples']['front']
       axes.errorbar([cost / scale for cost in front['cost']], [100 * value for value in front['accuracy']],
                     [100 * (error or 0.0) for error in front['error']], color=color, linestyle=dashes, linewidth=1.0, marker='o',
-                    markersize=3, elinewidth=0.7, label='front of means' + (f', {other["name"]}' if len(runs) > 1 else ''))
+                    markersize=3, elinewidth=0.7,
+                    label='front of means' + (f', {figure_style.short(other["name"])}' if len(runs) > 1 else ''))
   _candidates(axes, run['candidates'], scale)
   if run['cost']['target'] is not None:
     axes.axvline(run['cost']['target'] / scale, color=figure_style.INK, linewidth=0.8, linestyle=':', label='target')
@@ -89,8 +91,8 @@ def _published(axes: axes_lib.Axes, published: Sequence[Mapping[str, Any]], scal
     top1 = '' if item['top1_imagenet'] is None else f', {100 * item["top1_imagenet"]:.1f} %'
     axes.plot([item['cost'] / scale], [1.0], transform=axes.get_xaxis_transform(), marker='v', markersize=4, color=figure_style.PURPLE,
               markeredgecolor=figure_style.INK, markeredgewidth=0.4, linestyle='none', clip_on=False, zorder=5)
-    axes.text(x, 1.03, f'{item["name"]}{top1}', transform=axes.get_xaxis_transform(), rotation=90, ha='center', va='bottom',
-              fontsize=figure_style.SMALL_FONT_SIZE - 1)
+    axes.text(x, 1.03, f'{figure_style.short(item["name"])}{top1}', transform=axes.get_xaxis_transform(), rotation=90, ha='center',
+              va='bottom', fontsize=figure_style.SMALL_FONT_SIZE - 1)
 
 
 def table(table: Mapping[str, Any]) -> figure_lib.Figure:

@@ -21,7 +21,8 @@ _THINNEST = 0.25  # so that a block that costs next to nothing is still seen
 # Okabe and Ito, Color Universal Design (2008); light enough for black text. Patterns say the same without colour.
 COLORS = {'k3': '#56B4E9', 'k5': '#E69F00', 'k7': '#009E73', 'other': '#CC79A7', 'fixed': '#BBBBBB', 'skip': '#FFFFFF'}
 PATTERNS = {'k3': 'plain', 'k5': 'stripes', 'k7': 'dots', 'other': 'crosses', 'fixed': 'plain', 'skip': 'plain'}
-LEGEND = {'k3': 'kernel 3×3', 'k5': 'kernel 5×5', 'k7': 'kernel 7×7', 'other': 'other kernel', 'fixed': 'conv, classifier', 'skip': 'skipped'}
+LEGEND = {'k3': 'kernel 3×3', 'k5': 'kernel 5×5', 'k7': 'kernel 7×7',
+          'other': 'other kernel', 'fixed': 'conv, classifier', 'skip': 'skipped'}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -93,6 +93,12 @@ def patches(keys: Sequence[str]) -> list:
           for key in keys]
 
 
+def short(text: str, limit: int = 24) -> str:
+  """A name from a file for a label: without what cannot be printed, and not too long."""
+  text = ''.join(character if character.isprintable() else '?' for character in text)
+  return text if len(text) <= limit else f'{text[:limit - 1]}…'
+
+
 def letter(axes: axes_lib.Axes, text: str) -> None:
   """A heading at the left above axes."""
   axes.set_title(text, loc='left')

@@ -63,7 +63,7 @@ def _shade_phases(axes: axes_lib.Axes, history: Mapping[str, Sequence]) -> None:
             for name, group in itertools.groupby(zip(history['epoch'], history['phase']), key=lambda item: item[1])]
   for name, epochs in phases[:-1]:
     axes.axvspan(epochs[0], epochs[-1] + 0.5, color='black', alpha=0.06, linewidth=0)
-    axes.annotate(name, (epochs[0], 0.0), xycoords=('data', 'axes fraction'), xytext=(2, 2), textcoords='offset points',
+    axes.annotate(figure_style.short(name), (epochs[0], 0.0), xycoords=('data', 'axes fraction'), xytext=(2, 2), textcoords='offset points',
                   fontsize=figure_style.SMALL_FONT_SIZE, color=figure_style.MUTED)
 
 
@@ -80,7 +80,7 @@ def probabilities(run: Mapping[str, Any]) -> figure_lib.Figure:
   legend = {}
   for index, axes in enumerate(grid.flat):
     if index < len(decisions):
-      figure_style.letter(axes, decisions[index]['label'])
+      figure_style.letter(axes, figure_style.short(decisions[index]['label']))
       legend.update(stack(axes, decisions[index]['choices'], history['epoch'], [epoch[index] for epoch in history['probabilities']]))
     else:
       axes.set_axis_off()
@@ -113,18 +113,22 @@ def stack(axes: axes_lib.Axes, choices: Sequence[Mapping[str, Any]], epochs: Seq
   at = [epochs[0] - 0.5, epochs[0] + 0.5] if len(epochs) == 1 else list(epochs)
   rows = [rows[0], rows[0]] if len(epochs) == 1 else rows
   legend, below = {}, [0.0] * len(at)
-  for index, choice in sorted(enumerate(choices), key=lambda item: _order(item[1])):
+  for index in order(choices):
+    choice = choices[index]
     above = [base + row[index] for base, row in zip(below, rows)]
     look = {'facecolor': shade(choice, choices), 'edgecolor': figure_style.INK, 'linewidth': 0.3,
             'hatch': figure_style.hatch(drawing.key(choice))}
     axes.fill_between(at, below, above, **look)
-    legend[choice['label']] = patches.Patch(label=choice['label'], **look)
+    label = figure_style.short(choice['label'], 12)
+    legend[label] = patches.Patch(label=label, **look)
     below = above
   return legend
 
 
-def _order(choice: Mapping[str, Any]) -> tuple[bool, float, float]:
-  return choice['kind'] != 'zero', choice['kernel'] or 0, choice['expansion'] or 0.0
+def order(choices: Sequence[Mapping[str, Any]]) -> list[int]:
+  """Indices of choices as they are stacked from below: the skip, then by kernel and expansion."""
+  ranks = [(choice['kind'] != 'zero', choice['kernel'] or 0, choice['expansion'] or 0.0) for choice in choices]
+  return sorted(range(len(choices)), key=ranks.__getitem__)
 
 
 def shade(choice: Mapping[str, Any], choices: Sequence[Mapping[str, Any]]) -> str:

@@ -81,8 +81,8 @@ def _label(axes: axes_lib.Axes, drawn: drawing_lib.Drawing, points: float, width
   top = drawn.height - drawing_lib.ARC_HEIGHT
   for box, middle, x in zip(drawn.boxes, middles, figure_style.spread(middles, distance, distance / 2, width - distance / 2)):
     axes.plot([middle, middle, x], [box.y + box.height + 0.4, top + 0.5, top + _LEADER], color=figure_style.MUTED, linewidth=0.4, zorder=0)
-    axes.text(x, top + _LEADER + 0.8, box.label, rotation=90, ha='center', va='top', fontsize=figure_style.SMALL_FONT_SIZE,
-              color=figure_style.MUTED if box.key == 'skip' else figure_style.INK)
+    axes.text(x, top + _LEADER + 0.8, figure_style.short(box.label, 12), rotation=90, ha='center', va='top',
+              fontsize=figure_style.SMALL_FONT_SIZE, color=figure_style.MUTED if box.key == 'skip' else figure_style.INK)
 
 
 def _mark(axes: axes_lib.Axes, drawn: drawing_lib.Drawing, points: float, width: float) -> None:
