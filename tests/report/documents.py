@@ -44,7 +44,7 @@ def _block(traced, op, decision, cost):
   """One block; without `op`, the decision is open."""
   fields, count = _op_fields(op or traced.block.candidates[0], traced, cost)
   if op is None:
-    fields.update(label=traced.block.name.replace('_', ' '), kind='mbconv', kernel=None, expansion=None, cost=None)
+    fields.update(label='a choice', kind='open', kernel=None, expansion=None, cost=None)
   filters = getattr(op or traced.block.candidates[0], 'filters', None)
   return {'name': traced.block.name, 'filters': filters, 'strides': getattr(op or traced.block.candidates[0], 'strides', 1),
           'residual': traced.block.residual, 'input': list(traced.input_shape), 'output': list(traced.output_shape),
@@ -151,18 +151,20 @@ def _table(space, cost, generator, low, high):
   counts = {name: sum(entry['provenance'] == name for entry in entries) for name in ('measured', 'estimated', 'published')}
   return {'name': TABLE, 'runtime': {'device': 'Pixel 1', 'precision': 'float32', 'kernels': 'builtin', 'threads': 1},
           'provenance': counts, 'calibration': {'scale': 1.021, 'offset_ms': 0.4, 'networks': 8},
-          'validation': {'networks': 12, 'mean_absolute_error_ms': 1.9, 'within_5_percent': 0.83, 'within_10_percent': 1.0,
-                         'spearman': 0.98},
+          'validation': {'networks': 12, 'rmse_ms': 1.9, 'mape_percent': 2.4, 'within_5_percent': 91.7, 'within_10_percent': 100.0,
+                         'spearman': 0.98}, 'estimate_error_percent': 7.5,
           'entries': entries, 'proof': _proof(generator, low, high), 'source': 'measured with benchmark_model'}
 
 
 def _deployments(predicted):
   return [{'name': 'found_float.tflite', 'quantization': 'float32', 'how': 'converted', 'float_accuracy': 0.746,
-           'int8_accuracy': None, 'test_images': 50000, 'predicted_ms': predicted, 'measured_ms': predicted * 1.02,
+           'int8_accuracy': 0.746, 'dataset': 'imagenet2012', 'test_images': 50000,
+           'macs': 320_430_000, 'parameters': 4_080_512, 'predicted_ms': predicted, 'measured_ms': predicted * 1.02,
            'measured_p5_ms': predicted * 0.99, 'measured_p95_ms': predicted * 1.09, 'device': 'Pixel 1', 'size_bytes': 16_344_120,
            'sha256': '3b' * 32, 'same_network': True},
           {'name': 'found_int8.tflite', 'quantization': 'int8', 'how': 'quantization-aware training', 'float_accuracy': 0.746,
-           'int8_accuracy': 0.739, 'test_images': 50000, 'predicted_ms': None, 'measured_ms': None, 'measured_p5_ms': None,
+           'int8_accuracy': 0.739, 'dataset': 'imagenet2012', 'test_images': 50000,
+           'macs': 320_430_000, 'parameters': 4_080_512, 'predicted_ms': None, 'measured_ms': None, 'measured_p5_ms': None,
            'measured_p95_ms': None, 'device': None, 'size_bytes': 4_401_232, 'sha256': 'a7' * 32, 'same_network': True}]
 
 
@@ -171,6 +173,12 @@ def _published():
   return [{'name': name, 'cost': counting.count_network(archive.network(name)).macs / 4.0e6, 'top1_imagenet': top1,
            'note': 'ImageNet top-1 of the paper'}
           for name, top1 in (('proxyless_mobile', 0.746), ('proxyless_gpu', 0.751), ('proxyless_cpu', 0.753))]
+
+
+def _margin(decision, index, generator):
+  alternative = (index + 1) % len(decision['choices'])
+  return {'decision': decision['label'], 'choice': decision['choices'][index]['label'],
+          'alternative': decision['choices'][alternative]['label'], 'difference': generator.random(), 'standard_error': 0.08}
 
 
 def _run(space, cost, goal, target, epochs, warmup, seed, name):
@@ -203,7 +211,7 @@ def _run(space, cost, goal, target, epochs, warmup, seed, name):
       'fixed_blocks': _network(space, cost), 'samples': _samples(smallest, largest, 2000 if epochs > 20 else 60, generator),
       'candidates': candidates, 'published': [],
       'derivation': {'by': 'most likely within the budget', 'budget': target, 'warnings': [],
-                     'margins': [{'decision': decision['label'], 'margin': round(generator.random(), 3)} for decision in decisions]},
+                     'margins': [_margin(decision, index, generator) for decision, index in zip(decisions, goal)]},
       'table': _table(space, cost, generator, smallest, largest), 'deployments': [],
   }
 

@@ -1,0 +1,80 @@
+"""The section of the page that sets several searches side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tf_proxyless.report import charts
+from tf_proxyless.report import drawing
+from tf_proxyless.report import markup
+from tf_proxyless.report import network_svg
+from tf_proxyless.report import sections_history
+from tf_proxyless.report import svg
+from tf_proxyless.report import units
+
+Run = Mapping[str, Any]
+
+
+def compare(runs: Sequence[Run]) -> str:
+  """A table of all runs, their curves in the same axes, their networks below each other; empty for one run."""
+  if len(runs) < 2:
+    return ''
+  return markup.section('compare', 'Runs compared', _table(runs) + _curves(runs) + _networks(runs))
+
+
+def _table(runs: Sequence[Run]) -> str:
+  head = ['run', 'state', 'optimizer', 'objective', 'target', 'found network', 'validation accuracy', 'MACs', 'parameters', 'epochs', 'time',
+          'costs are of']
+  rows = []
+  for run in runs:
+    cost, network = run['cost'], run['network'] or {}
+    chosen = next((row for row in run['candidates'] if row['chosen']), {})
+    rows.append([run['name'], run['state'], cost['optimizer'], cost['objective'], units.cost(cost['target'], cost['unit']),
+                 units.cost(network.get('cost'), cost['unit']), svg.percent(chosen.get('validation_accuracy')),
+                 units.count(network.get('macs')), units.count(network.get('parameters')), len(run['history']['epoch']),
+                 units.duration(run['seconds']['epochs']), cost['of']])
+  return markup.table(head, rows, 'All runs')
+
+
+def _curves(runs: Sequence[Run]) -> str:
+  """Overlaid; costs only of runs in the unit of the first."""
+  unit = runs[0]['cost']['unit']
+  same_unit = [run for run in runs if run['cost']['unit'] == unit]
+  plots = [('Accuracy of the most likely network, validation', 'most_likely_accuracy', charts.Axes('accuracy, %', 100.0), runs),
+           ('Expected cost', 'expected_cost', charts.Axes(units.unit_name(unit), units.factor(unit)), same_unit),
+           ('Loss', 'loss', charts.Axes('loss'), runs),
+           ('Entropy of the decisions', 'entropy', charts.Axes('nats, mean of decisions', include=(0.0,)), runs)]
+  figures = []
+  for caption, column, axes, shown in plots:
+    found = [line for index, run in enumerate(runs) if run in shown for line in sections_history.series(run, {column: run['name']}, index)]
+    if found:
+      figures.append(markup.figure(caption, charts.lines(found, axes)))
+  note = '' if len(same_unit) == len(runs) else f'<p class="note">Expected costs are those of runs in {svg.escape(unit)} only.</p>'
+  return markup.grid(*figures) + note
+
+
+def _networks(runs: Sequence[Run]) -> str:
+  """To one scale as far as their costs are in one unit."""
+  found = [run for run in runs if run['network']]
+  keys = {key for run in found for key in drawing.layout(run['network']).keys}
+  parts = []
+  for run in found:
+    per_unit = _per_unit([other for other in found if other['cost']['unit'] == run['cost']['unit']])
+    picture = network_svg.render(run['network'], run['cost']['unit'], per_unit)
+    caption = f'{run["name"]}: {units.cost(run["network"]["cost"], run["cost"]["unit"])}'
+    parts.append(markup.figure(caption, markup.scrolling(picture, caption), classes='below'))
+  legend = network_svg.legend(tuple(key for key in drawing.LEGEND if key in keys)) if found else ''
+  note = '<p class="note">Widths are costs, to one scale for all runs in one unit.</p>' if len(found) > 1 else ''
+  return legend + ''.join(parts) + note
+
+
+def _per_unit(runs: Sequence[Run]) -> float | None:
+  """The scale by which the dearest network takes the full width; None where blocks do not have costs."""
+  sums = []
+  for run in runs:
+    widths, measure = drawing.widths(run['network'])
+    if measure != 'cost':
+      return None
+    sums.append(sum(widths))
+  return drawing.BLOCKS_WIDTH / max(sums)

@@ -1,0 +1,220 @@
+"""Small parts of charts as SVG text: numbers, axes, legends. Colours are classes of page.css, so that they follow the reader's scheme."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+import dataclasses
+import html
+import json
+import math
+from typing import Any
+
+_CHARACTER = 6.5  # px, of the 12 px text of page.css on average
+
+
+def escape(value: Any) -> str:
+  """Text that is safe in HTML, SVG and attributes in double quotes; halves of surrogate pairs, which no file can hold, become '?'."""
+  return html.escape(str(value).encode('utf-8', 'replace').decode('utf-8'))
+
+
+def shorten(text: str, length: int) -> str:
+  """At most `length` characters."""
+  return text if len(text) <= length else f'{text[:length - 1]}…'
+
+
+def number(value: float | None, digits: int = 3) -> str:
+  """A number with that many significant digits, never fewer than its integer part has; '–' where it is not known."""
+  if value is None:
+    return '–'
+  if value == 0:
+    return '0'
+  exponent = math.floor(math.log10(abs(value)))
+  if not -5 <= exponent <= 8:
+    return f'{value:.{digits - 1}e}'
+  return f'{value:,.{max(digits - 1 - exponent, 0)}f}'.replace(',', '\u202f')
+
+
+def percent(value: float | None) -> str:
+  """A fraction as percent with one decimal."""
+  return '–' if value is None else f'{100 * value:.1f} %'
+
+
+def px(value: float) -> str:
+  """A coordinate with one decimal at most."""
+  return f'{value:.1f}'.removesuffix('.0')
+
+
+def text_width(text: str) -> float:
+  """Estimated width of 12 px text in px."""
+  return _CHARACTER * len(text)
+
+
+def text(x: float, y: float, content: str, classes: str = '', rotate: float = 0.0) -> str:
+  """A text element; class 'end' or 'mid' aligns it."""
+  place = f'x="{px(x)}" y="{px(y)}"' if not rotate else f'transform="translate({px(x)} {px(y)}) rotate({rotate:g})"'
+  return f'<text {place}{_class(classes)}>{escape(content)}</text>'
+
+
+def line(x0: float, y0: float, x1: float, y1: float, classes: str) -> str:
+  """A straight line."""
+  return f'<path d="M{px(x0)} {px(y0)}L{px(x1)} {px(y1)}"{_class(classes)}/>'
+
+
+def rect(x: float, y: float, width: float, height: float, classes: str, content: str = '') -> str:
+  """A rectangle; `content` is SVG, for instance a title."""
+  size = f'x="{px(x)}" y="{px(y)}" width="{max(width, 0):.2f}" height="{px(max(height, 0))}"'
+  return f'<rect {size}{_class(classes)}>{content}</rect>' if content else f'<rect {size}{_class(classes)}/>'
+
+
+def title(content: str) -> str:
+  """What a pointer that rests on the element is told."""
+  return f'<title>{escape(content)}</title>'
+
+
+def _class(classes: str) -> str:
+  return f' class="{classes}"' if classes else ''
+
+
+def polyline(points: Iterable[tuple[float, float] | None], classes: str) -> str:
+  """A line through points; None interrupts it, and a point on its own is a dot."""
+  parts, pen = [], 'M'
+  for point in points:
+    if point is None:
+      pen = 'M'
+      continue
+    parts.append(f'{pen}{px(point[0])} {px(point[1])}' + ('h0' if pen == 'M' else ''))
+    pen = 'L'
+  return f'<path d="{"".join(parts)}" class="line {classes}"/>'
+
+
+def dots(points: Iterable[tuple[float, float]], classes: str) -> str:
+  """Many round dots as one element; their size is the stroke's."""
+  return f'<path d="{"".join(f"M{px(x)} {px(y)}h0" for x, y in points)}" class="dots {classes}"/>'
+
+
+def picture(width: float, height: float, label: str, content: str, hover: Mapping[str, Any] | None = None, classes: str = '') -> str:
+  """A whole SVG, which scales with the page.
+
+  Args:
+    width, height: In px at full size.
+    label: What somebody who does not see it is told.
+    content: SVG.
+    hover: For the script, what a pointer over it is told: 'lines' over epochs, or 'points', each (x px, y px, text).
+    classes: Of CSS.
+  """
+  chart = '' if hover is None else f' tabindex="0" data-hover="{escape(json.dumps(hover, separators=(",", ":")))}"'
+  return (f'<svg viewBox="0 0 {px(width)} {px(height)}" role="img" aria-label="{escape(label)}"{_class(classes)}{chart}>'
+          f'{content}</svg>')
+
+
+@dataclasses.dataclass(frozen=True)
+class Axis:
+  """Values to px, with ticks.
+
+  Attributes:
+    low, high: Values at the ends.
+    start, end: Their places in px; `end` may be smaller.
+    ticks: Values that are marked.
+    logarithmic: Whether the axis is; values are then positive.
+  """
+
+  low: float
+  high: float
+  start: float
+  end: float
+  ticks: tuple[float, ...]
+  logarithmic: bool = False
+
+  def __call__(self, value: float) -> float:
+    low, high = self.low, self.high
+    if self.logarithmic:
+      value, low, high = math.log(value), math.log(low), math.log(high)
+    return self.start + (value - low) / (high - low) * (self.end - self.start)
+
+
+def linear_axis(values: Sequence[float], start: float, end: float, count: int = 5, integers: bool = False, tight: bool = False) -> Axis:
+  """An axis around values, with about `count` round ticks.
+
+  Args:
+    values: What it shall show; without any, 0 to 1.
+    start, end: In px.
+    count: Of ticks, about.
+    integers: Whether ticks are integers, as epochs are.
+    tight: Whether it ends at the values, not at ticks.
+  """
+  low, high = (min(values), max(values)) if values else (0.0, 1.0)
+  if high - low <= 1e-9 * max(abs(low), abs(high)):
+    margin = 0.5 if integers else abs(low) * 0.1 or 1.0
+    low, high = low - margin, high + margin
+  step = _round_step((high - low) / count)
+  step = max(1.0, step) if integers else step
+  first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+  if not tight:
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    low, high = first * step, last * step
+  return Axis(low, high, start, end, tuple(_tidy(index * step) for index in range(first, last + 1)))
+
+
+def logarithmic_axis(values: Sequence[float], start: float, end: float) -> Axis:
+  """An axis around positive values, with ticks at 1, 2 and 5 times powers of ten, or at the powers only if these are many."""
+  low, high = min(values) / 1.15, max(values) * 1.15
+  decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+  factors = (1, 2, 5) if len(decades) <= 3 else (1,)
+  ticks = [factor * 10.0**decade for decade in decades for factor in factors]
+  return Axis(low, high, start, end, tuple(tick for tick in ticks if low <= tick <= high), True)
+
+
+def _round_step(step: float) -> float:
+  """The next larger of 1, 2, 2.5 and 5 times powers of ten."""
+  power = 10.0 ** math.floor(math.log10(step))
+  return next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= step * (1 - 1e-9))
+
+
+def _tidy(value: float) -> float:
+  """Without the last digits of a product such as 3 * 0.1."""
+  return float(f'{value:.10g}')
+
+
+def tick_texts(axis: Axis, factor: float = 1.0) -> list[str]:
+  """The ticks as text, all with the same decimals, multiplied by `factor` (100 for percent)."""
+  values = [factor * tick for tick in axis.ticks]
+  if axis.logarithmic:
+    return [f'{value:g}' for value in values]
+  decimals = max((len(f'{value:.6g}'.partition('.')[2]) if 'e' not in f'{value:.6g}' else 6 for value in values), default=0)
+  return [f'{value:,.{decimals}f}'.replace(',', '\u202f') for value in values]
+
+
+def frame(x: Axis, y: Axis, x_label: str, y_label: str, y_factor: float = 1.0, x_factor: float = 1.0) -> str:
+  """Grid, ticks and names of both axes; `y_label` stands above the plot's left edge."""
+  parts = []
+  for tick, content in zip(y.ticks, tick_texts(y, y_factor)):
+    parts += [line(x.start, y(tick), x.end, y(tick), 'grid'), text(x.start - 6, y(tick) + 4, content, 'end tick')]
+  for tick, content in zip(x.ticks, tick_texts(x, x_factor)):
+    parts += [line(x(tick), y.start, x(tick), y.start + 4, 'axis'), text(x(tick), y.start + 17, content, 'mid tick')]
+  parts += [line(x.start, y.start, x.end, y.start, 'axis'), text((x.start + x.end) / 2, y.start + 33, x_label, 'mid name'),
+            text(2, y.end - 10, y_label, 'name')]
+  return ''.join(parts)
+
+
+def legend(entries: Sequence[tuple[str, str, str]], width: float) -> tuple[str, float]:
+  """Names of what a chart shows, in rows.
+
+  Args:
+    entries: (kind, classes, name); the kind is 'line', 'dots' or 'box'.
+    width: Of the chart in px.
+
+  Returns:
+    SVG, and its height in px.
+  """
+  parts, x, y = [], 2.0, 14.0
+  for kind, classes, name in entries:
+    name = shorten(name, 40)
+    needed = 30 + text_width(name)
+    if x > 2 and x + needed > width:
+      x, y = 2.0, y + 18
+    sample = {'line': f'<path d="M{px(x)} {px(y - 4)}h20" class="line {classes}"/>',
+              'dots': f'<path d="M{px(x + 12)} {px(y - 4)}h0" class="dots {classes}"/>',
+              'box': rect(x + 4, y - 10, 14, 12, classes)}[kind]
+    parts += [sample, text(x + 25, y, name)]
+    x += needed + 10
+  return ''.join(parts), y + 6 if entries else 0.0
