@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 
+from tf_proxyless import spelling
 from tf_proxyless.cost import counting
 from tf_proxyless.cost import mobilenets
 from tf_proxyless.search import run_directory
@@ -48,7 +49,7 @@ def find(name: str, classes: int | None, resolution: int | None = None, width_mu
   elif os.path.exists(name) or name.endswith('.json'):
     found = io.load_architecture(name)
   else:
-    raise ValueError(f'{name!r} is neither a file nor one of {", ".join(NAMES)}')
+    raise ValueError(f'{name!r} is neither a file nor one of {", ".join(NAMES)}{spelling.hint(name, NAMES)}')
   return adapt(found, name, classes, resolution, dropout_rate)
 
 

@@ -9,6 +9,7 @@ import math
 from absl import flags
 
 from tf_proxyless import search_flags
+from tf_proxyless import spelling
 from tf_proxyless import tables
 from tf_proxyless.cost import latency_model
 from tf_proxyless.cost import latency_table
@@ -89,8 +90,9 @@ def check_flags(values: flags.FlagValues) -> None:
     raise ValueError(f'--target_latency_fraction must be above 0 and at most 1, got {fraction:g}')
   serves = search_flags.OBJECTIVES[values.objective]
   if values.architecture_optimizer not in serves:
+    others = [name for name, optimizers in search_flags.OBJECTIVES.items() if values.architecture_optimizer in optimizers]
     raise ValueError(f'--objective={values.objective} serves --architecture_optimizer={" or ".join(serves)}, '
-                     f'not {values.architecture_optimizer}')
+                     f'not {values.architecture_optimizer}, which goes with {spelling.either(others)}')
   images = values.validation_images
   if not (0 < images < 1 or (images > 1 and images == int(images))):
     raise ValueError(f'--validation_images must be a count above 1, or a fraction between 0 and 1, got {images:g}')

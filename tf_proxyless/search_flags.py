@@ -23,11 +23,15 @@ TARGETS = ('target_latency_ms', 'target_latency_fraction', 'target_macs')  # exa
 class _IntegerList(flags.ListParser):
   """Integers with commas between them."""
 
+  def __init__(self):
+    super().__init__()
+    self.syntactic_help = 'integers with commas between them'
+
   def parse(self, argument: str | list[int]) -> list[int]:
     try:
       return [int(item) for item in super().parse(argument)]
     except ValueError:
-      raise ValueError(f'expected integers with commas between them, got {argument!r}') from None
+      raise ValueError(f'expected {self.syntactic_help}, got {argument!r}') from None
 
   def flag_type(self) -> str:
     return 'comma separated integers'

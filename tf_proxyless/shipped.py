@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import pathlib
+
+from tf_proxyless import spelling
 
 _PACKAGE = pathlib.Path(__file__).resolve().parent
 _FOLDERS = ('train', 'quantize')  # of flagfiles; others are searches
@@ -44,6 +45,5 @@ def _find(name: str, what: str, subfolder: str, suffix: str) -> pathlib.Path:
   if path.parent.as_posix() in {'.', 'configs', f'configs/{subfolder}', subfolder} and (directory / tail).is_file():
     return directory / tail
   names = sorted(entry.name for entry in directory.glob(f'*{suffix}'))
-  near = difflib.get_close_matches(tail, names, n=1)
-  hint = f'; did you mean {near[0]!r}?' if near else ''
-  raise ValueError(f'{what} {name!r} is neither a file nor one of those shipped: {", ".join(names) or "none"}{hint}')
+  raise ValueError(f'{what} {name!r} is neither a file nor one of those shipped: {", ".join(names) or "none"}'
+                   f'{spelling.hint(tail, names, most=1)}')

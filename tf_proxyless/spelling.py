@@ -31,9 +31,9 @@ def closest(word: str, known: Iterable[str], most: int = 3) -> list[str]:
   return [name for key in dict.fromkeys([*alike, *parts]) for name in names[key]][:most]
 
 
-def hint(word: str, known: Iterable[str]) -> str:
+def hint(word: str, known: Iterable[str], most: int = 3) -> str:
   """The end of a sentence about an unknown word: "; did you mean 'x'?", or nothing if no name is like it."""
-  found = closest(word, known)
+  found = closest(word, known, most)
   return f'; did you mean {either([repr(name) for name in found])}?' if found else ''
 
 

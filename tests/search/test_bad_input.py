@@ -43,7 +43,8 @@ def test_a_table_for_another_runtime(tmp_path):
 
 @pytest.mark.parametrize('flags, messages', [
     (['--search_space=fbnet'], ['--search_space=fbnet', 'proxyless']),
-    (['--nonsense=1'], ["Unknown command line flag 'nonsense'"]),
+    (['--nonsense=1'], ['unknown flag --nonsense; --help lists those that there are']),
+    (['--target_latency=80'], ['unknown flag --target_latency; did you mean --target_latency_ms']),
     (['stray'], ["unexpected argument 'stray'"]),
     (['--flagfile=absent.flags'], ['absent.flags', 'quickstart.flags']),
     (['--dataset='], ['--dataset is required']),
@@ -57,7 +58,7 @@ def test_a_table_for_another_runtime(tmp_path):
     (['--target_latency_fraction=0.5'], ['exactly one of --target_latency_ms, --target_latency_fraction, --target_macs, got 2']),
     (['--target_latency_ms=80'], ['exactly one of --target_latency_ms, --target_latency_fraction, --target_macs']),
     (['--resolution=30', '--stem_strides=4'], ['resolution must be a positive multiple of the total stride 4, got 30', '28 or 32']),
-    (['--stage_filters=8,x'], ['--stage_filters', "'8,x'"]),
+    (['--stage_filters=8,x'], ['--stage_filters=8,x: must be integers with commas between them']),
     (['--stage_filters=8,8'], ['stage_filters, stage_blocks and stage_strides must have one entry a stage']),
     (['--batch_size=0'], ['--batch_size=0']),
     (['--batch_size=-4'], ['--batch_size=-4']),
@@ -67,7 +68,9 @@ def test_a_table_for_another_runtime(tmp_path):
     (['--validation_images=-0.2'], ['--validation_images must be', 'got -0.2']),
     (['--validation_images=10.5'], ['--validation_images must be', 'got 10.5']),
     (['--architecture_optimizer=evolution'], ['--architecture_optimizer=evolution', 'reinforce', 'gradient']),
-    (['--objective=penalty_log'], ['--objective=penalty_log serves --architecture_optimizer=gradient, not reinforce']),
+    (['--objective=penalty_log'], ['--objective=penalty_log serves --architecture_optimizer=gradient, not reinforce, which goes with '
+                                   'constrained, reward_power or reward_absolute']),
+    (['--objective=penalty_lag'], ['--objective=penalty_lag: must be one of constrained, ', "; did you mean 'penalty_log'"]),
     (['--objective=reward_power', '--architecture_optimizer=gradient'], ['--objective=reward_power serves', 'not gradient']),
     (['--latency_table=pixel1_tflite_float'], ['--latency_table is for a latency, not for --target_macs']),
     (['--momentum=1'], ['--momentum must be below 1, got 1']),

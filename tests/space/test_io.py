@@ -70,7 +70,7 @@ def test_find_architecture(tmp_path, monkeypatch):
   assert io.find_architecture('mine') == architecture()
   with pytest.raises(FileNotFoundError):
     io.find_architecture('yours.json')
-  with pytest.raises(ValueError, match="unknown network 'proxyless_gpus'; did you mean 'proxyless_gpu'"):
+  with pytest.raises(ValueError, match="unknown network 'proxyless_gpus'; .*; did you mean 'proxyless_gpu'"):
     io.find_architecture('proxyless_gpus')
 
 

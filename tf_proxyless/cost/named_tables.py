@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tf_proxyless import shipped
+from tf_proxyless import spelling
 from tf_proxyless.cost import latency_table
 from tf_proxyless.cost import pixel2
 from tf_proxyless.space import network as network_lib
@@ -26,5 +27,5 @@ def find(name: str, space: network_lib.Network | None = None) -> latency_table.L
   try:
     path = shipped.latency_table(name)
   except ValueError as error:
-    raise ValueError(f'{error}; estimates are {", ".join(pixel2.NAMES)}') from error
+    raise ValueError(f'{error}; estimates are {", ".join(pixel2.NAMES)}{spelling.hint(name, pixel2.NAMES)}') from error
   return latency_table.load(path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import io
 import os
 import re
@@ -13,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from tf_proxyless import spelling
 from tf_proxyless.data import cluttered_digits
 from tf_proxyless.data import digits
 from tf_proxyless.data import records
@@ -58,10 +58,8 @@ def _check_name(name: str, data_dir: str) -> None:
   known = [*EMBEDDED, *tfds.list_builders(with_community_datasets=False)]
   if match and (base in known or os.path.isdir(os.path.join(data_dir, base))):
     return
-  nearest = difflib.get_close_matches(base, known, n=1)
-  hint = f'; did you mean {nearest[0]!r}?' if nearest else ''
   raise ValueError(f'unknown dataset {name!r}: accepted are {", ".join(EMBEDDED)}, folder:PATH and the names of tensorflow-datasets '
-                   f'(name, name:version, name/config:version), such as cifar10 or imagenet2012{hint}')
+                   f'(name, name:version, name/config:version), such as cifar10 or imagenet2012{spelling.hint(base, known, most=1)}')
 
 
 def _builder(name: str, data_dir: str) -> tfds.core.DatasetBuilder:

@@ -6,9 +6,9 @@ Facts from the network configurations that the authors published (Cai et al., IC
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from typing import Any
 
+from tf_proxyless import spelling
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import ops
 from tf_proxyless.space import proxyless
@@ -82,8 +82,7 @@ def published(
     ValueError: The name is unknown, or `proxyless` refuses an argument.
   """
   if name not in _PUBLISHED:
-    near = difflib.get_close_matches(name, NAMES, n=1, cutoff=0.0)[0]
-    raise ValueError(f'unknown network {name!r}; did you mean {near!r}? The published networks are {", ".join(NAMES)}')
+    raise ValueError(f'unknown network {name!r}; the published ones are {", ".join(NAMES)}{spelling.hint(name, NAMES, most=1)}')
   entry = _PUBLISHED[name]
   space = proxyless.proxyless(**entry.arguments, resolution=resolution, classes=classes, padding=padding, name=name)
   choices = {}
