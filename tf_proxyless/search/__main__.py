@@ -19,6 +19,7 @@ from absl import logging
 from tf_proxyless import command_line
 from tf_proxyless import plan as plan_lib
 from tf_proxyless import quiet
+from tf_proxyless import report_writer
 from tf_proxyless import search_flags
 from tf_proxyless import tables
 from tf_proxyless.cost import latency_table
@@ -133,10 +134,16 @@ def main(argv: list[str]) -> int:
                       plan.format_cost(plan.target), plan.format_cost(plan.cost_model.largest))
     assembly.write_inputs(values, plan, run)
     progress = _Progress(run.logs, plan.format_cost)
-    observer = loop.Observer(progress.on_step, progress.on_epoch, progress.on_scored, stop, logging.warning)
+    report = report_writer.RunReport(run)
+
+    def on_epoch(entry: dict) -> None:
+      progress.on_epoch(entry)
+      report.refresh()
+
+    observer = loop.Observer(progress.on_step, on_epoch, progress.on_scored, stop, logging.warning)
     assembled = assembly.assemble(values, plan, source, run, observer)
     assembled.search.prepare()
-  run.write_status('running')
+  report.tell('running')
   done = int(assembled.progress.epoch) * assembled.schedule.steps_per_epoch + int(assembled.progress.step)
   progress.start('search', assembled.schedule.epochs * assembled.schedule.steps_per_epoch, done)
   try:
@@ -145,16 +152,17 @@ def main(argv: list[str]) -> int:
       progress.start('scoring', math.ceil(assembled.scores_afterwards / scoring.NETWORKS_PER_BATCH), 0)
       finished = assembly.score_afterwards(assembled)
   except health.UnhealthyError as error:
-    run.write_status('failed', reason=str(error), repeats=True)
+    report.tell('failed', reason=str(error), repeats=True)
     raise command_line.UserError(str(error)) from error
   finally:
     progress.close()
   if not finished:
-    run.write_status('interrupted', epoch=int(assembled.progress.epoch), step=int(assembled.progress.step))
+    report.tell('interrupted', epoch=int(assembled.progress.epoch), step=int(assembled.progress.step))
     print(f'stopped and saved; the same command continues in {run.path}', file=sys.stderr)
     return stop.exit_code
   _finish(assembled, assembly, conclude)
-  run.write_status('finished')
+  report.tell('finished')
+  print(f'report                 {run.report}')
   return 0
 
 
