@@ -82,6 +82,7 @@ def _describe(flag: flags.Flag) -> tuple[str, str]:
   text = ' '.join((flag.help or '').split())
   if isinstance(flag.parser, flags.EnumParser):
     text = text.removeprefix(f'<{"|".join(flag.parser.enum_values)}>: ')  # absl's
+  text = text.removesuffix('; repeat this option to specify a list of values')  # absl's, too
   note = _note(flag)
   return _usage(flag), f'{text} ({note})' if note else text
 
@@ -99,9 +100,11 @@ def _note(flag: flags.Flag) -> str:
   parts = [] if flag.boolean else [accepted(flag)]
   if isinstance(flag, flags.MultiFlag):
     parts.append('may be given several times')
-  if flag.default not in (None, []):
+  if flag.default == []:
+    parts.append('none by default')
+  elif flag.default is not None:
     parts.append(f'default {_default(flag.default)}')
-  elif flag.default is None and not any(word in text for word in ('default', 'required', 'Required', 'instead', 'One of')):
+  elif not any(word in text for word in ('default', 'required', 'Required', 'instead', 'One of')):
     parts.append('not set by default')
   return '; '.join(part for part in parts if part)
 

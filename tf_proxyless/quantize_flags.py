@@ -40,8 +40,8 @@ def _define_data(values: flags.FlagValues) -> None:
 
 def _define_recipe(values: flags.FlagValues) -> None:
   flags.DEFINE_integer('epochs', 10, 'Passes over the training images.', lower_bound=1, flag_values=values)
-  flags.DEFINE_float('learning_rate', None, f'Of SGD at the start; a cosine to 0. By default {_RATE} for a batch of {_RATE_BATCH_SIZE}, '
-                     'and in proportion for others.', lower_bound=0.0, flag_values=values)
+  flags.DEFINE_float('learning_rate', None, f'Learning rate of SGD at the start; a cosine to 0. By default {_RATE} for a batch of '
+                     f'{_RATE_BATCH_SIZE}, and in proportion for others.', lower_bound=0.0, flag_values=values)
   flags.DEFINE_float('momentum', 0.9, 'Nesterov momentum of SGD, a share.', lower_bound=0.0, upper_bound=1.0, flag_values=values)
   flags.DEFINE_float('weight_decay', 4e-5, 'Decay of kernels, as a part of the gradient; a factor.', lower_bound=0.0, upper_bound=1.0,
                      flag_values=values)

@@ -59,8 +59,8 @@ def _define_data(values: flags.FlagValues) -> None:
 
 def _define_recipe(values: flags.FlagValues) -> None:
   flags.DEFINE_integer('epochs', 300, 'Passes over the training images.', lower_bound=1, flag_values=values)
-  flags.DEFINE_float('learning_rate', None, f'After the warm-up; by default {_OFFICIAL_RATE} for a batch of {_OFFICIAL_BATCH_SIZE}, and in '
-                     'proportion for others.', lower_bound=0.0, flag_values=values)
+  flags.DEFINE_float('learning_rate', None, f'Learning rate after the warm-up; by default {_OFFICIAL_RATE} for a batch of '
+                     f'{_OFFICIAL_BATCH_SIZE}, and in proportion for others.', lower_bound=0.0, flag_values=values)
   flags.DEFINE_float('warmup_epochs', 0.0, 'Epochs in which the learning rate rises from 0.', lower_bound=0.0, flag_values=values)
   flags.DEFINE_enum('schedule', 'cosine', ['cosine', 'exponential'], 'How the learning rate falls: a cosine to 0, or steps of '
                     '--decay_rate.', flag_values=values)
