@@ -98,7 +98,7 @@ def test_comments_and_blank_lines(main, tmp_path):
     ('--flagfile=b.flags\n', "flagfile 'b.flags' is neither a file nor one of those shipped"),
     ('--stepz=8\n', 'unknown flag --stepz; did you mean --steps?'),
     ('--rate=nan\n', 'flag --rate=nan: must be a finite number'),
-    (b'\xff\xfe', "can't decode"),
+    (b'\xff\xfe', 'not UTF-8 text'),
 ])
 def test_flagfiles_that_are_refused(main, tmp_path, content, message):
   (tmp_path / 'a.flags').write_bytes(content if isinstance(content, bytes) else content.encode())

@@ -14,12 +14,13 @@ SPACE = proxyless.proxyless(stage_filters=(8,), stage_blocks=(2,), stage_strides
 
 
 def measurements(models, failed=(), core_mask='10'):
-  figures = {name: dict(median_ms=1.0 + i, p5_ms=0.9 + i, p95_ms=1.2 + i, mean_ms=1.05 + i, std_ms=0.1, runs=100)
+  figures = {name: dict(median_ms=1.0 + i, p5_ms=0.9 + i, p95_ms=1.2 + i, mean_ms=1.05 + i, std_ms=0.1, min_ms=0.5, runs=100)
              for i, name in enumerate(models) if name not in failed}
-  return {'device': {'model': 'Pixel 2', 'serial': 'X', 'soc': 'msm8998', 'system': 'Android 11', 'cores': 8},
+  return {'schema': 'android_benchmark/measurements', 'version': 1,
+          'device': {'model': 'Pixel 2', 'serial': 'X', 'soc': 'msm8998', 'system': 'Android 11', 'cores': 8},
           'benchmark': {'tool': 'benchmark_model', 'version': None, 'sha256': 'ab' * 32},
-          'settings': {'core_mask': core_mask, 'threads': 1}, 'models': figures, 'failed': dict.fromkeys(failed, 'exit code 139'),
-          'reference': {'drift_percent': 1.25}, 'warnings': []}
+          'settings': {'core_mask': core_mask, 'threads': 1, 'kernels': 'builtin'}, 'models': figures, 'failed': dict.fromkeys(failed, 'exit code 139'),
+          'reference': {'model': 'a', 'drift_percent': 1.25}, 'warnings': []}
 
 
 def build(monkeypatch, tmp_path, failed=()):

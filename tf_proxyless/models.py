@@ -69,7 +69,26 @@ def find(path: files.PathLike) -> ModelFiles:
                      'which says what the model is')
   results = directory / 'results.json'
   known = results.is_file() and (model is None or model.name == 'model.keras')
-  return ModelFiles(model, io.load_architecture(described), files.read_json(results, RESULTS) if known else None, directory)
+  return ModelFiles(model, io.load_architecture(described), read_results(results) if known else None, directory)
+
+
+def read_results(path: files.PathLike) -> dict[str, Any]:
+  """Reads results.json of a training or of a quantization.
+
+  Raises:
+    ValueError: A field is not what it should be; one line that names the file and the field.
+    OSError: The file cannot be read.
+  """
+  results = files.read_json(path, RESULTS)
+  for name, value in results.items():
+    if name.endswith(('_top1', '_top5')) and not (type(value) in (int, float) and 0 <= value <= 1):
+      raise ValueError(f'{path}: {files.one_line(name)} must be in [0, 1], got {files.shorten(value)}')
+  if not isinstance(results.get('dataset', ''), str):
+    raise ValueError(f'{path}: dataset must be text, got {files.shorten(results["dataset"])}')
+  names = results.get('class_names', [])
+  if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+    raise ValueError(f'{path}: class_names must be a list of texts, got {files.shorten(names)}')
+  return results
 
 
 def load(path: files.PathLike) -> LoadedModel:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 import dataclasses
+import re
 
 from absl import flags
 
+from tf_proxyless import files
 from tf_proxyless import flag_headings
+
+_MAX_BYTES = 2**20
+_FLAG = re.compile(r'--?[A-Za-z]\w{0,49}(=|$)', re.ASCII)  # what absl makes of long names takes long
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +54,18 @@ class RunFlags:
     """The flags as the text of a flagfile that repeats the run."""
     return ''.join(values[name].serialize() + '\n' for name in self.names(values) if values[name].value is not None)
 
+  def read(self, path: files.PathLike) -> flags.FlagValues:
+    """Flag values from a run's flags.txt.
+
+    Raises:
+      ValueError: A line is not a flag of such a run, or the file is none.
+      OSError: The file cannot be read.
+    """
+    try:
+      return self.from_flagfile(files.read_text(path, _MAX_BYTES).splitlines())
+    except ValueError as error:
+      raise ValueError(files.one_line(str(error))) from error
+
   def from_flagfile(self, lines: Iterable[str]) -> flags.FlagValues:
     """Flag values from the lines of a run's flags.txt.
 
@@ -56,8 +73,12 @@ class RunFlags:
       ValueError: A line is not a flag of such a run.
     """
     values = self._defined()
+    given = [line.strip() for line in lines if line.strip()]
+    wrong = [line for line in given if not _FLAG.match(line)]
+    if wrong:
+      raise ValueError(f'flags.txt: not a flag: {files.shorten(wrong[0])}')
     try:
-      _, *others = values(['flags.txt', *(line.strip() for line in lines if line.strip())])
+      _, *others = values(['flags.txt', *given])
     except flags.Error as error:
       raise ValueError(f'flags.txt: {error}') from error
     if others:

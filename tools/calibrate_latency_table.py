@@ -84,7 +84,7 @@ def read_measurements(path: pathlib.Path, runtime: latency_table.Runtime) -> tup
     ValueError: In one line, what is not as it should be.
     OSError: A file cannot be read.
   """
-  body = measurements_lib.read(path)
+  body = measurements_lib.read_latencies(path)
   found = {'device': body['device']['model'], 'kernels': body['settings']['kernels'], 'threads': body['settings']['threads']}
   latencies = {name: float(figures['median_ms']) for name, figures in body['models'].items()}
   _check_runtime(path, found, runtime)

@@ -8,7 +8,10 @@ import dataclasses
 import pathlib
 import signal
 import time
+from types import ModuleType
 from typing import Any
+
+from tests.tools import loading
 
 MAX_CPU_S = 1.0  # of an input; CPU time, which other processes of the machine do not lengthen
 HANG_S = 60  # after which an input is given up, seconds by the clock on the wall
@@ -64,3 +67,9 @@ def _given_up_after(seconds: float) -> Iterator[None]:
   finally:
     signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGALRM, before)
+
+
+def tool(name: str) -> ModuleType:
+  """A tool as a module, whose flags are nobody's."""
+  with loading.loaded(name) as module:
+    return module

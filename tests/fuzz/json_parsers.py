@@ -18,7 +18,8 @@ from tf_proxyless.space import io
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import proxyless
 from tf_proxyless.space import schema
-from tools import describe
+
+describe = harness.tool('describe')
 
 RUNTIME = latency_table.Runtime('Pixel 2', 'int8', 'builtin', threads=1, soc='msm8998', core_mask='10', date='2026-01-02')
 

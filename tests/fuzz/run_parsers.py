@@ -12,8 +12,9 @@ from tf_proxyless import models
 from tf_proxyless import run_files
 from tf_proxyless import specialization_runs
 from tf_proxyless.cost import latency_table
-from tools import calibrate_latency_table
-from tools import quickstart
+
+calibrate_latency_table = harness.tool('calibrate_latency_table')
+quickstart = harness.tool('quickstart')
 
 _IDENTITY = {'dataset': 'digits', 'seed': 1, 'space': 'ab', 'validation_images': 0.2, 'objective': None}
 
@@ -104,6 +105,11 @@ def measured() -> dict:
       'benchmark': {'tool': 'benchmark_model', 'version': None, 'sha256': 'ab' * 32}}
 
 
+def _by_hand() -> bytes:
+  found = {'device': {'model': 'Pixel 2'}, 'settings': {'kernels': 'builtin', 'threads': 1}, 'models': {'proxyless_cpu': {'median_ms': 94.0}}}
+  return json.dumps({'schema': 'android_benchmark/measurements', 'version': 1, **found}).encode()
+
+
 def _history_lines() -> bytes:
   entries = [{'epoch': -1, 'phase': 'calibration', 'test_top1': 0.5, 'seconds': 0.0}]
   probabilities = {'blocks/a/op': [0.25, 0.75]}
@@ -131,7 +137,7 @@ PARSERS = (
     harness.Parser('measurements', ('tf_proxyless.measurements', 'tf_proxyless.table_builder'), 'json',
                    lambda: [json.dumps(measured()).encode()], _measurements),
     harness.Parser('measurements to calibrate with', ('tools.calibrate_latency_table',), 'json',
-                   lambda: [json.dumps(measured()).encode()], _calibration, (ValueError, KeyError, OSError)),
+                   lambda: [json.dumps(measured()).encode(), _by_hand()], _calibration, (ValueError, KeyError, OSError)),
     harness.Parser('training of a matrix', ('tf_proxyless.specialization_runs',), 'json', lambda: [
         _body('specialization_matrix_training', network={'name': 'x'}, seed=0, test_accuracy=0.9, history=[{'loss': 0.5}])], _training),
     harness.Parser('measurements of a matrix', ('tf_proxyless.specialization_runs',), 'json', lambda: [

@@ -18,7 +18,8 @@ from tf_proxyless.cost import latency_table
 from tf_proxyless.cost import official_yaml
 from tf_proxyless.search import samples
 from tf_proxyless.space import io
-from tools import calibrate_latency_table
+
+calibrate_latency_table = harness.tool('calibrate_latency_table')
 
 
 def _yaml(content: bytes, folder: pathlib.Path) -> None:
@@ -42,14 +43,14 @@ def _flagfile(content: bytes, folder: pathlib.Path) -> None:
 
 
 def _run_flags(content: bytes, folder: pathlib.Path) -> None:
-  search_flags.read_flags(put(content, folder, 'flags.txt'))
+  search_flags.RUN.read(put(content, folder, 'flags.txt'))
 
 
 def _samples(content: bytes, folder: pathlib.Path) -> None:
   path = put(content, folder, 'samples.bin')
   file, found = samples.load(path)
   file.truncate(len(found))
-  file.append(found[:1])
+  file.append(found[-1:])
   assert len(samples.load(path)[1]) == len(found) + min(1, len(found))
 
 
@@ -90,7 +91,7 @@ PARSERS = (
                    lambda: [b'# mine\nproxyless_mobile, 78.5\nsmall.json,1.25\nproxyless_cpu,94\n'], _csv, (ValueError, KeyError, OSError)),
     harness.Parser('flagfile', ('tf_proxyless.command_line',), 'text',
                    lambda: [_FLAGS, shipped.flagfile('quickstart.flags').read_bytes()], _flagfile),
-    harness.Parser("flags of a run", ('tf_proxyless.search_flags', 'tools.derive'), 'text',
+    harness.Parser("flags of a run", ('tf_proxyless.run_flags', 'tools.derive'), 'text',
                    lambda: [b'--dataset=digits\n--target_macs=500000\n--seed=1\n--resolution=32\n'], _run_flags),
     harness.Parser('scored networks', ('tf_proxyless.search.samples',), 'binary', lambda: [_written_samples()], _samples),
 )

@@ -48,7 +48,7 @@ def test_an_identity_that_is_none(run):
 
 
 def entry(epoch):
-  return {'epoch': epoch, 'loss': 0.5, 'probabilities': {'a': [0.25, 0.75]}}
+  return {'epoch': epoch, 'loss': 0.5, 'probabilities': {'a': [0.25, 0.75]}, 'seconds': 1.5}
 
 
 def test_history(run):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-import json
 import os
 
 import tensorflow as tf
+
+from tf_proxyless import files
 
 
 def choose() -> tf.distribute.Strategy:
@@ -15,26 +16,30 @@ def choose() -> tf.distribute.Strategy:
   Raises:
     ValueError: TF_CONFIG is not what TensorFlow's documentation says.
   """
-  if _names_workers():
+  if names_workers():
     return tf.distribute.MultiWorkerMirroredStrategy()
   if len(tf.config.list_logical_devices('GPU')) > 1:
     return tf.distribute.MirroredStrategy()
   return tf.distribute.get_strategy()
 
 
-def _names_workers() -> bool:
-  """Whether TF_CONFIG names more than one worker."""
+def names_workers() -> bool:
+  """Whether TF_CONFIG names more than one worker.
+
+  Raises:
+    ValueError: It is not what TensorFlow's documentation says.
+  """
   text = os.environ.get('TF_CONFIG')
   if not text:
     return False
   try:
-    config = json.loads(text)
+    config = files.parse_json(text)
     workers = [*config['cluster'].get('chief', ()), *config['cluster']['worker']]
     task = config['task']['type'], int(config['task']['index'])
   except (ValueError, KeyError, TypeError, AttributeError) as error:
-    raise ValueError(f'TF_CONFIG does not name a cluster of workers and this task in it: {error!r}') from error
+    raise ValueError(f'TF_CONFIG does not name a cluster of workers and this task in it: {files.shorten(error, 200)}') from error
   if task[0] not in ('chief', 'worker'):
-    raise ValueError(f'TF_CONFIG makes this task a {task[0]!r}; a training has a chief and workers')
+    raise ValueError(f'TF_CONFIG makes this task a {files.shorten(task[0])}; a training has a chief and workers')
   return len(workers) > 1
 
 
