@@ -178,7 +178,7 @@ def _published():
 def _margin(decision, index, generator):
   alternative = (index + 1) % len(decision['choices'])
   return {'decision': decision['label'], 'choice': decision['choices'][index]['label'],
-          'alternative': decision['choices'][alternative]['label'], 'difference': generator.random(), 'standard_error': 0.08}
+          'alternative': decision['choices'][alternative]['label'], 'difference': 0.03 * generator.random(), 'standard_error': 0.008}
 
 
 def _run(space, cost, goal, target, epochs, warmup, seed, name):
@@ -195,8 +195,8 @@ def _run(space, cost, goal, target, epochs, warmup, seed, name):
   history, most_likely = _history(decisions, fixed, target, epochs, warmup, goal, generator)
   candidates = [{'source': source, 'cost': network['cost'] * factor, 'validation_accuracy': accuracy, 'estimate': 0.6 * factor,
                  'standard_error': 0.004, 'chosen': not index}
-                for index, (source, factor, accuracy) in enumerate([('most likely within the budget', 1.0, 0.601),
-                                                                    ('best estimate', 0.97, 0.592), ('most likely', 1.04, None)])]
+                for index, (source, factor, accuracy) in enumerate([('evidence', 1.0, 0.601),
+                                                                    ('probability', 0.97, 0.592), ('probability', 1.04, None)])]
   return {
       'name': name, 'state': 'finished', 'reason': None, 'refreshing': False, 'problems': [],
       'settings': [['search space', 'search_space', 'proxyless'], ['search space', 'resolution', str(space.input_shape[0])],
@@ -210,7 +210,7 @@ def _run(space, cost, goal, target, epochs, warmup, seed, name):
       'decisions': decisions, 'history': history, 'network': network, 'most_likely': {'choices': most_likely},
       'fixed_blocks': _network(space, cost), 'samples': _samples(smallest, largest, 2000 if epochs > 20 else 60, generator),
       'candidates': candidates, 'published': [],
-      'derivation': {'by': 'most likely within the budget', 'budget': target, 'warnings': [],
+      'derivation': {'by': 'evidence', 'budget': target, 'warnings': [],
                      'margins': [_margin(decision, index, generator) for decision, index in zip(decisions, goal)]},
       'table': _table(space, cost, generator, smallest, largest), 'deployments': [],
   }

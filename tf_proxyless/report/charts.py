@@ -42,14 +42,14 @@ def lines(series: Sequence[Series], axes: Axes, target: float | None = None,
     phases: (name, first epoch, last epoch): a band for all but the last.
   """
   entries = [('line', f's{item.style}', item.name) for item in series]
-  entries += [] if target is None else [('line', 'target', 'target')]
+  entries = entries + [('line', 'target', 'target')] if target is not None else entries if len(series) > 1 else []
   key, top = svg.legend(entries, WIDTH)
   values = [value for item in series for value in item.y if value is not None] + [*axes.include] + ([] if target is None else [target])
   height = HEIGHT + top
   probe = svg.linear_axis(values, height - _BOTTOM, top + 24)
   left = max([_LEFT, *(10 + svg.text_width(tick) for tick in svg.tick_texts(probe, axes.factor))])
   x = svg.linear_axis([epoch for item in series for epoch in item.x], left, WIDTH - _RIGHT, 6, integers=True, tight=True)
-  parts = [key, _bands(phases, x, probe), svg.frame(x, probe, 'epoch', axes.name, axes.factor)]
+  parts = [key, _bands(phases, x, probe, series), svg.frame(x, probe, 'epoch', axes.name, axes.factor)]
   if target is not None:
     parts.append(svg.line(x.start, probe(target), x.end, probe(target), 'line target'))
   for item in series:
@@ -75,14 +75,16 @@ def _summary(axes: Axes, series: Sequence[Series]) -> str:
   return f'{axes.name} by epoch. ' + '; '.join(parts)
 
 
-def _bands(phases: Sequence[tuple[str, int, int]], x: svg.Axis, y: svg.Axis) -> str:
-  """Shades all phases but the last, with their names."""
+def _bands(phases: Sequence[tuple[str, int, int]], x: svg.Axis, y: svg.Axis, series: Sequence[Series]) -> str:
+  """Shades all phases but the last, with their names where the lines' beginnings leave room."""
   parts = []
+  starts = [y(value) for item in series for value in item.y[:len(item.y) // 3 + 1] if value is not None]
+  above = not starts or sum(starts) / len(starts) > (y.start + y.end) / 2
   for name, first, last in phases[:-1]:
     x0, x1 = max(x(first), x.start), min(x(last + 1), x.end)
     parts.append(svg.rect(x0, y.end, x1 - x0, y.start - y.end, 'band'))
     if x1 - x0 > svg.text_width(name) + 8:
-      parts.append(svg.text(x0 + 5, y.end + 13, name, 'small'))
+      parts.append(svg.text(x0 + 5, y.end + 13 if above else y.start - 7, name, 'small'))
   return ''.join(parts)
 
 
@@ -164,17 +166,13 @@ def _verticals(verticals: Sequence[tuple[str, float]], x: svg.Axis, y: svg.Axis)
 
 
 def _diagonal(x: svg.Axis, y: svg.Axis) -> str:
-  """Bands of 10 and 5 percent around equality, cut off at the plot's edges."""
-  parts = []
-  for share in (0.10, 0.05):
-    corners = []
-    for sign, ends in ((-1, (x.low, x.high)), (1, (x.high, x.low))):
-      for value in ends:
-        at = min(max(value * (1 + sign * share), y.low), y.high)
-        corners.append((x(min(max(at / (1 + sign * share), x.low), x.high)), y(at)))
-    parts.append(f'<path class="band" d="M{"L".join(f"{svg.px(a)} {svg.px(b)}" for a, b in corners)}Z"/>')
-  low, high = max(x.low, y.low), min(x.high, y.high)
-  return ''.join(parts) + svg.line(x(low), y(low), x(high), y(high), 'axis')
+  """Bands of 10 and 5 percent around equality; a picture in the picture cuts them off at the plot's edges."""
+  high = max(x.high, y.high)
+  parts = [f'<path class="band" d="M{svg.px(x(0))} {svg.px(y(0))}L{svg.px(x(high))} {svg.px(y(high * (1 - share)))}'
+           f'L{svg.px(x(high))} {svg.px(y(high * (1 + share)))}Z"/>' for share in (0.10, 0.05)]
+  parts.append(svg.line(x(0), y(0), x(high), y(high), 'axis'))
+  left, top, width, height = (svg.px(value) for value in (x.start, y.end, x.end - x.start, y.start - y.end))
+  return (f'<svg x="{left}" y="{top}" width="{width}" height="{height}" viewBox="{left} {top} {width} {height}">{"".join(parts)}</svg>')
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,7 +13,8 @@ def section(identity: str, heading: str, content: str, lead: str = '') -> str:
   if not content:
     return ''
   lead = f'<p class="lead">{svg.escape(lead)}</p>' if lead else ''
-  return f'<section id="{identity}" aria-labelledby="{identity}-h"><h2 id="{identity}-h">{svg.escape(heading)}</h2>{lead}{content}</section>'
+  heading = f'<h2 id="{identity}-h">{svg.escape(heading)}</h2>'
+  return f'<section id="{identity}" aria-labelledby="{identity}-h">{heading}{lead}{content}</section>'
 
 
 def figure(caption: str, picture: str, numbers: str = '', note: str = '', classes: str = '') -> str:

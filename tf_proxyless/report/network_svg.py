@@ -14,19 +14,20 @@ TOP, BOTTOM = 26, 78  # px above for resolutions; below for labels and stages
 _INSIDE_WIDTH = 13  # px that a box must have for its label
 
 
-def render(network: Mapping[str, Any], unit: str, per_unit: float | None = None) -> str:
+def render(network: Mapping[str, Any], unit: str, per_unit: float | None = None, canvas: float = 0.0) -> str:
   """A network, every decision made.
 
   Args:
     network: Of the document.
     unit: Of its costs, 'ms' or 'MACs'.
     per_unit: As of `drawing.layout`.
+    canvas: Least width of the picture, in units of the drawing, so that pictures below each other have one scale.
   """
   drawn = drawing_lib.layout(network, per_unit)
   blocks = network['blocks']
-  width, height = drawn.width * SCALE_X, TOP + drawn.height * SCALE_Y + BOTTOM
+  width, height = max(drawn.width, canvas) * SCALE_X, TOP + drawn.height * SCALE_Y + BOTTOM
   line_y = TOP + drawn.line_y * SCALE_Y
-  parts = [svg.line(0, line_y, width, line_y, 'spine')]
+  parts = [svg.line(0, line_y, drawn.width * SCALE_X, line_y, 'spine')]
   parts += [_arc(arc) for arc in drawn.arcs]
   parts += [_box(box, _tip(blocks[box.index], box.share, unit), line_y) for box in drawn.boxes]
   parts += _marks(drawn, height)
@@ -35,12 +36,12 @@ def render(network: Mapping[str, Any], unit: str, per_unit: float | None = None)
   return svg.picture(width, height, svg.shorten(label, 900), ''.join(parts), classes='network')
 
 
-def legend(keys: tuple[str, ...]) -> str:
-  """What colours and patterns mean, as HTML."""
+def legend(keys: tuple[str, ...], more: str = 'height: expansion') -> str:
+  """What colours and patterns mean, as HTML; `more` is added as text."""
   items = ''.join(f'<li><svg viewBox="0 0 22 14" aria-hidden="true">{swatch(key)}</svg>{svg.escape(drawing_lib.LEGEND[key])}</li>'
                   for key in keys if key != 'skip')
   skip = '<li><span class="skipmark" aria-hidden="true">○</span>skipped</li>' if 'skip' in keys else ''
-  return f'<ul class="legend">{items}{skip}<li>height: expansion</li></ul>'
+  return f'<ul class="legend">{items}{skip}<li>{svg.escape(more)}</li></ul>'
 
 
 def swatch(key: str) -> str:
@@ -102,7 +103,8 @@ def _stages(drawn: drawing_lib.Drawing, height: float) -> list[str]:
   for stage in drawn.stages:
     x0, x1 = stage.x0 * SCALE_X, max(stage.x1, stage.x0 + 0.4) * SCALE_X
     content = stage.text.rpartition('×')[2]
-    middle, half = (x0 + x1) / 2, svg.text_width(content) / 2 + 2
+    half = svg.text_width(content) / 2 + 2
+    middle = min((x0 + x1) / 2, drawn.width * SCALE_X - half)
     row = next((row for row, end in enumerate(ends) if middle - half > end), None)
     parts.append(f'<path class="bracket" d="M{svg.px(x0)} {svg.px(height - 34)}v4H{svg.px(x1)}v-4"/>')
     if row is not None:

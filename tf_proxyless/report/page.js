@@ -252,12 +252,12 @@
 
   function showReadings() {
     const at = (name) => (history[name] ? history[name][current] : null);
-    const readings = [['phase', at('phase')], ['expected cost', price(at('expected_cost'))], ['most likely network', price(at('most_likely_cost'))],
+    const readings = [['phase', at('phase')], ['expected cost', price(at('expected_cost')), 'one'], ['most likely network', price(at('most_likely_cost')), 'two'],
       ['target', price(cost.target)], ['its accuracy (validation)', percent(at('most_likely_accuracy'))], ['entropy', number(at('entropy'))]];
     find('readings').replaceChildren();
-    for (const [name, value] of readings) {
+    for (const [name, value, kind] of readings) {
       const cell = make(find('readings'), 'div');
-      make(cell, 'dt', {}, name);
+      make(cell, 'dt', {class: kind || ''}, name);
       make(cell, 'dd', {}, value);
     }
     showGauge(at('expected_cost'), at('most_likely_cost'));

@@ -1,8 +1,8 @@
 """The page that shows a search: one HTML file without any other, which opens in every browser and needs no network.
 
-Charts are SVG that is written here, so that they are there without JavaScript and on paper. page.js adds the player over the history, what a
-pointer is told, and the reload while a search runs. Everything that comes from files is escaped, and besides that the page's policy lets no
-other script run than page.js.
+Charts are SVG that is written here, so that they are there without JavaScript and on paper. page.js adds the player over the history,
+what a pointer is told, and the reload while a search runs. Everything that comes from files is escaped, and besides that the page's policy
+lets no other script run than page.js.
 """
 
 from __future__ import annotations
@@ -50,15 +50,15 @@ def render(document: Mapping[str, Any]) -> str:
   script = _asset('page.js')
   body = [
       sections.header(run, str(document['generated'])), sections.summary(run), sections.network(run), sections_history.history(run),
-      sections_history.curves(run), sections_costs.costs(run), sections.derivation(run), sections.deployments(run), sections_costs.table(run),
-      sections_compare.compare(document['runs']), sections.settings(run),
+      sections_history.curves(run), sections_costs.costs(run), sections.derivation(run), sections.deployments(run),
+      sections_costs.table(run), sections_compare.compare(document['runs']), sections.settings(run),
   ]
+  footer = '<footer><p class="js"><a id="save" download="report.json" href="#">Save the data of this page</a> (JSON)</p></footer>'
   return (f'<!DOCTYPE html>\n<html lang="en">\n<head>\n{_head(run, script)}\n</head>\n<body>\n'
           f'<svg width="0" height="0" class="defs" aria-hidden="true"><defs>{_PATTERNS}</defs></svg>\n<main>\n'
           + '\n'.join(part for part in body if part)
-          + '\n<footer><p class="js"><a id="save" download="report.json" href="#">Save the data of this page</a> (JSON)</p></footer>\n</main>\n'
-          + '<div id="tip" role="status"></div>\n'
-          + f'<script type="application/json" id="data">{embed({**document, "drawing": _drawing()})}</script>\n'
+          + f'\n{footer}\n</main>\n<div id="tip" role="status"></div>\n'
+          f'<script type="application/json" id="data">{embed({**document, "drawing": _drawing()})}</script>\n'
           f'<script>{script}</script>\n</body>\n</html>\n')
 
 

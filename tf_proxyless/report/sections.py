@@ -77,9 +77,10 @@ def network(run: Run) -> str:
     return ''
   unit = run['cost']['unit']
   drawn = drawing.layout(found)
-  measure = {'cost': f'what it costs ({units.unit_name(unit)})', 'macs': 'its multiply-adds', 'nothing': 'nothing: all alike'}[drawn.measure]
+  measures = {'cost': f'what it costs ({units.unit_name(unit)})', 'macs': 'its multiply-adds', 'nothing': 'nothing: all alike'}
   picture = markup.scrolling(network_svg.render(found, unit), 'The found network')
-  note = f'Each box is a block; its width is {measure}, its height the expansion ratio. Arcs are shortcuts; numbers below are channels.'
+  note = (f'Each box is a block; its width is {measures[drawn.measure]}, its height the expansion ratio. Arcs are shortcuts; '
+          'numbers below are channels.')
   body = markup.figure('The found network', network_svg.legend(drawn.keys) + picture, blocks_table(found, unit), note)
   return markup.section('network', 'The network', body + _warnings(run))
 
@@ -106,15 +107,15 @@ def derivation(run: Run) -> str:
   unit, made = run['cost']['unit'], run['derivation']
   body = ''
   if run['candidates']:
-    rows = [[('chosen: ' if row['chosen'] else '') + row['source'], units.cost(row['cost'], unit), svg.percent(row['validation_accuracy']),
-             _with_error(row['estimate'], row['standard_error'])] for row in run['candidates']]
+    rows = [[f'by {row["source"]}' + (', chosen' if row['chosen'] else ''), units.cost(row['cost'], unit),
+             svg.percent(row['validation_accuracy']), _estimate(row['estimate'], row['standard_error'])] for row in run['candidates']]
     marked = [index for index, row in enumerate(run['candidates']) if row['chosen']]
-    table = markup.table(['network', 'cost', 'validation accuracy', 'estimate ± standard error'], rows, 'Candidates', marked)
+    table = markup.table(['network', 'cost', 'validation accuracy', 'estimated accuracy ± standard error'], rows, 'Candidates', marked)
     body += markup.figure('Networks that were considered', table)
   if made and made['margins']:
-    rows = [[row['decision'], row['choice'], row['alternative'], svg.number(row['difference']), svg.number(row['standard_error'])]
+    rows = [[row['decision'], row['choice'], row['alternative'], svg.percent(row['difference']), svg.percent(row['standard_error'])]
             for row in made['margins']]
-    table = markup.table(['decision', 'choice', 'next best', 'difference', 'standard error'], rows, 'Margins')
+    table = markup.table(['decision', 'choice', 'next best', 'difference in accuracy', 'standard error'], rows, 'Margins')
     body += f'<details><summary>How clear each choice was</summary>{table}</details>'
   lead = ''
   if made:
@@ -123,8 +124,8 @@ def derivation(run: Run) -> str:
   return markup.section('derivation', 'How it was derived', body, lead)
 
 
-def _with_error(value: float | None, error: float | None) -> str:
-  return svg.number(value) if value is None or error is None else f'{svg.number(value)} ± {svg.number(error, 2)}'
+def _estimate(value: float | None, error: float | None) -> str:
+  return svg.percent(value) if value is None or error is None else f'{100 * value:.1f} ± {svg.percent(error)}'
 
 
 def deployments(run: Run) -> str:
@@ -133,10 +134,10 @@ def deployments(run: Run) -> str:
   if not rows:
     return ''
   body = markup.grid(_accuracies(rows), _latencies(rows))
-  head = ['file', 'quantization', 'made by', 'float accuracy', 'accuracy of the file', 'test images', 'predicted', 'measured (p5 to p95)', 'on',
-          'size', 'the found network', 'SHA-256']
+  head = ['file', 'quantization', 'made by', 'float accuracy', 'accuracy of the file', 'test images', 'predicted', 'measured (p5 to p95)',
+          'on', 'size', 'the found network', 'SHA-256']
   cells = [[row['name'], row['quantization'], row['how'], svg.percent(row['float_accuracy']), svg.percent(row['int8_accuracy']),
-            '–' if row['test_images'] is None else f'{row["test_images"]:,}'.replace(',', '\u202f'), units.cost(row['predicted_ms'], 'ms'),
+            '–' if row['test_images'] is None else svg.number(row['test_images'], 1), units.cost(row['predicted_ms'], 'ms'),
             _measured(row), row['device'] or '–', units.size(row['size_bytes']), 'yes' if row['same_network'] else 'another',
             row['sha256'][:12]] for row in rows]
   body += markup.figure('Files', markup.table(head, cells, 'Files made of the network'))

@@ -15,6 +15,8 @@ from tf_proxyless.report import units
 
 Run = Mapping[str, Any]
 
+_LARGEST_RATIO = 4.0  # of costs of networks that are drawn to one scale
+
 
 def compare(runs: Sequence[Run]) -> str:
   """A table of all runs, their curves in the same axes, their networks below each other; empty for one run."""
@@ -24,8 +26,8 @@ def compare(runs: Sequence[Run]) -> str:
 
 
 def _table(runs: Sequence[Run]) -> str:
-  head = ['run', 'state', 'optimizer', 'objective', 'target', 'found network', 'validation accuracy', 'MACs', 'parameters', 'epochs', 'time',
-          'costs are of']
+  head = ['run', 'state', 'optimizer', 'objective', 'target', 'found network', 'validation accuracy', 'MACs', 'parameters', 'epochs',
+          'time', 'costs are of']
   rows = []
   for run in runs:
     cost, network = run['cost'], run['network'] or {}
@@ -55,26 +57,26 @@ def _curves(runs: Sequence[Run]) -> str:
 
 
 def _networks(runs: Sequence[Run]) -> str:
-  """To one scale as far as their costs are in one unit."""
+  """Below each other, to one scale where that is of use."""
   found = [run for run in runs if run['network']]
-  keys = {key for run in found for key in drawing.layout(run['network']).keys}
+  if not found:
+    return ''
+  per_unit = _per_unit(found)
+  drawn = [drawing.layout(run['network'], per_unit) for run in found]
+  keys = {key for item in drawn for key in item.keys}
   parts = []
   for run in found:
-    per_unit = _per_unit([other for other in found if other['cost']['unit'] == run['cost']['unit']])
-    picture = network_svg.render(run['network'], run['cost']['unit'], per_unit)
+    picture = network_svg.render(run['network'], run['cost']['unit'], per_unit, max(item.width for item in drawn))
     caption = f'{run["name"]}: {units.cost(run["network"]["cost"], run["cost"]["unit"])}'
-    parts.append(markup.figure(caption, markup.scrolling(picture, caption), classes='below'))
-  legend = network_svg.legend(tuple(key for key in drawing.LEGEND if key in keys)) if found else ''
-  note = '<p class="note">Widths are costs, to one scale for all runs in one unit.</p>' if len(found) > 1 else ''
-  return legend + ''.join(parts) + note
+    parts.append(markup.figure(caption, markup.scrolling(picture, caption)))
+  note = 'Widths are costs, to one scale for all.' if per_unit else 'Widths are shares of what the network costs: each has its own scale.'
+  return network_svg.legend(tuple(key for key in drawing.LEGEND if key in keys)) + ''.join(parts) + f'<p class="note">{note}</p>'
 
 
 def _per_unit(runs: Sequence[Run]) -> float | None:
-  """The scale by which the dearest network takes the full width; None where blocks do not have costs."""
-  sums = []
-  for run in runs:
-    widths, measure = drawing.widths(run['network'])
-    if measure != 'cost':
-      return None
-    sums.append(sum(widths))
+  """The scale by which the dearest network takes the full width; None if units differ, or some networks would hardly be seen."""
+  costs, measures = zip(*(drawing.widths(run['network']) for run in runs))
+  sums = [sum(cost) for cost in costs]
+  if {*measures} != {'cost'} or len({run['cost']['unit'] for run in runs}) > 1 or max(sums) > _LARGEST_RATIO * min(sums):
+    return None
   return drawing.BLOCKS_WIDTH / max(sums)

@@ -29,7 +29,7 @@ def _blocks(run: Run) -> str:
     return ''
   blocks = [block for block in network['blocks'] if block['kind'] != 'zero']
   total = sum(block['cost'] for block in blocks) or 1.0
-  rows = [charts.Bar(f'{block["name"].replace("_", " ")} {block["label"]}', block['cost'],
+  rows = [charts.Bar(_name(block), block['cost'],
                      f'{svg.number(units.factor(unit) * block["cost"])} · {100 * block["cost"] / total:.0f} %'
                      + (' est.' if block.get('provenance') == 'estimated' else ''),
                      drawing.key(block), drawing.PATTERNS[drawing.key(block)]) for block in blocks]
@@ -38,6 +38,11 @@ def _blocks(run: Run) -> str:
   if network['cost'] is not None and abs(network['cost'] - total) > 1e-6 * total:
     note += f' The network costs {units.cost(network["cost"], unit)}: blocks and what the calibration adds.'
   return markup.figure('Cost of the found network, block by block', charts.bars(rows, 'Cost of each block'), note=note)
+
+
+def _name(block: Mapping[str, Any]) -> str:
+  name = block['name'].replace('_', ' ')
+  return name if name == block['label'] else f'{name} {block["label"]}'
 
 
 def _samples(run: Run) -> str:
@@ -51,8 +56,8 @@ def _samples(run: Run) -> str:
   def point(at: float, accuracy: float, name: str) -> tuple[float, float, str]:
     return at, accuracy, f'{name}\n{units.cost(at, unit)}, {svg.percent(accuracy)}'
   groups = [
-      charts.Points(f'{samples["count"]} sampled networks', [point(*pair, 'sampled') for pair in zip(samples['cost'], samples['accuracy'])],
-                    'faint'),
+      charts.Points(f'{svg.number(samples["count"], 1)} sampled networks',
+                    [point(*pair, 'sampled') for pair in zip(samples['cost'], samples['accuracy'])], 'faint'),
       charts.Points('front', [point(at, accuracy, f'front, ± {100 * error:.1f} %') for at, accuracy, error in places], 's0', True),
       charts.Points('considered', [point(row['cost'], row['validation_accuracy'], row['source']) for row in considered], 's1 big'),
   ]
@@ -119,7 +124,8 @@ def _proof(found: Mapping[str, Any]) -> str:
            f'{100 * (row["predicted_ms"] / row["measured_ms"] - 1):+.1f} %'] for row in found['proof']]
   return markup.figure('Whole networks: predicted and measured', charts.scatter(groups, plane),
                        markup.table(['network', 'purpose', 'predicted', 'measured', 'error'], rows, 'Proof of the table'),
-                       'The bands are 5 and 10 % around equality. Calibration networks were used to fit, validation networks for nothing else.')
+                       'The bands are 5 and 10 % around equality. Calibration networks were used to fit, validation networks for '
+                       'nothing else.')
 
 
 def _compared(row: Mapping[str, Any]) -> str:
@@ -137,7 +143,7 @@ def _entries(found: Mapping[str, Any]) -> str:
   if not any(group.values for group in groups):
     return ''
   plane = charts.Plane('million multiply-adds', 'ms', logarithmic=True)
-  rows = [[entry['label'], units.cost(entry['ms'], 'ms'), units.cost(entry['p5'], 'ms'), units.cost(entry['p95'], 'ms'), entry['provenance'],
+  rows = [[entry['label'], *(units.cost(entry[name], 'ms') for name in ('ms', 'p5', 'p95')), entry['provenance'],
            units.count(entry['macs'])] for entry in found['entries']]
   numbers = markup.table(['operation', 'latency', 'p5', 'p95', 'is', 'MACs'], rows, 'Entries of the table')
   return markup.figure('Every operation: latency over multiply-adds', charts.scatter(groups, plane), numbers,

@@ -21,11 +21,11 @@ def history(run: Run) -> str:
   """The player, which the script fills, and the probabilities of every decision."""
   if not run['history']['epoch'] or not run['decisions']:
     return ''
-  keys = {drawing.key(choice) for decision in run['decisions'] for choice in decision['choices']} | {'fixed'}
-  legend = network_svg.legend(tuple(key for key in drawing.LEGEND if key in keys))
+  keys = {drawing.key(choice) for decision in run['decisions'] for choice in decision['choices']}
+  legend = network_svg.legend(tuple(key for key in drawing.LEGEND if key in keys), 'pale: smaller expansion')
   body = _player(run) + markup.figure('Probabilities of every decision', legend + _strips(run), _table(run), (
       'From left to right the epochs, from bottom to top the choices of a block: the higher an area, the more probable the choice. '
-      'Pale is a smaller expansion, white is skipping. Under each block, its most likely choice at the end.'), 'strips')
+      'White is skipping. Under each block, its most likely choice at the end.'), 'strips')
   return markup.section('history', 'History of the architecture', body)
 
 
@@ -105,10 +105,12 @@ def curves(run: Run) -> str:
       ('Accuracy', {'accuracy': 'sampled networks, training', 'most_likely_accuracy': 'most likely network, validation'},
        charts.Axes('accuracy, %', 100.0), None),
       (f'{"Latency" if unit == "ms" else "Multiply-adds"} against the target',
-       {'expected_cost': 'expected', 'most_likely_cost': 'most likely network'}, charts.Axes(unit, units.factor(cost['unit'])), cost['target']),
+       {'expected_cost': 'expected', 'most_likely_cost': 'most likely network'}, charts.Axes(unit, units.factor(cost['unit'])),
+       cost['target']),
       ('Loss', {'loss': 'loss of sampled networks, training'}, charts.Axes('loss'), None),
       ('Entropy of the decisions', {'entropy': 'entropy'}, charts.Axes('nats, mean of decisions', include=(0.0,)), None),
       ('Multiplier of the constraint', {'multiplier': 'multiplier'}, charts.Axes('multiplier'), None),
+      ('Time of an epoch', {'seconds': 'time'}, charts.Axes('s', include=(0.0,)), None),
   ]
   phases = charts.phases(history['phase'], history['epoch'])
   figures = []
