@@ -57,7 +57,8 @@ TABLE: tuple[tuple[str, Run | Elsewhere | System], ...] = (
     (r'^python3 -m venv \.venv$', Run(append=('--without-pip',))),
     (r'^python3 --version$', Run()),
     (r'^\. \.venv/bin/activate$', Run()),
-    (r'^pytest( -m long)? -n 2$', Run(append=('tests/test_records.py', '-p', 'no:cacheprovider'), replace=(('-m long', "-m 'not long'"),))),
+    (r'^pytest -n 2$', Run(append=('tests/test_records.py', '-p', 'no:cacheprovider'))),
+    (r'^pytest -m long -n 2$', Run(append=('tests/test_records.py', '-p', 'no:cacheprovider'), replace=(('-m long', "-m 'not long'"),))),
     # The whole way, and what takes a phone, PyTorch or half an hour.
     (r'^python tools/quickstart.py$', Elsewhere('tests/tools/test_quickstart.py::test_the_whole_way')),
     (r'^python tools/specialization_matrix.py ', Elsewhere('tests/tools/test_specialization_matrix.py::test_the_whole_path')),

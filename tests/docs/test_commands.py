@@ -175,13 +175,11 @@ def clone(tmp_path_factory, imagenet_data_dir):
 
 
 def execute(folder, script):
-  environment = {**os.environ, 'HOME': str(folder), 'PYTHONPATH': str(ROOT), 'PATH': f'{folder / "bin"}:{os.environ["PATH"]}'}
-  (folder / 'bin').mkdir(exist_ok=True)
-  for name in ('python', 'pytest', 'tensorboard'):  # of the environment that runs the tests
-    program = pathlib.Path(sys.executable).with_name(name)
-    if program.exists() and not (folder / 'bin' / name).exists():
-      (folder / 'bin' / name).symlink_to(program)
-  return subprocess.run(['bash', '-c', script], cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
+  """Runs a command with the programs of the environment that runs the tests, and a home directory of its own."""
+  programs = pathlib.Path(sys.executable).parent
+  environment = {**os.environ, 'HOME': str(folder), 'PYTHONPATH': str(ROOT), 'PATH': f'{programs}:{os.environ["PATH"]}'}
+  result = subprocess.run(['bash', '-c', script], cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
+  assert result.returncode == 0, f'{script}\n{result.stdout[-1500:]}\n{result.stderr[-2500:]}'
 
 
 def short(text, row):
@@ -192,7 +190,7 @@ def short(text, row):
   return ' '.join([text, *row.append])
 
 
-_executed: dict[str, str] = {}
+_executed: set[str] = set()
 
 
 @pytest.mark.long
@@ -200,7 +198,7 @@ _executed: dict[str, str] = {}
 def test_it_runs(command, clone):
   """A command that was executed already, as the same words, is not executed again."""
   if command.text.startswith('cat > '):
-    assert execute(clone, command.text).returncode == 0
+    execute(clone, command.text)
     return
   text = command.text
   if loop := re.match(r'for (\w+) in (\S+).*; do\n(.*)\ndone$', text, re.DOTALL):
@@ -212,6 +210,5 @@ def test_it_runs(command, clone):
     script = short(script.split('  #')[0], row)
     if script in _executed:
       continue
-    result = execute(clone, script)
-    assert result.returncode == 0, f'{script}\n{result.stdout[-1500:]}\n{result.stderr[-2500:]}'
-    _executed[script] = result.stdout
+    execute(clone, script)
+    _executed.add(script)
