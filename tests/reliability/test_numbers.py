@@ -1,0 +1,287 @@
+"""Numbers that go wrong, by real faults: each is told in one line with its place, and stops the search or is led out of it.
+
+Rules: tf_proxyless/search/health.py and docs/reliability.md.
+"""
+
+import json
+import re
+
+import numpy as np
+from PIL import Image
+import pytest
+import tensorflow as tf
+
+from tests.nn import spaces
+from tests.reliability import searches
+from tests.search import landscapes
+from tests.search import runs as search_runs
+from tests.search import test_landscapes
+from tests.train import runs as train_runs
+from tf_proxyless.search import gradient
+from tf_proxyless.search import health
+from tf_proxyless.search import objectives
+from tf_proxyless.search import parameters as parameters_lib
+from tf_proxyless.search import reinforce
+from tf_proxyless.search import run_directory
+from tf_proxyless.search import samples as samples_lib
+from tf_proxyless.search import steps as steps_lib
+from tf_proxyless.search import weight_optimizer
+
+COST_MODEL = test_landscapes.COST_MODEL
+OPTIMIZERS = ('reinforce', 'gradient')
+
+
+def make_optimizer(name, landscape, objective, learning_rate):
+  parameters = parameters_lib.ArchitectureParameters(landscapes.CHOICE_COUNTS, exploration=0.1)
+  if name == 'reinforce':
+    return reinforce.Reinforce(parameters, COST_MODEL, objective, landscape.score, learning_rate=learning_rate)
+  return gradient.GradientRule(parameters, COST_MODEL, objective, landscape.gate_gradients, learning_rate=learning_rate)
+
+
+def check(optimizer):
+  """As the loop does after each update."""
+  scalars = {name: float(value) for name, value in optimizer.state().items()}
+  health.check_architecture(optimizer.parameters.alpha.numpy(), landscapes.CHOICE_COUNTS, landscapes.DECISIONS, scalars)
+
+
+def spread(optimizer):
+  """How far the logits of a decision lie apart at most."""
+  alpha = optimizer.parameters.alpha.numpy()
+  return (np.where(landscapes.MASK, alpha, -np.inf).max(axis=1) - np.where(landscapes.MASK, alpha, np.inf).min(axis=1)).max()
+
+
+# Losses and weights.
+
+
+def test_a_learning_rate_that_explodes_stops_at_once_and_says_where(tmp_path, data_dir):
+  """The bad step changes no weight, so that the place that is told is where it happened."""
+  search = searches.assemble(tmp_path / 'run', f'--data_dir={data_dir}', '--warmup_learning_rate=1e30')
+  with pytest.raises(health.UnhealthyError) as error:
+    search.search.run()
+  assert re.fullmatch(r'epoch 0, step 1: the loss became (nan|inf) at blocks/\w+(/op \(\w+\))?, which overflows; lower '
+                      '--warmup_learning_rate and --search_learning_rate, and start again in another --run_dir', str(error.value))
+  assert all(np.isfinite(weight).all() for weight in search.steps._supernet.weights)
+  assert search.run.newest_checkpoint() is None
+
+
+@pytest.fixture(scope='module')
+def damaged():
+  """A supernet of which one candidate's weights are NaN: the first decision's choice 1."""
+  supernet = spaces.supernet(spaces.tiny())
+  steps = steps_lib.SupernetSteps(supernet, weight_optimizer.SupernetSGD(supernet))
+  weight = supernet.mixed_ops[0].candidates[1].weights[0]
+  weight.assign(np.full(weight.shape, np.nan))
+  return supernet, steps, spaces.batch(supernet.space, 8)
+
+
+def test_a_sampled_network_that_fails_is_named_and_others_are_not(damaged):
+  supernet, steps, (images, labels) = damaged
+  sound, failing = np.zeros((2, len(supernet.mixed_ops)), np.int32)
+  failing[0] = 1
+  name = supernet.mixed_ops[0].name
+  where = rf'blocks/{name}/op \(\w+\), whose weights are not finite'
+  assert np.isfinite(steps.accuracies(sound[None], (images, labels))).all()
+  for score in (lambda paths: steps.accuracies(paths, (images, labels)), lambda paths: steps.accuracies_over(paths, [(images, labels)])):
+    with pytest.raises(health.UnhealthyError, match=f'a sampled network gives no finite output at {where}; lower'):
+      score(np.stack([sound, failing]))
+  with pytest.raises(health.UnhealthyError, match=f'the loss became nan at {where}'):
+    steps.gate_gradients(failing, sound, (images, labels))
+  before = [weight.numpy() for weight in supernet.weights]
+  loss, _ = steps.train(images, labels, tf.constant(failing), tf.constant(0.1))
+  assert np.isnan(loss)
+  for weight, value in zip(supernet.weights, before):
+    np.testing.assert_array_equal(weight, value)
+
+
+def test_the_inactive_network_of_the_gradient_rule_is_named_too(damaged):
+  """Its outputs are no part of the loss; its gate gradient tells."""
+  supernet, steps, batch = damaged
+  sound, failing = np.zeros((2, len(supernet.mixed_ops)), np.int32)
+  failing[:] = 1
+  loss, gradients = steps.gate_gradients(sound, failing, batch)
+  assert np.isfinite(loss)
+  decisions = [f'blocks/{layer.name}/op' for layer in supernet.mixed_ops]
+  with pytest.raises(health.UnhealthyError, match=f'the gate gradients of {decisions[0]} are .*nan'):
+    health.check_gate_gradients(np.asarray(gradients), np.stack([sound, failing], axis=1), decisions)
+
+
+# Rewards.
+
+
+@pytest.mark.parametrize('optimizer, message', [
+    ('reinforce', r'the score of the sampled network \[.*\] \(its choice in each decision\) is nan'),
+    ('gradient', f'the gate gradients of {landscapes.DECISIONS[3]} are .* for choices'),
+])
+def test_a_choice_whose_gain_is_not_a_number(optimizer, message):
+  landscape = landscapes.Landscape(0)
+  landscape.supernet_gains[3, 2] = np.nan
+  made = make_optimizer(optimizer, landscape, objectives.Objective(), 0.01)
+  with pytest.raises(health.UnhealthyError, match=message):
+    for _ in range(100):
+      made.update()
+  assert np.isfinite(made.parameters.alpha).all()
+
+
+def scored(landscape, updates, target=landscapes.TARGET_MS):
+  """REINFORCE on a landscape: the optimizer, and what it scored."""
+  made = make_optimizer('reinforce', landscape, objectives.Constrained(target, scale=1.0, rate=0.03), 0.05)
+  found = [made.update() for _ in range(updates)]
+  paths = np.concatenate([one.paths for one in found])
+  accuracies = np.concatenate([one.accuracies for one in found])
+  return made, samples_lib.ScoredSamples(landscapes.CHOICE_COUNTS, paths, accuracies, landscapes.costs_of(paths),
+                                         np.repeat(np.arange(updates), 10))
+
+
+def test_rewards_without_differences():
+  """Nothing is made of nothing: only the cost moves the architecture, and after a hundred such updates the search stops."""
+  flat = landscapes.Landscape(0, gain_scale=0.0, noise=0.0)
+  made, samples = scored(flat, 300)
+  check(made)
+  assert float(made.state()['expected_cost']) == pytest.approx(landscapes.TARGET_MS, rel=0.05)
+  with pytest.raises(health.UnhealthyError, match=r'the last 100 updates all networks scored alike \(55.0 % on average\).*--warmup_epochs'):
+    health.check_samples(samples)
+  health.check_samples(samples[:990])  # not yet
+
+
+def test_one_difference_in_a_hundred_updates_is_enough_and_equal_networks_are_no_evidence():
+  _, samples = scored(landscapes.Landscape(0, gain_scale=0.0, noise=0.0), 100)
+  accuracy = samples.accuracy.copy()
+  accuracy[7] += 0.01
+  health.check_samples(samples_lib.ScoredSamples(samples.choice_counts, samples.paths, accuracy, samples.cost, samples.batch))
+  paths = np.repeat(samples.paths[:1], len(samples), axis=0)
+  health.check_samples(samples_lib.ScoredSamples(samples.choice_counts, paths, samples.accuracy, samples.cost, samples.batch))
+  health.check_samples(samples[:0])
+
+
+# Architecture parameters.
+
+
+@pytest.mark.parametrize('optimizer', OPTIMIZERS)
+def test_architecture_parameters_that_explode(optimizer):
+  made = make_optimizer(optimizer, landscapes.Landscape(0), objectives.Constrained(landscapes.TARGET_MS, scale=1.0), 100.0)
+  made.update()
+  with pytest.raises(health.UnhealthyError, match='the architecture parameters of blocks/block_1/op lie [0-9]+ apart, more than 40: choice '
+                                                  '[0-6] is lost to the search; lower --architecture_learning_rate'):
+    check(made)
+  made.parameters.alpha.assign(tf.where(landscapes.MASK, np.nan, made.parameters.alpha))
+  with pytest.raises(health.UnhealthyError, match=r'the architecture parameters of blocks/block_1/op became \[nan'):
+    check(made)
+
+
+@pytest.mark.parametrize('optimizer, learning_rate', [('reinforce', 0.05), ('gradient', 0.05)])
+def test_healthy_searches_stay_far_from_the_limit(optimizer, learning_rate):
+  objective = objectives.Constrained(landscapes.TARGET_MS, scale=1.0, rate=0.03)
+  made = make_optimizer(optimizer, landscapes.Landscape(0), objective, learning_rate)
+  for _ in range(300):
+    made.update()
+    check(made)
+  assert spread(made) < 15.0
+
+
+# Collapse to skips.
+
+
+def entry(optimizer, epoch):
+  """What the history would say."""
+  rows = optimizer.parameters.probabilities().numpy()
+  return {'epoch': epoch, 'expected_cost': float(optimizer.state()['expected_cost']),
+          'probabilities': {path: row[:count].tolist() for path, row, count in zip(landscapes.DECISIONS, rows, landscapes.CHOICE_COUNTS)}}
+
+
+@pytest.mark.parametrize('optimizer', OPTIMIZERS)
+def test_the_constraint_leads_out_of_a_collapse_to_skips(optimizer):
+  objective = objectives.Constrained(landscapes.TARGET_MS, scale=1.0 if optimizer == 'reinforce' else 3.0, rate=0.03)
+  made = make_optimizer(optimizer, landscapes.Landscape(0), objective, 0.0125 if optimizer == 'reinforce' else 0.03)
+  may_skip = np.array(landscapes.CHOICE_COUNTS) == 7
+  alpha = made.parameters.alpha.numpy()
+  alpha[may_skip, landscapes.ZERO] = 6.0  # 98.5 %
+  made.parameters.alpha.assign(alpha)
+  history = [entry(made, 0)]
+  warning = health.check_collapse(history, COST_MODEL.choice_costs, landscapes.TARGET_MS)
+  assert re.fullmatch(r'epoch 0: the search has collapsed to skips: 15 decisions \(blocks/block_2/op, .*\) skip with a probability above '
+                      r'0.95, the expected cost is [0-9]+ % of the target; the objective may still lead out of it', warning)
+  for epoch in range(1, 7):  # of 100 updates
+    for _ in range(100):
+      made.update()
+    history.append(entry(made, epoch))
+    if health.check_collapse(history, COST_MODEL.choice_costs, landscapes.TARGET_MS) is None:
+      break
+  print('out of the collapse after', epoch * 100, 'updates at', history[-1]['expected_cost'])
+  assert health.check_collapse(history, COST_MODEL.choice_costs, landscapes.TARGET_MS) is None
+
+
+def test_ten_epochs_of_collapse_are_the_end_and_a_small_target_is_no_collapse():
+  made = make_optimizer('reinforce', landscapes.Landscape(0), objectives.Objective(), 0.01)
+  alpha = made.parameters.alpha.numpy()
+  alpha[np.array(landscapes.CHOICE_COUNTS) == 7, landscapes.ZERO] = 6.0
+  made.parameters.alpha.assign(alpha)
+  history = [entry(made, epoch) for epoch in range(10)]
+  assert health.check_collapse(history[:9], COST_MODEL.choice_costs, landscapes.TARGET_MS).startswith('epoch 8: ')
+  with pytest.raises(health.UnhealthyError, match='for 10 epochs; raise --warmup_epochs, take --objective=constrained'):
+    health.check_collapse(history, COST_MODEL.choice_costs, landscapes.TARGET_MS)
+  assert health.check_collapse(history, COST_MODEL.choice_costs, 1.02 * history[0]['expected_cost']) is None
+
+
+# As a user meets them: processes.
+
+
+def check_failed(run, result, reason):
+  """One line, exit code 2, status.json; the same command says it again before it loads anything."""
+  search_runs.check_mistake(result, reason)
+  status = json.loads(run.status.read_text())
+  assert status['state'] == 'failed' and status['repeats'] and reason in status['reason']
+  assert f'error: {status["reason"]}\n' == result.stderr
+
+
+@pytest.mark.long
+@pytest.mark.parametrize('optimizer, more, reason', [
+    ('gradient', '--search_learning_rate=1e30', 'epoch 2, step 1: the loss became'),
+    ('reinforce', '--architecture_learning_rate=100', 'epoch 3, step 1: the architecture parameters of blocks/block_1/op lie'),
+])
+def test_searches_fail_in_one_line_and_only_once(tmp_path, data_dir, optimizer, more, reason):
+  flags = (*search_runs.TINY, f'--data_dir={data_dir}', f'--architecture_optimizer={optimizer}', f'--run_dir={tmp_path / "run"}')
+  run = run_directory.RunDirectory(tmp_path / 'run')
+  check_failed(run, search_runs.run(*flags, more), reason)
+  history = run.history.read_bytes()
+  again = search_runs.run(*flags, more)
+  search_runs.check_mistake(again, f'{run.path} failed, and the same settings would fail again: ', reason, f'delete {run.status}')
+  assert run.history.read_bytes() == history
+
+
+@pytest.mark.long
+def test_images_that_tell_nothing_stop_a_search(tmp_path):
+  """Black images of two classes: every network says the same of each."""
+  for part, images in (('train', 60), ('test', 4)):
+    for label in ('left', 'right'):
+      folder = tmp_path / 'black' / part / label
+      folder.mkdir(parents=True)
+      for i in range(images):
+        Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(folder / f'{i}.png')
+  flags = (*search_runs.TINY, f'--dataset=folder:{tmp_path / "black"}', '--augmentation=none', '--batch_size=8',
+           '--validation_batch_size=16', '--warmup_epochs=1', '--search_epochs=30', '--weight_steps_per_update=1',
+           f'--run_dir={tmp_path / "run"}')
+  run = run_directory.RunDirectory(tmp_path / 'run')
+  check_failed(run, search_runs.run(*flags), 'in each of the last 100 updates all networks scored alike (')
+  updates = run.read_history()[-1]['updates']
+  assert 100 <= updates < 130
+
+
+@pytest.mark.long
+def test_a_search_that_collapses_to_skips_says_so_and_stops(tmp_path, data_dir):
+  """An objective that pays for cheapness alone."""
+  flags = (*search_runs.TINY, f'--data_dir={data_dir}', '--objective=reward_power', '--reward_exponent=20', '--warmup_epochs=0',
+           '--search_epochs=60', '--weight_steps_per_update=1', '--architecture_learning_rate=0.3', f'--run_dir={tmp_path / "run"}')
+  result = search_runs.run(*flags)
+  warnings = [line for line in result.stderr.splitlines() if 'the search has collapsed to skips: 2 decisions (blocks/block_1/op' in line]
+  assert result.returncode == 2 and len(warnings) == 10, result.stderr
+  assert 'for 10 epochs; raise --warmup_epochs' in warnings[-1] and warnings[-1].startswith('error: epoch ')
+
+
+@pytest.mark.long
+def test_trainings_fail_in_one_line_and_only_once(tmp_path, data_dir):
+  architecture = train_runs.architecture(tmp_path / 'tiny.json')
+  flags = (*train_runs.TINY, f'--architecture={architecture}', f'--data_dir={data_dir}', f'--run_dir={tmp_path / "run"}',
+           '--learning_rate=1e30')
+  run = run_directory.RunDirectory(tmp_path / 'run')
+  check_failed(run, train_runs.run(*flags), 'epoch 0, before step 4: the loss became')
+  search_runs.check_mistake(train_runs.run(*flags), f'{run.path} failed, and the same settings would fail again: epoch 0')
