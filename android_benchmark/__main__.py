@@ -208,7 +208,9 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _terminated(number: int, frame: Any) -> None:
-  """Ends as after Ctrl-C, so that what was changed on the phone is restored."""
+  """Ends as after Ctrl-C, so that what was changed on the phone is restored; whoever asks again changes nothing."""
+  for again in (signal.SIGTERM, signal.SIGHUP):
+    signal.signal(again, signal.SIG_IGN)
   raise SystemExit(128 + number)
 
 

@@ -97,7 +97,7 @@ def write_inputs(values: flags.FlagValues, plan: plan_lib.Plan, run: run_directo
     for file in (run.split, run.latency_table, run.latency_table_proof):  # of a run that came to nothing
       if file != proof:
         file.unlink(missing_ok=True)
-    run.flags.write_text(search_flags.RUN.to_flagfile(values), encoding='utf-8')
+    files.write_atomically(run.flags, search_flags.RUN.to_flagfile(values))
     io.save_search_space(plan.space, run.search_space)
     if plan.table is not None:
       latency_table.save(plan.table, run.latency_table)

@@ -18,18 +18,24 @@ import math
 import os
 import pathlib
 import re
-import signal
 import sys
 import traceback
-from typing import Any, NoReturn
+from typing import Any
 
 from absl import app
 from absl import flags
 from absl import logging
 
+from tf_proxyless import files
 from tf_proxyless import help_text
 from tf_proxyless import shipped
 from tf_proxyless import spelling
+
+_FLAG = re.compile(r'--?[A-Za-z][\w-]{0,49}(?![\w-])', re.ASCII)  # what absl makes of long names takes long
+_LONGEST_NAME = 4096  # of a file
+_MAX_FLAGFILE_BYTES = 2**20
+_MAX_INCLUSIONS = 16  # one below the other
+_MAX_ARGUMENTS = 10_000  # files that include files twice each would be as many as one likes
 
 MISTAKE = 2
 INTERRUPTED = 130
@@ -38,35 +44,6 @@ PIPE_CLOSED = 141
 
 class UserError(ValueError):
   """A user's mistake, which the message explains in one line."""
-
-
-class StopRequest:
-  """Remembers the first SIGINT or SIGTERM, which asks a run to save and end; a second one ends it at once.
-
-  Attributes:
-    signal: Its number, None as long as there was none.
-  """
-
-  def __init__(self):
-    self.signal: int | None = None
-    self.listen()
-
-  def listen(self) -> None:
-    """Takes the signals, again if a library has taken them meanwhile: TensorFlow takes SIGTERM where there are several workers."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-      signal.signal(number, self._receive)
-
-  def _receive(self, number, frame) -> None:
-    self.signal = number
-    signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
-
-  def __call__(self) -> bool:
-    return self.signal is not None
-
-  @property
-  def exit_code(self) -> int:
-    """Of a run that saved and ended as it was asked to."""
-    return INTERRUPTED if self.signal == signal.SIGINT else 0
 
 
 @contextlib.contextmanager
@@ -80,7 +57,7 @@ def user_errors() -> Iterator[None]:
     raise UserError(_describe(error)) from error
 
 
-def run(main: Callable[[Sequence[str]], int | None], positional: Sequence[str] = ()) -> NoReturn:
+def run(main: Callable[[Sequence[str]], int | None], positional: Sequence[str] = ()) -> None:
   """Parses the command line, runs a main and exits.
 
   Args:
@@ -121,7 +98,7 @@ def parse_flags(argv: Sequence[str], positional: Sequence[str] = ()) -> list[str
   """
   _define_help()
   try:
-    remaining = flags.FLAGS([argv[0], *_expand(argv[1:], pathlib.Path(), ())])
+    remaining = flags.FLAGS([argv[0], *expand(argv[1:])])
   except flags.Error as error:
     raise UserError(_one_line(_explain(error))) from error
   except SystemExit:
@@ -172,10 +149,19 @@ def _explain(error: flags.Error) -> str:
   if isinstance(error, flags.IllegalFlagValueError) and found and found[1] in flags.FLAGS:
     flag = flags.FLAGS[found[1]]
     value = str(error)[found.end():].removesuffix(f': {error.__context__}')
-    known = flag.parser.enum_values if isinstance(flag.parser, flags.EnumParser) else ()
+    choices = flag.parser.enum_values if isinstance(flag.parser, flags.EnumParser) else ()
     if help_text.accepted(flag):
-      return f'flag --{flag.name}={value}: must be {help_text.accepted(flag)}{spelling.hint(value, known)}'
+      return f'flag --{flag.name}={value}: must be {help_text.accepted(flag)}{spelling.hint(value, choices)}'
   return str(error)
+
+
+def expand(arguments: Sequence[str]) -> list[str]:
+  """Arguments with those of flagfiles in place of --flagfile; later ones win, so files stand before the others.
+
+  Raises:
+    UserError: A flagfile is not as it should be.
+  """
+  return _expand(arguments, pathlib.Path(), ())
 
 
 def _expand(arguments: Sequence[str], beside: pathlib.Path, including: tuple[pathlib.Path, ...]) -> list[str]:
@@ -191,21 +177,25 @@ def _expand(arguments: Sequence[str], beside: pathlib.Path, including: tuple[pat
       included += _read(argument[match.end():], beside, including)
     else:
       own.append(argument)
+    if len(included) + len(own) > _MAX_ARGUMENTS:
+      raise UserError(f'more than {_MAX_ARGUMENTS} flags, in flagfiles that include others')
   return included + own
 
 
 def _read(name: str, beside: pathlib.Path, including: tuple[pathlib.Path, ...]) -> list[str]:
   """Arguments of one flagfile and of those that it includes."""
   with user_errors():
+    if len(including) >= _MAX_INCLUSIONS or len(name) > _LONGEST_NAME:
+      raise ValueError(f'a flagfile has a name that is too long, or stands {_MAX_INCLUSIONS} files deep: {files.shorten(name)}')
     path = (beside / name if (beside / name).is_file() else shipped.flagfile(name)).resolve()
     if path in including:
       raise ValueError(f'flagfile {path} includes itself')
-    lines = path.read_text(encoding='utf-8').splitlines()
+    lines = files.read_text(path, _MAX_FLAGFILE_BYTES).splitlines()
   arguments = []
   for number, line in enumerate(lines, 1):
     text = re.sub(r'(^|\s)#.*|^\s*//.*', '', line).strip()
-    if text and not re.match('--?[A-Za-z]', text):
-      raise UserError(f'{path}:{number}: not a flag: {text!r}; flags begin with --')
+    if text and not _FLAG.match(text):
+      raise UserError(f'{path}:{number}: not a flag: {files.shorten(text)}; flags begin with --')
     arguments += [text] if text else []
   return _expand(arguments, path.parent, (*including, path))
 

@@ -93,7 +93,7 @@ def _make_images(values: flags.FlagValues, source: sources.Source, identity: dic
   if not run.check(identity):
     for file in (run.split, run.results, run.path / qat.SETTINGS, run.path / qat.WEIGHTS):  # of a run that came to nothing
       file.unlink(missing_ok=True)
-    run.flags.write_text(quantize_flags.RUN.to_flagfile(values), encoding='utf-8')
+    files.write_atomically(run.flags, quantize_flags.RUN.to_flagfile(values))
     io.save_architecture(architecture, run.architecture)
     run.claim(identity)
   if run.split.exists():

@@ -13,6 +13,8 @@ from typing import Any
 from tf_proxyless import files
 
 CHECKPOINT_PREFIX = 'ckpt'
+STATES = ('running', 'interrupted', 'finished', 'failed')
+_MAX_HISTORY_BYTES = 2**28
 
 
 class RunFiles:
@@ -99,19 +101,19 @@ class RunFiles:
     if not isinstance(known, dict):
       raise ValueError(f'{self.identity}: no object "identity"')
     given = json.loads(json.dumps(identity))
-    differing = [f'{name} was {known.get(name)!r}, is now {given.get(name)!r}'
+    differing = [f'{files.one_line(name, 60)} was {files.shorten(known.get(name))}, is now {files.shorten(given.get(name))}'
                  for name in sorted(known.keys() | given.keys()) if known.get(name) != given.get(name)]
     if differing and self.newest_checkpoint() is not None:  # without one there is nothing to lose, for instance after a mistake
-      raise ValueError(f'{self.path} holds a run with other settings: {"; ".join(differing)}; '
+      raise ValueError(f'{self.path} holds a run with other settings: {files.one_line("; ".join(differing), 2000)}; '
                        'restore them to continue it, or choose another --run_dir')
     if not differing:
       self._check_not_failed()
     return not differing
 
   def _check_not_failed(self) -> None:
-    status = files.read_json(self.status, 'status') if self.status.exists() else {}
-    if status.get('state') == 'failed' and status.get('repeats'):
-      raise ValueError(f'{self.path} failed, and the same settings would fail again: {status.get("reason")}; delete {self.status} to '
+    status = self.read_status()
+    if status and status['state'] == 'failed' and status.get('repeats'):
+      raise ValueError(f'{self.path} failed, and the same settings would fail again: {status["reason"]}; delete {self.status} to '
                        'continue from its last checkpoint nevertheless')
 
   def claim(self, identity: Mapping[str, Any]) -> None:
@@ -127,6 +129,27 @@ class RunFiles:
     """
     files.write_json(self.status, 'status', {'state': state, **details})
 
+  def read_status(self) -> dict[str, Any] | None:
+    """What status.json says: its 'state', of a failure its 'reason', and details; None if there is none.
+
+    Raises:
+      ValueError: It is damaged.
+    """
+    if not self.status.exists():
+      return None
+    status = files.read_json(self.status, 'status')
+    if status.get('state') not in STATES:
+      raise ValueError(f'{self.status}: state must be one of {", ".join(STATES)}, got {files.shorten(status.get("state"))}')
+    if status['state'] == 'failed':
+      reason = status.get('reason')
+      status['reason'] = files.one_line(reason) if isinstance(reason, str) else 'no reason given'
+    return status
+
+  def is_finished(self) -> bool:
+    """Whether status.json says so."""
+    status = self.read_status()
+    return status is not None and status['state'] == 'finished'
+
   def append_history(self, entry: Mapping[str, Any]) -> None:
     """Adds one JSON object as a line, on disk when this returns."""
     with open(self.history, 'a', encoding='utf-8') as file:
@@ -138,12 +161,12 @@ class RunFiles:
     """The epochs logged so far; a last line that was cut off is left out.
 
     Raises:
-      ValueError: Another line is not a JSON object.
+      ValueError: Another line is not a JSON object with the number of its epoch and the seconds that it took.
     """
     if not self.history.exists():
       return []
     entries = []
-    *lines, rest = self.history.read_text(encoding='utf-8').split('\n')
+    *lines, rest = files.read_bytes(self.history, _MAX_HISTORY_BYTES).split(b'\n')
     del rest  # without its newline it was cut off
     for number, line in enumerate(lines, 1):
       try:
@@ -152,12 +175,14 @@ class RunFiles:
         raise ValueError(f'{self.history}:{number}: {error}') from error
       if not isinstance(entry, dict):
         raise ValueError(f'{self.history}:{number}: not a JSON object')
+      if type(entry.get('epoch')) is not int or type(entry.get('seconds')) not in (int, float):
+        raise ValueError(f'{self.history}:{number}: epoch must be an integer and seconds a number')
       entries.append(entry)
     return entries
 
   def rewind_history(self, epochs: int) -> None:
     """Keeps the first `epochs` epochs, for a run that continues from a checkpoint made then."""
-    self.write_history(entry for entry in self.read_history() if entry.get('epoch', epochs) < epochs)
+    self.write_history(entry for entry in self.read_history() if entry['epoch'] < epochs)
 
   def write_history(self, entries: Iterable[Mapping[str, Any]]) -> None:
     """Replaces the history."""

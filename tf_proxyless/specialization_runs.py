@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 import dataclasses
 import hashlib
 import json
-import os
 import pathlib
-import subprocess
 import sys
 import time
 
@@ -16,9 +14,11 @@ from absl import flags
 
 from tf_proxyless import command_line
 from tf_proxyless import files
+from tf_proxyless import measurements as measurements_lib
 from tf_proxyless import plan as plan_lib
 from tf_proxyless import search_flags
 from tf_proxyless import specialization
+from tf_proxyless import subprocesses
 from tf_proxyless import table_builder
 from tf_proxyless import table_proof
 from tf_proxyless.cost import latency_model
@@ -108,12 +108,24 @@ def claim(settings: Settings) -> None:
   path = settings.work / 'settings.json'
   given = json.loads(json.dumps(settings.identity()))
   if path.exists():
-    known = files.read_json(path, f'{_KIND}_settings').get('settings', {})
-    differing = [f'{name} was {known.get(name)!r}, is now {given.get(name)!r}'
-                 for name in sorted(known.keys() | given.keys()) if known.get(name) != given.get(name)]
-    if differing:
-      raise ValueError(f'{settings.work} holds results of other settings: {"; ".join(differing)}; choose another --work_dir')
+    check_same(path, given)
   files.write_json(path, f'{_KIND}_settings', {'settings': given})
+
+
+def check_same(path: pathlib.Path, given: Mapping[str, object]) -> None:
+  """Checks that a folder's settings are those given.
+
+  Raises:
+    ValueError: They are not, or the file does not say what they are.
+  """
+  known = files.read_json(path, f'{_KIND}_settings').get('settings')
+  if not isinstance(known, dict):
+    raise ValueError(f'{path}: no object "settings"')
+  differing = [f'{files.one_line(name, 60)} was {files.shorten(known.get(name))}, is now {files.shorten(given.get(name))}'
+               for name in sorted(known.keys() | given.keys()) if known.get(name) != given.get(name)]
+  if differing:
+    raise ValueError(f'{path.parent} holds results of other settings: {files.one_line("; ".join(differing), 2000)}; '
+                     'choose another --work_dir')
 
 
 def run(settings: Settings, report: Report) -> Found:
@@ -180,17 +192,14 @@ def _search(runtime: str, settings: Settings, report: Report) -> io.Architecture
   """The architecture found for a runtime, by a process as a user starts it."""
   values = search_values(settings, runtime)
   result = run_directory.RunDirectory(values.run_dir)
-  if not (result.status.exists() and files.read_json(result.status, 'status')['state'] == 'finished'):
+  if not result.is_finished():
     started = time.monotonic()
     report(f'searching for {runtime}')
     result.path.parent.mkdir(parents=True, exist_ok=True)
     flagfile = result.path.with_suffix('.flags')
-    flagfile.write_text(search_flags.RUN.to_flagfile(values), encoding='utf-8')
-    root = str(pathlib.Path(__file__).resolve().parents[1])  # also where the package is used without being installed
-    path = os.pathsep.join([root, *filter(None, [os.environ.get('PYTHONPATH')])])
-    process = subprocess.run([sys.executable, '-m', 'tf_proxyless.search', f'--flagfile={flagfile}'], stdout=sys.stderr,
-                             env={**os.environ, 'PYTHONPATH': path})
-    if process.returncode or files.read_json(result.status, 'status')['state'] != 'finished':
+    files.write_atomically(flagfile, search_flags.RUN.to_flagfile(values))
+    exit_code = subprocesses.run(['-m', 'tf_proxyless.search', f'--flagfile={flagfile}'], stdout=sys.stderr)
+    if exit_code or not result.is_finished():
       raise command_line.UserError(f'the search for {runtime} did not finish, see above; the same command continues it')
     report(f'search for {runtime} after {time.monotonic() - started:.0f} s')
   return io.load_architecture(result.architecture)
@@ -207,9 +216,38 @@ def _measure(networks: Mapping[str, network_lib.Network], runtime: str, settings
     if measurements['failed']:
       raise ValueError(f'networks failed on {runtime}: {measurements["failed"]}')
     files.write_json(path, f'{_KIND}_measurements', {'measurements': measurements})
-  body = files.read_json(path, f'{_KIND}_measurements')['measurements']
-  report(f'measured on {runtime}, reference drift {body["reference"]["drift_percent"]:.1f} %')
-  return {name: body['models'][name]['median_ms'] for name in networks}
+  found, drift_percent = read_measured(path, networks)
+  report(f'measured on {runtime}, reference drift {drift_percent:.1f} %')
+  return found
+
+
+def read_measured(path: pathlib.Path, names: Iterable[str]) -> tuple[dict[str, float], float]:
+  """Median ms of each network in a file of measurements, and the drift of the reference, percent.
+
+  Raises:
+    ValueError: The file is damaged, or lacks a network.
+  """
+  body = files.read_json(path, f'{_KIND}_measurements').get('measurements')
+  try:
+    found = measurements_lib.check(body)
+  except ValueError as error:
+    raise ValueError(f'{path}: measurements: {error}') from error
+  missing = [name for name in names if name not in found['models']]
+  if missing:
+    raise ValueError(f'{path}: no measurement of {", ".join(missing)}')
+  return {name: found['models'][name]['median_ms'] for name in names}, found['reference']['drift_percent']
+
+
+def read_training(path: pathlib.Path) -> float:
+  """Test accuracy in a file of a training, in [0, 1].
+
+  Raises:
+    ValueError: The file does not say it.
+  """
+  accuracy = files.read_json(path, f'{_KIND}_training').get('test_accuracy')
+  if type(accuracy) not in (int, float) or not 0 <= accuracy <= 1:
+    raise ValueError(f'{path}: test_accuracy must be in [0, 1], got {files.shorten(accuracy)}')
+  return accuracy
 
 
 def _digest(network: network_lib.Network) -> str:
@@ -248,7 +286,7 @@ class _Trainer:
                                                    'history': history})
       self._report(f'{path.stem}: test accuracy {100 * accuracy:.2f} %, last epoch of training {100 * history[-1]["accuracy"]:.2f} %, '
                    f'{time.monotonic() - started:.0f} s')
-    return files.read_json(path, f'{_KIND}_training')['test_accuracy']
+    return read_training(path)
 
   def _train(self, network: network_lib.Network, seed: int):
     import tf_keras as keras

@@ -6,24 +6,22 @@ from collections.abc import Mapping
 import dataclasses
 import hashlib
 import json
-import os
 import pathlib
 import shlex
 import shutil
-import signal
-import subprocess
 import sys
 import time
 from typing import Any
 
 from tf_proxyless import command_line
 from tf_proxyless import files
+from tf_proxyless import measurements as measurements_lib
+from tf_proxyless import subprocesses
 from tf_proxyless.cost import latency_table
 from tf_proxyless.space import network as network_lib
 
 HOST_RUNNER = 'tf_proxyless.deploy.litert_benchmark'
 _REQUEST = 'request.json'  # what the measurements beside it are of
-_TERMINATED = 143
 _USABLE = (0, 3)  # exit codes of android_benchmark with an output: all is well, or the output says what is not
 
 
@@ -87,14 +85,14 @@ def measure_models(paths: Mapping[str, pathlib.Path], setup: Setup, work: pathli
   _stage(paths, models)
   request = json.dumps({'setup': dataclasses.asdict(setup), 'models': {path.name: _sha256(path) for path in sorted(models.iterdir())}})
   asked, output = work / _REQUEST, work / 'measurements.json'
-  known = asked.exists() and asked.read_text(encoding='utf-8') == request
+  known = asked.exists() and asked.read_bytes() == request.encode('utf-8')
   if not (known and output.exists()):
     if not known:
       for stale in (output, output.with_name(f'{output.name}.partial')):  # measured for another request
         stale.unlink(missing_ok=True)
       files.write_atomically(asked, request)
     _run_benchmark(models, setup, output)
-  return json.loads(output.read_text(encoding='utf-8'))
+  return measurements_lib.read(output)
 
 
 def forget(work: pathlib.Path) -> None:
@@ -143,32 +141,15 @@ def _stage(models: Mapping[str, pathlib.Path], folder: pathlib.Path) -> None:
 
 
 def _run_benchmark(models: pathlib.Path, setup: Setup, output: pathlib.Path) -> None:
-  command = [sys.executable, '-m', 'android_benchmark', f'--models={models}', f'--device={setup.device}', f'--output={output}',
+  command = ['-m', 'android_benchmark', f'--models={models}', f'--device={setup.device}', f'--output={output}',
              f'--threads={setup.threads}', f'--kernels={setup.kernels}', f'--rounds={setup.rounds}', *setup.options]
   if setup.benchmark_binary is not None:
     command.append(f'--benchmark_binary={setup.benchmark_binary}')
   else:
     command.append(f'--host_runner={shlex.quote(sys.executable)} -m {HOST_RUNNER}')
-  root = str(pathlib.Path(__file__).resolve().parents[1])  # also where the package is used without being installed
-  path = os.pathsep.join([root, *filter(None, [os.environ.get('PYTHONPATH')])])
-  exit_code = _wait(subprocess.Popen(command, env={**os.environ, 'PYTHONPATH': path}))
+  exit_code = subprocesses.run(command)  # asked to end, it restores a phone's settings first
   if exit_code not in _USABLE:
     raise command_line.UserError(f'measuring ended with exit code {exit_code}, see above; the same command continues')
-
-
-def _wait(process: subprocess.Popen) -> int:
-  """Waits for a process that must end by itself, since it restores a phone's settings; whoever asks us to end asks it."""
-  before = signal.signal(signal.SIGTERM, lambda number, frame: process.terminate())
-  try:
-    exit_code = process.wait()
-  except KeyboardInterrupt:  # which the terminal sent to both
-    process.wait()
-    raise
-  finally:
-    signal.signal(signal.SIGTERM, before)
-  if exit_code == _TERMINATED:
-    sys.exit(_TERMINATED)
-  return exit_code
 
 
 def runtime(measurements: Mapping[str, Any], setup: Setup) -> latency_table.Runtime:

@@ -96,7 +96,7 @@ def make_inputs(values: flags.FlagValues, source: sources.Source, identity: dict
   if not run.check(identity) and writes:
     for file in (run.split, run.model, run.results):  # of a run that came to nothing
       file.unlink(missing_ok=True)
-    run.flags.write_text(train_flags.RUN.to_flagfile(values), encoding='utf-8')
+    files.write_atomically(run.flags, train_flags.RUN.to_flagfile(values))
     io.save_architecture(architecture, run.architecture)
     run.claim(identity)
   if writes and run.split.exists():

@@ -15,10 +15,12 @@ from absl import flags
 
 from tf_proxyless import architectures
 from tf_proxyless import command_line
+from tf_proxyless import locking
 from tf_proxyless import models
 from tf_proxyless import plan as plan_lib
 from tf_proxyless import quantize_flags
 from tf_proxyless import quiet
+from tf_proxyless import stopping
 from tf_proxyless.train import run_directory
 
 quantize_flags.RUN.define(flags.FLAGS)
@@ -59,7 +61,7 @@ def _start_tensorflow(values: flags.FlagValues) -> None:
   quiet.load_tensorflow(start)
 
 
-def _run(assembled, stop: command_line.StopRequest) -> bool:
+def _run(assembled, stop: stopping.StopRequest) -> bool:
   """Trains with progress and status; whether it came to the end."""
   from tf_proxyless import training_progress
   from tf_proxyless.train import loop
@@ -95,7 +97,14 @@ def main(argv: list[str]) -> int:
   values = flags.FLAGS
   with command_line.user_errors():
     start, run = _check(values)
-  stop = command_line.StopRequest()
+    lock = locking.take(run.path)
+  stop = stopping.StopRequest(lambda: run.write_status('interrupted'))
+  with lock, stopping.status_kept(run.write_status, stop):
+    return _quantize(values, start, run, stop)
+  return stop.exit_code
+
+
+def _quantize(values: flags.FlagValues, start: models.ModelFiles, run: run_directory.RunDirectory, stop: stopping.StopRequest) -> int:
   _start_tensorflow(values)
   from tf_proxyless import assembly
   from tf_proxyless import quantize_assembly

@@ -12,12 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 import dataclasses
-import os
 import pathlib
 import shlex
-import signal
-import subprocess
-import sys
 import time
 from typing import Any
 
@@ -25,7 +21,10 @@ from absl import flags
 
 from tf_proxyless import command_line
 from tf_proxyless import files
+from tf_proxyless import locking
 from tf_proxyless import model_card
+from tf_proxyless import run_files
+from tf_proxyless import subprocesses
 from tf_proxyless.cost import counting
 from tf_proxyless.cost import latency_model
 from tf_proxyless.cost import latency_table
@@ -39,7 +38,7 @@ _TRAIN = flags.DEFINE_string('flagfile_train', 'train/digits.flags', 'Flagfile o
 _QUANTIZE = flags.DEFINE_string('flagfile_quantize', 'quantize/digits.flags', 'Flagfile of quantization-aware fine-tuning.')
 _DATA_DIR = flags.DEFINE_string('data_dir', None, 'Where tensorflow-datasets keeps datasets; by default ~/tensorflow_datasets.')
 _CACHE_DIR = flags.DEFINE_string('cache_dir', None, "Where this machine's latency table is kept; by default ~/.cache/tf_proxyless.")
-_SEED = flags.DEFINE_integer('seed', 0, 'Of the random network.', lower_bound=0)
+_SEED = flags.DEFINE_integer('seed', 0, 'Seed of the random network.', lower_bound=0)
 
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
 _RANDOM_NETWORKS = 2000
@@ -55,11 +54,13 @@ class Stage:
     name: For people.
     command: Arguments after the interpreter.
     seconds: What it takes on two cores, about; for the estimate of the time left.
+    run: Its run directory, whose status says whether it is finished; None if it has none, and its exit code says it.
   """
 
   name: str
   command: tuple[str, ...]
   seconds: float
+  run: run_files.RunFiles | None = None
 
 
 def _tool(name: str) -> str:
@@ -70,7 +71,7 @@ def search_stage(work: pathlib.Path) -> Stage:
   command = ['-m', 'tf_proxyless.search', f'--flagfile={_SEARCH.value}', f'--run_dir={work / "search"}', *_data_flags()]
   if _CACHE_DIR.value:
     command.append(f'--cache_dir={_CACHE_DIR.value}')
-  return Stage('search', tuple(command), 240)
+  return Stage('search', tuple(command), 240, run_files.RunFiles(work / 'search'))
 
 
 def deployment_stages(work: pathlib.Path, name: str, architecture: Sequence[str], table: pathlib.Path | None) -> list[Stage]:
@@ -87,9 +88,10 @@ def deployment_stages(work: pathlib.Path, name: str, architecture: Sequence[str]
   predicted = [] if table is None else [f'--latency_table={table}']
   return [
       Stage(f'train {name}', ('-m', 'tf_proxyless.train', f'--flagfile={_TRAIN.value}', *architecture, f'--run_dir={folder / "float"}',
-                              *_data_flags()), 45),
+                              *_data_flags()), 45, run_files.RunFiles(folder / 'float')),
       Stage(f'quantize {name}', (_tool('quantize'), f'--flagfile={_QUANTIZE.value}', f'--model={folder / "float"}',
-                                 f'--run_dir={folder / "int8"}', *_data_flags()), 45),
+                                 f'--run_dir={folder / "int8"}', *_data_flags()), 45,
+            run_files.RunFiles(folder / 'int8')),
       Stage(f'export {name}', (_tool('export_tflite'), f'--model={folder / "int8"}', '--quantization=int8', f'--output={model}',
                                *predicted, *_data_flags()), 15),
       Stage(f'measure {name}', (_tool('measure'), f'--model={model}', '--device=host', *_data_flags()), 10),
@@ -113,6 +115,18 @@ def random_network(run: pathlib.Path, seed: int) -> io.Architecture:
                          latency_table=found.latency_table, seed=seed)
 
 
+def _read_finished(path: pathlib.Path) -> dict[str, list[str]]:
+  """Commands of the stages that are finished, by name.
+
+  Raises:
+    ValueError: The file does not say so.
+  """
+  finished = files.read_json(path, 'stages').get('finished')
+  if not isinstance(finished, dict) or not all(isinstance(command, list) for command in finished.values()):
+    raise ValueError(f'{path}: finished must be an object of commands, got {files.shorten(finished)}')
+  return finished
+
+
 class Pipeline:
   """Runs stages one after the other, each once.
 
@@ -122,7 +136,7 @@ class Pipeline:
 
   def __init__(self, work: pathlib.Path):
     self._record = work / 'stages.json'
-    self._finished: dict[str, list[str]] = files.read_json(self._record, 'stages')['finished'] if self._record.exists() else {}
+    self._finished = _read_finished(self._record) if self._record.exists() else {}
     self._remaining_s = 0.0
 
   def plan(self, stages: Sequence[Stage]) -> None:
@@ -139,9 +153,11 @@ class Pipeline:
       return
     print(f'\n== {stage.name} (about {self._remaining_s / 60:.0f} min left)\n$ python {shlex.join(stage.command)}', flush=True)
     start = time.monotonic()
-    exit_code = _run([sys.executable, *stage.command])
+    exit_code = subprocesses.run(stage.command)
     if exit_code:
       raise command_line.UserError(f'{stage.name} ended with exit code {exit_code}, see above; the same command continues')
+    if stage.run is not None and not stage.run.is_finished():  # somebody asked it alone to end, and it saved
+      raise command_line.UserError(f'{stage.name} was stopped; the same command continues')
     self._remaining_s -= stage.seconds
     self._finished[stage.name] = list(stage.command)
     files.write_json(self._record, 'stages', {'finished': self._finished})
@@ -149,20 +165,6 @@ class Pipeline:
 
   def _is_finished(self, stage: Stage) -> bool:
     return self._finished.get(stage.name) == list(stage.command)
-
-
-def _run(command: Sequence[str]) -> int:
-  """Runs a command that also gets Ctrl-C from the terminal; what asks us to end asks it."""
-  path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get('PYTHONPATH')])])
-  process = subprocess.Popen(command, env={**os.environ, 'PYTHONPATH': path})
-  before = signal.signal(signal.SIGTERM, lambda number, frame: process.terminate())
-  try:
-    return process.wait()
-  except KeyboardInterrupt:
-    process.wait()
-    raise
-  finally:
-    signal.signal(signal.SIGTERM, before)
 
 
 def read_results(work: pathlib.Path, names: Sequence[str]) -> list[dict[str, Any]]:
@@ -196,6 +198,12 @@ def main(_: Sequence[str]) -> None:
   with command_line.user_errors():
     work.mkdir(parents=True, exist_ok=True)
     pipeline = Pipeline(work)
+    lock = locking.take(work)
+  with lock:
+    return _run(work, pipeline)
+
+
+def _run(work: pathlib.Path, pipeline: Pipeline) -> None:
   start = time.monotonic()
   search = search_stage(work)
   run = work / 'search'

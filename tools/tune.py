@@ -17,9 +17,7 @@ too sure of them to tell values apart.
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import functools
-import os
 import pathlib
 import signal
 import subprocess
@@ -31,21 +29,30 @@ from absl import flags
 
 from tf_proxyless import command_line
 from tf_proxyless import files
+from tf_proxyless import locking
 from tf_proxyless import models
+from tf_proxyless import quantize_flags
 from tf_proxyless import quiet
+from tf_proxyless import run_files
+from tf_proxyless import spelling
+from tf_proxyless import stopping
+from tf_proxyless import subprocesses
+from tf_proxyless import train_flags
 from tf_proxyless import tuning
 
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
 _COMMANDS = {'train': ('-m', 'tf_proxyless.train'), 'quantize': (str(_ROOT / 'tools' / 'quantize.py'),)}
+_FLAGS = {'train': train_flags.RUN, 'quantize': quantize_flags.RUN}
 _DEFAULTS = {
     'train': ('learning_rate=0.002:0.5:log', 'weight_decay=1e-6:1e-3:log', 'label_smoothing=0:0.2', 'dropout_rate=0:0.5'),
     'quantize': ('learning_rate=1e-4:0.05:log', 'batch_norm_share=0:1', 'range_momentum=0.9:0.999'),
 }
 _MOST_FAILURES = 3  # in a row
 
-_JOB = flags.DEFINE_enum('job', 'train', list(_COMMANDS), 'What is tuned.')
-_RUN_DIR = flags.DEFINE_string('run_dir', None, 'Directory of the tuning; one that was interrupted there continues.')
-_TRIALS = flags.DEFINE_integer('trials', 20, 'How many, the first included, which adds nothing. May be raised later.', lower_bound=2)
+_JOB = flags.DEFINE_enum('job', 'train', list(_COMMANDS), 'What is tuned: training, or quantization-aware training.')
+_RUN_DIR = flags.DEFINE_string('run_dir', None, 'Directory of the tuning; one that was interrupted there continues. Required.')
+_TRIALS = flags.DEFINE_integer('trials', 20, 'Trials in all, the first included, which changes nothing. May be raised later.',
+                               lower_bound=2)
 _HYPERPARAMETER = flags.DEFINE_multi_string(
     'hyperparameter', None, 'A flag of the job and its range: NAME=LOW:HIGH, NAME=LOW:HIGH:log, NAME=LOW:HIGH:integer or NAME=A|B|C. May '
     f'be repeated. By default {", ".join(_DEFAULTS["train"])}; for quantize {", ".join(_DEFAULTS["quantize"])}.')
@@ -53,7 +60,7 @@ _VALIDATION_IMAGES = flags.DEFINE_float('validation_images', 0.2, 'Images held o
                                         'fraction below 1.', lower_bound=0.0)
 _RANDOM_TRIALS = flags.DEFINE_integer('random_trials', None, 'Finished trials with values drawn evenly before the oracle models them; by '
                                       'default 2 for each hyper-parameter.', lower_bound=1)
-_SEED = flags.DEFINE_integer('seed', 0, 'Of the values. Trials have the seed that their own flags say.', lower_bound=0,
+_SEED = flags.DEFINE_integer('seed', 0, 'Seed of the values. Trials have the seed that their own flags say.', lower_bound=0,
                              upper_bound=2**31 - 1)
 
 
@@ -64,7 +71,6 @@ class _RunDirectory:
     self.path = pathlib.Path(path)
     self.study = self.path / 'tuning.json'
     self.best = self.path / 'best.flags'
-    self.lock = self.path / 'lock'
 
   def trial(self, number: int) -> pathlib.Path:
     return self.path / 'trials' / f'{number:03}'
@@ -85,6 +91,10 @@ def _check(arguments: list[str]) -> tuple[_RunDirectory, tuning.Study, list[tuni
   reserved = sorted({name for name in names if names.count(name) > 1 or name in ('run_dir', 'validation_images')})
   if reserved:
     raise ValueError(f'--hyperparameter: {reserved[0]} cannot be varied, or stands there twice')
+  known = _FLAGS[_JOB.value].names(_FLAGS[_JOB.value].from_flagfile([]))
+  unknown = [name for name in names if name not in known]
+  if unknown:
+    raise ValueError(f'--hyperparameter: {unknown[0]!r} is no flag of {_JOB.value}{spelling.hint(unknown[0], known)}')
   study = tuning.Study(_JOB.value, tuple(written), (*arguments, f'--validation_images={images:g}'), _SEED.value)
   run = _RunDirectory(_RUN_DIR.value)
   if run.study.exists():
@@ -103,31 +113,13 @@ def _continued(known: tuning.Study, given: tuning.Study, run: _RunDirectory) -> 
   return given
 
 
-def _lock(run: _RunDirectory) -> TextIO:
-  """A lock that a trial's process holds too, so that none is started beside one that outlived its tuning.
-
-  Raises:
-    ValueError: Another process has it.
-  """
-  file = open(run.lock, 'w')
-  try:
-    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-  except BlockingIOError as error:
-    file.close()
-    raise ValueError(f'{run.path}: a tuning, or a trial of one that was killed, is still running here') from error
-  return file
-
-
-def _run_trial(study: tuning.Study, trial: tuning.Trial, directory: pathlib.Path, lock: TextIO, stop: command_line.StopRequest) -> int:
+def _run_trial(study: tuning.Study, trial: tuning.Trial, directory: pathlib.Path, lock: TextIO, stop: stopping.StopRequest) -> int:
   """Runs the job to its end, or until it has saved because it should stop; returns its exit code."""
   directory.mkdir(parents=True, exist_ok=True)
   values = [f'--{name}={text}' for name, text in trial.values.items()]
-  command = [sys.executable, *_COMMANDS[study.job], *study.arguments, *values, f'--run_dir={directory}']
-  path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get('PYTHONPATH')]))
+  command = [*_COMMANDS[study.job], *study.arguments, *values, f'--run_dir={directory}']
   with open(directory / 'output.txt', 'w', encoding='utf-8') as output:
-    # A session of its own: Ctrl-C reaches it through this process only.
-    process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True, pass_fds=(lock.fileno(),),
-                               env={**os.environ, 'PYTHONPATH': path})
+    process = subprocesses.start(command, stdout=output, stderr=subprocess.STDOUT, pass_fds=(lock.fileno(),))
   asked = False
   try:
     while process.poll() is None:
@@ -148,19 +140,19 @@ def _outcome(trial: tuning.Trial, directory: pathlib.Path, code: int) -> tuning.
   Raises:
     ValueError: The job refused its flags, or does not tell its accuracy.
   """
-  status_file, results_file = directory / 'status.json', directory / 'results.json'
-  status = files.read_json(status_file, 'status') if status_file.exists() else {}
+  results_file = directory / 'results.json'
+  status = run_files.RunFiles(directory).read_status() or {}
   if status.get('state') == 'failed':
-    return dataclasses.replace(trial, state='failed', reason=str(status.get('reason', 'no reason given')))
+    return dataclasses.replace(trial, state='failed', reason=status['reason'])
   if code == command_line.MISTAKE:
-    lines = (directory / 'output.txt').read_text(encoding='utf-8').strip().splitlines()
+    lines = (directory / 'output.txt').read_text(encoding='utf-8', errors='replace').strip().splitlines()
     raise ValueError(f'trial {trial.number}: {lines[-1].removeprefix("error: ") if lines else "no message"}')
   if code != 0:
     how = f'signal {-code}' if code < 0 else f'exit code {code}'
     return dataclasses.replace(trial, state='failed', reason=f'{how}, see {directory / "output.txt"}')
   if status.get('state') != 'finished':
     return trial
-  results = files.read_json(results_file, models.RESULTS)
+  results = models.read_results(results_file)
   if not isinstance(results.get('validation_top1'), float):
     raise ValueError(f'{results_file} has no validation_top1')
   return dataclasses.replace(trial, state='finished', accuracy=results['validation_top1'], test_accuracy=results.get('test_top1'))
@@ -220,14 +212,15 @@ def main(argv: list[str], arguments: list[str]) -> int:
   del argv
   with command_line.user_errors():
     run, study, hyperparameters = _check(arguments)
-    lock = _lock(run)
-  stop = command_line.StopRequest()
+    lock = locking.take(run.path)  # a trial's process has it too, so that none is started beside one that outlived its tuning
+  stop = stopping.StopRequest()
   with lock:
     while len(study.trials) < _TRIALS.value or study.trials[-1].state == 'running':
       with command_line.user_errors():
         trial = _next_trial(study, hyperparameters)
         tuning.save(study.with_trial(trial), run.study)
         code = _run_trial(study, trial, run.trial(trial.number), lock, stop)
+        code = 0 if stop() else code  # however it ended when it was asked to; its status says how far it came
         try:
           trial = _outcome(trial, run.trial(trial.number), code)
           if trial.number == 0 and trial.state == 'failed':

@@ -47,9 +47,12 @@ def run(*arguments):
     (('--run_dir=DIR', '--hyperparameter=learning_rate', '--', '--dataset=digits'), 'a hyper-parameter must be NAME=LOW:HIGH'),
     (('--run_dir=DIR', '--hyperparameter=seed=0:9', '--hyperparameter=seed=0:9', '--', '--dataset=digits'), 'seed cannot be varied, or'),
     (('--run_dir=DIR', '--hyperparameter=run_dir=a|b', '--', '--dataset=digits'), 'run_dir cannot be varied'),
+    (('--run_dir=DIR', '--hyperparameter=learning_rat=0:1', '--', '--dataset=digits'),
+     "--hyperparameter: 'learning_rat' is no flag of train; did you mean 'learning_rate'"),
     (('--run_dir=DIR', '--trials=1', '--', '--dataset=digits'), '--trials'),
-    (('--run_dir=DIR', '--dataset=digits'), "Unknown command line flag 'dataset'"),
-    (('--run_dir=DIR', '--', '--architecture=proxyless_mobile', '--datset=digits'), "trial 0: Unknown command line flag 'datset'"),
+    (('--run_dir=DIR', '--dataset=digits'), 'unknown flag --dataset'),
+    (('--run_dir=DIR', '--', '--architecture=proxyless_mobile', '--datset=digits'),
+     'trial 0: unknown flag --datset; did you mean --dataset?'),
     (('--run_dir=DIR', '--', '--architecture=nothing.json', '--dataset=digits'), 'trial 0: nothing.json: No such file or directory'),
 ])
 def test_mistakes_of_both_command_lines(tmp_path, arguments, message):
@@ -69,7 +72,7 @@ def test_another_tuning_is_not_continued(tmp_path):
 def test_two_at_once_are_refused(tmp_path):
   with open(tmp_path / 'lock', 'w') as lock:
     fcntl.flock(lock, fcntl.LOCK_EX)
-    runs.check_mistake(run(f'--run_dir={tmp_path}', '--', '--dataset=digits'), 'is still running here')
+    runs.check_mistake(run(f'--run_dir={tmp_path}', '--', '--dataset=digits'), 'is in use by another process')
 
 
 TRIAL = tuning.Trial(3, {'learning_rate': '0.1'})
@@ -143,7 +146,7 @@ def test_interrupted_and_continued_equals_uninterrupted(architecture, data_dir, 
 def test_a_trial_that_outlives_its_tuning_is_not_run_twice(architecture, data_dir, tmp_path):
   command = arguments(architecture, data_dir, tmp_path, trials=2, epochs=12)
   runs.stop_when(start(*command), lambda: (tmp_path / 'trials' / '000' / 'history.jsonl').exists(), signal.SIGKILL)
-  runs.check_mistake(run(*command), 'is still running here')
+  runs.check_mistake(run(*command), 'is in use by another process')
   deadline = time.monotonic() + 300
   status = tmp_path / 'trials' / '000' / 'status.json'
   while json.loads(status.read_text())['state'] != 'finished':

@@ -17,10 +17,12 @@ from absl import flags
 from absl import logging
 
 from tf_proxyless import command_line
+from tf_proxyless import locking
 from tf_proxyless import plan as plan_lib
 from tf_proxyless import quiet
 from tf_proxyless import report_writer
 from tf_proxyless import search_flags
+from tf_proxyless import stopping
 from tf_proxyless import tables
 from tf_proxyless.cost import latency_table
 from tf_proxyless.search import run_directory
@@ -117,7 +119,14 @@ def main(argv: list[str]) -> int:
   values = flags.FLAGS
   with command_line.user_errors():
     run = _check(values)
-  stop = command_line.StopRequest()
+    lock = locking.take(run.path)
+  stop = stopping.StopRequest(lambda: run.write_status('interrupted'))
+  with lock, stopping.status_kept(run.write_status, stop):
+    return _search(values, run, stop)
+  return stop.exit_code
+
+
+def _search(values: flags.FlagValues, run: run_directory.RunDirectory, stop: stopping.StopRequest) -> int:
   quiet.load_tensorflow()
   from tf_proxyless import assembly
   from tf_proxyless.search import conclude

@@ -10,15 +10,19 @@ if TF_CONFIG names them.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 
 from absl import flags
 
 from tf_proxyless import architectures
 from tf_proxyless import command_line
+from tf_proxyless import locking
 from tf_proxyless import models
 from tf_proxyless import plan as plan_lib
 from tf_proxyless import quiet
+from tf_proxyless import stopping
 from tf_proxyless import train_flags
 from tf_proxyless.space import io
 from tf_proxyless.train import run_directory
@@ -58,8 +62,8 @@ def _identity(values: flags.FlagValues, start: models.ModelFiles | None, archite
   return {**train_flags.RUN.identity(values), 'architecture': architectures.digest(architecture), 'init': init}
 
 
-def _check(values: flags.FlagValues) -> models.ModelFiles | None:
-  """Everything that can be refused before TensorFlow is loaded; returns the model to start from, if there is one."""
+def _check(values: flags.FlagValues) -> tuple[models.ModelFiles | None, run_directory.RunDirectory]:
+  """Everything that can be refused before TensorFlow is loaded; returns the model to start from, if there is one, and the run."""
   start = _find_start(values)
   classes = plan_lib.known_classes(values.dataset)
   architecture = _find_architecture(values, start, classes)
@@ -67,7 +71,7 @@ def _check(values: flags.FlagValues) -> models.ModelFiles | None:
   if classes is not None:
     run.check(_identity(values, start, architecture))
   run.create()
-  return start
+  return start, run
 
 
 def _load_tensorflow(values: flags.FlagValues):
@@ -87,40 +91,70 @@ def _load_tensorflow(values: flags.FlagValues):
 
 def _train(values: flags.FlagValues) -> int:
   with command_line.user_errors():
-    start = _check(values)
-  stop = command_line.StopRequest()
+    start, run = _check(values)
+    lock = _Lock(run)
+    if not os.environ.get('TF_CONFIG'):
+      lock.take()
+  stop = stopping.StopRequest(lambda: lock.write_status('interrupted'))
+  with lock, stopping.status_kept(lock.write_status, stop):
+    return _train_in(run, lock, values, start, stop)
+  return stop.exit_code
+
+
+class _Lock(contextlib.ExitStack):
+  """The lock on a run directory, which of several workers the chief has; who that is TensorFlow must have been asked."""
+
+  def __init__(self, run: run_directory.RunDirectory):
+    super().__init__()
+    self._run = run
+    self._taken = False
+
+  def take(self) -> None:
+    if not self._taken:
+      self.enter_context(locking.take(self._run.path))
+      self._taken = True
+
+  def write_status(self, state: str, **details) -> None:
+    """See `run_files.RunFiles`; nothing without the lock."""
+    if self._taken:
+      self._run.write_status(state, **details)
+
+
+def _train_in(run: run_directory.RunDirectory, lock: _Lock, values: flags.FlagValues, start: models.ModelFiles | None,
+              stop: stopping.StopRequest) -> int:
   with command_line.user_errors():
     strategy = _load_tensorflow(values)
   stop.listen()
   from tf_proxyless import assembly
   from tf_proxyless import train_assembly
+  from tf_proxyless.train import distribution
 
   with command_line.user_errors():
+    if distribution.is_chief(strategy):
+      lock.take()
     source = assembly.open_source(values)
     architecture = _find_architecture(values, start, source.classes)
-    run = run_directory.RunDirectory(values.run_dir)
     images = train_assembly.make_inputs(values, source, _identity(values, start, architecture), architecture, run, strategy)
     trainer, training = train_assembly.make_training(values, images, architecture, run, strategy)
     if not training.prepare():
       for line in train_assembly.start_from(values, start, architecture, images, trainer.model):
         print(line, file=sys.stderr)
-  if not _run(run, trainer, training, stop):
+  if not _run(run, lock.write_status, trainer, training, stop):
     return stop.exit_code
   found = train_assembly.finish(values, images, architecture, trainer, run)
   if found is not None:
     _show(found, architecture)
     print(f'model                  {run.model}')
-    run.write_status('finished')
+    lock.write_status('finished')
   return 0
 
 
-def _run(run: run_directory.RunDirectory, trainer, training, stop: command_line.StopRequest) -> bool:
+def _run(run: run_directory.RunDirectory, write_status, trainer, training, stop: stopping.StopRequest) -> bool:
   """Trains with progress and status; whether it came to the end."""
   from tf_proxyless import training_progress
   from tf_proxyless.train import loop
   from tf_proxyless.train import trainer as trainer_lib
 
-  write_status = run.write_status if trainer.is_chief else lambda state, **details: None
   write_status('running')
   progress = training_progress.TrainingProgress('training', run.logs if trainer.is_chief else None, trainer.recipe.steps,
                                                 int(trainer.progress.total_steps))
