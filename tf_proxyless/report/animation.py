@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 
 from tf_proxyless import files
+from tf_proxyless.report import drawing
+from tf_proxyless.report import figure_style
 from tf_proxyless.report import frames
 
 SUFFIXES = ('.gif', '.mp4')
@@ -25,7 +27,6 @@ _SECONDS = 12.0  # of a whole animation, unless that would be too fast or too sl
 _FRAMES_PER_SECOND = (2.0, 10.0)
 _HOLD_SECONDS = 2.5  # on the last epoch
 _MAX_FRAMES = 300  # longer histories are thinned evenly
-_COLORS = 64  # of a GIF: few colours, and text that is smooth
 
 Progress = Callable[[int, int], None]  # what is done, and how much there is
 
@@ -44,7 +45,7 @@ def check(path: files.PathLike) -> None:
 
 
 def save(document: Mapping[str, Any], path: files.PathLike, progress: Progress | None = None, *, frames_per_second: float | None = None,
-         dpi: int = 120) -> None:
+         dpi: int = 110) -> None:
   """Writes the history of the first run of a report's document.
 
   Args:
@@ -87,16 +88,30 @@ def _count(images: Iterable[np.ndarray], total: int, progress: Progress | None) 
 
 
 def _gif(images: Iterable[np.ndarray], path: files.PathLike, frames_per_second: float) -> None:
-  """All frames share one palette, that of the last, which has all colours; so what does not change is stored once."""
+  """All frames share one palette, so that what does not change is stored once."""
   from PIL import Image
 
   pictures = [Image.fromarray(image) for image in images]
-  palette = pictures[-1].quantize(_COLORS, method=Image.Quantize.MEDIANCUT)
+  palette = Image.new('P', (1, 1))
+  palette.putpalette(_palette())
   pictures = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
   durations = [round(1000 / frames_per_second)] * (len(pictures) - 1) + [round(1000 * _HOLD_SECONDS)]
   content = io.BytesIO()
   pictures[0].save(content, format='GIF', save_all=True, append_images=pictures[1:], duration=durations, loop=0, optimize=False)
   files.write_atomically(path, content.getvalue())
+
+
+def _palette() -> list[int]:
+  """Red, green, blue of the colours of the drawings and their mixtures with white and with ink, for edges that are smooth."""
+  white, ink = (np.array(_rgb(color)) for color in ('#FFFFFF', figure_style.INK))
+  colors = [*drawing.COLORS.values(), figure_style.BLUE, figure_style.VERMILLION, figure_style.MUTED, figure_style.INK]
+  mixtures = [share * np.array(_rgb(color)) + (1 - share) * other for color in colors for other in (white, ink)
+              for share in (1.0, 0.8, 0.6, 0.4, 0.2)]
+  return [int(value) for row in np.unique(np.round(mixtures), axis=0) for value in row]
+
+
+def _rgb(color: str) -> list[int]:
+  return [int(color[i:i + 2], 16) for i in (1, 3, 5)]
 
 
 def _mp4(images: Iterable[np.ndarray], path: files.PathLike, frames_per_second: float) -> None:

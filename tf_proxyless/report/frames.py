@@ -34,14 +34,14 @@ def draw(run: Mapping[str, Any], epochs: Sequence[int], dpi: int) -> Iterator[np
   with figure_style.style():
     canvas = figure.Figure(figsize=_INCHES, dpi=dpi)
     agg = backend_agg.FigureCanvasAgg(canvas)
-    network_axes = canvas.add_axes((0.02, 0.45, 0.96, 0.43))
-    bars_axes = canvas.add_axes((0.05, 0.12, 0.47, 0.27))
-    cost_axes = canvas.add_axes((0.59, 0.12, 0.17, 0.27))
-    accuracy_axes = canvas.add_axes((0.81, 0.12, 0.17, 0.27))
+    network_axes = canvas.add_axes((0.02, 0.47, 0.96, 0.43))
+    bars_axes = canvas.add_axes((0.05, 0.18, 0.47, 0.24))
+    cost_axes = canvas.add_axes((0.59, 0.18, 0.17, 0.24))
+    accuracy_axes = canvas.add_axes((0.81, 0.18, 0.17, 0.24))
     network = _NetworkPanel(network_axes, run)
     bars = _Bars(bars_axes, run['decisions'])
     curves = [_cost_panel(cost_axes, run), _accuracy_panel(accuracy_axes, run)]
-    canvas.legend(handles=figure_style.patches(network.keys), loc='upper right', ncols=len(network.keys))
+    canvas.legend(handles=figure_style.patches(network.keys), loc='lower center', ncols=len(network.keys))
     agg.draw()
     background = agg.copy_from_bbox(canvas.bbox)
   for epoch in epochs:
