@@ -156,7 +156,7 @@ def make(values: flags.FlagValues, classes: int, table: latency_table.LatencyTab
     cost_model = latency_model.from_latency_table(space, table)
   else:
     table, cost_model = None, latency_model.from_macs(space)
-  flag, target = _target(values, cost_model)
+  flag, target = find_target(values, cost_model)
   if not (math.isfinite(target) and target > 0):
     raise ValueError(f'{flag} must be a positive number, got {target}')
   if target < cost_model.smallest:
@@ -165,8 +165,8 @@ def make(values: flags.FlagValues, classes: int, table: latency_table.LatencyTab
   return Plan(space, table, cost_model, target, target < cost_model.largest)
 
 
-def _target(values: flags.FlagValues, cost_model: latency_model.CostModel) -> tuple[str, float]:
-  """Which flag sets the target, and the target in the cost model's unit."""
+def find_target(values: flags.FlagValues, cost_model: latency_model.CostModel) -> tuple[str, float]:
+  """Which flag sets the target, and the target in the cost model's unit; not checked."""
   if values.target_latency_fraction is not None:
     smallest, largest = cost_model.smallest, cost_model.largest
     return '--target_latency_fraction', smallest + values.target_latency_fraction * (largest - smallest)

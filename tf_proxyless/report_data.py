@@ -31,7 +31,6 @@ from tf_proxyless.space import network as network_lib
 SCHEMA, VERSION = 'tf_proxyless/report', 1
 EMPTY, RUNNING, INTERRUPTED, FINISHED, FAILED = STATES = ('empty', 'running', 'interrupted', 'finished', 'failed')
 
-_MAX_FLAGS_BYTES = 2**20
 _PLACES = ('run_dir', 'data_dir', 'cache_dir')  # of one machine; no settings of the search
 
 
@@ -63,7 +62,7 @@ class _Inputs:
   values: flags.FlagValues | None
   space: network_lib.Network | None
   table: latency_table.LatencyTable | None
-  plan: plan_lib.Plan | None
+  cost_model: latency_model.CostModel | None
 
   @property
   def prices(self) -> report_networks.Prices:
@@ -71,8 +70,8 @@ class _Inputs:
     return report_networks.Prices(report_networks.MACS if in_macs else report_networks.MS, self.table)
 
   @property
-  def cost_model(self) -> latency_model.CostModel | None:
-    return self.plan and self.plan.cost_model
+  def target(self) -> float | None:
+    return None if self.values is None or self.cost_model is None else plan_lib.find_target(self.values, self.cost_model)[1]
 
   @property
   def epochs(self) -> int | None:
@@ -119,16 +118,17 @@ def _run(path: pathlib.Path, cards: Sequence[pathlib.Path], versions: Mapping[st
 
 
 def _read_inputs(run: run_directory.RunDirectory, reader: report_files.Reader) -> _Inputs:
-  values = reader.read(run.flags, lambda path: search_flags.RUN.from_flagfile(files.read_text(path, _MAX_FLAGS_BYTES).splitlines()))
+  values = reader.read(run.flags, search_flags.RUN.read)
   space = reader.read(run.search_space, lambda path: _check_decisions(io.load_search_space(path)))
-  table = reader.read(run.latency_table, latency_table.load)
-  plan = None
-  if values is not None and space is not None:
-    if table is None and values.target_macs is None:
-      reader.add(f'{run.latency_table.name}: needed for latencies; there is none that can be read')
-    else:
-      plan = reader.attempt(lambda: plan_lib.make(values, space.classes, table))
-  return _Inputs(values, space, table, plan)
+  inputs = _Inputs(values, space, reader.read(run.latency_table, latency_table.load), None)
+  if space is None:
+    return inputs
+  if inputs.prices.unit == report_networks.MACS:
+    return dataclasses.replace(inputs, cost_model=latency_model.from_macs(space))
+  if inputs.table is None:
+    reader.add(f'{run.latency_table.name}: needed for latencies; there is none that can be read')
+    return inputs
+  return dataclasses.replace(inputs, cost_model=reader.attempt(lambda: latency_model.from_latency_table(space, inputs.table)))
 
 
 def _check_decisions(space: network_lib.Network) -> network_lib.Network:
@@ -162,15 +162,15 @@ def _settings(values: flags.FlagValues) -> list[list[str]]:
 
 def _cost(inputs: _Inputs) -> dict[str, Any]:
   """What is searched for, and between which bounds."""
-  plan, values, table, prices = inputs.plan, inputs.values, inputs.table, inputs.prices
+  model, values, table, prices = inputs.cost_model, inputs.values, inputs.table, inputs.prices
   of = 'multiply-adds'
   if prices.unit == report_networks.MS:
     of = 'unknown' if table is None else f'{table.runtime.device}, {table.runtime.precision}, {table.runtime.kernels} kernels'
   return {
       'unit': prices.unit,
-      'target': plan and plan.target,
-      'smallest': plan and plan.cost_model.smallest,
-      'largest': plan and plan.cost_model.largest,
+      'target': inputs.target,
+      'smallest': model and model.smallest,
+      'largest': model and model.largest,
       'objective': 'unknown' if values is None else values.objective,
       'optimizer': 'unknown' if values is None else values.architecture_optimizer,
       'provenance': table and table.provenance,
