@@ -224,7 +224,7 @@
         const group = make(bar, 'g');
         return {group, rects: [make(group, 'rect', {class: `k ${keyOf(choice)} ${tint}`, height: 20}),
           make(group, 'rect', {class: 'p p-' + drawing.patterns[keyOf(choice)], height: 20})],
-          text: make(group, 'text', {y: 14, 'text-anchor': 'middle'}, choice.label)};
+          text: make(group, 'text', {y: 14, 'text-anchor': 'middle'}, shorten(choice.label, 16))};
       });
       rows.push({decision, bar, parts, best: make(row, 'span')});
     });
@@ -240,7 +240,7 @@
           rect.setAttribute('width', (share * 100).toFixed(2) + '%');
         }
         text.setAttribute('x', ((left + share / 2) * 100).toFixed(2) + '%');
-        text.setAttribute('visibility', share * pixels > 6.2 * decision.choices[choice].label.length + 4 ? 'visible' : 'hidden');
+        text.setAttribute('visibility', share * pixels > 6.2 * text.textContent.length + 4 ? 'visible' : 'hidden');
         group.dataset.tip = `${decision.label}: ${decision.choices[choice].label}\n${percent(values[choice])}, ${price(decision.choices[choice].cost)}`;
         left += share;
       });
@@ -377,7 +377,6 @@
     const open = restored('open', []);
     document.querySelectorAll('details').forEach((details, index) => { details.open = Boolean(open[index]); });
     find('reload').checked = restored('reload', true);
-    document.documentElement.style.scrollBehavior = 'auto';
     scrollTo(0, restored('scroll', 0));
     let touched = 0;
     for (const name of ['pointermove', 'keydown', 'wheel', 'touchmove']) addEventListener(name, () => { touched = Date.now(); }, {passive: true});

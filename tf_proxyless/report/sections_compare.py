@@ -36,7 +36,7 @@ def _table(runs: Sequence[Run]) -> str:
                  units.cost(network.get('cost'), cost['unit']), svg.percent(chosen.get('validation_accuracy')),
                  units.count(network.get('macs')), units.count(network.get('parameters')), len(run['history']['epoch']),
                  units.duration(run['seconds']['epochs']), cost['of']])
-  return markup.table(head, rows, 'All runs')
+  return markup.figure('All runs', markup.table(head, rows, 'All runs'))
 
 
 def _curves(runs: Sequence[Run]) -> str:

@@ -13,8 +13,8 @@ from tf_proxyless.report import units
 
 Run = Mapping[str, Any]
 
-_PROVENANCES = {'measured': 's0', 'published': 's2', 'estimated': 's1'}
-_PURPOSES = {'calibration': 's3', 'validation': 's0', 'published': 's1'}
+_PROVENANCES = {'measured': 's0', 'published': 's2 cross', 'estimated': 's1 square'}
+_PURPOSES = {'calibration': 's3 cross', 'validation': 's0', 'published': 's1 square'}
 
 
 def costs(run: Run) -> str:
@@ -59,7 +59,7 @@ def _samples(run: Run) -> str:
       charts.Points(f'{svg.number(samples["count"], 1)} sampled networks',
                     [point(*pair, 'sampled') for pair in zip(samples['cost'], samples['accuracy'])], 'faint'),
       charts.Points('front', [point(at, accuracy, f'front, ± {100 * error:.1f} %') for at, accuracy, error in places], 's0', True),
-      charts.Points('considered', [point(row['cost'], row['validation_accuracy'], row['source']) for row in considered], 's1 big'),
+      charts.Points('considered', [point(row['cost'], row['validation_accuracy'], row['source']) for row in considered], 's1 big square'),
   ]
   verticals = [('target', cost['target'])] if cost['target'] is not None else []
   verticals += [(row['name'], row['cost']) for row in run['published']] if verticals else []
@@ -137,9 +137,8 @@ def _entries(found: Mapping[str, Any]) -> str:
   groups = []
   for provenance, style in _PROVENANCES.items():
     rows = [entry for entry in found['entries'] if entry['provenance'] == provenance and entry['ms'] > 0 and entry['macs'] > 0]
-    marker = ' square' if provenance == 'estimated' else ''
     groups.append(charts.Points(provenance, [(1e-6 * row['macs'], row['ms'], f'{row["label"]}\n{units.cost(row["ms"], "ms")}, {provenance}')
-                                             for row in rows], f'{style}{marker} middle'))
+                                             for row in rows], f'{style} middle'))
   if not any(group.values for group in groups):
     return ''
   plane = charts.Plane('million multiply-adds', 'ms', logarithmic=True)

@@ -88,8 +88,9 @@ def polyline(points: Iterable[tuple[float, float] | None], classes: str) -> str:
 
 
 def dots(points: Iterable[tuple[float, float]], classes: str) -> str:
-  """Many round dots as one element; their size is the stroke's."""
-  return f'<path d="{"".join(f"M{px(x)} {px(y)}h0" for x, y in points)}" class="dots {classes}"/>'
+  """Many marks as one element: round, with class 'square' square, with class 'cross' crosses; the size of dots is the stroke's."""
+  form, offset = ('l6 6m0-6l-6 6', 3) if 'cross' in classes.split() else ('h0', 0)
+  return f'<path d="{"".join(f"M{px(x - offset)} {px(y - offset)}{form}" for x, y in points)}" class="dots {classes}"/>'
 
 
 def picture(width: float, height: float, label: str, content: str, hover: Mapping[str, Any] | None = None, classes: str = '') -> str:
@@ -213,7 +214,7 @@ def legend(entries: Sequence[tuple[str, str, str]], width: float) -> tuple[str, 
     if x > 2 and x + needed > width:
       x, y = 2.0, y + 18
     sample = {'line': f'<path d="M{px(x)} {px(y - 4)}h20" class="line {classes}"/>',
-              'dots': f'<path d="M{px(x + 12)} {px(y - 4)}h0" class="dots {classes}"/>',
+              'dots': dots([(x + 12, y - 4)], classes),
               'box': rect(x + 4, y - 10, 14, 12, classes)}[kind]
     parts += [sample, text(x + 25, y, name)]
     x += needed + 10

@@ -29,7 +29,7 @@ def count(value: float | None) -> str:
   for size, name in ((1e6, ' M'), (1e3, ' k')):
     if abs(value) >= size:
       return f'{svg.number(value / size)}{name}'
-  return svg.number(value)
+  return svg.number(value, 1)
 
 
 def duration(seconds: float | None) -> str:

@@ -1,0 +1,229 @@
+import collections
+import contextlib
+import json
+import time
+
+import pytest
+
+from tests import programs
+from tests.report import documents
+from tf_proxyless import files
+from tf_proxyless.report import drawing
+from tf_proxyless.report import network_svg
+from tf_proxyless.report import page
+
+webdriver = pytest.importorskip('selenium.webdriver')
+from selenium.webdriver.chrome import service as service_lib  # noqa: E402
+from selenium.webdriver.common import keys as keys_lib  # noqa: E402
+
+KEYS = keys_lib.Keys
+FLAGS = ('--headless=new', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+         '--disable-component-update', '--disable-sync')
+DOCUMENTS = ('imagenet', 'tiny', 'macs', 'running', 'interrupted', 'empty', 'comparison', 'hostile')
+
+
+@pytest.fixture(scope='module')
+def driver(tmp_path_factory):
+  options = webdriver.ChromeOptions()
+  options.binary_location = programs.require('chromium')
+  for flag in (*FLAGS, f'--user-data-dir={tmp_path_factory.mktemp("profile")}'):
+    options.add_argument(flag)
+  options.set_capability('goog:loggingPrefs', {'browser': 'ALL'})
+  started = webdriver.Chrome(options=options, service=service_lib.Service(programs.require('chromedriver', 'chromium-driver')))
+  started.set_script_timeout(10)
+  yield started
+  started.quit()
+
+
+@pytest.fixture(name='open_page')
+def open_page_fixture(driver, tmp_path):
+  """Opens the page of a document at a width in px; afterwards nothing may have been said in the console."""
+  def opened(document, width=1280, height=900):
+    path = tmp_path / 'report.html'
+    path.write_text(page.render(document), encoding='utf-8')
+    driver.execute_cdp_cmd('Emulation.setDeviceMetricsOverride',
+                           {'width': width, 'height': height, 'deviceScaleFactor': 1, 'mobile': width < 500})
+    driver.get(path.as_uri())
+    return driver
+
+  yield opened
+  assert driver.get_log('browser') == []
+
+
+def wait_for(condition, seconds=10.0):
+  end = time.monotonic() + seconds
+  while not condition():
+    assert time.monotonic() < end, 'waited in vain'
+    time.sleep(0.02)
+
+
+def attribute(driver, identity, name):
+  return driver.execute_script('return document.getElementById(arguments[0]).getAttribute(arguments[1])', identity, name)
+
+
+def shown_epoch(driver):
+  return int(driver.execute_script('return document.getElementById("epoch").value'))
+
+
+def bars(driver):
+  return driver.execute_script('return [...document.querySelectorAll(".bar")].map((bar) => bar.getAttribute("aria-label"))')
+
+
+@pytest.mark.parametrize('name', DOCUMENTS)
+def test_opens_without_a_word_in_the_console_and_fits_a_phone(open_page, name):
+  driver = open_page(getattr(documents, name)(), width=360, height=740)
+  assert driver.execute_script('return document.documentElement.scrollWidth') <= 360
+  outside = driver.execute_script('''
+      return [...document.querySelectorAll("main *")].filter(
+          (node) => !node.closest(".scroll") && !node.parentElement.closest("svg") && node.getClientRects().length
+              && node.getBoundingClientRect().right > 361).map((node) => node.outerHTML.slice(0, 80));''')
+  assert outside == []
+  assert not driver.execute_script('return "attacked" in window')
+
+
+@pytest.mark.parametrize('name', ['imagenet', 'tiny', 'macs'])
+def test_draws_the_network_of_an_epoch_as_python_does(open_page, name):
+  document = getattr(documents, name)()
+  driver = open_page(document)
+  run = document['runs'][0]
+  networks = [drawing.resolve(run['fixed_blocks'], run['decisions'], choices) for choices in run['most_likely']['choices']]
+  per_unit = drawing.BLOCKS_WIDTH / max(sum(drawing.widths(network)[0]) for network in networks)
+  driver.execute_script('window.slider = document.getElementById("epoch")')
+  for epoch in (0, len(networks) // 2, len(networks) - 1):
+    driver.execute_script('slider.value = arguments[0]; slider.dispatchEvent(new Event("input"))', epoch)
+    script = '''
+        const boxes = [...document.querySelectorAll("#frame rect, #python rect")].map(
+            (box) => ['x', 'y', 'width', 'height'].map((name) => Number(box.getAttribute(name))));
+        const words = [...document.querySelectorAll("#frame text, #python text")].map((node) => node.textContent);
+        return [boxes, words];'''
+    found, words = driver.execute_script(script)
+    drawn = network_svg.render(networks[epoch], run['cost']['unit'], per_unit)
+    parsed = driver.execute_script('const parsed = new DOMParser().parseFromString(arguments[0], "text/html");' + script.replace(
+        'document.', 'parsed.').replace('#frame ', ''), drawn)
+    assert len(found) == len(parsed[0])
+    for box, expected in zip(found, parsed[0]):
+      assert box == pytest.approx(expected, abs=0.06)
+    assert not collections.Counter(words) - collections.Counter(parsed[1])  # Python's has the channels besides
+
+
+def test_slider_moves_by_keys_and_shows_that_epoch(open_page):
+  document = documents.imagenet(epochs=12)
+  run = document['runs'][0]
+  driver = open_page(document)
+  assert shown_epoch(driver) == 11
+  slider = driver.find_element('id', 'epoch')
+  for key, epoch in ((KEYS.HOME, 0), (KEYS.ARROW_RIGHT, 1), (KEYS.END, 11), (KEYS.ARROW_LEFT, 10)):
+    slider.send_keys(key)
+    assert driver.find_element('id', 'now').text == f'epoch {epoch} of 11'
+    assert attribute(driver, 'epoch', 'aria-valuetext') == f'epoch {epoch} of 11'
+    probabilities = run['history']['probabilities'][epoch]
+    expected = [f'{decision["label"]}: ' + ', '.join(f'{choice["label"]} {100 * value:.1f} %'
+                                                     for choice, value in zip(decision['choices'], row))
+                for decision, row in zip(run['decisions'], probabilities)]
+    assert bars(driver) == expected
+    assert f'{run["history"]["expected_cost"][epoch]:.3g} ms' in driver.find_element('id', 'readings').text
+
+
+def test_space_plays_to_the_end_and_stops(open_page):
+  driver = open_page(documents.tiny())
+  driver.find_element('id', 'epoch').send_keys(' ')
+  assert attribute(driver, 'play', 'aria-pressed') == 'true' and shown_epoch(driver) < 5
+  seen = set()
+  wait_for(lambda: seen.add(shown_epoch(driver)) or attribute(driver, 'play', 'aria-pressed') == 'false')
+  assert shown_epoch(driver) == 5 and len(seen) > 2
+
+
+def test_button_pauses_and_curves_follow(open_page):
+  driver = open_page(documents.imagenet(epochs=12))
+  button = driver.find_element('id', 'play')
+  button.click()
+  wait_for(lambda: 2 <= shown_epoch(driver) < 11)
+  button.click()
+  assert button.text.endswith('Play')
+  epoch, cursor = shown_epoch(driver), driver.find_element('css selector', '#curves .cursor')
+  before = cursor.get_attribute('d')
+  driver.find_element('id', 'epoch').send_keys(KEYS.ARROW_LEFT)
+  assert shown_epoch(driver) == epoch - 1 and cursor.get_attribute('d') != before
+
+
+def test_pointers_are_told_what_is_under_them(open_page):
+  document = documents.imagenet(epochs=12)
+  driver = open_page(document)
+  tip = driver.find_element('id', 'tip')
+  for selector, expected in (('#curves [data-hover]', 'sampled networks, training: '), ('#network g', 'stem: conv 3x3'),
+                             ('#costs [data-hover]', ' ms, ')):
+    target = driver.find_element('css selector', selector)
+    driver.execute_script('arguments[0].scrollIntoView({block: "center"})', target)
+    chain = webdriver.ActionChains(driver, duration=0)
+    chain.move_to_element(target).perform()
+    wait_for(lambda expected=expected: expected in driver.execute_script('return arguments[0].textContent', tip))
+
+
+def test_saves_the_document(open_page):
+  document = documents.tiny()
+  driver = open_page(document)
+  driver.execute_script('''
+      window.blobs = [];
+      const create = URL.createObjectURL;
+      URL.createObjectURL = (blob) => { blobs.push(blob); return create(blob); };
+      document.getElementById("save").addEventListener("click", (event) => event.preventDefault());
+      document.getElementById("save").click();''')
+  assert json.loads(driver.execute_async_script('blobs[0].text().then(arguments[0])')) == document
+
+
+def test_is_readable_without_scripts(driver, open_page):
+  driver.execute_cdp_cmd('Emulation.setScriptExecutionDisabled', {'value': True})
+  try:
+    open_page(documents.imagenet(epochs=12))
+    visible = {identity: driver.find_element('id', identity).is_displayed() for identity in ('network', 'curves', 'costs', 'player')}
+    assert visible == {'network': True, 'curves': True, 'costs': True, 'player': False}
+    assert 'With JavaScript' in driver.find_element('css selector', '#history noscript').text
+  finally:
+    driver.execute_cdp_cmd('Emulation.setScriptExecutionDisabled', {'value': False})
+
+
+def test_paper_has_no_controls(driver, open_page):
+  open_page(documents.tiny())
+  driver.execute_cdp_cmd('Emulation.setEmulatedMedia', {'media': 'print'})
+  try:
+    assert not driver.find_element('id', 'player').is_displayed()
+    assert driver.find_element('css selector', '#network svg.network').is_displayed()
+  finally:
+    driver.execute_cdp_cmd('Emulation.setEmulatedMedia', {'media': ''})
+
+
+@contextlib.contextmanager
+def hurried(driver):
+  """Ten seconds of a page pass in a fiftieth of one."""
+  script = 'const slow = window.setInterval; window.setInterval = (call, wait) => slow(call, wait === 10000 ? 200 : wait);' \
+           'const now = Date.now; Date.now = () => 50 * now();'
+  identity = driver.execute_cdp_cmd('Page.addScriptToEvaluateOnNewDocument', {'source': script})['identifier']
+  try:
+    yield
+  finally:
+    driver.execute_cdp_cmd('Page.removeScriptToEvaluateOnNewDocument', {'identifier': identity})
+
+
+def test_a_running_search_reloads_and_keeps_the_place(driver, open_page, tmp_path):
+  document = documents.running()
+  with hurried(driver):
+    open_page(document)
+    driver.find_element('id', 'epoch').send_keys(KEYS.HOME)
+    driver.execute_script('window.before = true; document.querySelector("details").open = true; scrollTo(0, 300)')
+    document['runs'][0]['settings'][-1][-1] = 'written anew'
+    files.write_atomically(tmp_path / 'report.html', page.render(document))
+    wait_for(lambda: driver.execute_script('return !window.before && document.readyState === "complete" && '
+                                           'document.body.textContent.includes("written anew")'))
+    assert shown_epoch(driver) == 0
+    assert driver.execute_script('return [document.querySelector("details").open, scrollY]') == [True, 300]
+    driver.execute_script('document.getElementById("reload").click(); window.before = true')
+    time.sleep(0.6)
+    assert driver.execute_script('return window.before')
+
+
+def test_a_finished_search_does_not_reload(driver, open_page):
+  with hurried(driver):
+    open_page(documents.interrupted())
+    driver.execute_script('window.before = true')
+    time.sleep(0.6)
+    assert driver.execute_script('return window.before')
