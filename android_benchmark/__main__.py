@@ -35,6 +35,7 @@ from android_benchmark import protocol
 from android_benchmark import session as session_lib
 from android_benchmark import store as store_lib
 from android_benchmark import summary
+from android_benchmark import writing
 
 MISTAKE, INCOMPLETE, LOST, INTERRUPTED = 2, 3, 4, 130
 _PHONE_CORE_MASK = '10'  # a single big core of most phones with eight
@@ -168,7 +169,7 @@ def _measure(args: argparse.Namespace, plan: protocol.Plan, models: Mapping[str,
     session_lib.Session(plan, settings, device, launcher, store, make_ready, on_return, args.reconnect_s, _report).run()
     measured = {**summary.summarize(plan, store.records, settings, sha256, store.started, session_lib.now()),
                 'device': dataclasses.asdict(description), 'benchmark': tool}
-    store_lib.write_json(args.output, measured)
+    writing.write_json(args.output, measured)
     partial.unlink()
   try:
     launcher.clean()

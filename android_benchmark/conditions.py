@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-import json
-import os
 import pathlib
 import time
 
@@ -12,6 +10,7 @@ from android_benchmark import device as device_lib
 from android_benchmark import errors
 from android_benchmark import reading
 from android_benchmark import settings as settings_lib
+from android_benchmark import writing
 
 _RECONNECT_S = 30
 _POLL_S = 5
@@ -55,7 +54,7 @@ class Conditions:
       raise
     return self
 
-  def __exit__(self, *_) -> None:
+  def __exit__(self, *_: object) -> None:
     self._restore()
 
   def apply(self) -> None:
@@ -101,12 +100,7 @@ class Conditions:
   def _save(self) -> None:
     """Writes the journal so that it survives a crash of this machine."""
     content = {'serial': self._device.describe().serial, 'settings': [vars(setting) for setting in self._settings]}
-    partial = self._journal.with_name(f'.{self._journal.name}.partial')
-    with open(partial, 'w', encoding='utf-8') as file:
-      json.dump(content, file, indent=2)
-      file.flush()
-      os.fsync(file.fileno())
-    os.replace(partial, self._journal)
+    writing.write_json(self._journal, content)
 
   def _load(self) -> tuple[settings_lib.Setting, ...]:
     serial = self._device.describe().serial

@@ -9,12 +9,12 @@ import functools
 import json
 import os
 import pathlib
-import tempfile
 from typing import Any
 
 from android_benchmark import output
 from android_benchmark import protocol
 from android_benchmark import reading
+from android_benchmark import writing
 
 _SCHEMA = 'android_benchmark/partial'
 
@@ -48,6 +48,7 @@ class Store:
       lines = self._whole_lines()
       if not lines:
         self._append({'schema': _SCHEMA, 'version': 1, 'started': started, 'identity': identity})
+        writing.sync_folder(path.parent)
         lines = self._whole_lines()
       self.started = self._check_header(lines[0], json.loads(json.dumps(identity)))
       self.records = [self._decode(number, line) for number, line in enumerate(lines[1:], 2)]
@@ -67,7 +68,7 @@ class Store:
   def __enter__(self) -> Store:
     return self
 
-  def __exit__(self, *_) -> None:
+  def __exit__(self, *_: object) -> None:
     self.close()
 
   def _append(self, line: Mapping[str, Any]) -> None:
@@ -134,19 +135,3 @@ def _differences(old: Any, new: Any, place: str = '') -> Any:
       yield from _differences(old.get(key), new.get(key), f'{place}.{key}' if place else key)
   elif old != new:
     yield f'{reading.shorten(place)} {reading.shorten(repr(old))} instead of {reading.shorten(repr(new))}'
-
-
-def write_json(path: pathlib.Path, body: Mapping[str, Any]) -> None:
-  """Writes a JSON file, the whole of it or nothing."""
-  descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.')
-  try:
-    with os.fdopen(descriptor, 'w', encoding='utf-8') as file:
-      json.dump(body, file, indent=1, allow_nan=False)
-      file.write('\n')
-      file.flush()
-      os.fsync(file.fileno())
-    os.chmod(temporary, 0o644)  # mkstemp gives 0600
-    os.replace(temporary, path)
-  except BaseException:
-    os.unlink(temporary)
-    raise

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import collections
 from collections.abc import Mapping
+import contextlib
+import errno
 import json
 import math
 import os
@@ -40,8 +42,26 @@ def write_atomically(path: PathLike, content: bytes | str) -> None:
     os.chmod(temporary, 0o666 & ~_umask())  # mkstemp gives 0600
     os.replace(temporary, path)
   except BaseException:
-    os.unlink(temporary)
+    with contextlib.suppress(FileNotFoundError):  # moved already
+      os.unlink(temporary)
     raise
+  sync_folder(os.path.dirname(path))
+
+
+def sync_folder(path: PathLike) -> None:
+  """Puts on the disk which files a folder has: a new name, too, is lost in a power failure until then.
+
+  Raises:
+    OSError: The folder does not exist, or the disk fails.
+  """
+  descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+  try:
+    os.fsync(descriptor)
+  except OSError as error:
+    if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # of file systems that do not know it
+      raise
+  finally:
+    os.close(descriptor)
 
 
 def _umask() -> int:

@@ -9,7 +9,8 @@ import os
 import pathlib
 import platform
 from typing import TextIO
-import warnings
+
+from absl import logging
 
 from tf_proxyless import files
 
@@ -39,13 +40,23 @@ def take(folder: files.PathLike) -> TextIO:
     file.close()
     raise ValueError(f'{folder} is in use by {holder}; wait for its end, or choose another folder') from error
   except OSError as error:  # some network file systems
-    warnings.warn(f'{folder} cannot be locked ({error.strerror}): see to it that no second process works there', stacklevel=2)
+    logging.warning('%s cannot be locked (%s): see to it that no second process works there', folder, error.strerror)
   file.seek(0)
   file.truncate()
   started = datetime.datetime.now().astimezone().isoformat(timespec='seconds')
   file.write(json.dumps({'host': platform.node(), 'pid': os.getpid(), 'started': started}) + '\n')
   file.flush()
   return file
+
+
+def is_free(folder: files.PathLike) -> bool:
+  """Whether a folder was locked, and whoever had it has ended; not where that cannot be told."""
+  try:
+    with open(pathlib.Path(folder) / NAME, encoding='utf-8') as file:
+      fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+  except OSError:  # there is none, another process has it, or the file system does not know locks
+    return False
+  return True
 
 
 def _describe(text: str) -> str:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 import dataclasses
 import hashlib
-import json
 import os
 import pathlib
 from typing import Any
-import zipfile
 
+from tf_proxyless import archives
 from tf_proxyless import files
 from tf_proxyless.space import io
 
@@ -124,6 +123,7 @@ def save(model, path: files.PathLike) -> None:
   with open(temporary, 'rb') as content:
     os.fsync(content.fileno())
   os.replace(temporary, path)
+  files.sync_folder(path.parent)
 
 
 def digest(found: ModelFiles) -> str:
@@ -137,16 +137,7 @@ def _check_keras_file(path: pathlib.Path) -> None:
     raise ValueError(f'{path}: there is no such model')
   if path.suffix != '.keras':
     raise ValueError(f'{path}: a model is a .keras file, or the directory of a run')
-  try:
-    with zipfile.ZipFile(path) as archive:
-      damaged = archive.testzip()
-      version = json.loads(archive.read('metadata.json'))['keras_version']
-  except (zipfile.BadZipFile, KeyError, ValueError, TypeError, NotImplementedError, EOFError) as error:
-    raise ValueError(f'{path} is not a .keras file, or a damaged one: {error}') from error
-  if damaged:
-    raise ValueError(f'{path} is damaged: {damaged} in it has another checksum')
-  if not str(version).startswith('2.'):
-    raise ValueError(f'{path} was written by Keras {version}; models are read that tf_keras (2.x) has written')
+  archives.check_keras(path)
 
 
 def _load_keras(path: pathlib.Path):

@@ -7,12 +7,11 @@ import contextlib
 import json
 import os
 import pathlib
-import shutil
 from typing import Any
 
+from tf_proxyless import checkpoints
 from tf_proxyless import files
 
-CHECKPOINT_PREFIX = 'ckpt'
 STATES = ('running', 'interrupted', 'finished', 'failed')
 _MAX_HISTORY_BYTES = 2**28
 
@@ -33,6 +32,7 @@ class RunFiles:
     self.history = self.path / 'history.jsonl'
     self.checkpoints = self.path / 'checkpoints'
     self.logs = self.path / 'logs'
+    self._kept = checkpoints.Checkpoints(self.checkpoints)
     self.architecture = self.path / 'architecture.json'
 
   def create(self) -> None:
@@ -45,42 +45,24 @@ class RunFiles:
     if not os.access(self.path, os.W_OK | os.X_OK):
       raise PermissionError(13, 'the run directory cannot be written to', str(self.path))
 
-  def _checkpoint_numbers(self) -> list[int]:
-    """Of the complete checkpoints, rising."""
-    indices = self.checkpoints.glob(f'{CHECKPOINT_PREFIX}-*.index')
-    return sorted(int(index.stem.removeprefix(f'{CHECKPOINT_PREFIX}-')) for index in indices)
-
   def newest_checkpoint(self) -> str | None:
-    """Path of the newest checkpoint without its suffixes, or None.
+    """Path of the newest checkpoint that is not damaged, without its suffixes, or None; see `checkpoints.Checkpoints`.
 
-    Read from the files themselves, not from TensorFlow's list of them, so that whoever deletes a damaged one gets the one before.
+    Raises:
+      ValueError: There are some, and all are damaged.
     """
-    numbers = self._checkpoint_numbers()
-    return str(self.checkpoints / f'{CHECKPOINT_PREFIX}-{numbers[-1]}') if numbers else None
+    return self._kept.newest()
 
-  def add_checkpoint(self, write: Callable[[str], None], keep: int = 2) -> None:
-    """Adds a checkpoint, which is whole whenever it can be seen, and deletes all but the newest.
-
-    TensorFlow writes in place, and leaves half an index when it is killed. So it writes elsewhere, and the index is moved last.
+  def add_checkpoint(self, write: Callable[[str], None]) -> None:
+    """Adds a checkpoint, which is whole whenever it can be seen, and deletes all but the two newest.
 
     Args:
       write: Makes the files of a checkpoint, given their path without suffixes.
-      keep: How many to keep.
+
+    Raises:
+      OSError: It cannot be written.
     """
-    numbers = self._checkpoint_numbers()
-    number = numbers[-1] + 1 if numbers else 1
-    staging = self.checkpoints / 'writing'
-    shutil.rmtree(staging, ignore_errors=True)  # of a process that was killed
-    staging.mkdir()
-    write(str(staging / f'{CHECKPOINT_PREFIX}-{number}'))
-    for file in sorted(staging.iterdir(), key=lambda file: file.suffix == '.index'):
-      with open(file, 'rb') as content:
-        os.fsync(content.fileno())
-      os.replace(file, self.checkpoints / file.name)
-    staging.rmdir()
-    for old in [*numbers, number][:-keep]:
-      for file in sorted(self.checkpoints.glob(f'{CHECKPOINT_PREFIX}-{old}.*'), key=lambda file: file.suffix != '.index'):
-        file.unlink()
+    self._kept.add(write)
 
   def check(self, identity: Mapping[str, Any]) -> bool:
     """Checks that a run may continue here, or begin.
@@ -103,7 +85,7 @@ class RunFiles:
     given = json.loads(json.dumps(identity))
     differing = [f'{files.one_line(name, 60)} was {files.shorten(known.get(name))}, is now {files.shorten(given.get(name))}'
                  for name in sorted(known.keys() | given.keys()) if known.get(name) != given.get(name)]
-    if differing and self.newest_checkpoint() is not None:  # without one there is nothing to lose, for instance after a mistake
+    if differing and self._kept.exist():  # without one there is nothing to lose, for instance after a mistake
       raise ValueError(f'{self.path} holds a run with other settings: {files.one_line("; ".join(differing), 2000)}; '
                        'restore them to continue it, or choose another --run_dir')
     if not differing:
@@ -156,6 +138,7 @@ class RunFiles:
       file.write(json.dumps(entry, allow_nan=False) + '\n')
       file.flush()
       os.fsync(file.fileno())
+    files.sync_folder(self.path)
 
   def read_history(self) -> list[dict[str, Any]]:
     """The epochs logged so far; a last line that was cut off is left out.

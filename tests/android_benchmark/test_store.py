@@ -5,6 +5,7 @@ import pytest
 from android_benchmark import output
 from android_benchmark import protocol
 from android_benchmark import store
+from android_benchmark import writing
 
 _IDENTITY = {'settings': {'kernels': 'builtin', 'threads': 1}, 'models': {'a': '12', 'b': '34'}}
 
@@ -75,8 +76,8 @@ def test_another_file_is_not_overwritten(tmp_path):
 
 def test_json_is_written_whole_or_not_at_all(tmp_path):
   path = tmp_path / 'out.json'
-  store.write_json(path, {'a': 1})
+  writing.write_json(path, {'a': 1})
   with pytest.raises(ValueError):
-    store.write_json(path, {'a': float('nan')})
+    writing.write_json(path, {'a': float('nan')})
   assert json.loads(path.read_text()) == {'a': 1}
   assert [file.name for file in tmp_path.iterdir()] == ['out.json']

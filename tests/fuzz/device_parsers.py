@@ -20,6 +20,7 @@ from android_benchmark import settings
 from android_benchmark import store
 from android_benchmark import summary
 from android_benchmark import sysfs
+from android_benchmark import writing
 from tests.android_benchmark import android
 from tests.android_benchmark import outputs
 from tests.fuzz import harness
@@ -100,7 +101,7 @@ def _store(content: bytes, folder: pathlib.Path) -> None:
     protocol.next_block(_PLAN, opened.records)
     if protocol.kept(_PLAN, opened.records):
       measured = summary.summarize(_PLAN, opened.records, _SETTINGS, {'a': '12', 'b': '34'}, opened.started, 'now')
-      store.write_json(folder / 'measurements.json', measured)
+      writing.write_json(folder / 'measurements.json', measured)
 
 
 def _stored() -> bytes:

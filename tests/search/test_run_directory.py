@@ -114,7 +114,7 @@ def save_three(run):
 def test_the_two_newest_checkpoints_are_kept(run):
   save_three(run)
   assert sorted(file.name for file in run.checkpoints.iterdir()) == [
-      'ckpt-2.data-00000-of-00001', 'ckpt-2.index', 'ckpt-3.data-00000-of-00001', 'ckpt-3.index']
+      'ckpt-2.data-00000-of-00001', 'ckpt-2.index', 'ckpt-2.sha256', 'ckpt-3.data-00000-of-00001', 'ckpt-3.index', 'ckpt-3.sha256']
   assert run.newest_checkpoint() == str(run.checkpoints / 'ckpt-3')
   checkpoint, variable, progress = make_checkpoint(run)
   assert checkpoint.restore()
@@ -136,28 +136,60 @@ def test_numbers_are_not_words(run):
   assert run.newest_checkpoint() == str(run.checkpoints / 'ckpt-10')
 
 
-@pytest.mark.parametrize('suffix, keep', [
-    ('data-00000-of-00001', 3000), ('data-00000-of-00001', 0), ('data-00000-of-00001', None), ('index', 100), ('index', 0)])
-def test_a_damaged_checkpoint_says_what_to_do_and_that_works(run, suffix, keep):
-  save_three(run)
-  damaged = run.checkpoints / f'ckpt-3.{suffix}'
+DAMAGES = [('data-00000-of-00001', 3000), ('data-00000-of-00001', 0), ('data-00000-of-00001', None), ('index', 100), ('index', 0),
+           ('sha256', 0), ('sha256', 100)]
+
+
+def damage(run, number, suffix, keep):
+  """Cuts a file of a checkpoint off, or deletes it."""
+  damaged = run.checkpoints / f'ckpt-{number}.{suffix}'
   if keep is None:
     damaged.unlink()
   else:
     damaged.write_bytes(damaged.read_bytes()[:keep])
-  with pytest.raises(ValueError) as refused:
-    make_checkpoint(run)[0].restore()
-  path = run.checkpoints / 'ckpt-3'
-  message = str(refused.value)
-  assert f'checkpoint {path} cannot be restored' in message and f'delete {path}.* to continue from the one before' in message
-  assert '\n' not in message
-  for file in run.checkpoints.glob('ckpt-3.*'):
-    file.unlink()
-  checkpoint, variable, progress = make_checkpoint(run)
+
+
+@pytest.mark.parametrize('suffix, keep', DAMAGES)
+def test_the_last_good_checkpoint_is_used_and_one_line_says_so(run, caplog, suffix, keep):
+  save_three(run)
+  damage(run, 3, suffix, keep)
+  again = run_directory.RunDirectory(run.path)
+  checkpoint, variable, progress = make_checkpoint(again)
   assert checkpoint.restore()
   assert (variable.numpy()[0], int(progress.epoch)) == (2.0, 2)
-  checkpoint.save()
-  assert run.newest_checkpoint() == str(path)
+  message, = (record.getMessage() for record in caplog.records)
+  assert message.startswith(f'checkpoint {run.checkpoints / "ckpt-3"} is damaged (') and message.endswith('; the one before is used')
+  checkpoint.save()  # the damaged one goes, the good one stays
+  assert again.newest_checkpoint() == str(run.checkpoints / 'ckpt-4')
+  assert {file.name.split('.')[0] for file in run.checkpoints.iterdir()} == {'ckpt-2', 'ckpt-4'}
+
+
+def test_every_bit_of_a_checkpoint_counts(run):
+  """Also those that TensorFlow's own checksums do not cover, and those that it never reads."""
+  save_three(run)
+  for file in sorted(run.checkpoints.glob('ckpt-3.[di]*')):
+    whole = file.read_bytes()
+    for place in range(0, len(whole), 97):
+      file.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << place % 8]) + whole[place + 1:])
+      assert run_directory.RunDirectory(run.path).newest_checkpoint().endswith('ckpt-2'), (file, place)
+    file.write_bytes(whole)
+  assert run_directory.RunDirectory(run.path).newest_checkpoint().endswith('ckpt-3')
+
+
+def test_where_all_are_damaged_nothing_is_begun_anew(run):
+  save_three(run)
+  for number in (2, 3):
+    damage(run, number, 'data-00000-of-00001', 3000)
+  with pytest.raises(ValueError, match='all checkpoints in .* are damaged; restore them from a copy, or delete the folder to start again'):
+    make_checkpoint(run_directory.RunDirectory(run.path))[0].restore()
+
+
+def test_checkpoints_of_versions_without_checksums(run):
+  save_three(run)
+  for file in run.checkpoints.glob('*.sha256'):
+    file.unlink()
+  checkpoint, variable, _ = make_checkpoint(run_directory.RunDirectory(run.path))
+  assert checkpoint.restore() and variable.numpy()[0] == 3.0
 
 
 def test_a_checkpoint_of_another_search(run):

@@ -141,17 +141,13 @@ def test_refusals(tmp_path):
     training.run(loop.Observer())
 
 
-def test_a_damaged_checkpoint_is_one_line_and_the_one_before_can_be_used(tmp_path, whole):
+def test_after_a_damaged_checkpoint_the_one_before_is_used(tmp_path, whole):
   run, trainer, training = start(tmp_path)
   training.prepare()
   training.run(stop_after(9))
   newest = run.newest_checkpoint()
   data = next(run.checkpoints.glob(f'{newest.rsplit("/", 1)[1]}.data*'))
   data.write_bytes(data.read_bytes()[:100])
-  with pytest.raises(ValueError, match=f'checkpoint {newest} cannot be restored: .*; delete'):
-    start(tmp_path)[2].prepare()
-  for file in run.checkpoints.glob(f'{newest.rsplit("/", 1)[1]}.*'):
-    file.unlink()
   run, trainer, training = start(tmp_path)
   assert training.prepare() and training.run(loop.Observer())
   check_equal(state(run, trainer), whole)

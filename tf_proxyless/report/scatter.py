@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+import io
 import os
+
+from tf_proxyless import files
 
 _COLORS = {'calibration': '#9aa0a6', 'validation': '#1a73e8', 'published': '#d93025'}
 
@@ -34,4 +37,6 @@ def save(groups: Mapping[str, Sequence[tuple[float, float]]], title: str, path: 
   axes.set(xlim=(low, high), ylim=(low, high), aspect='equal', xlabel='measured, ms', ylabel='predicted, ms', title=title)
   axes.legend(loc='upper left', frameon=False)
   axes.grid(alpha=0.2)
-  canvas.savefig(os.fspath(path), dpi=120, format='png')
+  picture = io.BytesIO()
+  canvas.savefig(picture, dpi=120, format='png')
+  files.write_atomically(path, picture.getvalue())

@@ -43,7 +43,7 @@ class ScoredSamples:
   cost: np.ndarray
   batch: np.ndarray
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     _check_counts(self.choice_counts)
     networks = len(self.accuracy)
     shapes = {'paths': (networks, len(self.choice_counts)), 'accuracy': (networks,), 'cost': (networks,), 'batch': (networks,)}
@@ -91,7 +91,7 @@ class SampleFile:
   decisions: tuple[str, ...]
   choice_counts: tuple[int, ...]
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     _check_counts(self.choice_counts)
     if len(self.decisions) != len(self.choice_counts):
       raise ValueError(f'{len(self.decisions)} decisions do not fit {len(self.choice_counts)} choice counts')
@@ -121,6 +121,8 @@ class SampleFile:
       if (file.seek(0, os.SEEK_END) - len(self._header())) % records.itemsize:
         raise DamagedSamplesError(f'{self.path}: ends within a record; truncate it to the last checkpoint first')
       file.write(records.tobytes())
+      file.flush()
+      os.fsync(file.fileno())  # before a checkpoint counts them
 
   def truncate(self, count: int) -> None:
     """Keeps the first `count` samples, so that a resumed search continues exactly where its checkpoint stood.

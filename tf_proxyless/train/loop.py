@@ -110,7 +110,7 @@ class Training:
       self._run.add_checkpoint(self._checkpoint.write)
       return
     with tempfile.TemporaryDirectory() as folder:
-      self._checkpoint.write(os.path.join(folder, run_files.CHECKPOINT_PREFIX))
+      self._checkpoint.write(os.path.join(folder, 'ckpt'))
 
   def _run_epoch(self, epoch: int) -> bool:
     last = self._trainer.recipe.steps_per_epoch
