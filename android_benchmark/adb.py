@@ -59,18 +59,17 @@ class AdbDevice(device.Device):
   """
 
   def __init__(self, serial: str | None = None, adb: str | None = None, folder: str = '/data/local/tmp/tf_proxyless'):
-    self.serial = serial
+    self.serial = serial or ''
     self.name = f'adb:{serial}' if serial else 'adb'
     self.folder = folder
-    self._program = adb
+    self._program = adb or ''
     self._lost_commands: list[str] = []  # marks of commands that may still run on the device
 
   def open(self) -> None:
-    if self._program is None:
-      self._program = os.environ.get('ADB') or shutil.which('adb')
-    if self._program is None:
+    self._program = self._program or os.environ.get('ADB') or shutil.which('adb') or ''
+    if not self._program:
       raise errors.DeviceError("adb is not installed: put Android's platform-tools on the PATH, or name the program in the variable ADB")
-    if self.serial is not None and ':' in self.serial:
+    if ':' in self.serial:
       self._connect()
     self.serial = self._find()
     self.name = f'adb:{self.serial}'
@@ -154,7 +153,7 @@ class AdbDevice(device.Device):
     end = time.monotonic() + _SETTLE_S
     while True:
       try:
-        return _choose(self._attached(), self.serial)
+        return _choose(self._attached(), self.serial or None)
       except errors.DeviceError:
         if time.monotonic() > end:
           raise

@@ -42,7 +42,7 @@ class Settings:
   warmup_secs: float = 0.1
   timeout_s: float = 60
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     if self.kernels not in KERNELS:
       raise ValueError(f'kernels must be one of {", ".join(KERNELS)}, got {self.kernels!r}')
     if self.core_mask is not None and not re.fullmatch('[0-9a-f]*[1-9a-f][0-9a-f]*', self.core_mask):

@@ -83,7 +83,7 @@ class Device(abc.ABC):
     self.open()
     return self
 
-  def __exit__(self, *_) -> None:
+  def __exit__(self, *_: object) -> None:
     self.close()
 
   @abc.abstractmethod

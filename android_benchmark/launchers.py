@@ -11,6 +11,8 @@ import shlex
 import signal
 import subprocess
 import tempfile
+import typing
+from typing import IO
 
 from android_benchmark import benchmark_model
 from android_benchmark import device as device_lib
@@ -176,14 +178,14 @@ def _capture(command: Sequence[str], silence_s: float) -> tuple[int, str]:
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
   except OSError as error:
     raise errors.BenchmarkError(f'{command[0]} cannot be run: {error.strerror}') from error
-  chunks = []
+  chunks: list[bytes] = []
   try:
-    with process.stdout, selectors.DefaultSelector() as selector:
-      selector.register(process.stdout, selectors.EVENT_READ)
+    with typing.cast(IO[bytes], process.stdout) as stdout, selectors.DefaultSelector() as selector:
+      selector.register(stdout, selectors.EVENT_READ)
       while True:
         if not selector.select(silence_s):
           return 124, b''.join(chunks).decode(errors='replace')
-        chunk = os.read(process.stdout.fileno(), 2**16)
+        chunk = os.read(stdout.fileno(), 2**16)
         if not chunk:
           break
         chunks.append(chunk)

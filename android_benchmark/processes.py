@@ -37,7 +37,7 @@ def run(command: Sequence[str], timeout_s: float, everything: bool = False) -> s
     if everything:
       kill_session(process.pid)
     process.kill()
-    for pipe in (process.stdout, process.stderr):
+    for pipe in filter(None, (process.stdout, process.stderr)):
       pipe.close()
     process.wait()
     raise

@@ -119,9 +119,7 @@ def level_ms(model: str, records: Iterable[Record]) -> float:
 
 def drift_percent(record: Record, level: float) -> float:
   """How far a block's readings of the reference are off its level; infinite where one is missing."""
-  if None in record.readings_ms:
-    return math.inf
-  return max(abs(100 * (reading / level - 1)) for reading in record.readings_ms)
+  return max(math.inf if reading is None else abs(100 * (reading / level - 1)) for reading in record.readings_ms)
 
 
 def attempts(plan: Plan, records: Sequence[Record]) -> dict[tuple[int, int], list[Record]]:

@@ -98,15 +98,15 @@ class Session:
     health, began, clock = self._device.health(), now(), time.monotonic()
     names = (block.reference, *block.models, block.reference)
     results = self._launch(names)
-    again = [index for index, result in enumerate(results) if isinstance(result, str)]
-    retried = dict(zip(again, self._launch([names[index] for index in again]) if again else ()))
+    again = {index: result for index, result in enumerate(results) if isinstance(result, str)}
+    retried: dict[int, output.Launch | str] = dict(zip(again, self._launch([names[index] for index in again]) if again else ()))
     final = [retried.get(index, result) for index, result in enumerate(results)]
     return protocol.Record(
         block.round, block.index, block.reference,
         readings_ms=tuple(result.latency_ms if isinstance(result, output.Launch) else None for result in (final[0], final[-1])),
         launches={name: result for name, result in zip(names[1:-1], final[1:-1]) if isinstance(result, output.Launch)},
         failed={name: result for name, result in zip(names, final) if isinstance(result, str)},
-        retried={names[index]: results[index] for index, result in retried.items() if isinstance(result, output.Launch)},
+        retried={names[index]: again[index] for index, result in retried.items() if isinstance(result, output.Launch)},
         time=began, seconds=round(time.monotonic() - clock, 3), health=dataclasses.asdict(health))
 
   def _launch(self, names: Sequence[str]) -> list[output.Launch | str]:

@@ -75,7 +75,7 @@ def test_says_what_it_is(opened):
 def test_what_a_user_writes():
   assert isinstance(devices.parse_device('host'), host.HostDevice)
   assert isinstance(devices.parse_device('adb'), adb.AdbDevice)
-  assert devices.parse_device('adb').serial is None
+  assert devices.parse_device('adb').serial == ''
   assert devices.parse_device('adb:FA7AX1A00123').serial == 'FA7AX1A00123'
   assert devices.parse_device('adb:192.168.1.20:5555').serial == '192.168.1.20:5555'
 
