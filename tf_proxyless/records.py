@@ -60,7 +60,7 @@ def decode(kind: Any, value: Any, tags: Tags = types.MappingProxyType({}), where
   """
   if kind is Any or kind in tags.values() or _is_union_of_dataclasses(kind):
     return _decode_tagged(kind, value, tags, where)
-  if dataclasses.is_dataclass(kind):
+  if isinstance(kind, type) and dataclasses.is_dataclass(kind):
     return _decode_dataclass(kind, value, tags, where)
   origin, arguments = typing.get_origin(kind), typing.get_args(kind)
   if origin in (typing.Union, types.UnionType):

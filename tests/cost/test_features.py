@@ -48,7 +48,7 @@ def test_a_network_is_the_sum_of_its_blocks(name):
 
 
 def test_open_decisions_are_refused():
-  with pytest.raises(TypeError, match='not an operation'):
+  with pytest.raises(ValueError, match='is still a choice'):
     features.of_network(proxyless.proxyless())
 
 

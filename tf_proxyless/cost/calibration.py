@@ -80,7 +80,7 @@ def validate(predicted_ms: Sequence[float], measured_ms: Sequence[float], names:
       within_10_percent=float(100 * np.mean(errors <= 0.1 * measured)), spearman=spearman(predicted, measured), networks=len(measured))
 
 
-def spearman(first: Sequence[float], second: Sequence[float]) -> float:
+def spearman(first: Sequence[float] | np.ndarray, second: Sequence[float] | np.ndarray) -> float:
   """Spearman's rank correlation; equal values share the mean of their ranks.
 
   Raises:
@@ -91,7 +91,7 @@ def spearman(first: Sequence[float], second: Sequence[float]) -> float:
   return float(np.corrcoef(_ranks(first), _ranks(second))[0, 1])
 
 
-def _ranks(values: Sequence[float]) -> np.ndarray:
+def _ranks(values: Sequence[float] | np.ndarray) -> np.ndarray:
   _, index, counts = np.unique(values, return_inverse=True, return_counts=True)
   return (np.cumsum(counts) - (counts - 1) / 2)[index]
 

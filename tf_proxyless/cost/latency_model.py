@@ -36,7 +36,7 @@ class CostModel:
   fixed: float
   choice_costs: tuple[tuple[float, ...], ...]
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     if self.unit not in UNITS:
       raise ValueError(f'unit must be one of {UNITS}, got {self.unit!r}')
     if len(self.decisions) != len(self.choice_costs) or not all(self.choice_costs):
@@ -142,7 +142,9 @@ def from_macs(space: network_lib.Network) -> CostModel:
 def _collect(space: network_lib.Network, cost_of: Callable[[network_lib.OpSignature | None], float]) -> tuple[
     tuple[str, ...], list[float], tuple[tuple[float, ...], ...]]:
   """Paths of the decisions, costs of the fixed blocks, and costs of the choices."""
-  decisions, fixed, choice_costs = [], [], []
+  decisions: list[str] = []
+  fixed: list[float] = []
+  choice_costs: list[tuple[float, ...]] = []
   for traced in network_lib.trace(space):
     block = traced.block
     costs = tuple(cost_of(network_lib.op_signature(op, traced.input_shape, block.residual, space.padding))

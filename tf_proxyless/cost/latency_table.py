@@ -66,7 +66,7 @@ class Runtime:
   benchmark_sha256: str | None = None
   date: str | None = None
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     _check_choice(self, 'precision', PRECISIONS)
     _check_choice(self, 'kernels', KERNELS)
     _check_numbers(self, ('threads', 'batch_size'), 1)
@@ -90,7 +90,7 @@ class LatencyStats:
   std_ms: float | None = None
   runs: int | None = None
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     _check_choice(self, 'provenance', PROVENANCES)
     _check_numbers(self, ('median_ms', 'p5_ms', 'p95_ms', 'mean_ms'), 0, exclusive=True)
     _check_numbers(self, ('std_ms',), 0)
@@ -101,7 +101,7 @@ class LatencyStats:
   @property
   def latency_ms(self) -> float:
     """The number that costs are made of: the median, or where only the mean was published, the mean."""
-    return self.mean_ms if self.median_ms is None else self.median_ms
+    return next(value for value in (self.median_ms, self.mean_ms) if value is not None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,7 +112,7 @@ class Calibration:
   offset_ms: float = 0.0
   networks: int = 0
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     _check_numbers(self, ('scale',), 0, exclusive=True)
     _check_numbers(self, ('offset_ms',), -_LARGEST)
     _check_numbers(self, ('networks',), 0)
@@ -129,7 +129,7 @@ class Validation:
   spearman: float
   networks: int
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     _check_numbers(self, ('rmse_ms', 'mape_percent', 'within_5_percent', 'within_10_percent'), 0)
     _check_numbers(self, ('spearman',), -1)
     _check_numbers(self, ('networks',), 1)
@@ -165,7 +165,7 @@ class LatencyTable:
   validation: Validation | None = None
   estimate_error_percent: float | None = None
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     _check_numbers(self, ('estimate_error_percent',), 0)
     if not self.entries:
       raise ValueError(f'latency table {self.name!r} has no entries')

@@ -65,8 +65,8 @@ def parse_key(text: str) -> network_lib.OpSignature:
     ValueError: It is not such a key, or its numbers do not fit each other.
   """
   if match := _CLASSIFIER.fullmatch(text):
-    *shape, units = map(int, match.groups())
-    return network_lib.OpSignature('classifier', tuple(shape), units)
+    height, width, channels, units = map(int, match.groups())
+    return network_lib.OpSignature('classifier', (height, width, channels), units)
   if match := _CONVOLUTION.fullmatch(text):
     height, width, channels, *output = map(int, match.groups()[1:])
     kernel_size = 3 if match[1] == 'Conv' else 1

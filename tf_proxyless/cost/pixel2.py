@@ -70,7 +70,7 @@ class Figure:
   source: str
   note: str | None = None
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     for name, accepted in (('network', NETWORKS), ('clock', CLOCKS), ('role', ROLES)):
       if getattr(self, name) not in accepted:
         raise ValueError(f'Figure.{name} must be one of {", ".join(accepted)}, got {getattr(self, name)!r}')
@@ -99,7 +99,7 @@ class Figures:
   sources: Mapping[str, str]
   figures: tuple[Figure, ...]
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     unknown = sorted({figure.source for figure in self.figures} - set(self.sources))
     if unknown:
       raise ValueError(f'figures name sources {unknown} that are not among {sorted(self.sources)}')
@@ -172,7 +172,8 @@ def fit(figures: Figures) -> Estimate:
     return optimize.nnls(rows / sigma[:, None], published / sigma)
 
   factor = float(optimize.minimize_scalar(lambda factor: at(factor)[1], bounds=(0.5, 2.0), method='bounded', options={'xatol': 1e-6}).x)
-  estimate = Estimate(*map(float, at(factor)[0]), EXTRA_TAP_NS, factor, 1.0, len(used))
+  network_ms, mac_ns, element_ns, weight_ns = at(factor)[0].tolist()
+  estimate = Estimate(network_ms, mac_ns, element_ns, weight_ns, EXTRA_TAP_NS, factor, 1.0, len(used))
   ratios = [figure.latency_ms / estimate.network_ms(figure.features) for figure in figures.figures if figure.role == 'factor']
   return dataclasses.replace(estimate, lpirc_factor=float(np.mean(ratios)))
 

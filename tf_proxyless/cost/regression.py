@@ -57,7 +57,8 @@ def fill(table: latency_table.LatencyTable, signatures: Sequence[network_lib.OpS
   if len(known) < MIN_ENTRIES:
     raise ValueError(f'latency table {table.name!r} lacks {len(missing)} entries and has {len(known)} that are not estimates; at least '
                      f'{MIN_ENTRIES} are needed to estimate others: {"; ".join(map(str, missing))}')
-  estimates, errors = [], []
+  estimates: list[tuple[network_lib.OpSignature, float]] = []
+  errors: list[float] = []
   for op in network_lib.SIGNATURE_OPS:
     wanted = [signature for signature in missing if signature.op == op]
     if wanted:

@@ -91,7 +91,7 @@ class Architecture:
   versions: Mapping[str, str] | None = None
   seed: int | None = None
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     if not schema.is_resolved(self.network):
       raise ValueError(f'the network {self.network.name!r} of an architecture has open decisions')
     if not isinstance(self.genotype, schema.Genotype):

@@ -28,7 +28,7 @@ class Block:
   op: Union[ops.Op, schema.OneOf]
   residual: bool = False
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     if not _NAME.fullmatch(self.name):
       raise ValueError(f'the name of a block must be up to 100 letters, digits and _.-, got {self.name!r}')
 
@@ -54,7 +54,7 @@ class Network:
   blocks: tuple[Block, ...]
   padding: str = 'same'
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     if self.padding not in ops.PADDINGS:
       raise ValueError(f'padding must be one of {ops.PADDINGS}, got {self.padding!r}')
     if len(self.input_shape) != 3 or not all(map(ops.is_size, self.input_shape)):
@@ -126,7 +126,7 @@ class OpSignature:
   residual: bool = False
   padding: str = 'same'
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     if self.op not in SIGNATURE_OPS:
       raise ValueError(f'OpSignature.op must be one of {SIGNATURE_OPS}, got {self.op!r}')
     if self.padding not in ops.PADDINGS:
@@ -185,7 +185,7 @@ def network_of_signature(signature: OpSignature) -> Network:
   """The network of one block that has a signature, the inverse of `op_signatures`."""
   match signature.op:
     case 'classifier':
-      op = ops.Classifier(signature.filters)
+      op: ops.Op = ops.Classifier(signature.filters)
     case 'conv_bn':
       op = ops.ConvBn(signature.filters, signature.kernel_size, signature.strides)
     case 'mbconv':

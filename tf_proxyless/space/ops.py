@@ -7,7 +7,7 @@ every side as the official PyTorch code does. They differ for stride 2 on even s
 from __future__ import annotations
 
 import dataclasses
-from typing import Union
+from typing import Any, Union
 
 Shape = tuple[int, int, int]
 
@@ -15,19 +15,19 @@ PADDINGS = ('same', 'symmetric')
 MAX_SIZE = 2**20  # of anything that a network has; files from elsewhere may claim more
 
 
-def is_size(value) -> bool:
+def is_size(value: Any) -> bool:
   """Whether a value can be a number of pixels, channels, or strides."""
   return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_SIZE
 
 
-def _check_positive(op, *names: str) -> None:
+def _check_positive(op: Any, *names: str) -> None:
   for name in names:
     value = getattr(op, name)
     if not is_size(value):
       raise ValueError(f'{type(op).__name__}.{name} must be a positive integer, got {value!r}; the largest is {MAX_SIZE}')
 
 
-def _check_odd_kernel(op) -> None:
+def _check_odd_kernel(op: ConvBn | MBConv) -> None:
   if op.kernel_size % 2 == 0:
     raise ValueError(f'{type(op).__name__}.kernel_size must be odd, got {op.kernel_size}')
 
@@ -40,7 +40,7 @@ class ConvBn:
   kernel_size: int = 3
   strides: int = 1
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     _check_positive(self, 'filters', 'kernel_size', 'strides')
     _check_odd_kernel(self)
 
@@ -57,7 +57,7 @@ class MBConv:
   strides: int = 1
   expand_ratio: int = 6
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     _check_positive(self, 'filters', 'kernel_size', 'strides', 'expand_ratio')
     _check_odd_kernel(self)
 
@@ -74,7 +74,7 @@ class Classifier:
   units: int
   dropout_rate: float = 0.0
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     _check_positive(self, 'units')
     if not 0.0 <= self.dropout_rate < 1.0:
       raise ValueError(f'Classifier.dropout_rate must be in [0, 1), got {self.dropout_rate!r}')

@@ -121,7 +121,7 @@ def _searched_block(name: str, filters: int, strides: int, candidates: Sequence[
                     same_width: bool) -> network_lib.Block:
   """A block that holds the choice of its operation, or the operation where there is only one."""
   residual = strides == 1 and same_width
-  choices = tuple(ops.MBConv(filters, kernel, strides, expand) for kernel, expand in candidates)
+  choices: tuple[ops.Op, ...] = tuple(ops.MBConv(filters, kernel, strides, expand) for kernel, expand in candidates)
   if zero and residual:
     choices += (ops.Zero(),)
   return network_lib.Block(name, schema.OneOf(choices, 'op') if len(choices) > 1 else choices[0], residual)

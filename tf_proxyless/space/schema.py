@@ -25,7 +25,7 @@ class OneOf:
   choices: tuple[Any, ...]
   tag: str
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     if not isinstance(self.choices, tuple) or not self.choices:
       raise ValueError(f'OneOf needs a non-empty tuple of choices, got {self.choices!r}')
 
@@ -105,7 +105,7 @@ def resolve(node: Any, genotype: Mapping[str, int]) -> Any:
       return visit(node.choices[index], _join(path, str(index)))
     if isinstance(node, tuple):
       return tuple(visit(child, _join(path, segment)) for segment, child in _children(node))
-    if dataclasses.is_dataclass(node):
+    if dataclasses.is_dataclass(node) and not isinstance(node, type):
       changed = {segment: visit(child, _join(path, segment)) for segment, child in _children(node)}
       return dataclasses.replace(node, **changed)
     return node
