@@ -58,7 +58,8 @@ def derive_network(
   Raises:
     ValueError: The budget cannot be reached, or `by` needs what is not there.
   """
-  effects, reasons = None, ()
+  effects: evidence.Effects | None = None
+  reasons: tuple[str, ...] = ()
   if samples is not None and len(samples):
     try:
       effects = evidence.fit(samples, recency=False if frozen_samples else None)
@@ -111,21 +112,20 @@ def describe(derivation: derive.Derivation, space: network_lib.Network, format_c
       line = f'{label:22s} {format_cost(candidate.cost)}'
       if candidate.validation_accuracy is not None:
         line += f', validation {100 * candidate.validation_accuracy:.2f} %'
-      if candidate.estimate is not None:
+      if candidate.estimate is not None and candidate.standard_error is not None:
         line += f', estimated {100 * candidate.estimate:.2f} +- {100 * candidate.standard_error:.2f} %'
       lines.append(line)
   if derivation.evidence is not None:
-    lines.append(_describe_difference(derivation, space))
+    lines.append(_describe_difference(derivation, derivation.evidence, space))
   return '\n'.join([*lines, *(f'warning: {warning}' for warning in derivation.warnings)])
 
 
-def _describe_difference(derivation: derive.Derivation, space: network_lib.Network) -> str:
-  blocks = [block for block in space.blocks if isinstance(block.op, schema.OneOf)]
-  changes = [
-      f'{block.name} {ops.short_name(block.op.choices[likely])} -> {ops.short_name(block.op.choices[best])}'
-      for block, likely, best in zip(blocks, derivation.probability.choices, derivation.evidence.choices) if likely != best]
-  line = f'evidence differs from probability in {len(changes)} of {len(blocks)} decisions'
-  if not changes:
+def _describe_difference(derivation: derive.Derivation, by_evidence: derive.Candidate, space: network_lib.Network) -> str:
+  decisions = [(block.name, block.op.choices) for block in space.blocks if isinstance(block.op, schema.OneOf)]
+  changes = [f'{name} {ops.short_name(choices[likely])} -> {ops.short_name(choices[best])}'
+             for (name, choices), likely, best in zip(decisions, derivation.probability.choices, by_evidence.choices) if likely != best]
+  line = f'evidence differs from probability in {len(changes)} of {len(decisions)} decisions'
+  if not changes or derivation.advantage is None or derivation.advantage_error is None:
     return line
   gain = f'{100 * derivation.advantage:+.2f} +- {100 * derivation.advantage_error:.2f} points by the estimate'
   return f'{line}: {", ".join(changes)}; {gain}'

@@ -246,10 +246,12 @@ def derive(
 
   candidates = [candidate(choices) for choices in networks]
   if accuracies:
-    candidates.sort(key=lambda c: (-c.validation_accuracy, c.cost, c.choices))
-  chosen = {'probability': likely, 'evidence': best}.get(by, candidates[0].choices)
-  advantage, error = (None, None) if best is None else evidence.difference(effects, best, likely)
-  return Derivation(
-      by, budget.limit, candidate(chosen), candidate(likely), None if best is None else candidate(best),
-      () if best is None else tuple(np.flatnonzero(np.not_equal(best, likely)).tolist()), advantage, error, loss,
-      () if best is None else margins(effects, best, budget), tuple(candidates))
+    candidates.sort(key=lambda c: (-accuracies[c.choices], c.cost, c.choices))
+  chosen = {'probability': likely, 'evidence': best}.get(by) or candidates[0].choices
+  derivation = Derivation(by, budget.limit, candidate(chosen), candidate(likely), None, (), None, None, loss, (), tuple(candidates))
+  if effects is None or best is None:
+    return derivation
+  advantage, error = evidence.difference(effects, best, likely)
+  return dataclasses.replace(
+      derivation, evidence=candidate(best), differing=tuple(np.flatnonzero(np.not_equal(best, likely)).tolist()),
+      advantage=advantage, advantage_error=error, margins=margins(effects, best, budget))

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 import dataclasses
 import math
+from typing import Union
 
 import numpy as np
 
@@ -21,8 +22,10 @@ _ROUNDING = 1e-10
 # are proportional to costs in most digits (a subset-sum problem, NP-hard) come near.
 _MOST_LABELS = 8_000_000
 
+Rows = Sequence[Union[Sequence[float], np.ndarray]]  # by decision, a number for each choice
 
-def network_cost(fixed: float, choice_costs: Sequence[Sequence[float]], choices: Sequence[int]) -> float:
+
+def network_cost(fixed: float, choice_costs: Rows, choices: Sequence[int]) -> float:
   """The cost of a network, rounded once, as `CostModel.cost` gives it.
 
   Args:
@@ -103,8 +106,7 @@ def _prune(high: np.ndarray, low: np.ndarray, values: np.ndarray, ranks: np.ndar
   return order[values[order] > best_before]
 
 
-def solve(values: Sequence[Sequence[float]], choice_costs: Sequence[Sequence[float]], budget: float,
-          fixed: float = 0.0) -> np.ndarray:
+def solve(values: Rows, choice_costs: Rows, budget: float, fixed: float = 0.0) -> np.ndarray:
   """Finds the choices of greatest total value whose `network_cost` is within the budget; exact.
 
   Args:
@@ -120,22 +122,22 @@ def solve(values: Sequence[Sequence[float]], choice_costs: Sequence[Sequence[flo
     ValueError: Values and costs do not fit or are not finite, or no network is within the budget (states the smallest cost),
       or values are proportional to costs in a way that leaves millions of partial networks open.
   """
-  values = [np.asarray(v, np.float64) for v in values]
-  costs = [np.asarray(c, np.float64) for c in choice_costs]
-  _check(values, costs, fixed, budget)
-  slack = _ROUNDING * (1.0 + sum(np.abs(v).max() for v in values))
+  gains = [np.asarray(row, np.float64) for row in values]
+  costs = [np.asarray(row, np.float64) for row in choice_costs]
+  _check(gains, costs, fixed, budget)
+  slack = _ROUNDING * (1.0 + sum(np.abs(v).max() for v in gains))
   cost_slack = _ROUNDING * (abs(fixed) + sum(np.abs(c).max() for c in costs))
   high, low, totals, ranks = np.array([float(fixed)]), np.zeros(1), np.zeros(1), np.zeros(1, np.int64)
   best = -np.inf
   steps = []
-  for d, (decision_values, decision_costs) in enumerate(zip(values, costs)):
+  for d, (decision_values, decision_costs) in enumerate(zip(gains, costs)):
     if totals.size * decision_costs.size > _MOST_LABELS:
       raise ValueError(f'values are so nearly proportional to costs that {totals.size} partial networks are still open at '
                        f'decision {d}; an exact answer is out of reach')
     high, low = (part.ravel() for part in _add(high[:, None], low[:, None], decision_costs))
     totals = (totals[:, None] + decision_values).ravel()
     ranks = (ranks[:, None] * decision_costs.size + np.arange(decision_costs.size)).ravel()
-    rest = _relax(values[d + 1:], costs[d + 1:])
+    rest = _relax(gains[d + 1:], costs[d + 1:])
     best = max(best, np.max(totals + rest.lower(budget - high - cost_slack)))
     alive = np.flatnonzero((totals + rest.upper(budget - high + cost_slack) >= best - slack)
                            & ((high <= budget) | (d < len(values) - 1)))

@@ -34,7 +34,7 @@ class Schedule:
   weight_steps_per_update: int = 5
   frozen_epochs: int = 1
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     for name, least in (('steps_per_epoch', 1), ('warmup_epochs', 0), ('search_epochs', 1), ('weight_steps_per_update', 1),
                         ('frozen_epochs', 0)):
       if getattr(self, name) < least:
