@@ -27,7 +27,7 @@ class _Figures:
   min_ms: float | None
   runs: int | None
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     wrong = [value for value in (self.mean_ms, self.median_ms) if not 0 < value <= _LARGEST_MS]
     wrong += [value for value in (self.p5_ms, self.p95_ms, self.std_ms, self.min_ms) if value is not None and not 0 <= value <= _LARGEST_MS]
     if wrong or (self.runs is not None and self.runs < 1):
@@ -62,7 +62,7 @@ class _Reference:
   model: str
   drift_percent: float
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     if self.drift_percent < 0:
       raise ValueError(f'drift_percent must be at least 0, got {self.drift_percent}')
 
@@ -89,7 +89,7 @@ class _Model:
 class _Median:
   median_ms: float
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     if not 0 < self.median_ms <= _LARGEST_MS:
       raise ValueError(f'median_ms must be positive, got {self.median_ms}')
 

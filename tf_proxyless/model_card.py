@@ -121,7 +121,7 @@ class ModelCard:
   predicted: Prediction | None = None
   measured: tuple[Measurement, ...] = ()
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     for name, accepted in (('quantization', _QUANTIZATIONS), ('how', tuple(_HOW))):
       if getattr(self, name) not in accepted:
         raise ValueError(f'{name} must be one of {", ".join(accepted)}, got {getattr(self, name)!r}')

@@ -75,7 +75,7 @@ class Matrix:
   rows: tuple[Row, ...]
   budgets_ms: Mapping[str, float]
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     runtimes = [row.runtime for row in self.rows]
     if len(set(runtimes)) != len(runtimes) or set(runtimes) != set(self.budgets_ms):
       raise ValueError(f'a matrix needs one network for each runtime, {sorted(self.budgets_ms)}, got {runtimes}')

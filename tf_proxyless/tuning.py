@@ -96,7 +96,7 @@ class Trial:
   test_accuracy: float | None = None
   reason: str | None = None
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     if self.state not in STATES or self.number < 0:
       raise ValueError(f'a trial has a number from 0 and one of the states {", ".join(STATES)}, got {self.number} and {self.state!r}')
     wrong = [value for value in (self.accuracy, self.test_accuracy) if value is not None and not 0 <= value <= 1]
@@ -122,7 +122,7 @@ class Study:
   seed: int
   trials: tuple[Trial, ...] = ()
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     if self.job not in JOBS:
       raise ValueError(f'job must be one of {", ".join(JOBS)}, got {self.job!r}')
     if len({trial.number for trial in self.trials}) != len(self.trials):
