@@ -11,6 +11,7 @@ import pytest
 from tests import report_runs
 from tests.report import documents
 from tf_proxyless import architectures
+from tf_proxyless import locking
 from tf_proxyless import model_card
 from tf_proxyless import report_data
 from tf_proxyless import report_files
@@ -151,6 +152,14 @@ def test_a_run_that_is_not_finished(tmp_path, state):
   assert found['network'] is found['derivation'] is None and found['candidates'] == []
   assert len(found['history']['probabilities']) == 3 and found['versions'] == {'numpy': '1'}
   assert found['seconds']['left'] == (None if state == 'failed' else 11.0 * 5)  # the median, for five of eight epochs
+
+
+def test_a_run_whose_process_was_killed_does_not_run(tmp_path):
+  run = report_runs.write(tmp_path / 'run', epochs=3, state='running')
+  with locking.take(run.path):
+    assert read(run)['state'] == 'running'
+  found = read(run)
+  assert (found['state'], found['refreshing']) == ('interrupted', False) and 'has ended without saying so' in found['reason']
 
 
 def test_a_run_that_has_scored_nothing_yet(tmp_path):

@@ -15,6 +15,7 @@ from typing import Any
 from absl import flags
 
 from tf_proxyless import files
+from tf_proxyless import locking
 from tf_proxyless import plan as plan_lib
 from tf_proxyless import report_cards
 from tf_proxyless import report_files
@@ -29,7 +30,7 @@ from tf_proxyless.space import io
 from tf_proxyless.space import network as network_lib
 
 SCHEMA, VERSION = 'tf_proxyless/report', 1
-EMPTY, RUNNING, INTERRUPTED, FINISHED, FAILED = STATES = ('empty', 'running', 'interrupted', 'finished', 'failed')
+EMPTY, RUNNING, INTERRUPTED = 'empty', 'running', 'interrupted'
 
 _PLACES = ('run_dir', 'data_dir', 'cache_dir')  # of one machine; no settings of the search
 
@@ -137,15 +138,14 @@ def _check_decisions(space: network_lib.Network) -> network_lib.Network:
 
 
 def _state(run: run_directory.RunDirectory, reader: report_files.Reader) -> tuple[str | None, str | None]:
-  """State and reason in status.json; None if there is no such file or it cannot be read."""
-  status = reader.read(run.status, lambda path: files.read_json(path, 'status'))
+  """State and reason; None if there is no status, or it cannot be read."""
+  status = reader.read(run.status, lambda _: run.read_status())
   if status is None:
     return None, None
-  state, reason = status.get('state'), status.get('reason')
-  if state not in STATES:
-    reader.add(f'{run.status.name}: state must be one of {", ".join(STATES)}, got {files.shorten(state)}')
-    return None, None
-  return state, reason if isinstance(reason, str) else None
+  if status['state'] == RUNNING and locking.is_free(run.path):
+    return INTERRUPTED, 'its process has ended without saying so; the same command continues from the last checkpoint'
+  reason = status.get('reason')
+  return status['state'], reason if isinstance(reason, str) else None
 
 
 def _settings(values: flags.FlagValues) -> list[list[str]]:

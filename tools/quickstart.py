@@ -23,6 +23,7 @@ from tf_proxyless import command_line
 from tf_proxyless import files
 from tf_proxyless import locking
 from tf_proxyless import model_card
+from tf_proxyless import report_writer
 from tf_proxyless import run_files
 from tf_proxyless import subprocesses
 from tf_proxyless.cost import counting
@@ -221,7 +222,10 @@ def _run(work: pathlib.Path, pipeline: Pipeline) -> None:
   with command_line.user_errors():
     rows = read_results(work, list(architectures))
     files.write_json(work / 'results.json', 'quickstart_results', {'networks': rows})
-  print(f'\n{to_text(rows)}\nmodel          {work / FOUND / "model.tflite"}\ntook           {(time.monotonic() - start) / 60:.1f} min')
+    report = run / 'report.html'
+    report_writer.write(run, report, cards=[work / name / 'model_card.json' for name in architectures])
+  print(f'\n{to_text(rows)}\nmodel          {work / FOUND / "model.tflite"}\nreport         {report}\n'
+        f'took           {(time.monotonic() - start) / 60:.1f} min')
 
 
 if __name__ == '__main__':

@@ -101,5 +101,7 @@ def test_the_whole_way(tmp_path, data_dir):
   assert found['test_images'] == 360 and found['float_accuracy'] >= 0.98
   assert abs(found['int8_accuracy'] - found['float_accuracy']) <= 2 / 360 + 1e-9
   assert 'found: measured' in result.stdout
+  page = (work / 'search' / 'report.html').read_text(encoding='utf-8')
+  assert 'Files made of it' in page and all(name in page for name in ('found', 'random', 'mobilenet_v2'))
   again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, env={**os.environ, 'PYTHONPATH': str(ROOT)})
   assert again.returncode == 0 and '==' not in again.stdout
