@@ -12,6 +12,7 @@ import numpy as np
 from tf_proxyless import files
 from tf_proxyless import methods
 from tf_proxyless import plan as plan_lib
+from tf_proxyless import progress as progress_lib
 from tf_proxyless import search_flags
 from tf_proxyless import tables
 from tf_proxyless import versions
@@ -81,7 +82,8 @@ class Assembled:
 
 def open_source(values: flags.FlagValues) -> sources.Source:
   """The dataset that the flags name."""
-  return sources.open_dataset(values.dataset, values.data_dir, values.download)
+  with progress_lib.working(f'opening {values.dataset}'):
+    return sources.open_dataset(values.dataset, values.data_dir, values.download)
 
 
 def write_inputs(values: flags.FlagValues, plan: plan_lib.Plan, run: run_directory.RunDirectory) -> bool:
@@ -210,7 +212,8 @@ def derive_from_run(values: flags.FlagValues, searched: plan_lib.Plan, plan: pla
   multiplier = float(state['multiplier']) if isinstance(architecture.objective, objectives.Constrained) else None
   end = diagnosis.SearchEnd(searched.target if searched.constrained else None, float(state['expected_cost']), multiplier,
                             values.validation_batch_size or values.batch_size)
-  derivation = conclude.derive_network(conclude.log_probabilities(architecture), samples, not architecture.scores_networks, plan.cost_model,
-                                       plan.target, end, by, score, values.seed)
+  with progress_lib.working('deriving'):
+    derivation = conclude.derive_network(conclude.log_probabilities(architecture), samples, not architecture.scores_networks,
+                                         plan.cost_model, plan.target, end, by, score, values.seed)
   return derivation, conclude.make_architecture(plan.space, derivation, plan.cost_model.decisions, plan.table, versions.installed(),
                                                 values.seed)

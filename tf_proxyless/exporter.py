@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 import dataclasses
 import hashlib
-import sys
 from typing import Any
 
 import numpy as np
 import tf_keras as keras
-import tqdm
 
 from tf_proxyless import model_card
 from tf_proxyless import models
+from tf_proxyless import progress as progress_lib
 from tf_proxyless import versions
 from tf_proxyless.cost import counting
 from tf_proxyless.data import pipelines
@@ -70,7 +69,8 @@ def open_data(name: str, network: network_lib.Network, data_dir: str | None = No
   Raises:
     ValueError: It cannot be opened, or has other classes than the network.
   """
-  source = sources.open_dataset(name, data_dir, download)
+  with progress_lib.working(f'opening {name}'):
+    source = sources.open_dataset(name, data_dir, download)
   if source.classes != network.classes and not any_classes:
     raise ValueError(f'the network {network.name!r} has {network.classes} classes, the dataset {source.name} {source.classes}')
   height, width, _ = network.input_shape
@@ -133,7 +133,8 @@ def make(request: Request, how: str, model: keras.Model, representative: np.ndar
   Raises:
     ValueError: The file would not be fit, or is not what the model is.
   """
-  content = export.convert(model, request.quantization, representative if how == 'ptq' else None, request.io)
+  with progress_lib.working(f'converting ({how})'):
+    content = export.convert(model, request.quantization, representative if how == 'ptq' else None, request.io)
   if request.ovic:
     content = ovic.add_background(content)
     ovic.validate(content)
@@ -146,8 +147,9 @@ def make(request: Request, how: str, model: keras.Model, representative: np.ndar
       evaluation.LiteRtModel(content, kernels, request.workers), model.predict_on_batch, batches, request.ovic, progress)
   steps = None
   if how == 'qat':
-    steps = _steps(evaluation.LiteRtModel(content, 'xnnpack', request.workers), model, next(data.test_batches())[0], request.ovic)
-  with _bar(total, f'test images ({how})') as bar:
+    with progress_lib.working('comparing outputs'):
+      steps = _steps(evaluation.LiteRtModel(content, 'xnnpack', request.workers), model, next(data.test_batches())[0], request.ovic)
+  with progress_lib.bar(f'test images ({how})', total, unit='image') as bar:
     made = Export(how, content, compare('builtin', batches, bar.update), steps)
   _check(made, request)
   return made
@@ -185,12 +187,8 @@ def evaluate(content: bytes, data: Data, background: bool = False, workers: int 
     workers: Interpreters at the same time; None is one for each core.
   """
   runner = evaluation.LiteRtModel(content, workers=workers)
-  with _bar(data.source.num_test, 'test images') as bar:
+  with progress_lib.bar('test images', data.source.num_test, unit='image') as bar:
     return evaluation.accuracy(runner, data.test_batches(), background, bar.update)
-
-
-def _bar(total: int, text: str) -> tqdm.tqdm:
-  return tqdm.tqdm(total=total, desc=text, disable=not sys.stderr.isatty(), dynamic_ncols=True, leave=False)
 
 
 def _check(made: Export, request: Request) -> None:

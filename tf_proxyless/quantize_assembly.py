@@ -11,6 +11,7 @@ import tf_keras as keras
 
 from tf_proxyless import files
 from tf_proxyless import models
+from tf_proxyless import progress
 from tf_proxyless import quantize_flags
 from tf_proxyless import train_assembly
 from tf_proxyless.data import pipelines
@@ -108,9 +109,11 @@ def _make_images(values: flags.FlagValues, source: sources.Source, identity: dic
 
 def calibrate(assembled: Assembled) -> None:
   """Gives the activations their first ranges, and the history what the network is worth with them."""
-  batches = assembled.images.training(epoch=0, augment=False).take(assembled.values.calibration_batches)
+  count = assembled.values.calibration_batches
+  batches = progress.over(assembled.images.training(epoch=0, augment=False).take(count), 'calibrating', count, 'batch')
   qat.calibrate(assembled.trainer.model, (images for images, _ in batches))
-  scores = assembled.trainer.evaluate(assembled.images.test())
+  with progress.working('evaluating the calibrated network'):
+    scores = assembled.trainer.evaluate(assembled.images.test())
   assembled.run.append_history({'epoch': -1, 'phase': 'calibration', 'test_top1': scores.top1, 'test_loss': scores.loss, 'seconds': 0.0})
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from tf_proxyless import command_line
 from tf_proxyless import files
 from tf_proxyless import measurements as measurements_lib
+from tf_proxyless import progress
 from tf_proxyless import subprocesses
 from tf_proxyless.cost import latency_table
 from tf_proxyless.space import network as network_lib
@@ -110,26 +111,8 @@ def write_models(networks: Mapping[str, network_lib.Network], precision: str, fo
   from tf_proxyless.deploy import op_models  # TensorFlow
 
   folder.mkdir(parents=True, exist_ok=True)
-  progress = _Progress('models', len(networks))
-  paths = {}
-  for name, network in networks.items():
-    paths[name] = op_models.write(network, precision, folder, io)
-    progress.add()
-  return paths
-
-
-class _Progress:
-  """A bar on terminals."""
-
-  def __init__(self, text: str, total: int):
-    import tqdm
-
-    self._bar = tqdm.tqdm(total=total, desc=text, disable=not sys.stderr.isatty(), dynamic_ncols=True, leave=False)
-
-  def add(self) -> None:
-    self._bar.update()
-    if self._bar.n == self._bar.total:
-      self._bar.close()
+  items = progress.over(networks.items(), 'converting models', len(networks), 'model')
+  return {name: op_models.write(network, precision, folder, io) for name, network in items}
 
 
 def _stage(models: Mapping[str, pathlib.Path], folder: pathlib.Path) -> None:

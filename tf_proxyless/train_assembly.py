@@ -10,6 +10,7 @@ import tf_keras as keras
 
 from tf_proxyless import files
 from tf_proxyless import models
+from tf_proxyless import progress
 from tf_proxyless import run_files
 from tf_proxyless import train_flags
 from tf_proxyless import versions
@@ -230,16 +231,17 @@ def finish(values: flags.FlagValues, images: Images, architecture: io.Architectu
   return found
 
 
-def evaluate(model: keras.Model, batches: tf.data.Dataset) -> trainer_lib.Scores:
-  """Top-1, top-5 and loss of a model on batches."""
-  return training_lib.evaluate(model, batches)
+def evaluate(model: keras.Model, batches: tf.data.Dataset, text: str = 'test images') -> trainer_lib.Scores:
+  """Top-1, top-5 and loss of a model on batches, which a bar calls by `text`."""
+  count = int(batches.cardinality())
+  return training_lib.evaluate(model, progress.over(batches, text, count if count >= 0 else None, 'batch'))
 
 
 def results(values: flags.FlagValues, images: Images, architecture: io.Architecture, model: keras.Model, seconds: float) -> dict:
   """What results.json says of a finished training."""
   found = _test_results(evaluate(model, images.test()))
   if len(images.split.validation):
-    validation = evaluate(model, images.validation())
+    validation = evaluate(model, images.validation(), 'validation images')
     found.update(validation_top1=validation.top1, validation_top5=validation.top5, validation_loss=validation.loss,
                  validation_images=validation.images)
   return {**found, 'epochs': values.epochs, 'dataset': values.dataset, 'class_names': list(images.source.class_names),

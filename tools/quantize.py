@@ -18,6 +18,7 @@ from tf_proxyless import command_line
 from tf_proxyless import locking
 from tf_proxyless import models
 from tf_proxyless import plan as plan_lib
+from tf_proxyless import progress as progress_lib
 from tf_proxyless import quantize_flags
 from tf_proxyless import quiet
 from tf_proxyless import stopping
@@ -63,13 +64,12 @@ def _start_tensorflow(values: flags.FlagValues) -> None:
 
 def _run(assembled, stop: stopping.StopRequest) -> bool:
   """Trains with progress and status; whether it came to the end."""
-  from tf_proxyless import training_progress
   from tf_proxyless.train import loop
   from tf_proxyless.train import trainer as trainer_lib
 
   run, trainer, training = assembled.run, assembled.trainer, assembled.training
   run.write_status('running')
-  progress = training_progress.TrainingProgress('quantizing', run.logs, trainer.recipe.steps, int(trainer.progress.total_steps))
+  progress = progress_lib.TrainingProgress('quantizing', run.logs, trainer.recipe.steps, int(trainer.progress.total_steps))
   try:
     finished = training.run(loop.Observer(progress.on_steps, progress.on_epoch, stop))
   except trainer_lib.NotFiniteError as error:

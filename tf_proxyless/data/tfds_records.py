@@ -6,6 +6,7 @@ import contextlib
 import io
 import os
 import re
+import sys
 
 from absl import logging
 import numpy as np
@@ -40,11 +41,12 @@ def open_builder(name: str, data_dir: str | None, download: bool) -> tfds.core.D
   """
   data_dir = os.path.expanduser(data_dir or tfds.core.constants.DATA_DIR)
   _check_name(name, data_dir)
+  shown = sys.stderr.isatty() and logging.get_verbosity() >= logging.WARNING
   with _quiet():
     builder = _builder(name, data_dir)
     _check_labelled_images(builder.info, name)
     if not builder.is_prepared():
-      _prepare(builder, name, download)
+      _prepare(builder, name, download, shown)
       builder = _builder(name, data_dir)
   if 'train' not in builder.info.splits:
     raise ValueError(f'dataset {name!r} has no train split, only {sorted(builder.info.splits)}')
@@ -80,8 +82,8 @@ def _check_labelled_images(info: tfds.core.DatasetInfo, name: str) -> None:
                    f'(ClassLabel), and has {{{found}}}')
 
 
-def _prepare(builder: tfds.core.DatasetBuilder, name: str, download: bool) -> None:
-  """Prepares a dataset; an embedded one without having been asked to."""
+def _prepare(builder: tfds.core.DatasetBuilder, name: str, download: bool, shown: bool) -> None:
+  """Prepares a dataset; an embedded one without having been asked to. If it is to be shown, with bars."""
   if builder.name in EMBEDDED:
     _prepare_embedded(builder)
     return
@@ -90,19 +92,29 @@ def _prepare(builder: tfds.core.DatasetBuilder, name: str, download: bool) -> No
     place = f'place its archives in {manual} and ' if builder.MANUAL_DOWNLOAD_INSTRUCTIONS else ''
     raise ValueError(f'dataset {name!r} is not prepared: looked in {builder.data_dir}; {place}pass --download to prepare it')
   try:
-    builder.download_and_prepare()
+    with _telling(shown):
+      builder.download_and_prepare()
   except (AssertionError, OSError, tf.errors.OpError) as error:  # files that only the user can get; no space, no network
     raise ValueError(f'dataset {name!r} cannot be prepared in {builder.data_dir}: {" ".join(str(error).split())}') from error
 
 
 def _prepare_embedded(builder: tfds.core.DatasetBuilder) -> None:
-  tfds.disable_progress_bar()
   try:
-    with contextlib.redirect_stdout(io.StringIO()):  # it would say that it downloads
+    with _telling(shown=False):  # it would say that it downloads
       builder.download_and_prepare()
   except OSError as error:
     if not builder.is_prepared():  # otherwise another process was a moment faster
       raise ValueError(f'{builder.name} cannot be prepared in {builder.data_dir}: {error}') from error
+
+
+@contextlib.contextmanager
+def _telling(shown: bool):
+  """What tensorflow-datasets says while it prepares goes to stderr, and its bars with it, or nowhere: stdout is for results."""
+  if not shown:
+    tfds.disable_progress_bar()
+  try:
+    with contextlib.redirect_stdout(sys.stderr if shown else io.StringIO()):
+      yield
   finally:
     tfds.enable_progress_bar()
 

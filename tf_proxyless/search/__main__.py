@@ -8,9 +8,7 @@ Started again with the same --run_dir, it continues where it stopped.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 import math
-import os
 import sys
 
 from absl import flags
@@ -19,6 +17,7 @@ from absl import logging
 from tf_proxyless import command_line
 from tf_proxyless import locking
 from tf_proxyless import plan as plan_lib
+from tf_proxyless import progress as progress_lib
 from tf_proxyless import quiet
 from tf_proxyless import report_writer
 from tf_proxyless import search_flags
@@ -29,50 +28,6 @@ from tf_proxyless.search import run_directory
 from tf_proxyless.space import network as network_lib
 
 search_flags.RUN.define(flags.FLAGS)
-
-
-class _Progress:
-  """A progress bar over all steps of the search, shown on terminals only, and epochs for the log and TensorBoard."""
-
-  def __init__(self, logs: os.PathLike, format_cost: Callable[[float], str]):
-    import tensorflow as tf
-    import tqdm
-
-    self._tf = tf
-    self._new_bar = lambda total, done, text: tqdm.tqdm(
-        total=total, initial=done, desc=text, unit='step', disable=not sys.stderr.isatty(), dynamic_ncols=True, leave=False)
-    self._bar = None
-    self._format_cost = format_cost
-    self._writer = tf.summary.create_file_writer(os.fspath(logs))
-
-  def start(self, text: str, total: int, done: int) -> None:
-    self.close()
-    self._bar = self._new_bar(total, done, text)
-
-  def close(self) -> None:
-    if self._bar is not None:
-      self._bar.close()
-
-  def on_step(self, loss: float, accuracy: float, state: dict[str, float]) -> None:
-    self._bar.set_postfix_str(f'loss {loss:.3f}, accuracy {100 * accuracy:.1f} %, '
-                              f'expected cost {self._format_cost(state["expected_cost"])}', refresh=False)
-    self._bar.update()
-
-  def on_scored(self, accuracy: float) -> None:
-    self._bar.set_postfix_str(f'accuracy {100 * accuracy:.1f} %', refresh=False)
-    self._bar.update()
-
-  def on_epoch(self, entry: dict) -> None:
-    logging.info('epoch %d (%s): loss %.4f, accuracy %.2f %%, most likely network %.2f %% at %s, expected cost %s', entry['epoch'],
-                 entry['phase'], entry['loss'], 100 * entry['accuracy'], 100 * entry['most_likely_accuracy'],
-                 self._format_cost(entry['most_likely_cost']), self._format_cost(entry['expected_cost']))
-    with self._writer.as_default(step=entry['epoch']):
-      for name, value in entry.items():
-        if isinstance(value, float):
-          self._tf.summary.scalar(name, value)
-      for path, row in entry['probabilities'].items():
-        for choice, probability in enumerate(row):
-          self._tf.summary.scalar(f'probabilities/{path}/{choice}', probability)
 
 
 def _check(values: flags.FlagValues) -> run_directory.RunDirectory:
@@ -121,12 +76,13 @@ def main(argv: list[str]) -> int:
     run = _check(values)
     lock = locking.take(run.path)
   stop = stopping.StopRequest(lambda: run.write_status('interrupted'))
-  with lock, stopping.status_kept(run.write_status, stop):
-    return _search(values, run, stop)
+  report = report_writer.RunReport(run)
+  with lock, stopping.status_kept(report.tell, stop):
+    return _search(values, run, report, stop)
   return stop.exit_code
 
 
-def _search(values: flags.FlagValues, run: run_directory.RunDirectory, stop: stopping.StopRequest) -> int:
+def _search(values: flags.FlagValues, run: run_directory.RunDirectory, report: report_writer.RunReport, stop: stopping.StopRequest) -> int:
   quiet.load_tensorflow()
   from tf_proxyless import assembly
   from tf_proxyless.search import conclude
@@ -142,8 +98,7 @@ def _search(values: flags.FlagValues, run: run_directory.RunDirectory, stop: sto
       logging.warning('the target %s is not below the largest network, %s: accuracy alone is searched for',
                       plan.format_cost(plan.target), plan.format_cost(plan.cost_model.largest))
     assembly.write_inputs(values, plan, run)
-    progress = _Progress(run.logs, plan.format_cost)
-    report = report_writer.RunReport(run)
+    progress = progress_lib.SearchProgress(run.logs, plan.format_cost)
 
     def on_epoch(entry: dict) -> None:
       progress.on_epoch(entry)

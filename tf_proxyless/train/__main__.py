@@ -21,6 +21,7 @@ from tf_proxyless import command_line
 from tf_proxyless import locking
 from tf_proxyless import models
 from tf_proxyless import plan as plan_lib
+from tf_proxyless import progress as progress_lib
 from tf_proxyless import quiet
 from tf_proxyless import stopping
 from tf_proxyless import train_flags
@@ -151,13 +152,12 @@ def _train_in(run: run_directory.RunDirectory, lock: _Lock, values: flags.FlagVa
 
 def _run(run: run_directory.RunDirectory, write_status, trainer, training, stop: stopping.StopRequest) -> bool:
   """Trains with progress and status; whether it came to the end."""
-  from tf_proxyless import training_progress
   from tf_proxyless.train import loop
   from tf_proxyless.train import trainer as trainer_lib
 
   write_status('running')
-  progress = training_progress.TrainingProgress('training', run.logs if trainer.is_chief else None, trainer.recipe.steps,
-                                                int(trainer.progress.total_steps))
+  progress = progress_lib.TrainingProgress('training', run.logs if trainer.is_chief else None, trainer.recipe.steps,
+                                           int(trainer.progress.total_steps))
   try:
     finished = training.run(loop.Observer(progress.on_steps, progress.on_epoch, stop))
   except trainer_lib.NotFiniteError as error:

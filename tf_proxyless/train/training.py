@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 import math
 
 import tensorflow as tf
@@ -50,7 +50,7 @@ def fit(model: keras.Model, batches: Batches, recipe: Recipe, seed: int,
   return tuple(history)
 
 
-def evaluate(model: keras.Model, batches: tf.data.Dataset) -> trainer_lib.Scores:
+def evaluate(model: keras.Model, batches: Iterable) -> trainer_lib.Scores:
   """Top-1, top-5 and loss of a model.
 
   Args:
