@@ -94,7 +94,7 @@ def test_needs_no_other_file_and_no_network(rendered):
   _, text, reader = rendered
   for _, attributes in reader.elements:
     assert 'src' not in attributes
-    assert attributes.get('href', '#') in ('#', 'data:,')
+    assert attributes.get('href', '#').startswith(('#', 'data:,'))
   style = reader.all('style')[0][1]
   assert '@import' not in style and set(re.findall(r'url\((.)', style)) <= {'#'}
   script = reader.all('script')[-1][1]
@@ -142,6 +142,22 @@ def test_shows_all_that_a_finished_search_has():
   assert found == ['network', 'history', 'curves', 'costs', 'derivation', 'files', 'table', 'settings']
   strips = [attributes for attributes, _ in reader.all('figure') if attributes.get('class') == 'strip']
   assert len(strips) == 21 and {attributes['data-epochs'] for attributes in strips} == {'12'}
+
+
+def test_every_section_is_in_the_contents():
+  for document in (documents.comparison(), documents.tiny()):
+    reader = Reader(page.render(document))
+    targets = [attributes['href'][1:] for attributes, _ in reader.all('a') if len(attributes['href']) > 1]
+    assert targets == [attributes['id'] for attributes, _ in reader.all('section')]
+
+
+def test_a_search_without_a_network_shows_the_most_likely_one():
+  document = documents.running()
+  run = document['runs'][0]
+  labels = [decision['choices'][index]['label'] for decision, index in zip(run['decisions'], run['most_likely']['choices'][-1])]
+  reader = Reader(page.render(document))
+  drawn = next(attributes['aria-label'] for attributes, _ in reader.all('svg') if attributes.get('class') == 'network')
+  assert drawn.endswith(': conv 3x3, MB1 3x3, ' + ', '.join(labels) + ', conv 1x1, classifier')
 
 
 def test_a_running_search_reloads_itself_and_others_do_not():
@@ -238,7 +254,8 @@ def test_axes_of_one_value_and_of_epochs():
 
 def test_logarithmic_axis():
   axis = svg.logarithmic_axis([0.1, 100.0], 0, 100)
-  assert axis.ticks == (0.1, 1.0, 10.0, 100.0)
+  assert axis.ticks == pytest.approx((0.1, 0.3, 1, 3, 10, 30, 100))
+  assert svg.logarithmic_axis([1.0, 20.0], 0, 100).ticks == (1, 2, 5, 10, 20)
   assert axis(math.sqrt(0.1 * 100.0)) == pytest.approx(50)
 
 

@@ -78,7 +78,9 @@ def _box(box: drawing_lib.Box, tip: str, line_y: float) -> str:
     mark = f'<circle cx="{svg.px(x)}" cy="{svg.px(line_y)}" r="3.4" class="skip"/>'
     return f'<g>{svg.title(tip)}{mark}{svg.text(x - 3.5, line_y + 9, label, "small", 90)}</g>'
   shapes = svg.rect(x, y, width, height, f'k {box.key}') + svg.rect(x, y, width, height, f'p p-{drawing_lib.PATTERNS[box.key]}')
-  if width >= _INSIDE_WIDTH and height >= svg.text_width(label) + 4:
+  if width >= svg.text_width(label) + 10 and height >= 18:
+    shapes += svg.text(x + width / 2, y + height / 2 + 4, label, 'inbox mid')
+  elif width >= _INSIDE_WIDTH and height >= svg.text_width(label) + 4:
     shapes += svg.text(x + width / 2 + 4, y + height / 2, label, 'inbox mid', -90)
   else:
     shapes += svg.text(x + width / 2 - 3.5, y + height + 5, label, 'small', 90)

@@ -200,10 +200,11 @@
         }
         make(group, 'rect', {class: 'k ' + key, x: left, y, width, height});
         make(group, 'rect', {class: 'p p-' + drawing.patterns[key], x: left, y, width, height});
-        const inside = width >= 13 && height >= 6.5 * label.length + 4;
-        const at = inside ? `translate(${left + width / 2 + 4} ${lineY}) rotate(-90)`
-          : `translate(${left + width / 2 - 3.5} ${y + height + 5}) rotate(90)`;
-        make(group, 'text', {class: inside ? 'inbox mid' : 'small', transform: at}, label);
+        const length = 6.5 * label.length, middle = left + width / 2;
+        const lying = width >= length + 10 && height >= 18, standing = width >= 13 && height >= length + 4;
+        const at = lying ? `translate(${middle} ${lineY + 4})` : standing ? `translate(${middle + 4} ${lineY}) rotate(-90)`
+          : `translate(${middle - 3.5} ${y + height + 5}) rotate(90)`;
+        make(group, 'text', {class: lying || standing ? 'inbox mid' : 'small', transform: at}, label);
       }
       x += width / sx + gap;
       if (block.strides > 1) mark((x - gap / 2) * sx, block.output);
@@ -320,15 +321,24 @@
   }
   const strips = [];
   function setUpStrips() {
-    for (const strip of document.querySelectorAll('.strip')) {
+    document.querySelectorAll('.strip').forEach((strip, index) => {
+      const {label, choices} = decisions[index];
       const mark = make(strip, 'i', {'aria-hidden': true});
       strips.push({mark});
-      strip.firstElementChild.addEventListener('click', (event) => {
+      const at = (event) => {
         const box = strip.getBoundingClientRect();
-        stop();
-        go(Math.round(last * (event.clientX - box.left) / box.width));
+        return Math.max(0, Math.min(last, Math.round(last * (event.clientX - box.left) / box.width)));
+      };
+      strip.firstElementChild.addEventListener('click', (event) => { stop(); go(at(event)); });
+      strip.firstElementChild.addEventListener('pointerleave', hush);
+      strip.firstElementChild.addEventListener('pointermove', (event) => {
+        event.stopPropagation();  // the document would hush
+        const values = history.probabilities[at(event)];
+        const order = values.map((_, choice) => choice).sort((a, b) => values[b] - values[a]).slice(0, 3);
+        tell([`${label}, epoch ${history.epoch[at(event)]}`, ...order.map((choice) => `${choices[choice].label} ${percent(values[choice])}`)].join('\n'),
+             event.clientX, event.clientY);
       });
-    }
+    });
   }
   for (const svg of document.querySelectorAll('[data-hover]')) setUp(svg);
   if (player) {

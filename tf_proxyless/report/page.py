@@ -48,11 +48,16 @@ def render(document: Mapping[str, Any]) -> str:
     raise ValueError(f'document must be {SCHEMA!r}, version {VERSION}, with at least one run, got {found[0]!r}, {found[1]!r}')
   run = document['runs'][0]
   script = _asset('page.js')
-  body = [
-      sections.header(run, str(document['generated'])), sections.summary(run), sections.network(run), sections_history.history(run),
-      sections_history.curves(run), sections_costs.costs(run), sections.derivation(run), sections.deployments(run),
-      sections_costs.table(run), sections_compare.compare(document['runs']), sections.settings(run),
-  ]
+  parts = {
+      'network': ('Network', sections.network(run)), 'history': ('History', sections_history.history(run)),
+      'curves': ('Curves', sections_history.curves(run)), 'costs': ('Cost and accuracy', sections_costs.costs(run)),
+      'derivation': ('Derivation', sections.derivation(run)), 'files': ('Files', sections.deployments(run)),
+      'table': ('Latency table', sections_costs.table(run)), 'compare': ('Comparison', sections_compare.compare(document['runs'])),
+      'settings': ('Settings', sections.settings(run)),
+  }
+  links = ''.join(f'<a href="#{identity}">{name}</a>' for identity, (name, part) in parts.items() if part)
+  contents = links and f'<nav aria-label="Contents">{links}</nav>'
+  body = [sections.header(run, str(document['generated'])), sections.summary(run), contents, *(part for _, part in parts.values())]
   footer = '<footer><p class="js"><a id="save" download="report.json" href="#">Save the data of this page</a> (JSON)</p></footer>'
   return (f'<!DOCTYPE html>\n<html lang="en">\n<head>\n{_head(run, script)}\n</head>\n<body>\n'
           f'<svg width="0" height="0" class="defs" aria-hidden="true"><defs>{_PATTERNS}</defs></svg>\n<main>\n'

@@ -71,18 +71,27 @@ def _against(cost: float | None, target: float | None) -> str:
 
 
 def network(run: Run) -> str:
-  """The found network, drawn, and its blocks in a table."""
-  found = run['network']
-  if not found:
+  """The found network, or as long as there is none the most likely one, drawn, and its blocks in a table."""
+  found, caption = _shown(run)
+  if found is None:
     return ''
   unit = run['cost']['unit']
   drawn = drawing.layout(found)
   measures = {'cost': f'what it costs ({units.unit_name(unit)})', 'macs': 'its multiply-adds', 'nothing': 'nothing: all alike'}
-  picture = markup.scrolling(network_svg.render(found, unit), 'The found network')
+  picture = markup.scrolling(network_svg.render(found, unit), caption)
   note = (f'Each box is a block; its width is {measures[drawn.measure]}, its height the expansion ratio. Arcs are shortcuts; '
           'numbers below are channels.')
-  body = markup.figure('The found network', network_svg.legend(drawn.keys) + picture, blocks_table(found, unit), note)
+  body = markup.figure(caption, network_svg.legend(drawn.keys) + picture, blocks_table(found, unit), note)
   return markup.section('network', 'The network', body + _warnings(run))
+
+
+def _shown(run: Run) -> tuple[Mapping[str, Any] | None, str]:
+  """The network to draw, with a caption."""
+  if run['network']:
+    return run['network'], 'The found network'
+  if not run['most_likely']['choices'] or not run['fixed_blocks']:
+    return None, ''
+  return drawing.resolve(run['fixed_blocks'], run['decisions'], run['most_likely']['choices'][-1]), 'The most likely network so far'
 
 
 def _warnings(run: Run) -> str:

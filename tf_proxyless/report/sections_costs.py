@@ -19,7 +19,7 @@ _PURPOSES = {'calibration': 's3 cross', 'validation': 's0', 'published': 's1 squ
 
 def costs(run: Run) -> str:
   """Where the milliseconds go, and what sampled networks reached."""
-  return markup.section('costs', 'Where the cost goes', markup.grid(_blocks(run), _samples(run)))
+  return markup.section('costs', 'Cost and accuracy', markup.grid(_blocks(run), _samples(run)))
 
 
 def _blocks(run: Run) -> str:

@@ -73,8 +73,8 @@ def _strip(decision: Mapping[str, Any], rows: Sequence[Sequence[float]]) -> str:
   ending = f'{choices[best]["label"]} {100 * rows[-1][best]:.0f} %'
   label = svg.escape(f'{decision["label"]}: at the end {ending}')
   return (f'<figure class="strip" data-epochs="{count}"><svg viewBox="0 0 {len(rows) - 1} {_LEVELS}" preserveAspectRatio="none" role="img" '
-          f'aria-label="{label}">{"".join(parts)}</svg><figcaption><b>{svg.escape(decision["label"])}</b> '
-          f'<span>{svg.escape(ending)}</span></figcaption></figure>')
+          f'aria-label="{label}">{"".join(parts)}</svg><figcaption><b>{svg.escape(svg.shorten(decision["label"], 40))}</b> '
+          f'<span>{svg.escape(svg.shorten(ending, 40))}</span></figcaption></figure>')
 
 
 def _table(run: Run) -> str:

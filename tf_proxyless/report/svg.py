@@ -9,6 +9,7 @@ import json
 import math
 from typing import Any
 
+_MOST_TICKS = 8  # of a logarithmic axis
 _CHARACTER = 6.5  # px, of the 12 px text of page.css on average
 
 
@@ -157,12 +158,14 @@ def linear_axis(values: Sequence[float], start: float, end: float, count: int = 
 
 
 def logarithmic_axis(values: Sequence[float], start: float, end: float) -> Axis:
-  """An axis around positive values, with ticks at 1, 2 and 5 times powers of ten, or at the powers only if these are many."""
+  """An axis around positive values, with ticks at 1, 2 and 5 times powers of ten, or where these are many at 1 and 3, or at 1."""
   low, high = min(values) / 1.15, max(values) * 1.15
   decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-  factors = (1, 2, 5) if len(decades) <= 3 else (1,)
-  ticks = [factor * 10.0**decade for decade in decades for factor in factors]
-  return Axis(low, high, start, end, tuple(tick for tick in ticks if low <= tick <= high), True)
+  for factors in ((1, 2, 5), (1, 3), (1,)):
+    ticks = [factor * 10.0**decade for decade in decades for factor in factors if low <= factor * 10.0**decade <= high]
+    if len(ticks) <= _MOST_TICKS:
+      break
+  return Axis(low, high, start, end, tuple(ticks), True)
 
 
 def _round_step(step: float) -> float:
