@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 import errno
 import hashlib
 import os
@@ -114,7 +114,8 @@ class Checkpoints:
       return None
     with open(checksums, encoding='utf-8', errors='replace') as content:
       lines = content.read(_MAX_CHECKSUM_BYTES).splitlines()
-    expected = dict(reversed(line.split('  ', 1)) for line in lines if '  ' in line)
+    rows = [line.split('  ', 1) for line in lines if '  ' in line]
+    expected = {name: digest for digest, name in rows}
     if f'{PREFIX}-{number}{_INDEX}' not in expected:
       return f'{checksums.name} is cut off'
     for name, digest in expected.items():
@@ -125,7 +126,7 @@ class Checkpoints:
         return f'{files.one_line(name)} has another checksum'
     return None
 
-  def _delete(self, numbers) -> None:
+  def _delete(self, numbers: Iterable[int]) -> None:
     for number in numbers:
       for file in sorted(self._folder.glob(f'{PREFIX}-{number}.*'), key=lambda file: file.suffix != _INDEX):
         file.unlink()
@@ -133,7 +134,10 @@ class Checkpoints:
 
 def _digest(path: pathlib.Path, sync: bool = False) -> str:
   """SHA-256 of a file, which is on the disk then if asked for."""
+  digest = hashlib.sha256()  # hashlib.file_digest is not in Python 3.10
   with open(path, 'rb') as content:
     if sync:
       os.fsync(content.fileno())
-    return hashlib.file_digest(content, 'sha256').hexdigest()
+    while part := content.read(2**20):
+      digest.update(part)
+  return digest.hexdigest()

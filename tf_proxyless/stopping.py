@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import threading
+import types
 
 from tf_proxyless import subprocesses
 
@@ -49,7 +50,7 @@ class StopRequest:
     """What is to be on the disk is there: the process may take its time to end."""
     self._settled.set()
 
-  def _receive(self, number, frame) -> None:
+  def _receive(self, number: int, frame: types.FrameType | None) -> None:
     self.signal = self.signal or number
     if number == signal.SIGINT:  # SIGTERM may come twice, to a process and to its group; it has its deadline
       signal.signal(number, signal.default_int_handler)

@@ -63,7 +63,7 @@ def run(arguments: Sequence[str], **options: Any) -> int:
     if process is not None:
       process.send_signal(number)
 
-  before = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
+  before: dict[int, Any] = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
   try:
     process = start(arguments, **options)
     for number in list(received):  # came before there was a process to have it
