@@ -18,6 +18,7 @@ from absl import flags
 
 from tf_proxyless import command_line
 from tf_proxyless import files
+from tf_proxyless import progress
 from tf_proxyless import report_data
 from tf_proxyless.report import animation
 from tf_proxyless.report import figures
@@ -70,10 +71,10 @@ def main(argv: list[str]) -> None:
         print(f'warning: {found["name"]}: {problem}', file=sys.stderr)
     print(f'report                 {output}')
     if _FIGURES.value:
-      for path in figures.save_all(document, _FIGURES.value):
+      for path in figures.save_all(document, _FIGURES.value, progress.counter('figures')):
         print(f'figure                 {path}')
     if _ANIMATION.value:
-      animation.save(document, _ANIMATION.value)
+      animation.save(document, _ANIMATION.value, progress.counter('animation'))
       print(f'animation              {_ANIMATION.value}')
 
 
