@@ -31,6 +31,7 @@ from android_benchmark import devices
 from android_benchmark import errors
 from android_benchmark import hashing
 from android_benchmark import launchers
+from android_benchmark import options
 from android_benchmark import protocol
 from android_benchmark import session as session_lib
 from android_benchmark import store as store_lib
@@ -38,37 +39,6 @@ from android_benchmark import summary
 from android_benchmark import writing
 
 MISTAKE, INCOMPLETE, LOST, INTERRUPTED = 2, 3, 4, 130
-_PHONE_CORE_MASK = '10'  # a single big core of most phones with eight
-
-
-def _parser() -> argparse.ArgumentParser:
-  parser = argparse.ArgumentParser('python -m android_benchmark', description=__doc__, allow_abbrev=False,
-                                   formatter_class=argparse.RawDescriptionHelpFormatter)
-  add = parser.add_argument
-  add('--models', type=pathlib.Path, required=True, metavar='FOLDER', help='with .tflite files, which are known by their names')
-  add('--device', required=True, help="'adb' for the one phone that is connected, 'adb:SERIAL', or 'host'")
-  tool = parser.add_mutually_exclusive_group(required=True)
-  tool.add_argument('--benchmark_binary', type=pathlib.Path, metavar='FILE', help="TFLite's benchmark_model for the device")
-  tool.add_argument('--host_runner', metavar='COMMAND', help='a program that measures many models in one process; on the host only')
-  add('--output', type=pathlib.Path, required=True, metavar='FILE', help='measurements, as JSON')
-  add('--threads', type=int, default=1, help='of the interpreter (%(default)s)')
-  add('--core_mask', help=f"cores to run on, hexadecimal as for taskset, or 'all' ({_PHONE_CORE_MASK} on phones, all on the host)")
-  add('--kernels', choices=benchmark_model.KERNELS, default='builtin', help='of the interpreter (%(default)s)')
-  add('--rounds', type=int, default=5, help='launches of each model (%(default)s)')
-  add('--num_runs', '--runs', type=int, default=20, help='a launch measures at least so many runs (%(default)s)')
-  add('--min_secs', type=float, default=0.3, help='and at least so many seconds (%(default)s)')
-  add('--warmup_secs', type=float, default=0.1, help='seconds of warm-up before them (%(default)s)')
-  add('--block_models', type=int, default=20, help='models between two readings of the reference; fewer on a busy machine (%(default)s)')
-  add('--reference', metavar='NAME', help='the model that is measured again and again (the one of median size)')
-  add('--max_drift_percent', type=float, default=3.0, help='blocks of measurements are repeated when it drifts further (%(default)s)')
-  add('--max_repeats', type=int, default=6, help='but not more often than this (%(default)s)')
-  add('--max_temperature_c', type=float, default=40.0, help='a phone that is warmer cools down first, degrees Celsius (%(default)s)')
-  add('--cool_down_s', type=float, default=600.0, help='seconds that this may take (%(default)s)')
-  add('--lock_clocks', action='store_true', help='fix the clocks of a rooted phone while measuring')
-  add('--seed', type=int, default=0, help='of the order of measurements (%(default)s)')
-  add('--timeout_s', type=float, default=60.0, help='a launch that takes longer has failed, seconds (%(default)s)')
-  add('--reconnect_s', type=float, default=120.0, help='a lost phone is waited for so many seconds (%(default)s)')
-  return parser
 
 
 def _models(folder: pathlib.Path) -> dict[str, pathlib.Path]:
@@ -95,7 +65,7 @@ def _references(models: Mapping[str, pathlib.Path], chosen: str | None) -> tuple
 
 
 def _settings(args: argparse.Namespace) -> benchmark_model.Settings:
-  mask = args.core_mask if args.core_mask is not None else 'all' if args.device == 'host' else _PHONE_CORE_MASK
+  mask = args.core_mask if args.core_mask is not None else 'all' if args.device == 'host' else options.PHONE_CORE_MASK
   return benchmark_model.Settings(args.threads, None if mask == 'all' else mask.lower(), args.kernels, args.num_runs, args.min_secs,
                                   args.warmup_secs, args.timeout_s)
 
@@ -217,7 +187,7 @@ def _terminated(number: int, frame: Any) -> None:
 
 def main(argv: Sequence[str]) -> int:
   """Parses the command line, measures, and returns the exit code."""
-  args = _parser().parse_args(argv)
+  args = options.parse(argv, __doc__)
   for number in (signal.SIGTERM, signal.SIGHUP):
     signal.signal(number, _terminated)
   try:

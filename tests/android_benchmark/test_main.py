@@ -140,7 +140,8 @@ def test_other_measurements_are_not_continued(models, output):
     (('--min_secs=nan',), 'min_secs must be at least 0'),
     (('--kernels=gpu',), "invalid choice: 'gpu'"),
     (('--host_runner=x',), 'not allowed with argument --benchmark_binary'),
-    (('--max_drift=1',), 'unrecognized arguments'),
+    (('--max_drift=1',), 'unrecognized arguments: --max_drift; did you mean --max_drift_percent?'),
+    (('--zzz',), 'error: unrecognized arguments: --zzz'),
 ])
 def test_mistakes_are_told_in_one_line(models, output, flags, message):
   exit_code, messages = measuring.run(models, output, *flags)

@@ -52,7 +52,8 @@ def _parser() -> argparse.ArgumentParser:
   }
   for field in dataclasses.fields(benchmark.Settings):
     kind = _boolean if field.default is None else type(field.default)
-    parser.add_argument(f'--{field.name}', type=kind, default=field.default, help=helps[field.name])
+    default = '' if field.default is None else f' ({field.default})'
+    parser.add_argument(f'--{field.name}', type=kind, default=field.default, help=helps[field.name] + default)
   return parser
 
 
