@@ -278,3 +278,11 @@ def test_summary_sets_the_cost_against_the_target():
   assert '10.0 % below the target' in sections.summary(run)
   run['network']['cost'] = 120.0
   assert '20.0 % above the target' in sections.summary(run)
+
+
+def test_latencies_that_rest_on_estimates_say_so():
+  document = documents.tiny()
+  assert 'estimates' not in page.render(document).partition('id="table"')[0]
+  document['runs'][0]['cost']['provenance'] = 'measured, estimated'
+  before_the_table = page.render(document).partition('id="table"')[0]
+  assert 'latencies rest on estimates' in before_the_table and '>estimated, ' in before_the_table

@@ -1,4 +1,4 @@
-"""Drawings of networks for the page: what `drawing` lays out, as SVG. page.js draws the network of an epoch by the same rules."""
+"""Drawings of networks for the page: what `drawing` lays out, as SVG. page_network.js draws an epoch's by the same rules."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def _marks(drawn: drawing_lib.Drawing, height: float) -> list[str]:
   for mark in drawn.marks:
     x = mark.x * SCALE_X
     low = x < end
-    parts.append(svg.line(x, 4, x, height - 34, 'mark'))
+    parts.append(svg.line(x, 17 if low else 4, x, height - 34, 'mark'))
     parts.append(svg.text(x + 4, 26 if low else 13, mark.text, 'small strong'))
     end = -1.0 if low else x + 8 + svg.text_width(mark.text)
   return parts

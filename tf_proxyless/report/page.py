@@ -1,8 +1,8 @@
 """The page that shows a search: one HTML file without any other, which opens in every browser and needs no network.
 
-Charts are SVG that is written here, so that they are there without JavaScript and on paper. page.js adds the player over the history,
+Charts are SVG that is written here, so that they are there without JavaScript and on paper. The scripts add the player over the history,
 what a pointer is told, and the reload while a search runs. Everything that comes from files is escaped, and besides that the page's policy
-lets no other script run than page.js.
+lets no other script run than these.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from tf_proxyless.report import sections_history
 from tf_proxyless.report import svg
 
 SCHEMA, VERSION = 'tf_proxyless/report', 1
+
+_SCRIPTS = ('page_base.js', 'page_charts.js', 'page_network.js', 'page_player.js', 'page_start.js')
 
 # Each is drawn over a colour, so that it says the same without it.
 _PATTERNS = ('<pattern id="stripes" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
@@ -47,7 +49,7 @@ def render(document: Mapping[str, Any]) -> str:
   if found != (SCHEMA, VERSION) or not document.get('runs'):
     raise ValueError(f'document must be {SCHEMA!r}, version {VERSION}, with at least one run, got {found[0]!r}, {found[1]!r}')
   run = document['runs'][0]
-  script = _asset('page.js')
+  script = _script()
   parts = {
       'network': ('Network', sections.network(run)), 'history': ('History', sections_history.history(run)),
       'curves': ('Curves', sections_history.curves(run)), 'costs': ('Cost and accuracy', sections_costs.costs(run)),
@@ -76,6 +78,11 @@ def _head(run: Mapping[str, Any], script: str) -> str:
           '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">'
           f'<link rel="icon" href="data:,">{refresh}<title>{svg.escape(run["name"])} – tf_proxyless</title>'
           f'<style>{_asset("page.css")}</style>')
+
+
+def _script() -> str:
+  """The parts of the page's script as one function, so that nothing of it is global."""
+  return "'use strict';\n(() => {\n" + '\n'.join(map(_asset, _SCRIPTS)) + '})();\n'
 
 
 def _asset(name: str) -> str:

@@ -20,7 +20,9 @@ _STATES = {'running': 'running', 'interrupted': 'interrupted', 'finished': 'fini
 def header(run: Run, generated: str) -> str:
   """Name, state, and what went wrong."""
   cost = run['cost']
-  how = ' · '.join(svg.escape(part) for part in (cost['optimizer'], cost['objective'], cost['of']) if part and part != 'unknown')
+  estimated = 'latencies rest on estimates' if _estimated(cost) else ''
+  parts = (cost['optimizer'], cost['objective'], cost['of'], estimated)
+  how = ' · '.join(svg.escape(part) for part in parts if part not in ('', 'unknown'))
   state = svg.escape(_STATES.get(run['state'], run['state']))
   reload_control = ''
   if run['refreshing']:
@@ -39,13 +41,13 @@ def summary(run: Run) -> str:
   unit, items = cost['unit'], []
   chosen = next((candidate for candidate in run['candidates'] if candidate['chosen']), None)
   if network:
-    items.append(('found network', units.cost(network['cost'], unit), _against(network['cost'], cost['target'])))
+    items.append(('found network', units.cost(network['cost'], unit), _against(network['cost'], cost)))
     if chosen and chosen['validation_accuracy'] is not None:
       items.append(('accuracy', svg.percent(chosen['validation_accuracy']), 'validation images, weights of the supernet'))
     items += [('multiply-adds', units.count(network['macs']), 'one image'), ('parameters', units.count(network['parameters']), '')]
   elif history['epoch']:
     items.append(('most likely network', units.cost(_last(history, 'most_likely_cost'), unit),
-                  _against(_last(history, 'most_likely_cost'), cost['target'])))
+                  _against(_last(history, 'most_likely_cost'), cost)))
     items.append(('its accuracy', svg.percent(_last(history, 'most_likely_accuracy')), 'validation images'))
   if history['epoch']:
     left = run['seconds']['left']
@@ -60,14 +62,20 @@ def _last(history: Mapping[str, Any], name: str) -> float | None:
   return next((value for value in reversed(history.get(name, [])) if value is not None), None)
 
 
-def _against(cost: float | None, target: float | None) -> str:
-  """Where a cost is relative to its target."""
-  if cost is None or not target:
+def _estimated(cost: Mapping[str, Any]) -> bool:
+  return 'estimated' in (cost['provenance'] or '')
+
+
+def _against(value: float | None, cost: Mapping[str, Any]) -> str:
+  """Where a cost is relative to the target, and whether it is an estimate."""
+  if value is None:
     return ''
-  share = 100 * (cost / target - 1)
-  if abs(share) < 0.05:
-    return 'exactly the target'
-  return f'{abs(share):.1f} % {"below" if share < 0 else "above"} the target'
+  remarks = ['estimated'] if _estimated(cost) else []
+  if cost['target']:
+    share = 100 * (value / cost['target'] - 1)
+    side = 'below' if share < 0 else 'above'
+    remarks.append('exactly the target' if abs(share) < 0.05 else f'{abs(share):.1f} % {side} the target')
+  return ', '.join(remarks)
 
 
 def network(run: Run) -> str:
