@@ -25,9 +25,9 @@ from tf_proxyless import command_line
 from tf_proxyless import report_data
 from tf_proxyless.report import page
 
-_RUN_DIR = flags.DEFINE_string('run_dir', None, 'Of a search; none for a made-up one, in a clone of the repository.')
+_RUN_DIR = flags.DEFINE_string('run_dir', None, 'Directory of a search; by default a made-up one, in a clone of the repository.')
 _EPOCHS = flags.DEFINE_integer('epochs', 120, 'Epochs of the made-up search.', lower_bound=1)
-_LOADS = flags.DEFINE_integer('loads', 7, 'How often the browser opens the page; the median is printed.', lower_bound=1)
+_LOADS = flags.DEFINE_integer('loads', 7, 'Times that the browser opens the page; the median is printed.', lower_bound=1)
 
 _BROWSER = ('--headless=new', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
             '--disable-component-update', '--disable-sync')
