@@ -1,0 +1,156 @@
+"""The mains that are killed: tiny, with a checkpoint every other step; and when two of their results are the same."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import zipfile
+
+import h5py
+import numpy as np
+import tensorflow as tf
+
+from tests.reliability import killing
+from tests.search import runs
+from tests.train import runs as train_runs
+from tf_proxyless import run_files
+from tf_proxyless.cost import latency_table
+from tf_proxyless.search import run_directory
+
+_TINY = tuple(flag for flag in runs.TINY if not flag.startswith(('--checkpoint_every_steps', '--scored_networks')))
+_SPACE = tuple(flag for flag in _TINY if flag.startswith(('--resolution', '--stem', '--first', '--stage', '--head')))
+
+
+def search(data_dir: str, optimizer: str) -> killing.Job:
+  """A search of two decisions."""
+  return killing.Job(
+      f'search_{optimizer}',
+      lambda folder: ('tf_proxyless.search', *_TINY, '--checkpoint_every_steps=2', '--scored_networks=60', f'--data_dir={data_dir}',
+                      f'--architecture_optimizer={optimizer}', f'--run_dir={folder}'),
+      _check_search, _staging, _check_run)
+
+
+def train(data_dir: str, architecture: pathlib.Path) -> killing.Job:
+  """A training with dropout, momenta and averages of weights."""
+  return killing.Job(
+      'train',
+      lambda folder: ('tf_proxyless.train', *train_runs.TINY, '--checkpoint_every_steps=2', f'--data_dir={data_dir}',
+                      f'--architecture={architecture}', f'--run_dir={folder}'),
+      _check_training, _staging, _check_run)
+
+
+def quantize(data_dir: str, model: pathlib.Path) -> killing.Job:
+  """A quantization-aware fine-tuning."""
+  return killing.Job(
+      'quantize',
+      lambda folder: (str(runs.ROOT / 'tools' / 'quantize.py'), f'--model={model}', '--dataset=digits', '--batch_size=128', '--epochs=2',
+                      '--checkpoint_every_steps=2', f'--data_dir={data_dir}', f'--run_dir={folder}'),
+      _check_training, _staging, _check_run)
+
+
+def build_table() -> killing.Job:
+  """A latency table of the search's operations on this machine."""
+  seen: dict[pathlib.Path, list[bytes]] = {}
+
+  def after_kill(folder: pathlib.Path) -> None:
+    _check_blocks(folder, seen.setdefault(folder, []))
+
+  def command(folder: pathlib.Path):
+    folder.mkdir(exist_ok=True)
+    return (str(runs.ROOT / 'tools' / 'build_latency_table.py'), *_SPACE, '--classes=10', '--device=host', '--rounds=2',
+            '--calibration_networks=4', '--validation_networks=4', f'--output={folder / "table.json"}', f'--work_dir={folder / "work"}')
+
+  return killing.Job('build_table', command, _check_table, lambda folder: folder / 'work' / 'operations' / 'measurements.json.partial',
+                     after_kill)
+
+
+def _staging(folder: pathlib.Path) -> pathlib.Path:
+  return folder / 'checkpoints' / 'writing'
+
+
+def _check_run(folder: pathlib.Path) -> None:
+  """All that can be seen in a run directory is whole."""
+  run = run_directory.RunDirectory(folder)
+  for file in folder.glob('*.json'):
+    json.loads(file.read_text())
+  run.read_history()
+  kept = sorted(run.checkpoints.glob('*.index'), key=lambda file: int(file.stem.removeprefix('ckpt-')))
+  newest = run.newest_checkpoint()
+  assert newest is None or newest == str(kept[-1]).removesuffix('.index')
+
+
+def _history(run: run_files.RunFiles) -> list[dict]:
+  return [{name: value for name, value in entry.items() if name != 'seconds'} for entry in run.read_history()]
+
+
+def _variables(run: run_files.RunFiles) -> dict[str, np.ndarray]:
+  """Of the newest checkpoint, by name."""
+  reader = tf.train.load_checkpoint(run.newest_checkpoint())
+  return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map() if name != '_CHECKPOINTABLE_OBJECT_GRAPH'}
+
+
+def _check_arrays(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
+  assert found.keys() == expected.keys() and expected
+  for name, value in expected.items():
+    np.testing.assert_array_equal(found[name], value, err_msg=name)
+
+
+def _check_common(folder: pathlib.Path, whole: pathlib.Path) -> None:
+  found, expected = run_directory.RunDirectory(folder), run_directory.RunDirectory(whole)
+  assert found.is_finished()
+  assert _history(found) == _history(expected) and len(_history(found)) > 1
+  _check_arrays(_variables(found), _variables(expected))
+  for name in ('architecture.json', 'identity.json', 'split.npz'):
+    assert (folder / name).read_bytes() == (whole / name).read_bytes(), name
+  assert not _staging(folder).exists() and not list(folder.glob('.*.json.*'))
+
+
+def _check_search(folder: pathlib.Path, whole: pathlib.Path) -> None:
+  _check_common(folder, whole)
+  for name in ('derivation.json', 'samples.bin', 'search_space.json'):
+    assert (folder / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+def _check_training(folder: pathlib.Path, whole: pathlib.Path) -> None:
+  _check_common(folder, whole)
+  results = [json.loads((path / 'results.json').read_text()) for path in (folder, whole)]
+  for result in results:
+    del result['seconds']
+  assert results[0] == results[1]
+  _check_arrays(*(_weights(path) for path in (folder, whole)))
+
+
+def _weights(folder: pathlib.Path) -> dict[str, np.ndarray]:
+  """Of the final model."""
+  if (folder / 'weights.npz').exists():
+    with np.load(folder / 'weights.npz') as content:
+      return dict(content)
+  found = {}
+  with zipfile.ZipFile(folder / 'model.keras') as archive, archive.open('model.weights.h5') as content, h5py.File(content) as weights:
+    weights.visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
+  return found
+
+
+def _check_blocks(folder: pathlib.Path, seen: list[bytes]) -> None:
+  """What was measured before is there still, in the same place: not lost, and not measured again."""
+  operations = folder / 'work' / 'operations'
+  partial, whole = operations / 'measurements.json.partial', operations / 'measurements.json'
+  if partial.exists():
+    content = partial.read_bytes()
+    lines = content[:content.rfind(b'\n') + 1].splitlines()
+    assert lines[:len(seen)] == seen
+    seen[:] = lines
+  elif whole.exists():
+    json.loads(whole.read_text())
+  else:
+    assert not seen
+
+
+def _check_table(folder: pathlib.Path, whole: pathlib.Path) -> None:
+  """The same operations, each with the figures that the measurements say; milliseconds are never the same twice."""
+  table, expected = latency_table.load(folder / 'table.json'), latency_table.load(whole / 'table.json')
+  assert [entry.signature for entry in table.entries] == [entry.signature for entry in expected.entries]
+  measured = json.loads((folder / 'work' / 'operations' / 'measurements.json').read_text())['models']
+  for entry in table.entries:
+    assert entry.latency.median_ms == measured[entry.signature.file_name]['median_ms']
+  assert table.calibration is not None and (folder / 'table_proof.json').exists()

@@ -1,0 +1,55 @@
+"""Search, train, quantize and table building killed at random moments: what comes out is what comes out of a run that nobody killed."""
+
+import pytest
+
+from tests.reliability import jobs
+from tests.reliability import killing
+from tests.train import runs as train_runs
+
+SEED = 0
+pytestmark = pytest.mark.timeout(1800)
+
+
+@pytest.fixture(scope='module')
+def server():
+  server = killing.Server()
+  yield server
+  server.close()
+
+
+@pytest.fixture(scope='module')
+def some_plain_server():
+  server = killing.Server(plain_every=9)
+  yield server
+  server.close()
+
+
+def report(killer):
+  print(f'{killer._job.name}, seed {SEED}: {killer.tally}')
+
+
+@pytest.mark.parametrize('name, times', [('search', 4), ('train', 4)])
+def test_eight_kills(tmp_path, data_dir, server, name, times):
+  job = (jobs.search(data_dir, 'reinforce') if name == 'search' else
+         jobs.train(data_dir, train_runs.architecture(tmp_path / 'tiny.json')))
+  killer = killing.Killer(server, job, tmp_path, SEED)
+  killer.kill(times, in_a_row=4)
+  report(killer)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize('name, times', [('reinforce', 30), ('gradient', 20), ('train', 25), ('quantize', 15), ('build_table', 10)])
+def test_a_hundred_kills(tmp_path, data_dir, some_plain_server, name, times):
+  if name in ('reinforce', 'gradient'):
+    job = jobs.search(data_dir, name)
+  elif name == 'build_table':
+    job = jobs.build_table()
+  else:
+    job = jobs.train(data_dir, train_runs.architecture(tmp_path / 'tiny.json'))
+    if name == 'quantize':
+      model = tmp_path / 'model'
+      assert some_plain_server.wait(some_plain_server.start(model, job.command(model)), killing.LIMIT_S) == 0
+      job = jobs.quantize(data_dir, model)
+  killer = killing.Killer(some_plain_server, job, tmp_path, SEED)
+  killer.kill(times)
+  report(killer)
