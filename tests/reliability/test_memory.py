@@ -1,10 +1,17 @@
 """Long runs hold their memory flat, and leave no descriptor, process or temporary folder: measured on the processes of users."""
 
+import json
+import subprocess
+import sys
+
 import pytest
 
 from tests.reliability import processes
 from tests.search import runs as search_runs
-from tf_proxyless.search import run_directory
+from tests.tools import test_quantize
+from tests.train import runs as train_runs
+from tf_proxyless import run_files
+from tf_proxyless.data import tfds_records
 
 pytestmark = pytest.mark.long
 # Batches of 16: 71 weight steps an epoch.
@@ -28,16 +35,45 @@ def check(samples, warm, at_least):
   assert not any(one.children for one in samples)
 
 
-@pytest.mark.parametrize('optimizer', ['reinforce', 'gradient'])
-def test_a_search_of_two_thousand_steps(tmp_path, data_dir, monkeypatch, optimizer):
+@pytest.fixture
+def temporary(tmp_path, monkeypatch):
+  """The folder for temporary files, empty again in the end."""
   folder = tmp_path / 'temporary'
   folder.mkdir()
   monkeypatch.setenv('TMPDIR', str(folder))
-  run = run_directory.RunDirectory(tmp_path / 'run')
-  process = search_runs.start(*search_runs.TINY, *STEPS, '--search_epochs=27', f'--architecture_optimizer={optimizer}',
-                              f'--data_dir={data_dir}', f'--run_dir={run.path}')
+  yield folder
+  assert list(folder.iterdir()) == []
+
+
+def watch(process, path):
+  """Samples of a run at the end of each epoch."""
+  run = run_files.RunFiles(path)
   samples = processes.watch(process, lambda: lines(run.history))
   stdout, stderr = process.communicate()
   assert process.returncode == 0, stderr
-  check(samples, warm=8, at_least=28)
-  assert list(folder.iterdir()) == []
+  assert json.loads(run.status.read_text())['state'] == 'finished'
+  return samples
+
+
+@pytest.mark.parametrize('optimizer', ['reinforce', 'gradient'])
+def test_a_search_of_two_thousand_steps(tmp_path, temporary, data_dir, optimizer):
+  process = search_runs.start(*search_runs.TINY, *STEPS, '--search_epochs=27', f'--architecture_optimizer={optimizer}',
+                              f'--data_dir={data_dir}', f'--run_dir={tmp_path / "run"}')
+  check(watch(process, tmp_path / 'run'), warm=8, at_least=28)
+
+
+def test_a_training_and_a_quantization(tmp_path, temporary, data_dir):
+  """Twenty epochs each."""
+  more = ('--epochs=20', '--batch_size=64', f'--data_dir={data_dir}')
+  process = train_runs.start(*train_runs.TINY, f'--architecture={train_runs.architecture(tmp_path / "tiny.json")}', *more,
+                             f'--run_dir={tmp_path / "run"}')
+  check(watch(process, tmp_path / 'run'), warm=6, at_least=19)
+  process = test_quantize.start(*test_quantize.TINY, f'--model={tmp_path / "run"}', *more, f'--run_dir={tmp_path / "int8"}')
+  check(watch(process, tmp_path / 'int8'), warm=7, at_least=20)
+
+
+@pytest.mark.parametrize('name', tfds_records.EMBEDDED)
+def test_preparing_a_dataset_leaves_no_temporary_folder(tmp_path, temporary, name):
+  code = f'from tf_proxyless.data import sources; sources.open_dataset({name!r}, {str(tmp_path / "data")!r})'
+  subprocess.run([sys.executable, '-c', code], env=search_runs.environment(), check=True, timeout=300)
+  assert (tmp_path / 'data' / name).is_dir()

@@ -7,6 +7,7 @@ import io
 import os
 import re
 import sys
+import tempfile
 
 from absl import logging
 import numpy as np
@@ -42,7 +43,7 @@ def open_builder(name: str, data_dir: str | None, download: bool) -> tfds.core.D
   data_dir = os.path.expanduser(data_dir or tfds.core.constants.DATA_DIR)
   _check_name(name, data_dir)
   shown = sys.stderr.isatty() and logging.get_verbosity() >= logging.WARNING
-  with _quiet():
+  with _quiet(), _own_temporary_folder():
     builder = _builder(name, data_dir)
     _check_labelled_images(builder.info, name)
     if not builder.is_prepared():
@@ -117,6 +118,17 @@ def _telling(shown: bool):
       yield
   finally:
     tfds.enable_progress_bar()
+
+
+@contextlib.contextmanager
+def _own_temporary_folder():
+  """For tensorflow-datasets, which leaves one behind when it prepares (4.9.10, DatasetInfo.initialize_from_bucket)."""
+  with tempfile.TemporaryDirectory() as folder:
+    before, tempfile.tempdir = tempfile.tempdir, folder
+    try:
+      yield
+    finally:
+      tempfile.tempdir = before
 
 
 @contextlib.contextmanager
