@@ -37,8 +37,8 @@ def parse_health(text: str) -> device.Health:
   readings = sysfs.parse(rest)
   sensors = _processor_sensors(thermal)
   return device.Health(
-      battery_percent=_number(r'^\s*level: (\d{1,9})$', battery),
-      battery_temperature_c=_number(r'^\s*temperature: (\d{1,9})$', battery, unit=0.1),
+      battery_percent=_number(r'^[ \t]*level: (\d{1,9})$', battery),
+      battery_temperature_c=_number(r'^[ \t]*temperature: (\d{1,9})$', battery, unit=0.1),
       thermal_status=int(status) if (status := _number(r'Thermal Status: (\d{1,9})$', thermal)) is not None else None,
       cpu_temperature_c=max(sensors, default=readings.cpu_temperature_c),
       cpu_khz=readings.cpu_khz)

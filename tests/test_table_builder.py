@@ -19,7 +19,8 @@ def measurements(models, failed=(), core_mask='10'):
   return {'schema': 'android_benchmark/measurements', 'version': 1,
           'device': {'model': 'Pixel 2', 'serial': 'X', 'soc': 'msm8998', 'system': 'Android 11', 'cores': 8},
           'benchmark': {'tool': 'benchmark_model', 'version': None, 'sha256': 'ab' * 32},
-          'settings': {'core_mask': core_mask, 'threads': 1, 'kernels': 'builtin'}, 'models': figures, 'failed': dict.fromkeys(failed, 'exit code 139'),
+          'settings': {'core_mask': core_mask, 'threads': 1, 'kernels': 'builtin'}, 'models': figures,
+          'failed': dict.fromkeys(failed, 'exit code 139'),
           'reference': {'model': 'a', 'drift_percent': 1.25}, 'warnings': []}
 
 

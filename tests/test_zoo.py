@@ -57,7 +57,7 @@ def test_files_that_do_not_fit(trained, tmp_path):
     zoo.proxyless_mobile(weights=tmp_path / 'nothing.keras')
   corrupt = tmp_path / 'corrupt.keras'
   corrupt.write_bytes(path.read_bytes()[:5000])
-  with pytest.raises(ValueError, match='corrupt.keras is not a .keras file, or it is truncated'):
+  with pytest.raises(ValueError, match='corrupt.keras is not a .keras file, or a damaged one'):
     zoo.proxyless_mobile(resolution=32, classes=10, padding='symmetric', weights=corrupt)
 
 

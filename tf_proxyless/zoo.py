@@ -12,10 +12,10 @@ Images are float32 [batch, resolution, resolution, 3], pixels in [0, 1]. Importe
 from __future__ import annotations
 
 import os
-import zipfile
 
 import tf_keras as keras
 
+from tf_proxyless import archives
 from tf_proxyless.nn import network as nn_network
 from tf_proxyless.space import archive
 
@@ -73,8 +73,7 @@ def _load(model: keras.Model, path: str | os.PathLike) -> None:
   """Copies the weights of a file into a model of the same layers; the resolution may differ."""
   if not os.path.isfile(path):
     raise FileNotFoundError(f'weights: there is no file {os.fspath(path)!r}')
-  if not zipfile.is_zipfile(path):
-    raise ValueError(f'{path} is not a .keras file, or it is truncated')
+  archives.check_keras(path)
   stored = keras.models.load_model(path, compile=False)
   ours, theirs = ({weight.name: tuple(weight.shape) for weight in each.weights} for each in (model, stored))
   differing = [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]

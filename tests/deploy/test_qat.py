@@ -218,8 +218,8 @@ def flip_a_byte(content):
 
 
 @pytest.mark.parametrize('name, damage, message', [
-    ('weights.npz', lambda content: content[:1000], 'weights.npz is damaged'),
-    ('weights.npz', flip_a_byte, 'weights.npz is damaged'),
+    ('weights.npz', lambda content: content[:1000], 'weights.npz: not a ZIP archive, or a damaged one'),
+    ('weights.npz', flip_a_byte, 'weights.npz: not a ZIP archive, or a damaged one'),
     ('quantization.json', lambda content: b'{}', 'quantization.json: schema and version'),
     ('quantization.json', lambda content: content.replace(b'8,', b'4,'), "must be 8 and 'per_channel', got 4"),
     ('architecture.json', lambda content: json.dumps({**json.loads(content), 'genotype': 1}).encode(), 'architecture.json: genotype'),

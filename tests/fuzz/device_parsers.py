@@ -177,7 +177,7 @@ PARSERS = (
     harness.Parser('log of a block', ('android_benchmark.round_script', 'android_benchmark.launchers'), 'text', lambda: [_LOG], _log,
                    (errors.BenchmarkError,)),
     harness.Parser('session', ('android_benchmark.store',), 'json lines', lambda: [_stored()], _store, (ValueError, errors.BenchmarkError)),
-    harness.Parser('journal', ('android_benchmark.conditions', 'android_benchmark.settings'), 'json', _journals, _journal,
+    harness.Parser('journal', ('android_benchmark.conditions', 'android_benchmark.reading'), 'json', _journals, _journal,
                    (errors.DeviceError,)),
     harness.Parser("phone's settings", ('android_benchmark.settings',), 'text', lambda: [b'schedutil 1900800 300000 1900800', b'running'],
                    _device_settings, (errors.DeviceError,)),

@@ -29,6 +29,8 @@ class Parser:
     seeds: Makes valid inputs.
     parse: Reads an input, given a folder where it may put it. It does with the result what a main does first.
     errors: That it may raise instead, each with a message of one line.
+    weight: Share of all inputs, less where an input takes long.
+    refuses: Whether it accepts nothing, whatever the content.
   """
 
   name: str
@@ -37,6 +39,8 @@ class Parser:
   seeds: Callable[[], list[bytes]]
   parse: Callable[[bytes, pathlib.Path], Any]
   errors: tuple[type[Exception], ...] = (ValueError,)
+  weight: float = 1.0
+  refuses: bool = False
 
 
 def check(parser: Parser, content: bytes, folder: pathlib.Path) -> bool:

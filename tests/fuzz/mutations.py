@@ -12,6 +12,7 @@ import io
 import json
 import re
 from typing import Any
+import warnings
 import zipfile
 
 STEP = 8  # bytes of a program for a mutation: operation, place (3), another place (2), value (2)
@@ -235,8 +236,8 @@ def _mutate_zip(content: bytes, step: Step) -> bytes:
       members[index] = (_STRINGS[step.value % len(_STRINGS)] or 'x', data)
     case 3:
       members.append((_STRINGS[step.value % len(_STRINGS)] or 'x', bytes(step.place % 1000)))
-    case 4:  # small, and a hundred thousand times as large once it is read
-      members[index] = (name, data + bytes(10_000_000))
+    case 4:  # small, and a thousand times as large once it is read
+      members[index] = (name, data + bytes(1_000_000))
     case _:
       form = 'json' if data[:1] == b'{' else 'npy' if data[:6] == b'\x93NUMPY' else 'binary'
       members[index] = (name, {'json': _mutate_json, 'npy': _mutate_npy, 'binary': _mutate_bytes}[form](data, step))
@@ -246,7 +247,8 @@ def _mutate_zip(content: bytes, step: Step) -> bytes:
 def make_zip(members: list[tuple[str, bytes]], compression: int = zipfile.ZIP_STORED) -> bytes:
   """An archive of members by name."""
   buffer = io.BytesIO()
-  with zipfile.ZipFile(buffer, 'w', compression) as archive:
+  with zipfile.ZipFile(buffer, 'w', compression) as archive, warnings.catch_warnings():
+    warnings.simplefilter('ignore')  # of names that are there twice
     for name, data in members:
       archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), data, compress_type=compression)
   return buffer.getvalue()

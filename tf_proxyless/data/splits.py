@@ -12,19 +12,18 @@ import hashlib
 import io
 import json
 import math
-import zipfile
-import zlib
+import os
 
 import numpy as np
 
+from tf_proxyless import archives
 from tf_proxyless import files
 from tf_proxyless.data import records as records_lib
 from tf_proxyless.data import selection
 from tf_proxyless.data import sources
 
-_HEADER = ('dataset', 'seed', 'examples', 'ids_sha256')
-# What NumPy's reading of a damaged archive raises.
-_UNREADABLE = (ValueError, KeyError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+_HEADER = {'dataset': str, 'seed': int, 'examples': int, 'ids_sha256': str}
+_COLUMNS = {'ids': 'S', 'labels': 'i', 'shard': 'i', 'offset': 'i'}  # kinds of arrays
 _SCHEMA = {'schema': 'tf_proxyless/split', 'version': 1}
 
 
@@ -147,6 +146,7 @@ def load(path: str, source: sources.Source) -> Split:
   if (header['dataset'], header['examples']) != (source.name, source.num_train):
     raise ValueError(f'{path} splits {header["examples"]} images of {header["dataset"]}, '
                      f'not {source.num_train} of {source.name}')
+  _check_columns(path, header, columns, source)
   if 'files' in header:
     index = {name: columns[name] for name in records_lib.TfRecords.INDEX}
     records = records_lib.TfRecords(source.directory, tuple(header['files']), **index)
@@ -160,21 +160,45 @@ def load(path: str, source: sources.Source) -> Split:
 
 def _read(path: str) -> tuple[dict, dict[str, np.ndarray]]:
   """The header and the columns of a file that nobody vouches for."""
-  with open(path, 'rb') as file:
-    content = io.BytesIO(file.read())
   try:
-    with np.load(content, allow_pickle=False) as archive:
-      columns = dict(archive)
-    header = json.loads(str(columns['header']))
-  except _UNREADABLE as error:
-    raise ValueError(f'{path} is not a split: {error}') from error
-  if not isinstance(header, dict) or {key: header.get(key) for key in _SCHEMA} != _SCHEMA:
+    columns = archives.read_arrays(path)
+  except ValueError as error:
+    raise ValueError(f'{path} is not a split: {str(error).removeprefix(f"{path}: ")}') from error
+  header = _read_header(path, columns.get('header'))
+  if header.get('schema') != _SCHEMA['schema'] or header.get('version') != _SCHEMA['version']:
     raise ValueError(f'{path} is not a split: its header is not {_SCHEMA}')
-  missing = [key for key in _HEADER if key not in header]
-  missing += [key for key in ('validation', *(records_lib.TfRecords.INDEX if 'files' in header else ())) if key not in columns]
+  missing = [key for key, kind in _HEADER.items() if type(header.get(key)) is not kind]
+  missing += [key for key in ('validation', *(_COLUMNS if 'files' in header else ())) if key not in columns]
   if missing:
     raise ValueError(f'{path} is not a split: it lacks {", ".join(missing)}')
   return header, columns
+
+
+def _read_header(path: str, header: np.ndarray | None) -> dict:
+  if header is None or header.shape or header.dtype.kind != 'U':
+    raise ValueError(f'{path} is not a split: it has no header')
+  try:
+    found = files.parse_json(str(header))
+  except ValueError as error:
+    raise ValueError(f'{path} is not a split: {error}') from error
+  if not isinstance(found, dict):
+    raise ValueError(f'{path} is not a split: its header is not {_SCHEMA}')
+  return found
+
+
+def _check_columns(path: str, header: dict, columns: dict[str, np.ndarray], source: sources.Source) -> None:
+  """Refuses columns of other sizes, and places of records outside of the dataset's files."""
+  examples, validation = header['examples'], columns['validation']
+  wrong = ['validation'] if validation.dtype != np.uint8 or validation.shape != (-(-examples // 8),) else []
+  if 'files' in header:
+    names = header['files']
+    wrong += [name for name, kind in _COLUMNS.items() if columns[name].dtype.kind != kind or columns[name].shape != (examples,)]
+    if not isinstance(names, list) or not all(isinstance(name, str) and name and name == os.path.basename(name) for name in names):
+      wrong.append('files')
+    limits = {} if wrong else {'labels': source.classes, 'shard': len(names), 'offset': np.iinfo(np.int64).max}
+    wrong += [name for name, limit in limits.items() if ((columns[name] < 0) | (columns[name] >= limit)).any()]
+  if wrong:
+    raise ValueError(f'{path} is not a split: {", ".join(wrong)} in it cannot be of {examples} images')
 
 
 def _digest(ids: np.ndarray) -> str:

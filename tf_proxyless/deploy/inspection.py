@@ -10,7 +10,11 @@ import struct
 from ai_edge_litert import schema_py_generated as schema
 import flatbuffers
 
+from tf_proxyless import files
+
 _IDENTIFIER = b'TFL3'
+# What reading beyond the end, and tables that refer to what is not there, raise.
+_DAMAGE = (struct.error, LookupError, ValueError, TypeError, AttributeError, OverflowError, MemoryError)
 _OPERATORS = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
 _TYPES = {code: name.lower() for name, code in vars(schema.TensorType).items() if isinstance(code, int)}
 
@@ -59,8 +63,8 @@ def unpack(content: bytes) -> schema.ModelT:
     raise ValueError('not a .tflite file')
   try:
     return schema.ModelT.InitFromPackedBuf(content, 0)
-  except (struct.error, IndexError, ValueError, TypeError) as error:  # what reading beyond the end raises
-    raise ValueError(f'a damaged .tflite file: {error}') from error
+  except _DAMAGE as error:
+    raise ValueError(f'a damaged .tflite file: {files.one_line(str(error), 200)}') from error
 
 
 class _Builder(flatbuffers.Builder):
@@ -84,7 +88,13 @@ def read(content: bytes) -> Content:
   Raises:
     ValueError: The content is not a model.
   """
-  model = unpack(content)
+  try:
+    return _read(unpack(content))
+  except _DAMAGE as error:
+    raise ValueError(f'a damaged .tflite file: {files.one_line(str(error), 200)}') from error
+
+
+def _read(model: schema.ModelT) -> Content:
   main = model.subgraphs[0]
   codes = [model.operatorCodes[operator.opcodeIndex] for graph in model.subgraphs for operator in graph.operators or ()]
   names = [_OPERATORS[max(code.builtinCode, code.deprecatedBuiltinCode)] for code in codes]  # either may hold it, the other is 0

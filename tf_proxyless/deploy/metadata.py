@@ -17,6 +17,7 @@ import flatbuffers
 from ai_edge_litert import schema_py_generated as schema
 import numpy as np
 
+from tf_proxyless import archives
 from tf_proxyless.deploy import inspection
 
 _NAME = 'TFLITE_METADATA'  # of the buffer in the model
@@ -71,12 +72,14 @@ def add(content: bytes, name: str, description: str, labels: Sequence[str]) -> b
 
 
 def read_labels(content: bytes) -> list[str]:
-  """The labels in the content of a .tflite file; none if it has no metadata, or metadata without labels."""
-  file = io.BytesIO(content)
-  if not zipfile.is_zipfile(file):
+  """The labels in the content of a .tflite file; none if it has no metadata, or metadata without labels.
+
+  Raises:
+    ValueError: The metadata is damaged.
+  """
+  if not zipfile.is_zipfile(io.BytesIO(content)):
     return []
-  with zipfile.ZipFile(file) as archive:
-    return archive.read(LABELS).decode('utf-8').splitlines() if LABELS in archive.namelist() else []
+  return archives.read(content).get(LABELS, b'').decode('utf-8').splitlines()
 
 
 def _attach(content: bytes, name: str, text: str) -> bytes:

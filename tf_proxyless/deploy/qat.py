@@ -16,16 +16,14 @@ import contextlib
 import dataclasses
 import io as io_lib
 import math
-import os
 import pathlib
-import zipfile
-import zlib
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 import tf_keras as keras
 
+from tf_proxyless import archives
 from tf_proxyless import files
 from tf_proxyless import records
 from tf_proxyless.deploy import qat_scheme
@@ -36,8 +34,6 @@ SETTINGS, WEIGHTS, ARCHITECTURE = 'quantization.json', 'weights.npz', 'architect
 
 _KIND = 'quantization'
 _CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
-# What NumPy's reading of a damaged archive raises.
-_UNREADABLE = (ValueError, KeyError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -174,10 +170,8 @@ def save(model: keras.Model, architecture: space_io.Architecture, directory: fil
     settings: With which it was quantised.
   """
   directory = pathlib.Path(directory)
-  buffer = io_lib.BytesIO()
-  np.savez(buffer, **{key: weight.numpy() for key, weight in _weights(model).items()})
   space_io.save_architecture(architecture, directory / ARCHITECTURE)
-  files.write_atomically(directory / WEIGHTS, buffer.getvalue())
+  save_weights(model, directory / WEIGHTS)
   files.write_json(directory / SETTINGS, _KIND, records.encode(settings, {}))
 
 
@@ -192,16 +186,36 @@ def load(directory: files.PathLike) -> keras.Model:
   settings = load_settings(directory)
   network = space_io.load_architecture(directory / ARCHITECTURE).network
   model = quantize(nn_network.build(dataclasses.replace(network, name='network')), settings)
-  path = directory / WEIGHTS
-  values = _read(path)
+  load_weights(model, directory / WEIGHTS)
+  return model
+
+
+def save_weights(model: keras.Model, path: files.PathLike) -> None:
+  """Writes all weights of a model as an .npz file, atomically."""
+  buffer = io_lib.BytesIO()
+  np.savez(buffer, **{key: weight.numpy() for key, weight in _weights(model).items()})
+  files.write_atomically(path, buffer.getvalue())
+
+
+def load_weights(model: keras.Model, path: files.PathLike) -> None:
+  """Reads what `save_weights` wrote of such a model.
+
+  Raises:
+    ValueError: The file is damaged, or of another model; one line.
+    OSError: The file cannot be read.
+  """
+  values = archives.read_arrays(path)
   expected = _weights(model)
   differing = sorted(expected.keys() ^ values.keys()) + [key for key, weight in expected.items()
-                                                         if key in values and values[key].shape != tuple(weight.shape)]
+                                                         if key in values and not _fits(values[key], weight)]
   if differing:
-    raise ValueError(f'{path} holds the weights of another network: {len(differing)} differ, {differing[0]} for one')
+    raise ValueError(f'{path} holds the weights of another network: {len(differing)} differ, {files.shorten(differing[0])} for one')
   for key, weight in expected.items():
     weight.assign(values[key])
-  return model
+
+
+def _fits(value: np.ndarray, weight: tf.Variable) -> bool:
+  return value.dtype == weight.dtype.as_numpy_dtype and value.shape == tuple(weight.shape)
 
 
 def load_settings(directory: files.PathLike) -> Settings:
@@ -223,18 +237,3 @@ def _weights(model: keras.Model) -> dict[str, tf.Variable]:
   """All weights, by names that no two have; what tfmot counts and never uses is not among them."""
   weights = [weight for weight in model.weights if weight.dtype.is_floating]
   return {f'{index:04d}/{weight.name}': weight for index, weight in enumerate(weights)}
-
-
-def _read(path: os.PathLike) -> dict[str, np.ndarray]:
-  with open(path, 'rb') as file:
-    content = io_lib.BytesIO(file.read())
-  try:
-    with zipfile.ZipFile(content) as archive:
-      damaged = archive.testzip()  # NumPy does not look at checksums
-    if damaged is None:
-      content.seek(0)
-      with np.load(content, allow_pickle=False) as arrays:
-        return dict(arrays)
-  except _UNREADABLE as error:
-    raise ValueError(f'{path} is damaged: {error}') from error
-  raise ValueError(f'{path} is damaged: {damaged} in it has another checksum')
