@@ -272,6 +272,17 @@ def test_units():
   assert (units.count(4_080_512), units.count(10_300), units.count(12), units.size(4_401_232)) == ('4.08 M', '10.3 k', '12', '4.40 MB')
 
 
+def test_published_networks_far_beyond_the_samples_are_told_not_drawn():
+  document = documents.imagenet(epochs=12)
+  run = document['runs'][0]
+  run['cost']['target'] = None
+  run['published'][1]['cost'] = 10 * max(run['samples']['cost'])
+  picture = re.search(r'(<svg[^>]*aria-label="accuracy, % over ms.*?</svg>)', page.render(document))[1]
+  texts = [text for text in (node.text for node in ElementTree.fromstring(picture).iter('text')) if text[:2] in ('1:', '2:', '3:')]
+  assert texts == ['1: proxyless_mobile', '2: proxyless_cpu']
+  assert 'Beyond the edge: proxyless_gpu at ' in page.render(document)
+
+
 def test_summary_sets_the_cost_against_the_target():
   run = documents.tiny()['runs'][0]
   run['network']['cost'], run['cost']['target'] = 90.0, 100.0

@@ -114,25 +114,26 @@ class Plane:
   y_factor: float = 1.0
   logarithmic: bool = False
   diagonal: bool = False
-  include_x: tuple[float, ...] = ()
 
 
-def scatter(groups: Sequence[Points], plane: Plane, verticals: Sequence[tuple[str, float]] = (),
+def scatter(groups: Sequence[Points], plane: Plane, target: float | None = None, verticals: Sequence[tuple[str, float]] = (),
             errors: Sequence[tuple[float, float, float]] = ()) -> str:
   """Points in a plane.
 
   Args:
     groups: Points, the last on top.
     plane: Axes.
-    verticals: (name, x): dashed lines with a number, which the legend explains.
+    target: On the x axis: a dashed line.
+    verticals: (name, x): thin lines with a number, which the legend explains.
     errors: (x, y, error of y): whiskers of one standard error.
   """
   entries = [('line' if group.joined else 'dots', group.style, f'{group.name}') for group in groups if group.values]
-  entries += [('line', 'target' if index == 0 else 'vertical', f'{index}: {name}' if index else name)
-              for index, (name, _) in enumerate(verticals)]
+  entries += [('line', 'target', 'target')] if target is not None else []
+  entries += [('line', 'vertical', f'{index}: {name}') for index, (name, _) in enumerate(verticals, 1)]
   key, top = svg.legend(entries, WIDTH)
   height = HEIGHT + 60 + top
-  xs = [value[0] for group in groups for value in group.values] + [value for _, value in verticals] + list(plane.include_x)
+  xs = [value[0] for group in groups for value in group.values] + [value for _, value in verticals]
+  xs += [] if target is None else [target]
   ys = [value[1] for group in groups for value in group.values]
   if plane.diagonal:
     xs = ys = xs + ys
@@ -141,6 +142,7 @@ def scatter(groups: Sequence[Points], plane: Plane, verticals: Sequence[tuple[st
   left = max([_LEFT, *(10 + svg.text_width(tick) for tick in svg.tick_texts(y, plane.y_factor))])
   x = make(xs, left, WIDTH - _RIGHT)
   parts = [key, _diagonal(x, y) if plane.diagonal else '', svg.frame(x, y, plane.x_name, plane.y_name, plane.y_factor, plane.x_factor)]
+  parts += [svg.line(x(target), y.start, x(target), y.end, 'line target')] if target is not None else []
   parts += _verticals(verticals, x, y)
   parts += [svg.line(x(at), y(max(value - error, y.low)), x(at), y(min(value + error, y.high)), 'whisker') for at, value, error in errors]
   points = []
@@ -154,14 +156,13 @@ def scatter(groups: Sequence[Points], plane: Plane, verticals: Sequence[tuple[st
 
 
 def _verticals(verticals: Sequence[tuple[str, float]], x: svg.Axis, y: svg.Axis) -> list[str]:
-  """The first is the target; the others have numbers at the top, lower where they would overlap."""
+  """Lines with numbers at the top, lower where they would overlap."""
   parts, ends = [], [-1.0, -1.0, -1.0]
-  for index, (_, value) in sorted(enumerate(verticals), key=lambda item: item[1][1]):
-    parts.append(svg.line(x(value), y.start, x(value), y.end, 'line target' if index == 0 else 'line vertical'))
-    if index:
-      row = next((row for row, end in enumerate(ends) if x(value) > end), 0)
-      ends[row] = x(value) + 12
-      parts.append(svg.text(x(value) + 3, y.end + 11 + 12 * row, str(index), 'small strong'))
+  for index, (_, value) in sorted(enumerate(verticals, 1), key=lambda item: item[1][1]):
+    row = next((row for row, end in enumerate(ends) if x(value) > end), 0)
+    ends[row] = x(value) + 12
+    parts.append(svg.line(x(value), y.start, x(value), y.end, 'line vertical'))
+    parts.append(svg.text(x(value) + 3, y.end + 11 + 12 * row, str(index), 'small strong'))
   return parts
 
 

@@ -14,6 +14,7 @@ from tf_proxyless.report import units
 Run = Mapping[str, Any]
 
 _PROVENANCES = {'measured': 's0', 'published': 's2 cross', 'estimated': 's1 square'}
+_BEYOND = 1.2  # times the dearest sampled network: published networks beyond that would squeeze the points
 _PURPOSES = {'calibration': 's3 cross', 'validation': 's0', 'published': 's1 square'}
 
 
@@ -61,8 +62,9 @@ def _samples(run: Run) -> str:
       charts.Points('front', [point(at, accuracy, f'front, ± {100 * error:.1f} %') for at, accuracy, error in places], 's0', True),
       charts.Points('considered', [point(row['cost'], row['validation_accuracy'], row['source']) for row in considered], 's1 big square'),
   ]
-  verticals = [('target', cost['target'])] if cost['target'] is not None else []
-  verticals += [(row['name'], row['cost']) for row in run['published']] if verticals else []
+  edge = _BEYOND * max(*samples['cost'], cost['target'] or 0.0)
+  near = [(row['name'], row['cost']) for row in run['published'] if row['cost'] <= edge]
+  far = [f'{row["name"]} at {units.cost(row["cost"], unit)}' for row in run['published'] if row['cost'] > edge]
   factor = units.factor(unit)
   plane = charts.Plane(units.unit_name(unit), 'accuracy, %', factor, 100.0)
   rows = [['front', units.cost(at, unit), f'{svg.percent(accuracy)} ± {100 * error:.1f} %'] for at, accuracy, error in places]
@@ -72,7 +74,8 @@ def _samples(run: Run) -> str:
           f'The front: {front.get("of", "means of networks of similar cost")}, with one standard error.')
   if run['published']:
     note += ' Published networks stand at their cost only: their accuracy is another one, after training (see the numbers).'
-  return markup.figure('Sampled networks', charts.scatter(groups, plane, verticals, places),
+    note += f' Beyond the edge: {", ".join(far)}.' if far else ''
+  return markup.figure('Sampled networks', charts.scatter(groups, plane, cost['target'], near, places),
                        markup.table(['network', 'cost', 'accuracy'], rows, 'Front, considered and published networks'), note)
 
 
