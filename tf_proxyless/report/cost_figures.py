@@ -123,6 +123,7 @@ def _entries(axes: axes_lib.Axes, entries: Sequence[Mapping[str, Any]]) -> None:
       axes.scatter([entry['macs'] / 1e6 for entry in chosen], [entry['ms'] for entry in chosen], s=10, marker=marker, edgecolor=color,
                    facecolor='none' if provenance == 'estimated' else color, linewidth=0.7, label=f'{provenance} ({len(chosen)})')
   axes.set(xscale='log', yscale='log', xlabel='multiply-adds, M', ylabel='latency, ms')
+  axes.yaxis.get_major_locator().set_params(subs=(1.0, 2.0, 5.0))
   for axis in (axes.xaxis, axes.yaxis):
     axis.set_major_formatter('{x:g}')
     axis.set_minor_formatter('')

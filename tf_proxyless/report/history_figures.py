@@ -43,7 +43,7 @@ def curves(run: Mapping[str, Any]) -> figure_lib.Figure:
     axes.legend(loc='best')
   for axes in (loss, accuracy, entropy, cost):
     axes.grid(alpha=0.25, linewidth=0.5)
-    _shade_phases(axes, history)
+    _shade_phases(axes, history, named=axes in (loss, entropy))
   for axes in (entropy, cost):
     axes.set_xlabel('epoch')
   return canvas
@@ -57,14 +57,15 @@ def _lines(axes: axes_lib.Axes, history: Mapping[str, Sequence], series: Sequenc
     axes.plot(history['epoch'], values, color=color, linestyle=dashes, label=label, **lonely)
 
 
-def _shade_phases(axes: axes_lib.Axes, history: Mapping[str, Sequence]) -> None:
-  """Shades the phases before the last one, the warm-up, and names them."""
+def _shade_phases(axes: axes_lib.Axes, history: Mapping[str, Sequence], named: bool) -> None:
+  """Shades the phases before the last one, the warm-up, and names them where no legend would be in the way."""
   phases = [(name, [epoch for epoch, _ in group])
             for name, group in itertools.groupby(zip(history['epoch'], history['phase']), key=lambda item: item[1])]
   for name, epochs in phases[:-1]:
     axes.axvspan(epochs[0], epochs[-1] + 0.5, color='black', alpha=0.06, linewidth=0)
-    axes.annotate(figure_style.short(name), (epochs[0], 0.0), xycoords=('data', 'axes fraction'), xytext=(2, 2), textcoords='offset points',
-                  fontsize=figure_style.SMALL_FONT_SIZE, color=figure_style.MUTED)
+    if named:
+      axes.annotate(figure_style.short(name), (epochs[0], 0.0), xycoords=('data', 'axes fraction'), xytext=(2, 2),
+                    textcoords='offset points', fontsize=figure_style.SMALL_FONT_SIZE, color=figure_style.MUTED)
 
 
 def probabilities(run: Mapping[str, Any]) -> figure_lib.Figure:
