@@ -59,7 +59,10 @@ def load(values: flags.FlagValues, space: network_lib.Network | None) -> latency
   """
   if values.target_macs is not None:
     return None
-  table = latency_table.load(_host_path(values, space)) if values.latency_table == HOST else named_tables.find(values.latency_table, space)
+  if values.latency_table == HOST:
+    table = latency_table.load(_host_path(values, space))
+  else:
+    table = named_tables.find(values.latency_table, space, besides=(HOST,))
   expected = {'device': values.expected_device, 'precision': values.expected_precision, 'kernels': values.expected_kernels}
   table.check_runtime(**{field: value for field, value in expected.items() if value is not None})
   if space is not None:

@@ -89,6 +89,8 @@ def test_no_target(tmp_path):
     (['--target_latency_ms=29.5'], ['--target_latency_ms=29.5 is below the smallest network of the space, 29.6']),
     (['--target_latency_ms=-80'], ['--target_latency_ms must be a positive number, got -80']),
     (['--latency_table=pixel1_tflite_flaot'], ['pixel1_tflite_flaot', "did you mean 'pixel1_tflite_float.json'?"]),
+    (['--latency_table=hos'], ["latency table 'hos' is neither a file nor one of those shipped", "did you mean 'host'?"]),
+    (['--latency_table=pixel2_int8_estimat_lpirc'], ["did you mean 'pixel2_int8_estimate_lpirc'"]),
     (['--latency_table='], ['--target_latency_ms needs a --latency_table']),
     (['--width_multiplier=1.4'], ["latency table 'pixel1_tflite_float' lacks 70 of the 70 entries that 'proxyless' needs"]),
 ])

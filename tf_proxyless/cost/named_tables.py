@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tf_proxyless import shipped
 from tf_proxyless import spelling
 from tf_proxyless.cost import latency_table
@@ -9,12 +11,13 @@ from tf_proxyless.cost import pixel2
 from tf_proxyless.space import network as network_lib
 
 
-def find(name: str, space: network_lib.Network | None = None) -> latency_table.LatencyTable:
+def find(name: str, space: network_lib.Network | None = None, besides: Sequence[str] = ()) -> latency_table.LatencyTable:
   """The table of that name.
 
   Args:
     name: A path, a shipped name, or one of `pixel2.NAMES`.
     space: What an estimate shall have entries for; other tables have the entries that they have, and need none.
+    besides: Names that the caller knows besides, which may have been meant.
 
   Raises:
     ValueError: There is no such table, or the file is none.
@@ -27,5 +30,5 @@ def find(name: str, space: network_lib.Network | None = None) -> latency_table.L
   try:
     path = shipped.latency_table(name)
   except ValueError as error:
-    raise ValueError(f'{error}; estimates are {", ".join(pixel2.NAMES)}{spelling.hint(name, pixel2.NAMES)}') from error
+    raise ValueError(f'{error}; estimates are {", ".join(pixel2.NAMES)}{spelling.hint(name, (*pixel2.NAMES, *besides))}') from error
   return latency_table.load(path)
