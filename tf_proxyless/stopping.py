@@ -9,6 +9,7 @@ import signal
 import threading
 import types
 
+from tf_proxyless import command_line
 from tf_proxyless import subprocesses
 
 INTERRUPTED = 130
@@ -85,7 +86,7 @@ def status_kept(write_status: Callable[..., object], stop: StopRequest) -> Itera
 
   Raises:
     KeyboardInterrupt: After SIGINT.
-    OSError: The disk is full, or gone; the status says so if there is room for it.
+    UserError: A file could not be written or read, for instance since the disk is full; the status says so if there is room for it.
   """
   try:
     yield
@@ -96,9 +97,12 @@ def status_kept(write_status: Callable[..., object], stop: StopRequest) -> Itera
     write_status('interrupted')
     if error.code != subprocesses.TERMINATED or stop.signal != signal.SIGTERM:
       raise
+  except BrokenPipeError:  # of what is printed
+    raise
   except OSError as error:
     with contextlib.suppress(OSError):
       write_status('interrupted', reason=str(error))
-    raise
+    with command_line.user_errors():
+      raise
   finally:
     stop.settle()
