@@ -159,6 +159,20 @@ def test_pointers_are_told_what_is_under_them(open_page):
     wait_for(lambda expected=expected: expected in driver.execute_script('return arguments[0].textContent', tip))
 
 
+def test_keys_step_through_points_and_epochs_of_charts(open_page):
+  document = documents.imagenet(epochs=12)
+  driver = open_page(document)
+  points = driver.find_element('css selector', '#costs [data-hover]')
+  points.send_keys(KEYS.ARROW_RIGHT)
+  first = driver.execute_script('return document.getElementById("tip").textContent')
+  points.send_keys(KEYS.ARROW_RIGHT)
+  assert first.startswith('sampled\n') and driver.execute_script('return document.getElementById("tip").textContent') != first
+  points.send_keys(KEYS.ESCAPE)
+  assert driver.execute_script('return getComputedStyle(document.getElementById("tip")).opacity') == '0'
+  driver.find_element('css selector', '#curves [data-hover]').send_keys(KEYS.ARROW_LEFT)
+  assert shown_epoch(driver) == 10
+
+
 def test_saves_the_document(open_page):
   document = documents.tiny()
   driver = open_page(document)
