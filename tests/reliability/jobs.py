@@ -17,7 +17,7 @@ from tf_proxyless import run_files
 from tf_proxyless.cost import latency_table
 from tf_proxyless.search import run_directory
 
-_TINY = tuple(flag for flag in runs.TINY if not flag.startswith(('--checkpoint_every_steps', '--scored_networks')))
+_TINY = tuple(flag for flag in runs.TINY if not flag.startswith(('--checkpoint_every_steps', '--scored_networks', '--warmup_epochs')))
 _SPACE = tuple(flag for flag in _TINY if flag.startswith(('--resolution', '--stem', '--first', '--stage', '--head')))
 
 
@@ -25,8 +25,8 @@ def search(data_dir: str, optimizer: str) -> killing.Job:
   """A search of two decisions."""
   return killing.Job(
       f'search_{optimizer}',
-      lambda folder: ('tf_proxyless.search', *_TINY, '--checkpoint_every_steps=2', '--scored_networks=60', f'--data_dir={data_dir}',
-                      f'--architecture_optimizer={optimizer}', f'--run_dir={folder}'),
+      lambda folder: ('tf_proxyless.search', *_TINY, '--checkpoint_every_steps=2', '--scored_networks=60', '--warmup_epochs=1',
+                      f'--data_dir={data_dir}', f'--architecture_optimizer={optimizer}', f'--run_dir={folder}'),
       _check_search, _staging, _check_run)
 
 
