@@ -63,6 +63,6 @@ def _add(tar: tarfile.TarFile, name: str, path: pathlib.Path) -> None:
 
 def _differing(device: device_lib.Device, expected: Mapping[str, str], folder: str) -> list[str]:
   """Names of the files that are not there as they should be."""
-  listed = device.run(f'cd {shlex.quote(folder)} 2>/dev/null && sha256sum *', _TIMEOUT_S).stdout
-  present = {name: digest for digest, _, name in (line.partition('  ') for line in listed.splitlines())}
+  listed = device.run(f'cd {shlex.quote(folder)} 2>/dev/null && sha256sum ./*', _TIMEOUT_S).stdout  # ./, for names that begin with -
+  present = {name.removeprefix('./'): digest for digest, _, name in (line.partition('  ') for line in listed.splitlines())}
   return [name for name, digest in expected.items() if present.get(name) != digest]
