@@ -8,7 +8,7 @@ import itertools
 
 from tf_proxyless.report import svg
 
-WIDTH, HEIGHT = 470, 270
+WIDTH, HEIGHT = 410, 240  # px; small, so that text is still read where a phone shows it smaller
 _LEFT, _RIGHT, _BOTTOM = 52, 14, 40
 
 
@@ -190,13 +190,13 @@ class Bar:
 
 def bars(rows: Sequence[Bar], label: str, width: float = WIDTH) -> str:
   """Horizontal bars, one a row, with their names on the left and values on the right."""
-  left = min(0.42 * width, max((svg.text_width(svg.shorten(bar.name, 26)) for bar in rows), default=0.0) + 10)
+  left = min(0.44 * width, max((svg.text_width(svg.shorten(bar.name, 24)) for bar in rows), default=0.0) + 10)
   right = width - max((svg.text_width(bar.label) for bar in rows), default=0.0) - 8
   largest = max((bar.whiskers[1] if bar.whiskers else bar.value for bar in rows), default=0.0) or 1.0
   scale, parts = (right - left) / largest, [svg.line(left, 2, left, 20 * len(rows) + 2, 'axis')]
   for index, bar in enumerate(rows):
     y, length = 4 + 20 * index, max(bar.value * scale, 0.5)
-    parts.append(svg.text(left - 7, y + 12, svg.shorten(bar.name, 26), 'end'))
+    parts.append(svg.text(left - 7, y + 12, svg.shorten(bar.name, 24), 'end'))
     parts.append(svg.rect(left, y, length, 15, f'k {bar.style}') + svg.rect(left, y, length, 15, f'p p-{bar.pattern}'))
     end = left + length
     if bar.whiskers:
