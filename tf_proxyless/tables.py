@@ -11,6 +11,7 @@ import re
 
 from absl import flags
 
+from tf_proxyless import locking
 from tf_proxyless import shipped
 from tf_proxyless import table_builder
 from tf_proxyless import table_proof
@@ -98,12 +99,13 @@ def measure_host(values: flags.FlagValues, space: network_lib.Network) -> latenc
   work.mkdir(parents=True, exist_ok=True)
   setup = table_builder.Setup(HOST, values.expected_precision or 'int8', values.expected_kernels or 'builtin', rounds=_ROUNDS,
                               options=_OPTIONS)
-  table, _ = table_builder.build(space, setup, work)
-  table.check_covers(space)
-  proof = table_proof.prove(space, table, setup, work, _CALIBRATION_NETWORKS, _VALIDATION_NETWORKS, seed=0)
-  table_proof.save(proof, path.with_name(f'{path.stem}_proof.json'))
-  latency_table.save(proof.table, path)
-  table_builder.forget(work)
+  with locking.take(work):
+    table, _ = table_builder.build(space, setup, work)
+    table.check_covers(space)
+    proof = table_proof.prove(space, table, setup, work, _CALIBRATION_NETWORKS, _VALIDATION_NETWORKS, seed=0)
+    table_proof.save(proof, path.with_name(f'{path.stem}_proof.json'))
+    latency_table.save(proof.table, path)
+    table_builder.forget(work)
   return proof.table
 
 

@@ -17,6 +17,7 @@ from absl import flags
 
 from tf_proxyless import command_line
 from tf_proxyless import device_flags
+from tf_proxyless import locking
 from tf_proxyless import plan as plan_lib
 from tf_proxyless import quiet
 from tf_proxyless import search_flags
@@ -89,8 +90,9 @@ def main(argv: list[str]) -> None:
   del argv
   with command_line.user_errors():
     space, setup, work, output = _check()
+    lock = locking.take(work)
   quiet.load_tensorflow()
-  with command_line.user_errors():
+  with lock, command_line.user_errors():
     table, measurements = table_builder.build(space, setup, work)
     _report_measurements(measurements)
     latency_table.save(table, output)  # it is worth something already, should the proof be interrupted
