@@ -19,6 +19,7 @@ from tf_proxyless.search import samples as samples_lib
 _MOST_POINTS = 2000
 _POINTS_OF_FRONT = 25
 _LEAST_IN_GROUP = 20
+_MOST_EVIDENCE = 50_000  # networks, the last ones: a million take a minute to fit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +41,7 @@ class DerivationFile:
   advantage_error: float | None = None
   expected_loss: float | None = None
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     if self.by not in derive.BY:
       raise ValueError(f'by must be one of {", ".join(derive.BY)}, got {files.shorten(self.by)}')
     if not self.candidates:
@@ -149,7 +150,7 @@ def _front_by_evidence(found: samples_lib.ScoredSamples, frozen: bool,
   if cost_model is None or found.choice_counts != tuple(map(len, cost_model.choice_costs)):
     return None
   try:
-    effects = evidence.fit(found, recency=False if frozen else None)
+    effects = evidence.fit(found[-_MOST_EVIDENCE:], recency=False if frozen else None)
   except ValueError:  # too few networks, or all alike
     return None
   points = {}
