@@ -9,7 +9,11 @@ import re
 import shlex
 
 ROOT = pathlib.Path(__file__).parents[2]
-DOCUMENTS = (ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md')))
+_INDEX = ROOT / 'docs' / 'README.md'
+# In the order of reading: those of the index first, as it names them.
+_PAGES = dict.fromkeys([*re.findall(r'\]\((\w+\.md)\)', _INDEX.read_text(encoding='utf-8')),
+                        *sorted(path.name for path in (ROOT / 'docs').glob('*.md'))])
+DOCUMENTS = (ROOT / 'README.md', *(path for path in (ROOT / 'docs' / name for name in _PAGES) if path.exists()))
 
 _HEREDOC = re.compile(r"<<'(\w+)'$")
 

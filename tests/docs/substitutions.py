@@ -27,10 +27,12 @@ class Run:
   Attributes:
     append: Flags put behind its own.
     replace: (old, new) pairs of words in the command.
+    refusal: Part of the one line, with exit code 2, that a machine without a GPU may get instead.
   """
 
   append: tuple[str, ...] = ()
   replace: tuple[tuple[str, str], ...] = ()
+  refusal: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +70,8 @@ TABLE: tuple[tuple[str, Run | Elsewhere | System], ...] = (
     (r'^python tools/import_torch_weights.py ', Elsewhere('tests/torch/test_import_torch_weights.py::test_from_file_to_file')),
     (r'^python tools/benchmark_search_step.py', Elsewhere('tests/tools/test_benchmark_search_step.py')),
     # Tables.
-    (r'^python tools/build_latency_table.py .*--device=(host|gpu) ', Run(append=_SMALL_TABLE)),
+    (r'^python tools/build_latency_table.py .*--device=host ', Run(append=_SMALL_TABLE)),
+    (r'^python tools/build_latency_table.py .*--device=gpu ', Run(append=_SMALL_TABLE, refusal="TensorFlow has no device '/GPU:0' here")),
     (r'^python tools/(audit|calibrate|convert)_latency_table.py ', Run()),
     # Searches.
     (r'^python (-m tf_proxyless.search|docs/examples/\w+.py) .*--flagfile=quickstart(_gradient)?.flags', Run(append=_DIGITS)),
