@@ -101,6 +101,8 @@ def check_keras(path: files.PathLike, limit: int = MAX_BYTES) -> None:
     raise ValueError(f'{path} is not a .keras file, or a damaged one: {error}') from error
   if config is None:
     raise ValueError(f'{path} was written by Keras {files.one_line(str(version), 60)}; models are read that tf_keras (2.x) has written')
+  if isinstance(config, dict):
+    config = {**config, 'compile_config': None}  # optimizer and loss: not read where models are loaded without being compiled
   foreign = sorted(_foreign(config))
   if foreign:
     raise ValueError(f'{path} holds what is not of Keras: {files.shorten(foreign, 200)}')
