@@ -44,7 +44,7 @@ def pareto(runs: Sequence[Mapping[str, Any]]) -> figure_lib.Figure:
   """Accuracy of sampled networks over cost with the front, those derived, and where published ones stand, one column wide.
 
   Args:
-    runs: Of a report's document; the first has samples, the others add their fronts.
+    runs: Of a report's document; the first has samples, up to three others add their fronts.
   """
   run, unit = runs[0], runs[0]['cost']['unit']
   scale, label = figure_style.cost_scale(unit)
@@ -60,7 +60,7 @@ def pareto(runs: Sequence[Mapping[str, Any]]) -> figure_lib.Figure:
       axes.errorbar([cost / scale for cost in front['cost']], [100 * value for value in front['accuracy']],
                     [100 * (error or 0.0) for error in front['error']], color=color, linestyle=dashes, linewidth=1.0, marker='o',
                     markersize=3, elinewidth=0.7,
-                    label='front of means' + (f', {figure_style.short(other["name"])}' if len(runs) > 1 else ''))
+                    label=f'front, {figure_style.short(other["name"], 16)}' if len(runs) > 1 else 'front of means')
   _candidates(axes, run['candidates'], scale)
   if run['cost']['target'] is not None:
     axes.axvline(run['cost']['target'] / scale, color=figure_style.INK, linewidth=0.8, linestyle=':', label='target')
