@@ -84,6 +84,13 @@ def test_the_multiplier_is_signed_and_still_at_the_target():
   objective = objectives.Constrained(80.0, scale=1.0, rate=0.1)
   objective.step(tf.constant(80.0))
   assert float(objective.multiplier) == 0.0
-  objective.step(tf.constant(40.0))
-  assert float(objective.multiplier) == pytest.approx(-0.05)
+  objective.step(tf.constant(60.0))
+  assert float(objective.multiplier) == pytest.approx(-0.025)
   assert [variable.name for variable in objective.variables] == ['lambda:0']  # so that the checkpoint holds it
+
+
+@pytest.mark.parametrize('cost, step', [(104.0, 0.3), (120.0, 0.5 * 0.6**3), (240.0, 2.0 * 0.15**3), (56.0, -0.3), (40.0, -0.5 * 0.6**3)])
+def test_far_from_the_target_the_multiplier_moves_less(cost, step):
+  objective = objectives.Constrained(80.0, scale=1.0, rate=0.1)
+  objective.step(tf.constant(cost))
+  assert float(objective.multiplier) == pytest.approx(0.1 * step, rel=1e-5)

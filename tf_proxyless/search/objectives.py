@@ -10,6 +10,8 @@ import math
 
 import tensorflow as tf
 
+_NEAR = 0.3  # of the target: where the constraint's integral works in full
+
 
 class Objective(tf.Module):
   """Accuracy alone; the base of the others.
@@ -44,8 +46,10 @@ class Objective(tf.Module):
 class Constrained(Objective):
   """Accuracy subject to E[cost] = target: a signed Lagrange multiplier by dual ascent with a proportional term.
 
-  loss + scale * (lambda + kp * v) * E[cost] / T with v = E[cost] / T - 1, and lambda += eta * v after each update. The proportional
-  term prevents the integral's wind-up; lambda may be negative, since with lambda >= 0 an undertrained supernet collapses to Zero.
+  loss + scale * (lambda + kp * v) * E[cost] / T with v = E[cost] / T - 1, and after each update lambda += eta * v, for |v| above 0.3 less:
+  eta * v * (0.3 / |v|)^3. Far from the target the proportional term does the work; an integral that grew meanwhile would carry the cost
+  past it (wind-up, docs/architecture.md). It never rests, since where gains are large the proportional term alone ends off the target.
+  lambda may be negative, since with lambda >= 0 an undertrained supernet collapses to Zero.
   """
 
   def __init__(self, target: float, *, scale: float, proportional: float = 1.0, rate: float = 0.01):
@@ -73,7 +77,9 @@ class Constrained(Objective):
     return loss + self._scale * weight * expected_cost / self._target
 
   def step(self, expected_cost: tf.Tensor) -> None:
-    self._lambda.assign_add(self._rate * self._violation(expected_cost))
+    violation = self._violation(expected_cost)
+    far = tf.maximum(tf.abs(violation) / _NEAR, 1.0)
+    self._lambda.assign_add(self._rate * violation / far**3)
 
 
 class RewardPower(Objective):
