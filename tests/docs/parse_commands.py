@@ -54,10 +54,10 @@ def parse(words: list[str]) -> None:
     ValueError, SystemExit: The main would refuse it.
   """
   if words[:2] == ['-m', 'android_benchmark']:
-    from android_benchmark import __main__ as android_benchmark
+    from android_benchmark import options
     with contextlib.redirect_stderr(io.StringIO()) as message:
       try:
-        android_benchmark._parser().parse_args(words[2:])
+        options.parse(words[2:], 'description')
       except SystemExit as error:
         raise ValueError(message.getvalue()) from error
     return
