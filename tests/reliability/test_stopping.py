@@ -172,7 +172,7 @@ def test_a_stage_of_the_quickstart_that_saved_and_ended_is_not_finished(tmp_path
 def test_stopped_while_this_machine_is_measured(tmp_path, data_dir, number, code):
   """As a terminal does it: to the process that the user sees."""
   flags = [flag for flag in runs.TINY if not flag.startswith('--target_macs')]
-  process = runs.start(*flags, '--latency_table=host', '--target_ms=1', f'--cache_dir={tmp_path / "cache"}',
+  process = runs.start(*flags, '--latency_table=host', '--target_latency_ms=1', f'--cache_dir={tmp_path / "cache"}',
                        f'--run_dir={tmp_path / "run"}', f'--data_dir={data_dir}')
   measuring = lambda: any((tmp_path / 'cache').glob('*/operations/measurements.json.partial'))
   result = runs.stop_when(process, measuring, number)
