@@ -10,13 +10,13 @@ import sys
 import pytest
 
 from tf_proxyless import command_line
-from tf_proxyless import plan as plan_lib
-from tf_proxyless import search_flags
 from tf_proxyless import shipped
-from tf_proxyless import tables
 from tf_proxyless.cost import counting
 from tf_proxyless.cost import latency_model
 from tf_proxyless.cost import latency_table
+from tf_proxyless.mains import plan as plan_lib
+from tf_proxyless.mains import search_flags
+from tf_proxyless.mains import tables
 from tf_proxyless.space import archive
 from tf_proxyless.space import io
 from tf_proxyless.space import network as network_lib
@@ -137,7 +137,7 @@ def test_quickstart_by_gradients_is_the_quickstart():
 
 def test_mobile_is_built_and_makes_a_step(imagenet_data_dir, tmp_path):
   """The real supernet of the default space, on a batch of ImageNet's format."""
-  from tf_proxyless import assembly
+  from tf_proxyless.mains import assembly
   from tf_proxyless.search import loop
   from tf_proxyless.search import run_directory
 

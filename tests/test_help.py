@@ -10,11 +10,11 @@ import sys
 from absl import flags
 import pytest
 
-from tf_proxyless import device_flags
 from tf_proxyless import help_text
-from tf_proxyless import quantize_flags
-from tf_proxyless import search_flags
-from tf_proxyless import train_flags
+from tf_proxyless.mains import device_flags
+from tf_proxyless.mains import quantize_flags
+from tf_proxyless.mains import search_flags
+from tf_proxyless.mains import train_flags
 
 ROOT = pathlib.Path(__file__).parents[1]
 MODULES = {'tf_proxyless/search/__main__.py': 'tf_proxyless.search', 'tf_proxyless/train/__main__.py': 'tf_proxyless.train'}

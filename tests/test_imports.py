@@ -25,7 +25,7 @@ ROOMS = {
 # Modules of tf_proxyless that know nothing of ours but each other; everybody may import them.
 SHARED = {'checkpoints', 'files', 'flag_headings', 'help_text', 'spelling', 'records', 'shipped', 'command_line', 'run_files',
           'quiet', 'archives'}
-# Other modules of tf_proxyless itself are parts of mains: they may import every room, and only mains import them.
+# tf_proxyless/mains holds parts of mains: they may import every room, and only mains import them.
 
 TENSORFLOW = {'tensorflow', 'tf_keras', 'keras', 'tensorflow_datasets', 'tensorflow_model_optimization'}
 
@@ -72,8 +72,11 @@ def kind(name):
     return 'main'
   if not rest:
     return 'package'
+  if rest[0] == 'mains':
+    return 'part of a main'
   if len(rest) == 1 and rest[0] not in ROOMS:
-    return 'shared' if rest[0] in SHARED else 'part of a main'
+    assert rest[0] in SHARED, f'{name} is not among the shared modules; parts of mains belong into tf_proxyless/mains'
+    return 'shared'
   assert rest[0] in ROOMS, f'{name} is in no room'
   return rest[0]
 

@@ -9,7 +9,7 @@ import pytest
 from tests import test_configs
 from tf_proxyless import command_line
 from tf_proxyless import shipped
-from tf_proxyless import train_flags
+from tf_proxyless.mains import train_flags
 
 FILES = sorted((test_configs.ROOT / 'configs' / 'train').glob('*.flags'))
 NAMES = [path.stem for path in FILES]

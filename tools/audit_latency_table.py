@@ -17,12 +17,12 @@ from absl import flags
 import numpy as np
 
 from tf_proxyless import command_line
-from tf_proxyless import plan as plan_lib
-from tf_proxyless import search_flags
 from tf_proxyless.cost import calibration
 from tf_proxyless.cost import latency_model
 from tf_proxyless.cost import latency_table
 from tf_proxyless.cost import named_tables
+from tf_proxyless.mains import plan as plan_lib
+from tf_proxyless.mains import search_flags
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import sampling
 from tf_proxyless.space import schema

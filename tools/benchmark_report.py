@@ -22,7 +22,7 @@ import time
 from absl import flags
 
 from tf_proxyless import command_line
-from tf_proxyless import report_data
+from tf_proxyless.mains import report_data
 from tf_proxyless.report import page
 
 _RUN_DIR = flags.DEFINE_string('run_dir', None, 'Directory of a search; by default a made-up one, in a clone of the repository.')

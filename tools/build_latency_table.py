@@ -16,14 +16,14 @@ import pathlib
 from absl import flags
 
 from tf_proxyless import command_line
-from tf_proxyless import device_flags
-from tf_proxyless import locking
-from tf_proxyless import plan as plan_lib
 from tf_proxyless import quiet
-from tf_proxyless import search_flags
-from tf_proxyless import table_builder
-from tf_proxyless import table_proof
 from tf_proxyless.cost import latency_table
+from tf_proxyless.mains import device_flags
+from tf_proxyless.mains import locking
+from tf_proxyless.mains import plan as plan_lib
+from tf_proxyless.mains import search_flags
+from tf_proxyless.mains import table_builder
+from tf_proxyless.mains import table_proof
 from tf_proxyless.space import network as network_lib
 
 search_flags.define_space(flags.FLAGS)

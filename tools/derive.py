@@ -12,11 +12,11 @@ from __future__ import annotations
 from absl import flags
 
 from tf_proxyless import command_line
-from tf_proxyless import plan as plan_lib
 from tf_proxyless import quiet
-from tf_proxyless import search_flags
 from tf_proxyless.cost import latency_model
 from tf_proxyless.cost import latency_table
+from tf_proxyless.mains import plan as plan_lib
+from tf_proxyless.mains import search_flags
 from tf_proxyless.search import run_directory
 from tf_proxyless.space import io
 
@@ -66,7 +66,7 @@ def main(argv: list[str]) -> None:
   with command_line.user_errors():
     run, values, search_plan, plan = _check()
   quiet.load_tensorflow()
-  from tf_proxyless import assembly
+  from tf_proxyless.mains import assembly
   from tf_proxyless.search import conclude
 
   with command_line.user_errors():

@@ -18,10 +18,10 @@ from absl import flags
 
 from tf_proxyless import command_line
 from tf_proxyless import files
-from tf_proxyless import model_card
-from tf_proxyless import models
 from tf_proxyless import quiet
 from tf_proxyless.cost import named_tables
+from tf_proxyless.mains import model_card
+from tf_proxyless.mains import models
 
 _QUANTIZATIONS = ('none', 'float16', 'int8')  # those of deploy.export, which loads TensorFlow
 
@@ -146,7 +146,7 @@ def main(argv: list[str]) -> None:
 
 
 def _export(job: _Job) -> tuple[model_card.ModelCard, bytes]:
-  from tf_proxyless import exporter
+  from tf_proxyless.mains import exporter
 
   network = job.found.architecture.network
   request = exporter.Request(_QUANTIZATION.value, _IO.value, _OVIC.value, _MIN_AGREEMENT.value, _WORKERS.value)

@@ -24,8 +24,8 @@ import numpy as np
 from tf_proxyless import command_line
 from tf_proxyless import files
 from tf_proxyless import quiet
-from tf_proxyless import versions
 from tf_proxyless.cost import counting
+from tf_proxyless.mains import versions
 from tf_proxyless.nn import torch_weights
 from tf_proxyless.space import archive
 from tf_proxyless.space import io

@@ -18,11 +18,11 @@ import shutil
 from absl import flags
 
 from tf_proxyless import command_line
-from tf_proxyless import device_flags
-from tf_proxyless import model_card
 from tf_proxyless import quiet
-from tf_proxyless import table_builder
 from tf_proxyless.cost import named_tables
+from tf_proxyless.mains import device_flags
+from tf_proxyless.mains import model_card
+from tf_proxyless.mains import table_builder
 
 device_flags.define(flags.FLAGS)
 _MODEL = flags.DEFINE_string('model', None, 'The .tflite file, with its card beside it. Required.')
@@ -78,7 +78,7 @@ def _measure(card: model_card.ModelCard, setup: table_builder.Setup, predicted: 
 
 def _evaluate(card: model_card.ModelCard, content: bytes, dataset: str) -> model_card.ModelCard:
   """The card with the accuracy of the file on the whole test set."""
-  from tf_proxyless import exporter
+  from tf_proxyless.mains import exporter
 
   data = exporter.open_data(dataset, card.network, _DATA_DIR.value, _DOWNLOAD.value)
   found = exporter.evaluate(content, data, card.ovic, _WORKERS.value)

@@ -13,15 +13,15 @@ import sys
 
 from absl import flags
 
-from tf_proxyless import architectures
 from tf_proxyless import command_line
-from tf_proxyless import locking
-from tf_proxyless import models
-from tf_proxyless import plan as plan_lib
-from tf_proxyless import progress as progress_lib
-from tf_proxyless import quantize_flags
 from tf_proxyless import quiet
-from tf_proxyless import stopping
+from tf_proxyless.mains import architectures
+from tf_proxyless.mains import locking
+from tf_proxyless.mains import models
+from tf_proxyless.mains import plan as plan_lib
+from tf_proxyless.mains import progress as progress_lib
+from tf_proxyless.mains import quantize_flags
+from tf_proxyless.mains import stopping
 from tf_proxyless.train import run_directory
 
 quantize_flags.RUN.define(flags.FLAGS)
@@ -106,8 +106,8 @@ def main(argv: list[str]) -> int:
 
 def _quantize(values: flags.FlagValues, start: models.ModelFiles, run: run_directory.RunDirectory, stop: stopping.StopRequest) -> int:
   _start_tensorflow(values)
-  from tf_proxyless import assembly
-  from tf_proxyless import quantize_assembly
+  from tf_proxyless.mains import assembly
+  from tf_proxyless.mains import quantize_assembly
 
   with command_line.user_errors():
     source = assembly.open_source(values)

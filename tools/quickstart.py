@@ -21,14 +21,14 @@ from absl import flags
 
 from tf_proxyless import command_line
 from tf_proxyless import files
-from tf_proxyless import locking
-from tf_proxyless import model_card
-from tf_proxyless import report_writer
 from tf_proxyless import run_files
-from tf_proxyless import subprocesses
 from tf_proxyless.cost import counting
 from tf_proxyless.cost import latency_model
 from tf_proxyless.cost import latency_table
+from tf_proxyless.mains import locking
+from tf_proxyless.mains import model_card
+from tf_proxyless.mains import report_writer
+from tf_proxyless.mains import subprocesses
 from tf_proxyless.space import io
 from tf_proxyless.space import sampling
 from tf_proxyless.space import schema

@@ -18,8 +18,8 @@ from absl import flags
 
 from tf_proxyless import command_line
 from tf_proxyless import files
-from tf_proxyless import progress
-from tf_proxyless import report_data
+from tf_proxyless.mains import progress
+from tf_proxyless.mains import report_data
 from tf_proxyless.report import animation
 from tf_proxyless.report import figures
 from tf_proxyless.report import page

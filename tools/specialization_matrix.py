@@ -20,9 +20,9 @@ from absl import flags
 
 from tf_proxyless import command_line
 from tf_proxyless import quiet
-from tf_proxyless import search_flags
-from tf_proxyless import specialization
-from tf_proxyless import specialization_runs
+from tf_proxyless.mains import search_flags
+from tf_proxyless.mains import specialization
+from tf_proxyless.mains import specialization_runs
 
 search_flags.RUN.define(flags.FLAGS)
 _WORK_DIR = flags.DEFINE_string('work_dir', None, 'Folder for all that is made. Required.')

@@ -29,16 +29,16 @@ from absl import flags
 
 from tf_proxyless import command_line
 from tf_proxyless import files
-from tf_proxyless import locking
-from tf_proxyless import models
-from tf_proxyless import quantize_flags
 from tf_proxyless import quiet
 from tf_proxyless import run_files
 from tf_proxyless import spelling
-from tf_proxyless import stopping
-from tf_proxyless import subprocesses
-from tf_proxyless import train_flags
-from tf_proxyless import tuning
+from tf_proxyless.mains import locking
+from tf_proxyless.mains import models
+from tf_proxyless.mains import quantize_flags
+from tf_proxyless.mains import stopping
+from tf_proxyless.mains import subprocesses
+from tf_proxyless.mains import train_flags
+from tf_proxyless.mains import tuning
 
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
 _COMMANDS = {'train': ('-m', 'tf_proxyless.train'), 'quantize': (str(_ROOT / 'tools' / 'quantize.py'),)}

@@ -3,8 +3,8 @@
 python tools/write_build_files.py
 python tools/write_build_files.py --check
 
-One py_library a package, one py_test a test file, one py_binary a main. Only tf_proxyless itself has three libraries, since the rooms need
-its shared modules while the parts of mains need the rooms (docs/architecture.md): one alone would be a circle.
+One py_library a package, one py_test a test file, one py_binary a main. Only tf_proxyless itself has two libraries, since the rooms need
+its shared modules while zoo needs the rooms (docs/architecture.md): one alone would be a circle.
 """
 
 from __future__ import annotations
@@ -21,16 +21,13 @@ from absl import flags
 from tf_proxyless import command_line
 from tf_proxyless import files
 
-_ROOT = flags.DEFINE_string('root', str(pathlib.Path(__file__).parents[1]), 'Folder of the repository.')
+_ROOT = flags.DEFINE_string('root', None, 'Folder of the repository; by default the one that holds this file.')
 _CHECK = flags.DEFINE_bool('check', False, 'Writes nothing; says which BUILD files differ, and exits with 1 if any does.')
 
 _FOLDERS = ('tf_proxyless', 'android_benchmark', 'tools', 'tests', 'docs')
 _RUNNER = 'tests/bazel_main.py'
 _CONFIGS = '//configs'
 _HEADER = '# Written by tools/write_build_files.py; not to be edited.\n'
-
-# Modules of tf_proxyless itself that know nothing of ours but each other; the others are parts of mains, but for the room zoo.
-SHARED = ('__init__', 'command_line', 'files', 'quiet', 'records', 'run_files', 'shipped')
 
 # Distributions by the name under which they are imported, where the two differ.
 DISTRIBUTIONS = {'PIL': 'pillow', 'absl': 'absl_py', 'sklearn': 'scikit_learn', 'yaml': 'pyyaml'}
@@ -78,9 +75,7 @@ def _module(source: str) -> str:
 
 def _library_name(package: str, stem: str) -> str:
   """The library of a package to which a module belongs."""
-  if package != 'tf_proxyless' or stem in SHARED:
-    return package.rpartition('/')[2]
-  return 'zoo' if stem == 'zoo' else 'mains'
+  return 'zoo' if package == 'tf_proxyless' and stem == 'zoo' else package.rpartition('/')[2]
 
 
 def _package_data(root: pathlib.Path, package: str) -> tuple[str, ...]:
@@ -204,7 +199,7 @@ def build_files(root: pathlib.Path) -> dict[str, str]:
 
 
 def main(_: Sequence[str]) -> int:
-  root = pathlib.Path(_ROOT.value)
+  root = pathlib.Path(_ROOT.value) if _ROOT.value else pathlib.Path(__file__).parents[1]
   contents = build_files(root)
   written = {path.relative_to(root).as_posix() for folder in _FOLDERS for path in (root / folder).rglob('BUILD')}
   differing = sorted(path for path, content in contents.items()

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from tf_proxyless import command_line
-from tf_proxyless import plan
+from tf_proxyless.mains import plan
 from tf_proxyless.space import network
 from tf_proxyless.space import ops
 from tf_proxyless.space import schema

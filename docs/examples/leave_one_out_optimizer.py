@@ -16,8 +16,8 @@ import numpy as np
 import tensorflow as tf
 
 from tf_proxyless import command_line
-from tf_proxyless import methods
 from tf_proxyless.cost import latency_model
+from tf_proxyless.mains import methods
 from tf_proxyless.search import architecture_optimizer
 from tf_proxyless.search import objectives
 from tf_proxyless.search import parameters as parameters_lib

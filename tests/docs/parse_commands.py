@@ -16,9 +16,9 @@ import sys
 from absl import flags
 
 from tf_proxyless import command_line
-from tf_proxyless import plan
-from tf_proxyless import quantize_flags
-from tf_proxyless import train_flags
+from tf_proxyless.mains import plan
+from tf_proxyless.mains import quantize_flags
+from tf_proxyless.mains import train_flags
 
 ROOT = pathlib.Path(__file__).parents[2]
 _MODULES = {'tf_proxyless.search': 'tf_proxyless/search/__main__.py', 'tf_proxyless.train': 'tf_proxyless/train/__main__.py'}

@@ -128,11 +128,11 @@ def make_photos(folder):
 
 def make_table(path, device, precision, arguments, classes):
   """A table for the space of these flags, from 20 to 150 ms."""
-  from tf_proxyless import plan
-  from tf_proxyless import search_flags
   from tf_proxyless.cost import counting
   from tf_proxyless.cost import latency_model
   from tf_proxyless.cost import latency_table
+  from tf_proxyless.mains import plan
+  from tf_proxyless.mains import search_flags
   from tf_proxyless.space import network
 
   space = plan.make_space(search_flags.RUN.from_flagfile(arguments), classes)

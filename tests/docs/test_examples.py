@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from tests.search import runs
-from tf_proxyless import plan as plan_lib
-from tf_proxyless import search_flags
 from tf_proxyless.cost import counting
 from tf_proxyless.cost import latency_model
+from tf_proxyless.mains import plan as plan_lib
+from tf_proxyless.mains import search_flags
 from tf_proxyless.space import io
 from tf_proxyless.space import ops
 from tf_proxyless.space import proxyless
@@ -53,14 +53,14 @@ def space_example():
 
 @pytest.fixture
 def hinge_example():
-  from tf_proxyless import methods
+  from tf_proxyless.mains import methods
   with loaded('hinge_objective', search_flags.OBJECTIVES, methods._OBJECTIVES) as module:
     yield module
 
 
 @pytest.fixture
 def optimizer_example():
-  from tf_proxyless import methods
+  from tf_proxyless.mains import methods
   with loaded('leave_one_out_optimizer', search_flags.OBJECTIVES, search_flags.ARCHITECTURE_OPTIMIZERS, methods._OPTIMIZERS) as module:
     yield module
 
@@ -107,7 +107,7 @@ def test_the_hinge_and_its_gradient(hinge_example):
 
 
 def test_the_hinge_by_its_name(hinge_example):
-  from tf_proxyless import methods
+  from tf_proxyless.mains import methods
 
   assert search_flags.OBJECTIVES['hinge'] == ('reinforce', 'gradient')
   values = parse('--dataset=digits', '--run_dir=x', '--target_macs=300e6', '--objective=hinge', '--penalty_weight=3')

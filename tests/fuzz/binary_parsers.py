@@ -121,7 +121,7 @@ PARSERS = (
 )
 TENSORFLOW_PARSERS = (
     harness.Parser('split', ('tf_proxyless.data.splits',), 'zip', lambda: _split_parts()[1], _split),
-    harness.Parser('.keras', ('tf_proxyless.archives', 'tf_proxyless.models', 'tf_proxyless.zoo'), 'zip', lambda: [_keras_model()],
+    harness.Parser('.keras', ('tf_proxyless.archives', 'tf_proxyless.mains.models', 'tf_proxyless.zoo'), 'zip', lambda: [_keras_model()],
                    _keras_file),
     harness.Parser('.tflite', ('tf_proxyless.deploy.inspection',), 'binary', _tflite_models, _tflite),
     harness.Parser('labels of a .tflite', ('tf_proxyless.deploy.metadata',), 'binary', _tflite_models, _labels),

@@ -7,12 +7,12 @@ import json
 import pathlib
 
 from tests.fuzz import harness
-from tf_proxyless import architectures
 from tf_proxyless import files
-from tf_proxyless import model_card
-from tf_proxyless import tuning
 from tf_proxyless.cost import latency_model
 from tf_proxyless.cost import latency_table
+from tf_proxyless.mains import architectures
+from tf_proxyless.mains import model_card
+from tf_proxyless.mains import tuning
 from tf_proxyless.space import archive
 from tf_proxyless.space import io
 from tf_proxyless.space import network as network_lib
@@ -147,15 +147,15 @@ def _hyperparameter(content: bytes, folder: pathlib.Path) -> None:
 
 PARSERS = (
     harness.Parser('JSON', ('tf_proxyless.files',), 'json', lambda: [b'{"a": [1, 2.5, "x", null, true], "b": {"c": {}}}'], _parse_json),
-    harness.Parser('architecture', ('tf_proxyless.space.io', 'tf_proxyless.records', 'tf_proxyless.architectures'), 'json',
+    harness.Parser('architecture', ('tf_proxyless.space.io', 'tf_proxyless.records', 'tf_proxyless.mains.architectures'), 'json',
                    lambda: [written(io.save_architecture, architecture())], _architecture),
     harness.Parser('published network', ('tf_proxyless.space.io',), 'json',
                    lambda: [written(io.save_architecture, io.Architecture(archive.network('proxyless_mobile'), {}))], _architecture),
     harness.Parser('search space', ('tf_proxyless.space.io',), 'json', lambda: [written(io.save_search_space, space())], _search_space),
     harness.Parser('latency table', ('tf_proxyless.cost.latency_table', 'tf_proxyless.cost.named_tables'), 'json',
                    lambda: [written(latency_table.save, table())], _latency_table),
-    harness.Parser('model card', ('tf_proxyless.model_card',), 'json', lambda: [written(model_card.save, card())], _model_card),
-    harness.Parser('tuning', ('tf_proxyless.tuning',), 'json', lambda: [written(tuning.save, study())], _study),
-    harness.Parser('hyper-parameter', ('tf_proxyless.tuning',), 'text',
+    harness.Parser('model card', ('tf_proxyless.mains.model_card',), 'json', lambda: [written(model_card.save, card())], _model_card),
+    harness.Parser('tuning', ('tf_proxyless.mains.tuning',), 'json', lambda: [written(tuning.save, study())], _study),
+    harness.Parser('hyper-parameter', ('tf_proxyless.mains.tuning',), 'text',
                    lambda: [b'learning_rate=0.01:0.4:log', b'epochs=5:30:integer', b'optimizer=sgd|rmsprop'], _hyperparameter),
 )

@@ -8,14 +8,14 @@ import json
 import pathlib
 import tempfile
 
-from tests import report_runs
+from tests.mains import report_runs
 from tests.fuzz import harness
 from tests.fuzz import json_parsers
 from tests.fuzz.json_parsers import put
-from tf_proxyless import locking
-from tf_proxyless import report_data
-from tf_proxyless import report_samples
-from tf_proxyless import table_proof
+from tf_proxyless.mains import locking
+from tf_proxyless.mains import report_data
+from tf_proxyless.mains import report_samples
+from tf_proxyless.mains import table_proof
 
 
 def _proof(content: bytes, folder: pathlib.Path) -> None:
@@ -69,17 +69,20 @@ def _report(name: str):
 
 def _reports() -> list[harness.Parser]:
   forms = {'flags.txt': 'text', 'history.jsonl': 'json lines', 'samples.bin': 'binary'}
-  return [harness.Parser(f'report of {name}', ('tf_proxyless.report_data', 'tf_proxyless.report_history', 'tf_proxyless.report_samples'),
+  modules = ('tf_proxyless.mains.report_data', 'tf_proxyless.mains.report_history', 'tf_proxyless.mains.report_samples')
+  return [harness.Parser(f'report of {name}', modules,
                          forms.get(name, 'json'), functools.partial(lambda name: [_files()[name]], name), _report(name), weight=0.03)
           for name in sorted(_files())]
 
 
+_LOCK = b'{"host": "a", "pid": 12, "started": "then"}\n'
+
 PARSERS = (
-    harness.Parser('proof of a table', ('tf_proxyless.table_proof',), 'json', lambda: [
+    harness.Parser('proof of a table', ('tf_proxyless.mains.table_proof',), 'json', lambda: [
         json_parsers.written(lambda table, path: report_runs.make_proof(table, path), report_runs.make_table())], _proof),
-    harness.Parser('derivation', ('tf_proxyless.report_samples',), 'json', lambda: [_files()['derivation.json']], _derivation),
-    harness.Parser('lock', ('tf_proxyless.locking',), 'json', lambda: [b'{"host": "a", "pid": 12, "started": "then"}\n'], _lock_of_nobody),
-    harness.Parser("another's lock", ('tf_proxyless.locking',), 'json', lambda: [b'{"host": "a", "pid": 12, "started": "then"}\n'], _lock,
+    harness.Parser('derivation', ('tf_proxyless.mains.report_samples',), 'json', lambda: [_files()['derivation.json']], _derivation),
+    harness.Parser('lock', ('tf_proxyless.mains.locking',), 'json', lambda: [_LOCK], _lock_of_nobody),
+    harness.Parser("another's lock", ('tf_proxyless.mains.locking',), 'json', lambda: [_LOCK], _lock,
                    refuses=True),
     *_reports(),
 )

@@ -7,11 +7,11 @@ import pathlib
 
 from tests.fuzz import harness
 from tests.fuzz.json_parsers import put
-from tf_proxyless import measurements
-from tf_proxyless import models
 from tf_proxyless import run_files
-from tf_proxyless import specialization_runs
 from tf_proxyless.cost import latency_table
+from tf_proxyless.mains import measurements
+from tf_proxyless.mains import models
+from tf_proxyless.mains import specialization_runs
 
 calibrate_latency_table = harness.tool('calibrate_latency_table')
 quickstart = harness.tool('quickstart')
@@ -131,18 +131,18 @@ PARSERS = (
     harness.Parser('status of a run', ('tf_proxyless.run_files', 'tools.tune'), 'json',
                    lambda: [_body('status', state='finished', epochs=5), _body('status', state='failed', reason='x')], _status),
     harness.Parser('history', ('tf_proxyless.run_files',), 'json lines', lambda: [_history_lines()], _history),
-    harness.Parser('results', ('tf_proxyless.models', 'tools.tune', 'tools.quantize', 'tools.export_tflite'), 'json',
+    harness.Parser('results', ('tf_proxyless.mains.models', 'tools.tune', 'tools.quantize', 'tools.export_tflite'), 'json',
                    lambda: [_RESULTS], _results),
     harness.Parser('stages', ('tools.quickstart',), 'json', lambda: [
         _body('stages', finished={'search': ['-m', 'tf_proxyless.search'], 'train found': ['-m', 'x', '--y=1']})], _stages),
-    harness.Parser('measurements', ('tf_proxyless.measurements', 'tf_proxyless.table_builder'), 'json',
+    harness.Parser('measurements', ('tf_proxyless.mains.measurements', 'tf_proxyless.mains.table_builder'), 'json',
                    lambda: [json.dumps(measured()).encode()], _measurements),
     harness.Parser('measurements to calibrate with', ('tools.calibrate_latency_table',), 'json',
                    lambda: [json.dumps(measured()).encode(), _by_hand()], _calibration, (ValueError, KeyError, OSError)),
-    harness.Parser('training of a matrix', ('tf_proxyless.specialization_runs',), 'json', lambda: [
+    harness.Parser('training of a matrix', ('tf_proxyless.mains.specialization_runs',), 'json', lambda: [
         _body('specialization_matrix_training', network={'name': 'x'}, seed=0, test_accuracy=0.9, history=[{'loss': 0.5}])], _training),
-    harness.Parser('measurements of a matrix', ('tf_proxyless.specialization_runs',), 'json', lambda: [
+    harness.Parser('measurements of a matrix', ('tf_proxyless.mains.specialization_runs',), 'json', lambda: [
         _body('specialization_matrix_measurements', measurements=measured())], _measured),
-    harness.Parser('settings of a matrix', ('tf_proxyless.specialization_runs',), 'json', lambda: [
+    harness.Parser('settings of a matrix', ('tf_proxyless.mains.specialization_runs',), 'json', lambda: [
         _body('specialization_matrix_settings', settings=_IDENTITY)], _settings),
 )

@@ -12,10 +12,10 @@ from tests.fuzz import json_parsers
 from tests.fuzz.json_parsers import put
 from tests.fuzz.json_parsers import written
 from tf_proxyless import command_line
-from tf_proxyless import search_flags
 from tf_proxyless import shipped
 from tf_proxyless.cost import latency_table
 from tf_proxyless.cost import official_yaml
+from tf_proxyless.mains import search_flags
 from tf_proxyless.search import samples
 from tf_proxyless.space import io
 
@@ -91,7 +91,7 @@ PARSERS = (
                    lambda: [b'# mine\nproxyless_mobile, 78.5\nsmall.json,1.25\nproxyless_cpu,94\n'], _csv, (ValueError, KeyError, OSError)),
     harness.Parser('flagfile', ('tf_proxyless.command_line',), 'text',
                    lambda: [_FLAGS, shipped.flagfile('quickstart.flags').read_bytes()], _flagfile),
-    harness.Parser("flags of a run", ('tf_proxyless.run_flags', 'tools.derive'), 'text',
+    harness.Parser("flags of a run", ('tf_proxyless.mains.run_flags', 'tools.derive'), 'text',
                    lambda: [b'--dataset=digits\n--target_macs=500000\n--seed=1\n--resolution=32\n'], _run_flags),
     harness.Parser('scored networks', ('tf_proxyless.search.samples',), 'binary', lambda: [_written_samples()], _samples),
 )

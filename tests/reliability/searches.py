@@ -7,9 +7,9 @@ import os
 from absl import flags
 
 from tests.search import runs
-from tf_proxyless import assembly
-from tf_proxyless import plan as plan_lib
-from tf_proxyless import search_flags
+from tf_proxyless.mains import assembly
+from tf_proxyless.mains import plan as plan_lib
+from tf_proxyless.mains import search_flags
 from tf_proxyless.search import loop
 from tf_proxyless.search import run_directory
 

@@ -15,8 +15,8 @@ import runpy
 import signal
 import sys
 
-_MODULES = ('tensorflow', 'tf_keras', 'tensorflow_datasets', 'sklearn.datasets', 'tqdm', 'matplotlib.figure', 'tf_proxyless.assembly',
-            'tf_proxyless.train_assembly', 'tf_proxyless.quantize_assembly', 'tf_proxyless.search.conclude',
+_MODULES = ('tensorflow', 'tf_keras', 'tensorflow_datasets', 'sklearn.datasets', 'tqdm', 'matplotlib.figure', 'tf_proxyless.mains.assembly',
+            'tf_proxyless.mains.train_assembly', 'tf_proxyless.mains.quantize_assembly', 'tf_proxyless.search.conclude',
             'tf_proxyless.deploy.op_models', 'tf_proxyless.deploy.export')
 
 

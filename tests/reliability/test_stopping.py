@@ -12,9 +12,9 @@ import pytest
 from tests.search import runs
 from tests.tools import loading
 from tf_proxyless import command_line
-from tf_proxyless import locking
 from tf_proxyless import run_files
-from tf_proxyless import subprocesses
+from tf_proxyless.mains import locking
+from tf_proxyless.mains import subprocesses
 
 ASKED = {signal.SIGTERM: 143, signal.SIGINT: 130}
 
@@ -33,7 +33,7 @@ def wait_for(reached):
 
 WORKER = '''
 import pathlib, sys, time
-from tf_proxyless import stopping
+from tf_proxyless.mains import stopping
 stop = stopping.StopRequest(lambda: pathlib.Path(sys.argv[1]).write_text('late'), deadline_s=0.2)
 print('ready', flush=True)
 {busy}

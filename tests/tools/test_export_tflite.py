@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from tests.tools import digits_model
-from tf_proxyless import architectures
 from tf_proxyless import files
-from tf_proxyless import model_card
-from tf_proxyless import models
 from tf_proxyless.deploy import metadata
 from tf_proxyless.deploy import ovic
 from tf_proxyless.deploy import qat
+from tf_proxyless.mains import architectures
+from tf_proxyless.mains import model_card
+from tf_proxyless.mains import models
 from tf_proxyless.nn import network as nn_network
 from tf_proxyless.space import archive
 from tf_proxyless.space import io

@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from tf_proxyless import exporter
-from tf_proxyless import model_card
-from tf_proxyless import models
+from tf_proxyless.mains import exporter
+from tf_proxyless.mains import model_card
+from tf_proxyless.mains import models
 
 ROOT = pathlib.Path(__file__).parents[2]
 

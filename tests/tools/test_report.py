@@ -7,12 +7,12 @@ import sys
 
 import pytest
 
-from tests import report_runs
+from tests.mains import report_runs
 from tests.search import runs
-from tf_proxyless import plan as plan_lib
-from tf_proxyless import report_data
-from tf_proxyless import search_flags
 from tf_proxyless.cost import latency_table
+from tf_proxyless.mains import plan as plan_lib
+from tf_proxyless.mains import report_data
+from tf_proxyless.mains import search_flags
 from tf_proxyless.search import run_directory
 
 

@@ -87,7 +87,7 @@ class CostModel:
   def expected(self, probabilities: Any) -> Any:
     """Expected cost under independent decisions; at one-hot probabilities, the network's cost.
 
-    E[cost] = fixed + sum_d sum_i p_di cost_di (Cai et al., ICLR 2019, Eq. 2), differentiable in p.
+    E[cost] = fixed + sum_d sum_i p_di cost_di (Cai et al., ICLR 2019, section 3.3.1), differentiable in p.
 
     Args:
       probabilities: float32 or float64 tensor [decisions, most choices], 0 where a decision has fewer choices.

@@ -15,15 +15,15 @@ from absl import flags
 from absl import logging
 
 from tf_proxyless import command_line
-from tf_proxyless import locking
-from tf_proxyless import plan as plan_lib
-from tf_proxyless import progress as progress_lib
 from tf_proxyless import quiet
-from tf_proxyless import report_writer
-from tf_proxyless import search_flags
-from tf_proxyless import stopping
-from tf_proxyless import tables
 from tf_proxyless.cost import latency_table
+from tf_proxyless.mains import locking
+from tf_proxyless.mains import plan as plan_lib
+from tf_proxyless.mains import progress as progress_lib
+from tf_proxyless.mains import report_writer
+from tf_proxyless.mains import search_flags
+from tf_proxyless.mains import stopping
+from tf_proxyless.mains import tables
 from tf_proxyless.search import run_directory
 from tf_proxyless.space import network as network_lib
 
@@ -84,7 +84,7 @@ def main(argv: list[str]) -> int:
 
 def _search(values: flags.FlagValues, run: run_directory.RunDirectory, report: report_writer.RunReport, stop: stopping.StopRequest) -> int:
   quiet.load_tensorflow()
-  from tf_proxyless import assembly
+  from tf_proxyless.mains import assembly
   from tf_proxyless.search import conclude
   from tf_proxyless.search import health
   from tf_proxyless.search import loop

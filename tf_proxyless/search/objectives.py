@@ -120,7 +120,7 @@ class PenaltyLog(Objective):
 
 
 class PenaltyLinear(Objective):
-  """loss + weight * (E[cost] - T) / T (ProxylessNAS Eq. 3 as the official add#linear, weight 0.1)."""
+  """loss + weight * (E[cost] - T) / T (ProxylessNAS section 3.3.1, as the official add#linear, weight 0.1)."""
 
   def __init__(self, target: float, weight: float = 0.1):
     super().__init__(name='penalty_linear')

@@ -16,15 +16,15 @@ import sys
 
 from absl import flags
 
-from tf_proxyless import architectures
 from tf_proxyless import command_line
-from tf_proxyless import locking
-from tf_proxyless import models
-from tf_proxyless import plan as plan_lib
-from tf_proxyless import progress as progress_lib
 from tf_proxyless import quiet
-from tf_proxyless import stopping
-from tf_proxyless import train_flags
+from tf_proxyless.mains import architectures
+from tf_proxyless.mains import locking
+from tf_proxyless.mains import models
+from tf_proxyless.mains import plan as plan_lib
+from tf_proxyless.mains import progress as progress_lib
+from tf_proxyless.mains import stopping
+from tf_proxyless.mains import train_flags
 from tf_proxyless.space import io
 from tf_proxyless.train import run_directory
 
@@ -126,8 +126,8 @@ def _train_in(run: run_directory.RunDirectory, lock: _Lock, values: flags.FlagVa
   with command_line.user_errors():
     strategy = _load_tensorflow(values)
   stop.listen()
-  from tf_proxyless import assembly
-  from tf_proxyless import train_assembly
+  from tf_proxyless.mains import assembly
+  from tf_proxyless.mains import train_assembly
   from tf_proxyless.train import distribution
 
   with command_line.user_errors():
@@ -176,8 +176,8 @@ def _evaluate(values: flags.FlagValues) -> int:
     found = models.find(values.init or values.run_dir)
     architectures.adapt(found.architecture, str(found.model or found.directory), plan_lib.known_classes(values.dataset))
   quiet.load_tensorflow()
-  from tf_proxyless import assembly
-  from tf_proxyless import train_assembly
+  from tf_proxyless.mains import assembly
+  from tf_proxyless.mains import train_assembly
 
   with command_line.user_errors():
     source = assembly.open_source(values)

@@ -1,0 +1,58 @@
+"""The report of a running search: when it is written, and that it ends no search."""
+
+import pytest
+
+from tests.mains import report_runs
+from tf_proxyless import files
+from tf_proxyless.mains import report_writer
+
+
+class Clock:
+  """A clock on which every report takes as long as it is told."""
+
+  def __init__(self, seconds_a_report):
+    self.now, self.step = 0.0, seconds_a_report
+
+  def __call__(self):
+    self.now += self.step  # RunReport looks once before a report and once after
+    return self.now
+
+
+@pytest.fixture
+def run(tmp_path):
+  return report_runs.write(tmp_path / 'run', epochs=2, state='running')
+
+
+def is_written(run, refresh):
+  run.report.unlink(missing_ok=True)
+  refresh()
+  return run.report.exists()
+
+
+def test_a_search_gives_a_twentieth_of_its_time_to_reports(run):
+  clock = Clock(1.0)
+  report = report_writer.RunReport(run, clock)
+  assert is_written(run, report.refresh)
+  end, clock.step = clock.now, 0.0
+  for after, expected in ((0.0, False), (10.0, False), (19.9, False), (20.1, True)):
+    clock.now = end + after
+    assert is_written(run, report.refresh) == expected
+
+
+def test_a_state_is_told_at_once(run):
+  clock = Clock(100.0)
+  report = report_writer.RunReport(run, clock)
+  for state in ('running', 'interrupted', 'failed'):
+    assert is_written(run, lambda state=state: report.tell(state, reason='none'))
+    assert files.read_json(run.status, 'status') == {'state': state, 'reason': 'none'}
+
+
+def test_a_report_that_cannot_be_written_is_one_warning(run, caplog):
+  run.report.mkdir()
+  report = report_writer.RunReport(run, Clock(0.0))
+  for _ in range(3):
+    report.refresh()
+  report.tell('finished')
+  assert [record.getMessage() for record in caplog.records] == [f'{run.report} cannot be written: Is a directory']
+  assert files.read_json(run.status, 'status')['state'] == 'finished'
+  assert not [file for file in run.path.iterdir() if file.name.startswith('.')]  # nothing half written stays
