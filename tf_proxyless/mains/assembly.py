@@ -120,7 +120,10 @@ def _make_split(values: flags.FlagValues, source: sources.Source, run: run_direc
 def _make_data(values: flags.FlagValues, source: sources.Source, split: splits.Split) -> loop.Data:
   transform = preprocessing.for_source(source, values.resolution, values.augmentation)
   batch_size = values.validation_batch_size or values.batch_size
-  pipelines.validation_pass(split, transform, batch_size)  # refuses a batch that the split cannot fill, before anything runs
+  try:
+    pipelines.validation_pass(split, transform, batch_size)  # refuses a batch that the split cannot fill, before anything runs
+  except ValueError as error:
+    raise ValueError(f'{error}; set --validation_batch_size, or enlarge --validation_images') from error
   return loop.Data(
       training=lambda epoch, step: pipelines.training_batches(split, transform, values.batch_size, values.seed, epoch, step),
       validation_stream=lambda first: pipelines.validation_stream(split, transform, batch_size, values.seed, first),
