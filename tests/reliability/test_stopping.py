@@ -66,7 +66,7 @@ def test_who_saves_in_time_has_time(tmp_path):
 
 
 def test_a_second_ctrl_c_ends_at_once():
-  code = 'import time\nfrom tf_proxyless import stopping\nstopping.StopRequest()\nprint(1, flush=True)\nwhile True: time.sleep(100)'
+  code = 'import time\nfrom tf_proxyless.mains import stopping\nstopping.StopRequest()\nprint(1, flush=True)\nwhile True: time.sleep(100)'
   process = python(code)
   process.stdout.readline()
   process.send_signal(signal.SIGINT)
@@ -84,7 +84,7 @@ def test_signals_reach_a_child_once_and_end_the_parent_too(tmp_path, number, chi
   child = ('import pathlib, signal, sys, time\nlog = pathlib.Path(sys.argv[1])\n'
            'def note(number, frame):\n  log.write_text(log.read_text() + str(number))\n  time.sleep(0.3)\n  sys.exit(int(sys.argv[2]))\n'
            'signal.signal(15, note)\nsignal.signal(2, note)\nlog.write_text("x")\nwhile True: time.sleep(100)')
-  parent = python('import sys\nfrom tf_proxyless import command_line, subprocesses\n'
+  parent = python('import sys\nfrom tf_proxyless import command_line\nfrom tf_proxyless.mains import subprocesses\n'
                   'command_line.run(lambda argv: subprocesses.run(["-c", *argv[1:]]), positional=("a", "b", "c"))', child, tmp_path / 'log',
                   child_code)
   wait_for((tmp_path / 'log').exists)
@@ -108,7 +108,8 @@ def test_a_child_that_somebody_else_asked_to_end_ends_the_parent(number, error):
 def test_a_child_does_not_outlive_a_parent_that_is_killed(tmp_path):
   child = ('import os, pathlib, signal, sys, time\nlog = pathlib.Path(sys.argv[1])\n'
            'signal.signal(15, lambda *_: (log.write_text("asked"), sys.exit()))\nlog.write_text("x")\nwhile True: time.sleep(100)')
-  parent = python('import sys\nfrom tf_proxyless import subprocesses\nsubprocesses.run(["-c", *sys.argv[1:]])', child, tmp_path / 'log')
+  parent = python('import sys\nfrom tf_proxyless.mains import subprocesses\nsubprocesses.run(["-c", *sys.argv[1:]])', child,
+                  tmp_path / 'log')
   wait_for((tmp_path / 'log').exists)
   parent.kill()
   parent.communicate()
@@ -123,7 +124,7 @@ def test_a_folder_has_one_process(tmp_path):
 
 
 def test_a_lock_of_a_process_that_was_killed_is_none(tmp_path):
-  code = 'import sys, time\nfrom tf_proxyless import locking\nlock = locking.take(sys.argv[1])\nprint(1, flush=True)\ntime.sleep(100)'
+  code = 'import sys, time\nfrom tf_proxyless.mains import locking\nlock = locking.take(sys.argv[1])\nprint(1, flush=True)\ntime.sleep(100)'
   process = python(code, tmp_path)
   process.stdout.readline()
   with pytest.raises(ValueError, match=f'in use by process {process.pid} '):

@@ -151,11 +151,12 @@ def test_layers_that_cannot_be_quantised(tmp_path, data_dir):
 
 @pytest.fixture
 def plain(tmp_path):
-  """A .keras file of nothing with its architecture beside it: mistakes in flags are told before it is loaded."""
+  """A .keras file of nothing, with its architecture beside it: mistakes in flags are told before it is loaded."""
   import zipfile
 
   with zipfile.ZipFile(tmp_path / 'model.keras', 'w') as archive:
     archive.writestr('metadata.json', '{"keras_version": "2.21.0"}')
+    archive.writestr('config.json', '{}')
   train_runs.architecture(tmp_path / 'model.json')
   return tmp_path / 'model.keras'
 
