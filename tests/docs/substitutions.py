@@ -69,6 +69,7 @@ TABLE: tuple[tuple[str, Run | Elsewhere | System], ...] = (
     (r'^python -m android_benchmark .*--device=adb ', Elsewhere('tests/android_benchmark/test_main.py')),
     (r'^python tools/import_torch_weights.py ', Elsewhere('tests/torch/test_import_torch_weights.py::test_from_file_to_file')),
     (r'^python tools/benchmark_search_step.py', Elsewhere('tests/tools/test_benchmark_search_step.py')),
+    (r'^python tools/benchmark_report.py', Elsewhere('tests/tools/test_benchmark_report.py')),
     # Tables.
     (r'^python tools/build_latency_table.py .*--device=host ', Run(append=_SMALL_TABLE)),
     (r'^python tools/build_latency_table.py .*--device=gpu ', Run(append=_SMALL_TABLE, refusal="TensorFlow has no device '/GPU:0' here")),
