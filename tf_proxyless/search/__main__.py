@@ -115,6 +115,9 @@ def _search(values: flags.FlagValues, run: run_directory.RunDirectory, report: r
     if finished and assembled.scores_afterwards:
       progress.start('scoring', math.ceil(assembled.scores_afterwards / scoring.NETWORKS_PER_BATCH), 0)
       finished = assembly.score_afterwards(assembled)
+    progress.close()
+    if finished:
+      _finish(assembled, assembly, conclude)
   except health.UnhealthyError as error:
     report.tell('failed', reason=str(error), repeats=True)
     raise command_line.UserError(str(error)) from error
@@ -124,7 +127,6 @@ def _search(values: flags.FlagValues, run: run_directory.RunDirectory, report: r
     report.tell('interrupted', epoch=int(assembled.progress.epoch), step=int(assembled.progress.step))
     print(f'stopped and saved; the same command continues in {run.path}', file=sys.stderr)
     return stop.exit_code
-  _finish(assembled, assembly, conclude)
   report.tell('finished')
   print(f'report                 {run.report}')
   return 0
