@@ -7,20 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import contextlib
-import importlib.util
 import io
 import json
-import pathlib
 import sys
+from types import ModuleType
 
 from absl import flags
 
+from tests.tools import loading
 from tf_proxyless import command_line
 from tf_proxyless.mains import plan
 from tf_proxyless.mains import quantize_flags
 from tf_proxyless.mains import train_flags
 
-ROOT = pathlib.Path(__file__).parents[2]
 _MODULES = {'tf_proxyless.search': 'tf_proxyless/search/__main__.py', 'tf_proxyless.train': 'tf_proxyless/train/__main__.py'}
 _POSITIONAL = {'tools/audit_latency_table.py': ('FIRST_TABLE', 'SECOND_TABLE')}
 _JOBS = {'train': ['-m', 'tf_proxyless.train'], 'quantize': ['tools/quantize.py']}
@@ -31,20 +30,9 @@ _CHECKS: dict[str, Callable[[flags.FlagValues], None]] = {  # of flags against e
 }
 
 
-@contextlib.contextmanager
-def flags_of(path: str):
-  """Loads a main under a name that is not '__main__'; afterwards its flags are gone again."""
-  spec = importlib.util.spec_from_file_location(path.replace('/', '_').removesuffix('.py'), ROOT / path)
-  module = importlib.util.module_from_spec(spec)
-  sys.modules[spec.name] = module
-  known = set(flags.FLAGS)
-  try:
-    spec.loader.exec_module(module)
-    yield module
-  finally:
-    flags.FLAGS.remove_flag_values([name for name in flags.FLAGS if name not in known])
-    flags.FLAGS.unparse_flags()
-    del sys.modules[spec.name]
+def flags_of(path: str) -> contextlib.AbstractContextManager[ModuleType]:
+  """Loads a main under a name of its own; afterwards its flags are gone again."""
+  return loading.loaded_file(path, path.replace('/', '_').removesuffix('.py'))
 
 
 def parse(words: list[str]) -> None:

@@ -70,7 +70,7 @@ def test_flags_are_known_and_values_accepted(tmp_path):
   (tmp_path / 'runs/tuning').mkdir(parents=True)
   (tmp_path / 'runs/tuning/best.flags').write_text('--learning_rate=0.1\n')
   asked = [(command, words) for command in COMMANDS for words in map(python_words, command.simple) if words is not None]
-  result = subprocess.run([sys.executable, str(ROOT / 'tests/docs/parse_commands.py')], input=json.dumps([words for _, words in asked]),
+  result = subprocess.run([sys.executable, '-m', 'tests.docs.parse_commands'], input=json.dumps([words for _, words in asked]),
                           capture_output=True, text=True, cwd=tmp_path, env={**os.environ, 'PYTHONPATH': str(ROOT)}, timeout=300)
   assert result.returncode == 0, result.stderr[-3000:]
   problems = [f'{command}: {problem}' for (command, _), problem in zip(asked, json.loads(result.stdout), strict=True) if problem]
@@ -81,7 +81,7 @@ def test_a_wrong_flag_would_be_noticed():
   given = [['-m', 'tf_proxyless.search', '--dataset=digits', '--run_dir=x', '--target_macs=1e6', '--warmup_epoch=1'],
            ['tools/derive.py', '--by=luck'], ['-m', 'android_benchmark', '--phone=x'],
            ['tools/tune.py', '--job=train', '--run_dir=x', '--', '--epoch=3'], ['tools/describe.py', '--architecture=x']]
-  result = subprocess.run([sys.executable, str(ROOT / 'tests/docs/parse_commands.py')], input=json.dumps(given), capture_output=True,
+  result = subprocess.run([sys.executable, '-m', 'tests.docs.parse_commands'], input=json.dumps(given), capture_output=True,
                           text=True, env={**os.environ, 'PYTHONPATH': str(ROOT)}, timeout=60)
   assert [problem is not None for problem in json.loads(result.stdout)] == [True, True, True, True, False]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from absl import flags
 
 from tf_proxyless.mains import run_flags
+from tf_proxyless.mains import training_data_flags
 
 _RATE, _RATE_BATCH_SIZE = 0.005, 256
 
@@ -21,21 +22,7 @@ def _define_run(values: flags.FlagValues) -> None:
 
 
 def _define_data(values: flags.FlagValues) -> None:
-  flags.DEFINE_string('dataset', None, "'digits', 'cluttered_digits', a name of tensorflow-datasets, or 'folder:PATH'; by default the one "
-                      'that the model was trained on.', flag_values=values)
-  flags.DEFINE_string('data_dir', None, 'Where tensorflow-datasets keeps datasets; by default ~/tensorflow_datasets.', flag_values=values)
-  flags.DEFINE_bool('download', False, 'Whether a dataset that is not there may be downloaded.', flag_values=values)
-  flags.DEFINE_float('validation_images', 0.0, 'Images taken out of the training set to evaluate on: a count above 1, a fraction below 1, '
-                     'or 0 to train on all.', lower_bound=0.0, flag_values=values)
-  flags.DEFINE_enum('augmentation', None, ['imagenet', 'cifar', 'digits', 'none'], 'Augmentation of training images; by default the one '
-                    'that suits the dataset.', flag_values=values)
-  flags.DEFINE_enum('color_jitter', 'strong', ['none', 'normal', 'strong'], "How much colours change in the augmentation 'imagenet'.",
-                    flag_values=values)
-  flags.DEFINE_integer('batch_size', 256, 'Images in a step.', lower_bound=1, flag_values=values)
-  flags.DEFINE_integer('evaluation_batch_size', None, 'Images at once in an evaluation; by default --batch_size.', lower_bound=1,
-                       flag_values=values)
-  flags.DEFINE_integer('evaluate_every_epochs', 0, 'Epochs between evaluations on the validation images, or on the test images if none '
-                       'are held out; 0 is never. Whatever they say, the last weights are kept.', lower_bound=0, flag_values=values)
+  training_data_flags.define(values, '; by default the one that the model was trained on.', 256)
 
 
 def _define_recipe(values: flags.FlagValues) -> None:
@@ -77,9 +64,7 @@ def check(values: flags.FlagValues) -> None:
   for name in ('model', 'run_dir'):
     if not values[name].value:
       raise ValueError(f'--{name} is required')
-  images = values.validation_images
-  if not (0 <= images < 1 or (images > 1 and images == int(images))):
-    raise ValueError(f'--validation_images must be a count above 1, or a fraction below 1, got {images:g}')
+  training_data_flags.check(values)
   for name in ('momentum', 'label_smoothing', 'range_momentum', 'weight_decay'):
     if values[name].value >= 1.0:
       raise ValueError(f'--{name} must be below 1, got {values[name].value:g}')

@@ -5,6 +5,7 @@ from __future__ import annotations
 from absl import flags
 
 from tf_proxyless.mains import run_flags
+from tf_proxyless.mains import training_data_flags
 
 SUPERNET = 'supernet'  # value of --init
 
@@ -40,21 +41,7 @@ def _define_network(values: flags.FlagValues) -> None:
 
 
 def _define_data(values: flags.FlagValues) -> None:
-  flags.DEFINE_string('dataset', None, "'digits', 'cluttered_digits', a name of tensorflow-datasets, or 'folder:PATH'. Required.",
-                      flag_values=values)
-  flags.DEFINE_string('data_dir', None, 'Where tensorflow-datasets keeps datasets; by default ~/tensorflow_datasets.', flag_values=values)
-  flags.DEFINE_bool('download', False, 'Whether a dataset that is not there may be downloaded.', flag_values=values)
-  flags.DEFINE_float('validation_images', 0.0, 'Images taken out of the training set to evaluate on: a count above 1, a fraction below 1, '
-                     'or 0 to train on all.', lower_bound=0.0, flag_values=values)
-  flags.DEFINE_enum('augmentation', None, ['imagenet', 'cifar', 'digits', 'none'], 'Augmentation of training images; by default the one '
-                    'that suits the dataset.', flag_values=values)
-  flags.DEFINE_enum('color_jitter', 'strong', ['none', 'normal', 'strong'], "How much colours change in the augmentation 'imagenet'.",
-                    flag_values=values)
-  flags.DEFINE_integer('batch_size', _OFFICIAL_BATCH_SIZE, 'Images in a step, on all devices together.', lower_bound=1, flag_values=values)
-  flags.DEFINE_integer('evaluation_batch_size', None, 'Images at once in an evaluation; by default --batch_size.', lower_bound=1,
-                       flag_values=values)
-  flags.DEFINE_integer('evaluate_every_epochs', 0, 'Epochs between evaluations on the validation images, or on the test images if none '
-                       'are held out; 0 is never. Whatever they say, the last weights are kept.', lower_bound=0, flag_values=values)
+  training_data_flags.define(values, '. Required.', _OFFICIAL_BATCH_SIZE)
 
 
 def _define_recipe(values: flags.FlagValues) -> None:
@@ -120,9 +107,7 @@ def check(values: flags.FlagValues) -> None:
     raise ValueError('--init=supernet and --search_dir go together')
   if values.init == SUPERNET and (values.resolution is not None or values.width_multiplier != 1):
     raise ValueError('--init=supernet leaves resolution and widths as they were searched')
-  images = values.validation_images
-  if not (0 <= images < 1 or (images > 1 and images == int(images))):
-    raise ValueError(f'--validation_images must be a count above 1, or a fraction below 1, got {images:g}')
+  training_data_flags.check(values)
   for name in ('momentum', 'label_smoothing', 'dropout_rate', 'rho', 'average_momentum', 'weight_decay'):
     if values[name].value is not None and values[name].value >= 1.0:
       raise ValueError(f'--{name} must be below 1, got {values[name].value:g}')
