@@ -1,5 +1,7 @@
 """The report of a running search: when it is written, and that it ends no search."""
 
+import types
+
 import pytest
 
 from tests.mains import report_runs
@@ -56,3 +58,15 @@ def test_a_report_that_cannot_be_written_is_one_warning(run, caplog):
   assert [record.getMessage() for record in caplog.records] == [f'{run.report} cannot be written: Is a directory']
   assert files.read_json(run.status, 'status')['state'] == 'finished'
   assert not [file for file in run.path.iterdir() if file.name.startswith('.')]  # nothing half written stays
+
+
+def test_a_defect_of_the_report_is_told_with_its_traceback_and_ends_no_search(run, caplog):
+  broken = types.SimpleNamespace(path=3, report=run.report, write_status=run.write_status)  # no path: a TypeError where it is read
+  report = report_writer.RunReport(broken, Clock(0.0))
+  for _ in range(2):
+    report.refresh()
+  report.tell('finished')
+  message, = caplog.records
+  assert 'please report this' in message.getMessage()
+  assert message.exc_info[0] is TypeError
+  assert files.read_json(run.status, 'status')['state'] == 'finished'

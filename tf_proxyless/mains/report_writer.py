@@ -29,7 +29,7 @@ def write(run_dir: files.PathLike, output: files.PathLike, compare: Sequence[fil
 
 
 class RunReport:
-  """The state and the report of the search that goes on in this process. A report that cannot be written ends no search: a warning says so.
+  """The state and the report of the search that goes on in this process. A report that cannot be made ends no search: a warning says so.
 
   A refresh is left out as long as less than 20 times the time has passed that the last report took, so that a search gives at most 5 %
   of its time to them.
@@ -60,8 +60,13 @@ class RunReport:
     try:
       write(self._run.path, self._run.report, installed=versions.installed())
     except OSError as error:
-      if not self._warned:
-        logging.warning('%s cannot be written: %s', self._run.report, error.strerror or error)
-      self._warned = True
+      self._warn('%s cannot be written: %s', error.strerror or error)
+    except Exception as error:  # a defect of the page must not cost anybody days of search; it is told with its traceback
+      self._warn('%s could not be made, please report this: %r', error, exc_info=True)
     end = self._clock()
     self._next = end + _PAUSE * (end - start)
+
+  def _warn(self, message: str, *details: Any, exc_info: bool = False) -> None:
+    if not self._warned:
+      logging.warning(message, self._run.report, *details, exc_info=exc_info)
+    self._warned = True
