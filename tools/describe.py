@@ -73,7 +73,7 @@ def to_text(description: dict[str, Any], table: latency_table.LatencyTable | Non
            for row in rows]
   lines += ['', f'{description["name"]}: {description["macs"] / 1e6:.2f} M MACs, {description["parameters"]:,} parameters']
   if table is not None:
-    lines.append(f'{description["latency_ms"]:.1f} ms by {table.name} ({table.provenance}; {table.runtime.device}, '
+    lines.append(f'{description["latency_ms"]:.4g} ms by {table.name} ({table.provenance}; {table.runtime.device}, '
                  f'{table.runtime.precision}, kernels {table.runtime.kernels})')
   return '\n'.join(lines)
 

@@ -63,7 +63,7 @@ def test_text(architecture, tmp_path):
   assert lines[0].split() == ['name', 'op', 'input', 'output', 'stride', 'shortcut', 'MACs', 'parameters', 'ms']
   assert lines[3].split() == ['block_1', 'k7e6', '112x112x16', '56x56x24', '2', '41,244,672', '8,976', '22.105']
   assert lines[-2].startswith('largest: 606.59 M MACs, ')
-  assert lines[-1] == '191.0 ms by pixel1_tflite_float (published; Pixel 1, float32, kernels unknown)'
+  assert lines[-1] == '191 ms by pixel1_tflite_float (published; Pixel 1, float32, kernels unknown)'
 
 
 @pytest.mark.parametrize('arguments, messages', [
