@@ -93,6 +93,8 @@ def read(device: device_lib.Device, core_mask: str | None, lock_clocks: bool, re
 def _plain(device: device_lib.Device, namespace: str, key: str, value: str, name: str) -> Setting:
   original = _output(device, f'settings get {namespace} {key}')
   restore = f'settings delete {namespace} {key}' if original == 'null' else f'settings put {namespace} {key} {shlex.quote(original)}'
+  if len(restore) > _LONGEST:
+    raise errors.DeviceError(f'{device.name}: the value of {key} is too long to be restored: {reading.shorten(original)}')
   return Setting(name, f'settings put {namespace} {key} {value}', restore)
 
 

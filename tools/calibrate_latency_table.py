@@ -62,7 +62,8 @@ def read_csv(path: pathlib.Path) -> tuple[Measured, ...]:
     ValueError: In one line, which line is not as it should be.
     OSError: A file cannot be read.
   """
-  found = []
+  found: list[Measured] = []
+  networks: dict[str, network_lib.Network] = {}  # each is looked for once
   for number, line in enumerate(files.read_text(path, _MAX_CSV_BYTES).splitlines(), 1):
     if not line.strip() or line.startswith('#'):
       continue
@@ -73,7 +74,9 @@ def read_csv(path: pathlib.Path) -> tuple[Measured, ...]:
       raise ValueError(f'{path}:{number}: expected a network and its milliseconds, got {files.shorten(line)}') from None
     if not 0 < latency_ms < _LARGEST_MS:
       raise ValueError(f'{path}:{number}: milliseconds must be a number above 0, got {files.shorten(text)}')
-    found.append(Measured(name, _find_network(name, path.parent), latency_ms))
+    if name not in networks:
+      networks[name] = _find_network(name, path.parent)
+    found.append(Measured(name, networks[name], latency_ms))
   return tuple(found)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import random
 
 import hypothesis
 from hypothesis import strategies
@@ -62,8 +61,8 @@ def test_some_inputs(number, tmp_path_factory):
 @pytest.mark.long
 @parsers
 def test_many_inputs(number, tmp_path_factory):
-  """FUZZ_SEED repeats what a run printed."""
-  seed = int(os.environ.get('FUZZ_SEED') or random.SystemRandom().randrange(2**32))
+  """FUZZ_SEED=n gives other inputs."""
+  seed = int(os.environ.get('FUZZ_SEED', '0'))
   print(f'FUZZ_SEED={seed}')
   fuzz(registry.PARSERS[number], share(LONG, number), seed, tmp_path_factory)
 

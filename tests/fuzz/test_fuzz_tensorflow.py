@@ -6,7 +6,6 @@ import io
 import json
 import os
 import pathlib
-import random
 import zipfile
 
 import pytest
@@ -38,9 +37,9 @@ def test_some_inputs(parser, tmp_path_factory, tmp_path):
 @pytest.mark.long
 @parsers
 def test_many_inputs(parser, tmp_path_factory, tmp_path):
-  """FUZZ_SEED repeats what a run printed."""
+  """FUZZ_SEED=n gives other inputs."""
   load(parser, tmp_path)
-  seed = int(os.environ.get('FUZZ_SEED') or random.SystemRandom().randrange(2**32))
+  seed = int(os.environ.get('FUZZ_SEED', '0'))
   print(f'FUZZ_SEED={seed}')
   test_fuzz.fuzz(parser, LONG // len(registry.TENSORFLOW_PARSERS), seed, tmp_path_factory)
 

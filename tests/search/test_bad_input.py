@@ -190,18 +190,14 @@ def test_changed_flags_are_named(finished, tmp_path):
 
 @pytest.mark.long
 def test_a_damaged_checkpoint(finished):
-  """The message says what to do, and that works: the search ends in the same bytes."""
+  """The one before is used, a line says so, and the search ends in the same bytes."""
   flags, _, run = finished
   samples, architecture = run.samples.read_bytes(), run.architecture.read_bytes()
   newest = run.newest_checkpoint()
   data = run.checkpoints / f'{newest}.data-00000-of-00001'
   data.write_bytes(data.read_bytes()[:1000])
   result = runs.run(*flags)
-  assert (result.returncode, result.stderr.count('error: ')) == (2, 1) and 'Traceback' not in result.stderr
-  assert f'error: checkpoint {newest} cannot be restored' in result.stderr
-  assert f'delete {newest}.* to continue from the one before' in result.stderr
-  for file in run.checkpoints.glob(os.path.basename(newest) + '.*'):
-    file.unlink()
-  assert runs.run(*flags).returncode == 0
+  assert result.returncode == 0, result.stderr
+  line, = [line for line in result.stderr.splitlines() if newest in line]
+  assert 'damaged' in line
   assert (run.samples.read_bytes(), run.architecture.read_bytes()) == (samples, architecture)
-  assert run.newest_checkpoint() == newest

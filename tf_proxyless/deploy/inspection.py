@@ -101,6 +101,8 @@ def _read(model: schema.ModelT) -> Content:
   foreign = {code.customCode.decode() for code, name in zip(codes, names) if name == 'CUSTOM'}
   types = frozenset(_TYPES[tensor.type] for graph in model.subgraphs for tensor in graph.tensors)
   inputs, outputs = (tuple(_tensor(main.tensors[index]) for index in indices) for indices in (main.inputs, main.outputs))
+  if not inputs or not outputs:
+    raise ValueError('it has no inputs, or no outputs')
   return Content(inputs, outputs, dict(sorted(collections.Counter(names).items())), tuple(sorted(foreign)), types)
 
 

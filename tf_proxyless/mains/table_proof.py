@@ -19,6 +19,7 @@ from tf_proxyless.space import sampling
 from tf_proxyless.space import schema
 
 KIND = 'latency_table_proof'
+_SHORTEST_MS, _LONGEST_MS = 1e-9, 1e9
 _BLOCK_MODELS = 6  # networks take longer than operations, so that a busy moment disturbs few of them
 
 
@@ -39,6 +40,11 @@ class Row:
   sum_ms: float
   predicted_ms: float
   measured_ms: float
+
+  def __post_init__(self):
+    if not _SHORTEST_MS < self.measured_ms < _LONGEST_MS or not -_LONGEST_MS < self.predicted_ms < _LONGEST_MS:
+      raise ValueError(f'Row: milliseconds must lie between {_SHORTEST_MS:g} and {_LONGEST_MS:g}, got {self.measured_ms!r} measured, '
+                       f'{self.predicted_ms!r} predicted')
 
   @property
   def error_percent(self) -> float:
