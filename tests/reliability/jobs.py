@@ -27,7 +27,7 @@ def search(data_dir: str, optimizer: str) -> killing.Job:
       f'search_{optimizer}',
       lambda folder: ('tf_proxyless.search', *_TINY, '--checkpoint_every_steps=2', '--scored_networks=60', '--warmup_epochs=1',
                       f'--data_dir={data_dir}', f'--architecture_optimizer={optimizer}', f'--run_dir={folder}'),
-      _check_search, _staging, _check_run)
+      _check_search, _staging, _check_run, _is_finished)
 
 
 def train(data_dir: str, architecture: pathlib.Path) -> killing.Job:
@@ -36,7 +36,7 @@ def train(data_dir: str, architecture: pathlib.Path) -> killing.Job:
       'train',
       lambda folder: ('tf_proxyless.train', *train_runs.TINY, '--checkpoint_every_steps=2', f'--data_dir={data_dir}',
                       f'--architecture={architecture}', f'--run_dir={folder}'),
-      _check_training, _staging, _check_run)
+      _check_training, _staging, _check_run, _is_finished)
 
 
 def quantize(data_dir: str, model: pathlib.Path) -> killing.Job:
@@ -45,7 +45,7 @@ def quantize(data_dir: str, model: pathlib.Path) -> killing.Job:
       'quantize',
       lambda folder: (str(runs.ROOT / 'tools' / 'quantize.py'), f'--model={model}', '--dataset=digits', '--batch_size=128', '--epochs=2',
                       '--checkpoint_every_steps=2', f'--data_dir={data_dir}', f'--run_dir={folder}'),
-      _check_training, _staging, _check_run)
+      _check_training, _staging, _check_run, _is_finished)
 
 
 def build_table() -> killing.Job:
@@ -58,14 +58,25 @@ def build_table() -> killing.Job:
   def command(folder: pathlib.Path):
     folder.mkdir(exist_ok=True)
     return (str(runs.ROOT / 'tools' / 'build_latency_table.py'), *_SPACE, '--classes=10', '--device=host', '--rounds=2',
+            '--stage_blocks=6',  # no more operations, but networks of such different size that noise cannot reverse their order
             '--calibration_networks=4', '--validation_networks=4', f'--output={folder / "table.json"}', f'--work_dir={folder / "work"}')
 
   return killing.Job('build_table', command, _check_table, lambda folder: folder / 'work' / 'operations' / 'measurements.json.partial',
-                     after_kill)
+                     after_kill, _is_table_done)
 
 
 def _staging(folder: pathlib.Path) -> pathlib.Path:
   return folder / 'checkpoints' / 'writing'
+
+
+def _is_finished(folder: pathlib.Path) -> bool:
+  status = folder / 'status.json'
+  return status.exists() and json.loads(status.read_text())['state'] == 'finished'
+
+
+def _is_table_done(folder: pathlib.Path) -> bool:
+  """The proof is written and the measurements are forgotten: the same command would measure anew."""
+  return (folder / 'table_proof.json').exists() and not (folder / 'work' / 'operations' / 'request.json').exists()
 
 
 def _check_run(folder: pathlib.Path) -> None:
@@ -135,8 +146,11 @@ def _check_blocks(folder: pathlib.Path, seen: list[bytes]) -> None:
   """What was measured before is there still, in the same place: not lost, and not measured again."""
   operations = folder / 'work' / 'operations'
   partial, whole = operations / 'measurements.json.partial', operations / 'measurements.json'
-  if partial.exists():
+  try:
     content = partial.read_bytes()
+  except FileNotFoundError:  # not begun, or done: by a benchmark that outlives its main by a moment, perhaps just now
+    content = None
+  if content is not None:
     lines = content[:content.rfind(b'\n') + 1].splitlines()
     assert lines[:len(seen)] == seen
     seen[:] = lines

@@ -31,13 +31,15 @@ class Job:
     check: Given the folder of a run that was killed and of one that was not, asserts that they are the same.
     writing: From its folder to a path that is there while a checkpoint is written.
     after_kill: Given the folder, asserts what must hold at any moment.
+    is_done: Whether the main had done all before the signal came, which only its exit was left to do.
   """
 
   name: str
   command: Callable[[pathlib.Path], Sequence[str]]
   check: Callable[[pathlib.Path, pathlib.Path], None]
   writing: Callable[[pathlib.Path], pathlib.Path]
-  after_kill: Callable[[pathlib.Path], None] = lambda folder: None
+  after_kill: Callable[[pathlib.Path], None]
+  is_done: Callable[[pathlib.Path], bool]
 
 
 class Server:
@@ -147,7 +149,7 @@ class Killer:
       self.tally.finished += 1
 
   def _kill_once(self, folder: pathlib.Path) -> bool:
-    """Starts the main and sends it a signal; False if it came to its end before."""
+    """Starts the main and sends it a signal; False if it has done all, so that there is nothing to continue."""
     number = self._server.start(folder, self._job.command(folder))
     chosen, moment = self._random.choice(SIGNALS), self._random.uniform(0, self._length_s)
     aimed = self._random.random() < 1 / 3
@@ -163,18 +165,14 @@ class Killer:
     code = self._server.wait(number, LIMIT_S)
     what = f'{self._job.name}, {chosen.name} after {moment:.3f} s{" and at a checkpoint" if aimed else ""}, exit code {code}'
     errors = pathlib.Path(f'{folder}.stderr').read_text()
-    assert code in _CODES[chosen] | ({0} if self._finished_meanwhile(folder) else set()), f'{what}:\n{errors}'
+    done = self._job.is_done(folder)
+    assert code in _CODES[chosen] | ({0} if done else set()), f'{what}:\n{errors}'
     if chosen == signal.SIGTERM:
       self.tally.slowest_end_s = max(self.tally.slowest_end_s, time.monotonic() - start)
     self.tally.kills[chosen.name] = self.tally.kills.get(chosen.name, 0) + 1
     self.tally.before_anything += not folder.exists()
     self._job.after_kill(folder)
-    return True
-
-  def _finished_meanwhile(self, folder: pathlib.Path) -> bool:
-    """The signal came when the main had done all."""
-    status = folder / 'status.json'
-    return status.exists() and json.loads(status.read_text())['state'] == 'finished'
+    return not done
 
   def _finish(self, folder: pathlib.Path, number: int) -> None:
     code = self._server.wait(number, LIMIT_S)

@@ -146,7 +146,7 @@ def test_interrupted_and_continued_equals_uninterrupted(architecture, data_dir, 
 def test_a_trial_that_outlives_its_tuning_is_not_run_twice(architecture, data_dir, tmp_path):
   command = arguments(architecture, data_dir, tmp_path, trials=2, epochs=12)
   runs.stop_when(start(*command), lambda: (tmp_path / 'trials' / '000' / 'history.jsonl').exists(), signal.SIGKILL)
-  runs.check_mistake(run(*command), 'is in use by another process')
+  runs.check_mistake(run(*command), 'is in use by a process that outlived process')
   deadline = time.monotonic() + 300
   status = tmp_path / 'trials' / '000' / 'status.json'
   while json.loads(status.read_text())['state'] != 'finished':
