@@ -63,9 +63,12 @@ def test_every_candidate_is_different_and_under_the_budget_and_scored_once(searc
   assert found.chosen.estimate == pytest.approx(found.chosen.validation_accuracy, abs=4 * found.chosen.standard_error)
 
 
-def test_of_equally_scored_candidates_the_cheapest_wins(searched):
+def test_of_equally_scored_candidates_that_of_the_greatest_estimate_wins_or_without_one_the_cheapest(searched):
   _, _, effects, log_p = searched
-  found = derive.derive(log_p, effects, BUDGET, score=lambda paths: np.ones(len(paths)))
+  equal = lambda paths: np.ones(len(paths))
+  found = derive.derive(log_p, effects, BUDGET, score=equal)
+  assert found.chosen.choices == found.evidence.choices and found.chosen.cost > min(c.cost for c in found.candidates)
+  found = derive.derive(log_p, None, BUDGET, score=equal)
   assert found.chosen.cost == min(c.cost for c in found.candidates)
 
 

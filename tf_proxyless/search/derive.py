@@ -2,7 +2,7 @@
 
 By probability: the most likely network under the budget, as published (by a knapsack, where others take the argmax and hope).
 By evidence: the network under the budget whose estimated accuracy is greatest (`evidence`). By validation: about thirty networks
-from both are scored once on the whole validation split, and the best wins.
+from both are scored once on the whole validation split, and the best wins; of equals, that of the greater estimate.
 """
 
 from __future__ import annotations
@@ -246,7 +246,7 @@ def derive(
 
   candidates = [candidate(choices) for choices in networks]
   if accuracies:
-    candidates.sort(key=lambda c: (-accuracies[c.choices], c.cost, c.choices))
+    candidates.sort(key=lambda c: (-accuracies[c.choices], -(c.estimate or 0.0), c.cost, c.choices))
   chosen = {'probability': likely, 'evidence': best}.get(by) or candidates[0].choices
   derivation = Derivation(by, budget.limit, candidate(chosen), candidate(likely), None, (), None, None, loss, (), tuple(candidates))
   if effects is None or best is None:
