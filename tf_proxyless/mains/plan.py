@@ -151,11 +151,8 @@ def make(values: flags.FlagValues, classes: int, table: latency_table.LatencyTab
     OSError: The table cannot be read.
   """
   space = make_space(values, classes)
-  if values.target_macs is None:
-    table = table or tables.load(values, space)
-    cost_model = latency_model.from_latency_table(space, table)
-  else:
-    table, cost_model = None, latency_model.from_macs(space)
+  table = None if values.target_macs is not None else table or tables.load(values, space)
+  cost_model = latency_model.from_macs(space) if table is None else latency_model.from_latency_table(space, table)
   flag, target = find_target(values, cost_model)
   if not (math.isfinite(target) and target > 0):
     raise ValueError(f'{flag} must be a positive number, got {target}')

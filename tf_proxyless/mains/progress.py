@@ -36,6 +36,10 @@ def bar(text: str, total: int | None, done: int = 0, unit: str = 'it') -> tqdm.t
   return tqdm.tqdm(total=total, initial=done, desc=text, unit=unit, disable=not visible(), dynamic_ncols=True, leave=False, file=sys.stderr)
 
 
+def _no_bar() -> tqdm.tqdm:
+  return tqdm.tqdm(disable=True)
+
+
 def over(items: Iterable[_Item], text: str, total: int | None, unit: str = 'it') -> Iterator[_Item]:
   """Yields items under a bar; arguments as for `bar`."""
   with bar(text, total, unit=unit) as shown:
@@ -113,7 +117,7 @@ class SearchProgress:
   """A bar over all steps of a search, or of what follows it, and its epochs for the log and TensorBoard."""
 
   def __init__(self, logs: os.PathLike, format_cost: Callable[[float], str]):
-    self._bar: tqdm.tqdm | None = None
+    self._bar = _no_bar()
     self._format_cost = format_cost
     self._tensorboard = _TensorBoard(logs)
 
@@ -124,8 +128,7 @@ class SearchProgress:
 
   def close(self) -> None:
     """Removes the bar."""
-    if self._bar is not None:
-      self._bar.close()
+    self._bar.close()
 
   def on_step(self, loss: float, accuracy: float, state: dict[str, float]) -> None:
     """See `search.loop.Observer`."""
@@ -158,19 +161,17 @@ class TrainingProgress:
       total: Steps.
       done: Of these.
     """
-    self._bar = bar(text, total, done, 'step') if logs is not None else None
+    self._bar = _no_bar() if logs is None else bar(text, total, done, 'step')
     self._tensorboard = _TensorBoard(logs)
 
   def close(self) -> None:
     """Removes the bar."""
-    if self._bar is not None:
-      self._bar.close()
+    self._bar.close()
 
   def on_steps(self, steps: int, figures: dict[str, float]) -> None:
     """See `train.loop.Observer`."""
-    if self._bar is not None:
-      self._bar.set_postfix_str(f'loss {figures["loss"]:.3f}, accuracy {100 * figures["accuracy"]:.1f} %', refresh=False)
-      self._bar.update(steps)
+    self._bar.set_postfix_str(f'loss {figures["loss"]:.3f}, accuracy {100 * figures["accuracy"]:.1f} %', refresh=False)
+    self._bar.update(steps)
 
   def on_epoch(self, entry: dict) -> None:
     """See `train.loop.Observer`."""

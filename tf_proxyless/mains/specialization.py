@@ -114,16 +114,20 @@ def judge(matrix: Matrix, runtime: str, rules: Rules = Rules()) -> Verdict:
   rows = {row.runtime: row for row in matrix.rows}
   budget, own = matrix.budgets_ms[runtime], rows[runtime]
   excess = 100 * (own.cells[runtime].measured_ms / budget - 1)
+  over_budget = f'its own network is {excess:.1f} % over the budget'
   within = tuple(row for row in matrix.rows if row.cells[runtime].measured_ms <= budget * (1 + rules.budget_percent / 100))
-  winner = max(within, key=lambda row: row.points, default=None)
+  if not within:
+    return Verdict(runtime, FAILS, over_budget, (), (), None)
+  winner = max(within, key=lambda row: row.points)
   best = tuple(row for row in within if row.points >= winner.points - rules.points)
-  names = tuple(row.runtime for row in within), tuple(row.runtime for row in best), winner and winner.runtime
   if own not in within:
-    return Verdict(runtime, FAILS, f'its own network is {excess:.1f} % over the budget', *names)
-  if own not in best:
-    return Verdict(runtime, FAILS, f'the network for {winner.runtime} keeps the budget and is {_difference(winner, own)} better', *names)
-  outcome, reason = _among_the_best(own, within, best, rules)
-  return Verdict(runtime, outcome, reason + (f'; itself {excess:.1f} % above it as measured' if excess > 0 else ''), *names)
+    outcome, reason = FAILS, over_budget
+  elif own not in best:
+    outcome, reason = FAILS, f'the network for {winner.runtime} keeps the budget and is {_difference(winner, own)} better'
+  else:
+    outcome, reason = _among_the_best(own, within, best, rules)
+    reason += f'; itself {excess:.1f} % above it as measured' if excess > 0 else ''
+  return Verdict(runtime, outcome, reason, tuple(row.runtime for row in within), tuple(row.runtime for row in best), winner.runtime)
 
 
 def _among_the_best(own: Row, within: tuple[Row, ...], best: tuple[Row, ...], rules: Rules) -> tuple[str, str]:
@@ -203,7 +207,6 @@ def describe(matrix: Matrix, rules: Rules = Rules()) -> str:
       f'budgets may be exceeded by {rules.budget_percent:g} %', '',
       *table, '', *(f'{runtime}: {verdict.outcome}: {verdict.reason}' for runtime, verdict in verdicts.items()),
       conclude(list(verdicts.values()))])
-
 
 
 def _cell(row: Row, verdict: Verdict) -> str:

@@ -60,7 +60,7 @@ def load(values: flags.FlagValues, space: network_lib.Network | None) -> latency
   """
   if values.target_macs is not None:
     return None
-  if values.latency_table == HOST:
+  if values.latency_table == HOST and space is not None:
     table = latency_table.load(_host_path(values, space))
   else:
     table = named_tables.find(values.latency_table, space, besides=(HOST,))

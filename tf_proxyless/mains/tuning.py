@@ -68,12 +68,12 @@ def parse(text: str) -> Hyperparameter:
     raise ValueError(f'a hyper-parameter {_FORM}, got {shown}')
   scale = match[3] or 'linear'
   try:
-    bounds = [float(int(bound) if scale == 'integer' else bound) for bound in match.groups()[:2]]
+    low, high = (float(int(bound) if scale == 'integer' else bound) for bound in match.groups()[:2])
   except (ValueError, OverflowError) as error:
     raise ValueError(f'a hyper-parameter {_FORM}, got {shown}') from error
-  if not (all(map(math.isfinite, bounds)) and bounds[0] < bounds[1] and (scale != 'log' or bounds[0] > 0)):
+  if not (math.isfinite(low) and math.isfinite(high) and low < high and (scale != 'log' or low > 0)):
     raise ValueError(f'bounds must be finite, the first below the second, and above 0 for log; got {shown}')
-  return Hyperparameter(name, *bounds, scale)
+  return Hyperparameter(name, low, high, scale)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,8 +136,8 @@ class Study:
   @property
   def best(self) -> Trial | None:
     """The most accurate trial, the first of equals."""
-    finished = [trial for trial in self.trials if trial.state == 'finished']
-    return max(finished, key=lambda trial: trial.accuracy, default=None)
+    finished = [(trial.accuracy, trial) for trial in self.trials if trial.accuracy is not None]
+    return max(finished, key=lambda pair: pair[0])[1] if finished else None
 
 
 def load(path: files.PathLike) -> Study:
@@ -191,7 +191,7 @@ def suggest(hyperparameters: Sequence[Hyperparameter], trials: Sequence[Trial], 
   oracle = keras_tuner.oracles.BayesianOptimizationOracle(
       objective=keras_tuner.Objective('accuracy', 'max'), num_initial_points=random_trials, hyperparameters=space, beta=_BETA,
       seed=1 + (1_000_003 * seed + 1_009 * len(trials)) % (2**31 - 1))  # it takes 0 for no seed
-  worst = min((trial.accuracy for trial in trials if trial.state == 'finished'), default=0.0)
+  worst = min((trial.accuracy for trial in trials if trial.accuracy is not None), default=0.0)
   for trial in trials:
     tried = space.copy()
     tried.values = {each.name: each.value(trial.values[each.name]) for each in hyperparameters}
@@ -208,7 +208,7 @@ def suggest(hyperparameters: Sequence[Hyperparameter], trials: Sequence[Trial], 
 
 
 def _register(space: Any, hyperparameter: Hyperparameter) -> None:
-  if hyperparameter.choices:
+  if hyperparameter.low is None or hyperparameter.high is None:
     space.Choice(hyperparameter.name, list(hyperparameter.choices))
   elif hyperparameter.scale == 'integer':
     space.Int(hyperparameter.name, int(hyperparameter.low), int(hyperparameter.high))
