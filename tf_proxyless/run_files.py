@@ -82,12 +82,10 @@ class RunFiles:
     known = files.read_json(self.identity, 'run_identity').get('identity')
     if not isinstance(known, dict):
       raise ValueError(f'{self.identity}: no object "identity"')
-    given = json.loads(json.dumps(identity))
-    differing = [f'{files.one_line(name, 60)} was {files.shorten(known.get(name))}, is now {files.shorten(given.get(name))}'
-                 for name in sorted(known.keys() | given.keys()) if known.get(name) != given.get(name)]
+    differing = differences(known, identity)
     if differing and self._kept.exist():  # without one there is nothing to lose, for instance after a mistake
-      raise ValueError(f'{self.path} holds a run with other settings: {files.one_line("; ".join(differing), 2000)}; '
-                       'restore them to continue it, or choose another --run_dir')
+      raise ValueError(f'{self.path} holds a run with other settings: {differing}; restore them to continue it, or choose another '
+                       '--run_dir')
     if not differing:
       self._check_not_failed()
     return not differing
@@ -170,6 +168,19 @@ class RunFiles:
   def write_history(self, entries: Iterable[Mapping[str, Any]]) -> None:
     """Replaces the history."""
     files.write_atomically(self.history, ''.join(json.dumps(entry, allow_nan=False) + '\n' for entry in entries))
+
+
+def differences(known: Mapping[str, Any], given: Mapping[str, Any]) -> str:
+  """How settings differ, in one line of bounded length; '' if they do not.
+
+  Args:
+    known: As they were read from a file, which may hold anything.
+    given: JSON values by name.
+  """
+  given = json.loads(json.dumps(given))
+  return files.one_line('; '.join(
+      f'{files.one_line(name, 60)} was {files.shorten(known.get(name))}, is now {files.shorten(given.get(name))}'
+      for name in sorted(known.keys() | given.keys()) if known.get(name) != given.get(name)), 2000)
 
 
 @contextlib.contextmanager

@@ -78,10 +78,11 @@ def _report_measurements(measurements: dict) -> None:
 def _save_proof(proof: table_proof.Proof, output: pathlib.Path) -> None:
   from tf_proxyless.report import scatter
 
-  table_proof.save(proof, output.with_name(f'{output.stem}_proof.json'))
+  path = table_proof.path_for(output)
+  table_proof.save(proof, path)
   groups = {purpose: [(row.predicted_ms, row.measured_ms) for row in proof.rows if row.purpose == purpose]
             for purpose in ('calibration', 'validation', 'published')}
-  picture = output.with_name(f'{output.stem}_proof.png')
+  picture = path.with_suffix('.png')
   scatter.save(groups, proof.table.name, picture)
   print(f'{table_proof.describe(proof)}\npicture                {picture}')
 

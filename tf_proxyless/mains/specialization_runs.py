@@ -14,6 +14,7 @@ from absl import flags
 
 from tf_proxyless import command_line
 from tf_proxyless import files
+from tf_proxyless import run_files
 from tf_proxyless.cost import latency_model
 from tf_proxyless.cost import latency_table
 from tf_proxyless.mains import measurements as measurements_lib
@@ -106,10 +107,9 @@ def claim(settings: Settings) -> None:
     search_values(settings, runtime)
   settings.work.mkdir(parents=True, exist_ok=True)
   path = settings.work / 'settings.json'
-  given = json.loads(json.dumps(settings.identity()))
   if path.exists():
-    check_same(path, given)
-  files.write_json(path, f'{_KIND}_settings', {'settings': given})
+    check_same(path, settings.identity())
+  files.write_json(path, f'{_KIND}_settings', {'settings': settings.identity()})
 
 
 def check_same(path: pathlib.Path, given: Mapping[str, object]) -> None:
@@ -121,11 +121,9 @@ def check_same(path: pathlib.Path, given: Mapping[str, object]) -> None:
   known = files.read_json(path, f'{_KIND}_settings').get('settings')
   if not isinstance(known, dict):
     raise ValueError(f'{path}: no object "settings"')
-  differing = [f'{files.one_line(name, 60)} was {files.shorten(known.get(name))}, is now {files.shorten(given.get(name))}'
-               for name in sorted(known.keys() | given.keys()) if known.get(name) != given.get(name)]
+  differing = run_files.differences(known, given)
   if differing:
-    raise ValueError(f'{path.parent} holds results of other settings: {files.one_line("; ".join(differing), 2000)}; '
-                     'choose another --work_dir')
+    raise ValueError(f'{path.parent} holds results of other settings: {differing}; choose another --work_dir')
 
 
 def run(settings: Settings, report: Report) -> Found:
@@ -175,13 +173,9 @@ def _find_table(space: network_lib.Network, runtime: str, settings: Settings, re
   if not path.exists():
     started = time.monotonic()
     report(f'measuring {len(network_lib.op_signatures(space))} operations and some networks on {runtime}')
-    setup, work = _setup(runtime, settings, settings.table_rounds), settings.work / 'tables' / runtime
+    work = settings.work / 'tables' / runtime
     work.mkdir(parents=True, exist_ok=True)
-    table, _ = table_builder.build(space, setup, work)
-    table.check_covers(space)
-    proof = table_proof.prove(space, table, setup, work, _CALIBRATION_NETWORKS, _VALIDATION_NETWORKS, seed=0)
-    table_proof.save(proof, path.with_name(f'{runtime}_proof.json'))
-    latency_table.save(proof.table, path)
+    table_proof.measure(space, _setup(runtime, settings, settings.table_rounds), work, _CALIBRATION_NETWORKS, _VALIDATION_NETWORKS, path)
     report(f'table of {runtime} after {time.monotonic() - started:.0f} s')
   table = latency_table.load(path)
   report(plan_lib.describe_table(table))

@@ -41,7 +41,7 @@ class Row:
   predicted_ms: float
   measured_ms: float
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     if not _SHORTEST_MS < self.measured_ms < _LONGEST_MS or not -_LONGEST_MS < self.predicted_ms < _LONGEST_MS:
       raise ValueError(f'Row: milliseconds must lie between {_SHORTEST_MS:g} and {_LONGEST_MS:g}, got {self.measured_ms!r} measured, '
                        f'{self.predicted_ms!r} predicted')
@@ -126,6 +126,34 @@ def prove(space: network_lib.Network, table: latency_table.LatencyTable, setup: 
   validation = calibration.validate([predicted[name] for name in held_out], [measured[name] for name in held_out], held_out)
   rows = tuple(Row(name, chosen[name][0], sums[name], predicted[name], measured[name]) for name in (*fitted, *held_out))
   return Proof(dataclasses.replace(table, calibration=line, validation=validation), rows, measurements)
+
+
+def measure(space: network_lib.Network, setup: table_builder.Setup, work: pathlib.Path, for_calibration: int, for_validation: int,
+            path: pathlib.Path) -> latency_table.LatencyTable:
+  """Measures a whole table and proves it; writes both.
+
+  Args:
+    space: What the table is for.
+    setup: How.
+    work: Folder for models and measurements.
+    for_calibration, for_validation: Numbers of networks.
+    path: Of the table, which is there only once it is proved.
+
+  Raises:
+    ValueError: An operation of the space could not be measured; see also `prove`.
+    UserError: The device cannot be used, or was lost.
+  """
+  table, _ = table_builder.build(space, setup, work)
+  table.check_covers(space)
+  proof = prove(space, table, setup, work, for_calibration, for_validation, seed=0)
+  save(proof, path_for(path))
+  latency_table.save(proof.table, path)
+  return proof.table
+
+
+def path_for(table: pathlib.Path) -> pathlib.Path:
+  """Where the proof of a table lies: TABLE_proof.json beside it."""
+  return table.with_name(f'{table.stem}_proof.json')
 
 
 def save(proof: Proof, path: files.PathLike) -> None:

@@ -97,16 +97,11 @@ def measure_host(values: flags.FlagValues, space: network_lib.Network) -> latenc
   path = _cache_path(values, space)
   work = path.with_suffix('')
   work.mkdir(parents=True, exist_ok=True)
-  setup = table_builder.Setup(HOST, values.expected_precision or 'int8', values.expected_kernels or 'builtin', rounds=_ROUNDS,
-                              options=_OPTIONS)
+  setup = table_builder.Setup(HOST, *_host_runtime(values), rounds=_ROUNDS, options=_OPTIONS)
   with locking.take(work):
-    table, _ = table_builder.build(space, setup, work)
-    table.check_covers(space)
-    proof = table_proof.prove(space, table, setup, work, _CALIBRATION_NETWORKS, _VALIDATION_NETWORKS, seed=0)
-    table_proof.save(proof, path.with_name(f'{path.stem}_proof.json'))
-    latency_table.save(proof.table, path)
+    table = table_proof.measure(space, setup, work, _CALIBRATION_NETWORKS, _VALIDATION_NETWORKS, path)
     table_builder.forget(work)
-  return proof.table
+  return table
 
 
 def find_proof(values: flags.FlagValues, space: network_lib.Network) -> pathlib.Path | None:
@@ -119,7 +114,7 @@ def find_proof(values: flags.FlagValues, space: network_lib.Network) -> pathlib.
   if values.target_macs is not None or values.latency_table in pixel2.NAMES:
     return None
   path = _host_path(values, space) if values.latency_table == HOST else shipped.latency_table(values.latency_table)
-  proof = path.with_name(f'{path.stem}_proof.json')
+  proof = table_proof.path_for(path)
   return proof if proof.is_file() else None
 
 
@@ -135,9 +130,14 @@ def _host_path(values: flags.FlagValues, space: network_lib.Network) -> pathlib.
   return run.latency_table if run.identity.exists() and run.latency_table.exists() else _cache_path(values, space)
 
 
+def _host_runtime(values: flags.FlagValues) -> tuple[str, str]:
+  """Precision and kernels that this machine is measured with."""
+  return values.expected_precision or 'int8', values.expected_kernels or 'builtin'
+
+
 def _cache_path(values: flags.FlagValues, space: network_lib.Network) -> pathlib.Path:
   """By all that the numbers depend on."""
-  precision, kernels = values.expected_precision or 'int8', values.expected_kernels or 'builtin'
+  precision, kernels = _host_runtime(values)
   identity = [_VERSION, platform.node(), _processor(), importlib.metadata.version('ai-edge-litert'), precision, kernels,
               sorted(map(repr, network_lib.op_signatures(space)))]
   digest = hashlib.sha256(repr(identity).encode('utf-8')).hexdigest()[:16]
