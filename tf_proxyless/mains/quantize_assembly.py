@@ -7,13 +7,12 @@ import contextlib
 import dataclasses
 
 from absl import flags
+import tensorflow as tf
 import tf_keras as keras
 
 from tf_proxyless import files
 from tf_proxyless.data import pipelines
-from tf_proxyless.data import preprocessing
 from tf_proxyless.data import sources
-from tf_proxyless.data import splits
 from tf_proxyless.deploy import folding
 from tf_proxyless.deploy import qat
 from tf_proxyless.deploy import qat_rounding
@@ -74,16 +73,11 @@ def assemble(values: flags.FlagValues, source: sources.Source, start: models.Loa
   last_learning = round(values.batch_norm_share * recipe.steps)
   trainer = trainer_lib.Trainer(model, recipe, values.seed,
                                 while_tracing=lambda model: _tracing(model, trainer.progress.total_steps < last_learning))
-  evaluation = None
-  if values.evaluate_every_epochs:
-    evaluation = images.validation if len(images.split.validation) else images.test
-  training = loop.Training(trainer, loop.Data(images.training, evaluation), run, values.checkpoint_every_steps,
-                           max(values.evaluate_every_epochs, 1))
-  return Assembled(values, run, images, start, architecture, settings, trainer, training)
+  return Assembled(values, run, images, start, architecture, settings, trainer, train_assembly.make_loop(values, images, trainer, run))
 
 
 @contextlib.contextmanager
-def _tracing(model: keras.Model, learning) -> Iterator[None]:
+def _tracing(model: keras.Model, learning: tf.Tensor) -> Iterator[None]:
   """Fast gradients, and statistics of batch normalisation that learn only under a condition."""
   with fast_training.fast_depthwise(model), qat.training_only_if(model, learning, keras.layers.BatchNormalization):
     yield
@@ -97,14 +91,7 @@ def _make_images(values: flags.FlagValues, source: sources.Source, identity: dic
     files.write_atomically(run.flags, quantize_flags.RUN.to_flagfile(values))
     io.save_architecture(architecture, run.architecture)
     run.claim(identity)
-  if run.split.exists():
-    split = splits.load(str(run.split), source)
-  else:
-    split = splits.make(source, values.validation_images, values.seed) if values.validation_images else splits.whole(source, values.seed)
-    splits.save(split, str(run.split))
-  transform = preprocessing.for_source(source, architecture.network.input_shape[0], values.augmentation, values.color_jitter)
-  return train_assembly.Images(source, split, transform, None, values.batch_size, values.evaluation_batch_size or values.batch_size,
-                               values.seed)
+  return train_assembly.make_images(values, source, architecture, run, writes=True)
 
 
 def calibrate(assembled: Assembled) -> None:

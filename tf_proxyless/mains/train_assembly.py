@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 import dataclasses
 
 from absl import flags
@@ -35,6 +36,9 @@ _EVALUATION_BATCH_SIZE = 256
 _STATISTICS_BATCHES = 50  # for batch normalisation of inherited weights
 
 
+Normalization = Mapping[str, tuple[float, ...]] | None  # see `io.Architecture`
+
+
 @dataclasses.dataclass(frozen=True)
 class Images:
   """The images of a training as batches (float32 NHWC, int32 labels) of what its model takes.
@@ -52,7 +56,7 @@ class Images:
   source: sources.Source
   split: splits.Split
   transform: preprocessing.Transform
-  normalization: dict | None
+  normalization: Normalization
   batch_size: int
   evaluation_batch_size: int
   seed: int
@@ -71,8 +75,12 @@ class Images:
     """The test images."""
     return test_images(self.source, self.transform, self.normalization, self.evaluation_batch_size)
 
+  def evaluation(self) -> Callable[[], tf.data.Dataset]:
+    """What is evaluated on while training: images that were held out, if there are any."""
+    return self.validation if len(self.split.validation) else self.test
 
-def normalize(batches: tf.data.Dataset, normalization: dict | None) -> tf.data.Dataset:
+
+def normalize(batches: tf.data.Dataset, normalization: Normalization) -> tf.data.Dataset:
   """Batches of pixels in [0, 1], normalised by channel as an architecture's input_normalization says."""
   if normalization is None:
     return batches
@@ -80,7 +88,7 @@ def normalize(batches: tf.data.Dataset, normalization: dict | None) -> tf.data.D
   return batches.map(lambda images, labels: ((images - mean) / std, labels), num_parallel_calls=tf.data.AUTOTUNE).prefetch(1)
 
 
-def test_images(source: sources.Source, transform: preprocessing.Transform, normalization: dict | None,
+def test_images(source: sources.Source, transform: preprocessing.Transform, normalization: Normalization,
                 batch_size: int = _EVALUATION_BATCH_SIZE) -> tf.data.Dataset:
   """Test images as a model takes them."""
   return normalize(pipelines.test_pass(source, transform, min(batch_size, source.num_test)), normalization)
@@ -100,15 +108,31 @@ def make_inputs(values: flags.FlagValues, source: sources.Source, identity: dict
     files.write_atomically(run.flags, train_flags.RUN.to_flagfile(values))
     io.save_architecture(architecture, run.architecture)
     run.claim(identity)
+  return make_images(values, source, architecture, run, writes)
+
+
+def make_images(values: flags.FlagValues, source: sources.Source, architecture: io.Architecture, run: run_directory.RunDirectory,
+                writes: bool) -> Images:
+  """The images of a run, by the split that its directory has, or gets if it `writes`.
+
+  Raises:
+    ValueError: The split is not possible, or the one that is there is damaged.
+  """
   if writes and run.split.exists():
     split = splits.load(str(run.split), source)
   else:  # a function of the flags, and so the same on all workers
     split = splits.make(source, values.validation_images, values.seed) if values.validation_images else splits.whole(source, values.seed)
-  if writes:
-    splits.save(split, str(run.split))
+    if writes:
+      splits.save(split, str(run.split))
   transform = preprocessing.for_source(source, architecture.network.input_shape[0], values.augmentation, values.color_jitter)
   return Images(source, split, transform, architecture.input_normalization, values.batch_size,
                 values.evaluation_batch_size or values.batch_size, values.seed)
+
+
+def make_loop(values: flags.FlagValues, images: Images, trainer: trainer_lib.Trainer, run: run_directory.RunDirectory) -> loop.Training:
+  """The loop of a training."""
+  data = loop.Data(images.training, images.evaluation() if values.evaluate_every_epochs else None)
+  return loop.Training(trainer, data, run, values.checkpoint_every_steps, max(values.evaluate_every_epochs, 1))
 
 
 def make_recipe(values: flags.FlagValues, steps_per_epoch: int) -> recipe_lib.Recipe:
@@ -209,11 +233,7 @@ def make_training(values: flags.FlagValues, images: Images, architecture: io.Arc
   with strategy.scope():
     model = build(values, architecture, values.precision)
   trainer = trainer_lib.Trainer(model, recipe, values.seed, strategy, fast_training.fast_depthwise)
-  evaluation = None
-  if values.evaluate_every_epochs:
-    evaluation = images.validation if len(images.split.validation) else images.test
-  data = loop.Data(images.training, evaluation)
-  return trainer, loop.Training(trainer, data, run, values.checkpoint_every_steps, max(values.evaluate_every_epochs, 1))
+  return trainer, make_loop(values, images, trainer, run)
 
 
 def finish(values: flags.FlagValues, images: Images, architecture: io.Architecture, trainer: trainer_lib.Trainer,
