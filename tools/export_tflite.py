@@ -22,6 +22,7 @@ from tf_proxyless import quiet
 from tf_proxyless.cost import named_tables
 from tf_proxyless.mains import model_card
 from tf_proxyless.mains import models
+from tf_proxyless.mains import quantize_flags
 
 _QUANTIZATIONS = ('none', 'float16', 'int8')  # those of deploy.export, which loads TensorFlow
 
@@ -121,9 +122,9 @@ def _find_float(found: models.ModelFiles) -> models.ModelFiles:
   """The float network of one that had quantization-aware training."""
   if found.model is not None:
     raise ValueError('--try_both needs the directory of a quantization-aware training as --model')
-  flagfile = found.directory / 'flags.txt'
-  lines = files.read_text(flagfile, 2**20).splitlines() if flagfile.exists() else []
-  path = _FLOAT_MODEL.value or next((line.removeprefix('--model=') for line in lines if line.startswith('--model=')), None)
+  path, flagfile = _FLOAT_MODEL.value, found.directory / 'flags.txt'
+  if path is None and flagfile.exists():
+    path = quantize_flags.RUN.read(flagfile).model
   if path is None:
     raise ValueError(f'--try_both needs --float_model: {found.directory} does not say what it started from')
   float_found = models.find(path)

@@ -82,7 +82,7 @@ def _package_data(root: pathlib.Path, package: str) -> tuple[str, ...]:
   """Files beside the modules that they read, such as a page's style."""
   files_there = (path for path in (root / package).iterdir() if path.is_file())
   return tuple(sorted(path.relative_to(root).as_posix() for path in files_there
-                      if path.suffix in ('.css', '.js', '.html') or not path.suffix and path.name not in ('BUILD',)))
+                      if path.suffix in ('.css', '.js', '.html') or not path.suffix and path.name != 'BUILD'))
 
 
 def find_targets(root: pathlib.Path) -> list[Target]:

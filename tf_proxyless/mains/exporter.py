@@ -51,7 +51,6 @@ class Data:
     batches = pipelines.training_batches(splits.whole(self.source, seed), self.transform, count, seed, epoch=0, augment=False)
     return next(iter(batches.take(1).as_numpy_iterator()))[0]
 
-
   def test_batches(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """The whole test set once."""
     return pipelines.test_pass(self.source, self.transform, min(_BATCH, self.source.num_test)).as_numpy_iterator()
@@ -143,14 +142,14 @@ def make(request: Request, how: str, model: keras.Model, representative: np.ndar
     batches, total = _unlabelled(representative, model.input_shape[1:])
   else:
     batches, total = data.test_batches(), data.source.num_test
-  compare = lambda kernels, batches, progress: evaluation.compare(
-      evaluation.LiteRtModel(content, kernels, request.workers), model.predict_on_batch, batches, request.ovic, progress)
   steps = None
   if how == 'qat':
     with progress_lib.working('comparing outputs'):
       steps = _steps(evaluation.LiteRtModel(content, 'xnnpack', request.workers), model, next(data.test_batches())[0], request.ovic)
   with progress_lib.bar(f'test images ({how})', total, unit='image') as bar:
-    made = Export(how, content, compare('builtin', batches, bar.update), steps)
+    comparison = evaluation.compare(evaluation.LiteRtModel(content, 'builtin', request.workers), model.predict_on_batch, batches,
+                                    request.ovic, bar.update)
+  made = Export(how, content, comparison, steps)
   _check(made, request)
   return made
 

@@ -10,8 +10,9 @@ import subprocess
 import sys
 from typing import Any
 
+from tf_proxyless import command_line
+
 TERMINATED = 143
-INTERRUPTED = 130
 _ROOT = pathlib.Path(__file__).resolve().parents[2]  # also where the package is used without being installed
 
 # Linux tells a process that whoever started it has ended (PR_SET_PDEATHSIG, kept by exec), even by SIGKILL. Set here rather than between
@@ -76,7 +77,7 @@ def run(arguments: Sequence[str], **options: Any) -> int:
   for number in received:
     if callable(before[number]):
       before[number](number, None)
-  if signal.SIGINT in received or code == INTERRUPTED:
+  if signal.SIGINT in received or code == command_line.INTERRUPTED:
     raise KeyboardInterrupt
   if received or code == TERMINATED:
     sys.exit(TERMINATED)
