@@ -2,8 +2,6 @@
 
 import json
 import os
-import resource
-import signal
 import subprocess
 import sys
 
@@ -14,14 +12,6 @@ from tests.search import runs
 from tests.train import runs as train_runs
 from tf_proxyless import checkpoints
 from tf_proxyless import files
-
-
-def limited(size):
-  """Makes files longer than `size` bytes fail, as a full disk does, in a process to come."""
-  def limit():
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-  return limit
 
 
 def in_small_disk(tmp_path, size, command):
@@ -39,11 +29,12 @@ def namespaces():
 
 
 def test_a_file_that_finds_no_room_leaves_the_old_one(tmp_path):
-  code = ('import sys\nfrom tf_proxyless import files\nfiles.write_atomically(sys.argv[1], b"old")\n'
-          'try:\n  files.write_atomically(sys.argv[1], bytes(5000))\nexcept OSError as error:\n  print(error.errno)')
-  process = subprocess.run([sys.executable, '-c', code, tmp_path / 'file'], capture_output=True, text=True, env=runs.environment(),
-                           preexec_fn=limited(4000))
-  assert (process.stdout, process.stderr) == ('27\n', '')
+  """A process whose files may have 4000 bytes: the system refuses the rest as a full disk does."""
+  code = ('import errno, resource, sys\nfrom tf_proxyless import files\nfiles.write_atomically(sys.argv[1], b"old")\n'
+          'resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))\n'
+          'try:\n  files.write_atomically(sys.argv[1], bytes(5000))\nexcept OSError as error:\n  print(errno.errorcode[error.errno])')
+  process = subprocess.run([sys.executable, '-c', code, tmp_path / 'file'], capture_output=True, text=True, env=runs.environment())
+  assert (process.stdout, process.stderr) == ('EFBIG\n', '')
   assert (tmp_path / 'file').read_bytes() == b'old' and os.listdir(tmp_path) == ['file']
 
 
