@@ -1,10 +1,15 @@
 """The report of a running search: when it is written, and that it ends no search."""
 
+import re
+import signal
+import subprocess
+import sys
 import types
 
 import pytest
 
 from tests.mains import report_runs
+from tests.search import runs
 from tf_proxyless import files
 from tf_proxyless.mains import report_writer
 
@@ -70,3 +75,40 @@ def test_a_defect_of_the_report_is_told_with_its_traceback_and_ends_no_search(ru
   assert 'please report this' in message.getMessage()
   assert message.exc_info[0] is TypeError
   assert files.read_json(run.status, 'status')['state'] == 'finished'
+
+
+LATE = '''
+import sys, time
+from tf_proxyless.mains import locking, report_writer, stopping
+from tf_proxyless.search import run_directory
+run = run_directory.RunDirectory(sys.argv[1])
+with locking.take(run.path):
+  report = report_writer.RunReport(run)
+  stop = stopping.StopRequest(report.tell_late, deadline_s=0.2)
+  if sys.argv[2] == 'running':
+    report.tell('running')
+  print('ready', flush=True)
+  time.sleep(100)
+'''
+
+
+def state(page):
+  return re.search(r'<span class="pill (\w+)">', page)[1]
+
+
+@pytest.mark.parametrize('before', ['running', 'preparing'])
+def test_a_search_that_does_not_stop_in_time_was_interrupted_in_its_report_too(run, before):
+  process = subprocess.Popen([sys.executable, '-c', LATE, str(run.path), before], stdout=subprocess.PIPE, text=True,
+                             env=runs.environment())
+  assert process.stdout.readline() == 'ready\n'
+  if before == 'running':
+    assert state(run.report.read_text(encoding='utf-8')) == 'running'
+  run.history.unlink()  # of a disk that is slow, nothing is read any more
+  process.send_signal(signal.SIGTERM)
+  process.communicate(timeout=60)
+  assert (process.returncode, files.read_json(run.status, 'status')) == (0, {'state': 'interrupted'})
+  if before == 'running':
+    page = run.report.read_text(encoding='utf-8')
+    assert state(page) == 'interrupted' and 'id="reload"' not in page and '2 epochs' in page
+  else:
+    assert not run.report.exists()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 import math
 import time
 from typing import Any
@@ -18,14 +18,13 @@ from tf_proxyless.search import run_directory
 _PAUSE = 20.0  # times what the last report took: 5 % of a search at most
 
 
-def write(run_dir: files.PathLike, output: files.PathLike, compare: Sequence[files.PathLike] = (), cards: Sequence[files.PathLike] = (),
-          installed: Mapping[str, str] | None = None) -> None:
-  """Writes the page of a run atomically; arguments as for `report_data.document`, `installed` for its `versions`.
+def write(run_dir: files.PathLike, output: files.PathLike, cards: Sequence[files.PathLike]) -> None:
+  """Writes the page of a run atomically; arguments as for `report_data.document`.
 
   Raises:
     OSError: It cannot be written.
   """
-  files.write_atomically(output, page.render(report_data.document(run_dir, compare, cards, installed)))
+  files.write_atomically(output, page.render(report_data.document(run_dir, cards=cards)))
 
 
 class RunReport:
@@ -44,6 +43,7 @@ class RunReport:
     self._clock = clock
     self._next = -math.inf
     self._warned = False
+    self._document: dict[str, Any] | None = None  # of the last report
 
   def tell(self, state: str, **details: Any) -> None:
     """Writes status.json, see `RunFiles.write_status`, and the report."""
@@ -55,10 +55,22 @@ class RunReport:
     if self._clock() >= self._next:
       self._write()
 
+  def tell_late(self) -> None:
+    """Writes that the search was interrupted, in other respects the last report again: for when there is no time to read the run.
+
+    Raises:
+      OSError: A file cannot be written.
+    """
+    self._run.write_status(report_data.INTERRUPTED)
+    if self._document is not None:
+      run = {**self._document['runs'][0], 'state': report_data.INTERRUPTED, 'refreshing': False}
+      files.write_atomically(self._run.report, page.render({**self._document, 'runs': [run]}))
+
   def _write(self) -> None:
     start = self._clock()
     try:
-      write(self._run.path, self._run.report, installed=versions.installed())
+      self._document = report_data.document(self._run.path, versions=versions.installed())
+      files.write_atomically(self._run.report, page.render(self._document))
     except OSError as error:
       self._warn('%s cannot be written: %s', error.strerror or error)
     except Exception as error:  # a defect of the page must not cost anybody days of search; it is told with its traceback

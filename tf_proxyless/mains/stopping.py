@@ -14,6 +14,7 @@ from tf_proxyless.mains import subprocesses
 
 INTERRUPTED = 130
 DEADLINE_S = 8.0  # preemptible machines give ten at least
+_LATE_S = 1.0  # and a disk that hangs must not take the rest of them
 
 
 class StopRequest:
@@ -23,7 +24,7 @@ class StopRequest:
   saving: what is on the disk is whole at any moment, and the same command continues from there.
 
   Args:
-    on_late: Called then, in another thread; usually writes the status.
+    on_late: Called then, in another thread, for a second at most; usually writes the status.
     deadline_s: Seconds from SIGTERM to this.
 
   Attributes:
@@ -60,10 +61,15 @@ class StopRequest:
     while signal.SIGTERM not in os.read(self._reader, 64):
       pass
     if not self._settled.wait(self._deadline_s):
-      with contextlib.suppress(OSError):  # for instance a full disk; without it the status says running, and that is found out
-        self._on_late()
+      late = threading.Thread(target=self._late, daemon=True)
+      late.start()
+      late.join(_LATE_S)
       os.write(2, b'\nstopped without saving, for lack of time; the same command continues from the last checkpoint\n')
       os._exit(0)
+
+  def _late(self) -> None:
+    with contextlib.suppress(OSError):  # for instance a full disk; without it the status says running, and that is found out
+      self._on_late()
 
   def __call__(self) -> bool:
     return self.signal is not None

@@ -75,8 +75,8 @@ def main(argv: list[str]) -> int:
   with command_line.user_errors():
     run = _check(values)
     lock = locking.take(run.path)
-  stop = stopping.StopRequest(lambda: run.write_status('interrupted'))
   report = report_writer.RunReport(run)
+  stop = stopping.StopRequest(report.tell_late)
   with lock, stopping.status_kept(report.tell, stop):
     return _search(values, run, report, stop)
   return stop.exit_code
