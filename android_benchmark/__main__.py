@@ -22,7 +22,7 @@ import shlex
 import signal
 import subprocess
 import sys
-from typing import Any
+from typing import Any, BinaryIO
 
 from android_benchmark import benchmark_model
 from android_benchmark import conditions as conditions_lib
@@ -33,6 +33,7 @@ from android_benchmark import hashing
 from android_benchmark import launchers
 from android_benchmark import options
 from android_benchmark import protocol
+from android_benchmark import reading
 from android_benchmark import session as session_lib
 from android_benchmark import store as store_lib
 from android_benchmark import summary
@@ -100,7 +101,7 @@ def _tool(args: argparse.Namespace, model: pathlib.Path) -> dict[str, str | None
 
 
 def _report(text: str) -> None:
-  print(''.join(character if character.isprintable() else '?' for character in text), file=sys.stderr, flush=True)
+  print(reading.printable(text), file=sys.stderr, flush=True)
 
 
 def _identity(args: argparse.Namespace, settings: benchmark_model.Settings, tool: Mapping[str, Any], sha256: Mapping[str, str],
@@ -120,8 +121,8 @@ def _launcher(args: argparse.Namespace, models: Mapping[str, pathlib.Path], sett
 
 
 def _measure(args: argparse.Namespace, plan: protocol.Plan, models: Mapping[str, pathlib.Path], settings: benchmark_model.Settings,
-             device: device_lib.Device, conditions: conditions_lib.Conditions | None) -> dict[str, Any]:
-  """Runs a session to its end, and writes and returns what it measured."""
+             device: device_lib.Device, conditions: conditions_lib.Conditions | None, partial: BinaryIO) -> dict[str, Any]:
+  """Runs a session to its end, and writes and returns what it measured; `partial` is the store's file."""
   tool, description = _tool(args, models[plan.references[0]]), device.describe()
   sha256 = {name: hashing.sha256(path) for name, path in models.items()}
   launcher = _launcher(args, models, settings, device)
@@ -134,13 +135,12 @@ def _measure(args: argparse.Namespace, plan: protocol.Plan, models: Mapping[str,
     if conditions is not None:
       conditions.apply()
 
-  partial = args.output.with_name(f'{args.output.name}.partial')
-  with store_lib.Store(partial, _identity(args, settings, tool, sha256, description), session_lib.now()) as store:
-    session_lib.Session(plan, settings, device, launcher, store, make_ready, on_return, args.reconnect_s, _report).run()
-    measured = {**summary.summarize(plan, store.records, settings, sha256, store.started, session_lib.now()),
-                'device': dataclasses.asdict(description), 'benchmark': tool}
-    writing.write_json(args.output, measured)
-    partial.unlink()
+  store = store_lib.Store(partial, _identity(args, settings, tool, sha256, description), session_lib.now())
+  session_lib.Session(plan, settings, device, launcher, store, make_ready, on_return, args.reconnect_s, _report).run()
+  measured = {**summary.summarize(plan, store.records, settings, sha256, store.started, session_lib.now()),
+              'device': dataclasses.asdict(description), 'benchmark': tool}
+  writing.write_json(args.output, measured)
+  store.clear()
   try:
     launcher.clean()
   except errors.DeviceError as error:
@@ -169,8 +169,10 @@ def _run(args: argparse.Namespace) -> int:
   plan = protocol.Plan(tuple(models), _references(models, args.reference), args.rounds, args.seed, args.max_drift_percent, args.max_repeats,
                        args.block_models)
   with contextlib.ExitStack() as stack:
+    # First and last: who has it alone changes and restores the phone.
+    partial = stack.enter_context(store_lib.locked(args.output.with_name(f'{args.output.name}.partial')))
     device, conditions = _open(args, settings, stack)
-    measured = _measure(args, plan, models, settings, device, conditions)
+    measured = _measure(args, plan, models, settings, device, conditions, partial)
   for text in (*measured['warnings'], *(f'{model} failed: {reason}' for model, reason in measured['failed'].items())):
     _report(f'warning: {text}')
   _report(f'{len(measured["models"])} models measured in {measured["seconds"]:.0f} s: {args.output}')

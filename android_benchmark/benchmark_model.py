@@ -104,6 +104,5 @@ def _failure(exit_code: int, text: str, timeout_s: float) -> str:
 def _last_words(lines: Sequence[str], limit: int = 300) -> str:
   """The end of what was said, in one line."""
   lines = [line.strip() for line in lines if line.strip() and 'Benchmarking failed' not in line]
-  text = '; '.join(lines[-3:])
-  text = ''.join(character if character.isprintable() else '?' for character in text)
+  text = reading.printable('; '.join(lines[-3:]))
   return text if len(text) <= limit else f'...{text[3 - limit:]}'

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 import json
 from typing import Any
 
@@ -65,7 +65,9 @@ def positive_count(value: Any) -> int:
   Raises:
     ValueError: It is none.
   """
-  return count(time(value))
+  if not count(value):
+    raise ValueError(f'expected a count from 1, got {shorten(value)}')
+  return value
 
 
 def time(value: Any) -> float:
@@ -90,7 +92,7 @@ def mapping(kind: Callable[[Any], Any], value: Any) -> dict[str, Any]:
   Raises:
     ValueError: It is none.
   """
-  if not isinstance(value, Mapping):
+  if not isinstance(value, dict):
     raise ValueError(f'expected an object, got {shorten(value)}')
   return {key: kind(item) for key, item in value.items()}
 
@@ -121,5 +123,9 @@ def fields(value: Any, **kinds: Callable[[Any], Any]) -> dict[str, Any]:
 def shorten(value: Any, limit: int = 100) -> str:
   """The repr of a value, or a text, in one line of bounded length."""
   shown = value if isinstance(value, str) and value.isprintable() else repr(value)
-  shown = shown if len(shown) <= limit else f'{shown[:limit - 3]}...'
-  return ''.join(character if character.isprintable() else '?' for character in shown)
+  return printable(shown if len(shown) <= limit else f'{shown[:limit - 3]}...')
+
+
+def printable(text: str) -> str:
+  """A text without line breaks and what else a terminal acts upon."""
+  return ''.join(character if character.isprintable() else '?' for character in text)

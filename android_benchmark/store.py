@@ -2,28 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+import contextlib
 import dataclasses
 import fcntl
 import functools
 import json
 import os
 import pathlib
-from typing import Any
+import time
+from typing import Any, BinaryIO
 
 from android_benchmark import output
 from android_benchmark import protocol
 from android_benchmark import reading
 from android_benchmark import writing
 
+LOCK_WAIT_S = 10.0  # a run that was told to end restores the phone first
+
 _SCHEMA = 'android_benchmark/partial'
 
 
-class Store:
-  """A file of JSON lines: first what is measured and how, then a line for each block. Locked while open.
+@contextlib.contextmanager
+def locked(path: pathlib.Path) -> Iterator[BinaryIO]:
+  """The file of a store, which no other process has meanwhile.
+
+  Waits up to `LOCK_WAIT_S` for another process to let go of it: one that was told to end may take a moment.
 
   Args:
-    path: The file; made if missing.
+    path: The file; made if missing, and removed afterwards if nothing is in it.
+
+  Raises:
+    ValueError: It is still in use then; one line.
+    OSError: It cannot be read or written.
+  """
+  end = time.monotonic() + LOCK_WAIT_S
+  while True:
+    with open(path, 'a+b') as file:
+      if _lock(file, path):
+        try:
+          yield file
+        finally:
+          if not os.fstat(file.fileno()).st_size:
+            path.unlink(missing_ok=True)
+        return
+    if time.monotonic() > end:
+      raise ValueError(f'{path} is in use by another process')
+    time.sleep(0.05)
+
+
+def _lock(file: BinaryIO, path: pathlib.Path) -> bool:
+  """Whether an open file is locked now, and still the one of that path: who had it before may have removed it."""
+  try:
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
+  except (BlockingIOError, FileNotFoundError):
+    return False
+
+
+class Store:
+  """A file of JSON lines: first what is measured and how, then a line for each block.
+
+  Args:
+    file: From `locked`.
     identity: What is measured and how: what must be equal for measurements to belong together.
     started: Now, ISO 8601; of a file that is there already, its own counts.
 
@@ -32,44 +73,28 @@ class Store:
     records: The blocks measured so far.
 
   Raises:
-    ValueError: The file belongs to other measurements, is damaged, or is in use; one line.
+    ValueError: The file belongs to other measurements, or is damaged; one line.
     OSError: It cannot be read or written.
   """
 
-  def __init__(self, path: pathlib.Path, identity: Mapping[str, Any], started: str):
-    self.path = path
-    self._file = open(path, 'a+b')
-    try:
-      fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-      self._file.close()
-      raise ValueError(f'{path} is in use by another process') from None
-    try:
+  def __init__(self, file: BinaryIO, identity: Mapping[str, Any], started: str):
+    self._file = file
+    lines = self._whole_lines()
+    if not lines:
+      self._append({'schema': _SCHEMA, 'version': 1, 'started': started, 'identity': identity})
+      writing.sync_folder(pathlib.Path(file.name).parent)
       lines = self._whole_lines()
-      if not lines:
-        self._append({'schema': _SCHEMA, 'version': 1, 'started': started, 'identity': identity})
-        writing.sync_folder(path.parent)
-        lines = self._whole_lines()
-      self.started = self._check_header(lines[0], json.loads(json.dumps(identity)))
-      self.records = [self._decode(number, line) for number, line in enumerate(lines[1:], 2)]
-    except BaseException:
-      self._file.close()
-      raise
+    self.started = self._check_header(lines[0], json.loads(json.dumps(identity)))
+    self.records = [self._decode(number, line) for number, line in enumerate(lines[1:], 2)]
 
   def append(self, record: protocol.Record) -> None:
     """Adds a block; when this returns it is on the disk."""
     self._append(dataclasses.asdict(record))
     self.records.append(record)
 
-  def close(self) -> None:
-    """Lets go of the file."""
-    self._file.close()
-
-  def __enter__(self) -> Store:
-    return self
-
-  def __exit__(self, *_: object) -> None:
-    self.close()
+  def clear(self) -> None:
+    """Empties the file, when all is measured and written elsewhere."""
+    self._file.truncate(0)
 
   def _append(self, line: Mapping[str, Any]) -> None:
     self._file.write(json.dumps(line, allow_nan=False).encode() + b'\n')
@@ -86,26 +111,26 @@ class Store:
 
   def _check_header(self, line: bytes, identity: Mapping[str, Any]) -> str:
     header = self._parse(1, line)
-    if header.get('schema') != _SCHEMA or header.get('version') != 1:
-      raise ValueError(f'{self.path} is not a file of measurements')
+    if header.get('schema') != _SCHEMA or header.get('version') != 1 or not isinstance(header.get('started'), str):
+      raise ValueError(f'{self._file.name} is not a file of measurements')
     differing = list(_differences(header.get('identity'), identity))
     if differing:
-      raise ValueError(f'{self.path} holds measurements of something else: {"; ".join(differing[:5])}; '
+      raise ValueError(f'{self._file.name} holds measurements of something else: {"; ".join(differing[:5])}; '
                        'repeat that command, or remove the file to begin anew')
-    return reading.text(header.get('started'))
+    return header['started']
 
   def _decode(self, number: int, line: bytes) -> protocol.Record:
     values = self._parse(number, line)
     try:
       return _read_record(values)
     except ValueError as error:
-      raise ValueError(f'{self.path}:{number}: not a measured block: {error}') from error
+      raise ValueError(f'{self._file.name}:{number}: not a measured block: {error}') from error
 
   def _parse(self, number: int, line: bytes) -> dict[str, Any]:
     try:
       return reading.parse_object(line)
     except ValueError as error:
-      raise ValueError(f'{self.path}:{number}: {error}') from error
+      raise ValueError(f'{self._file.name}:{number}: {error}') from error
 
 
 def _read_record(values: dict[str, Any]) -> protocol.Record:

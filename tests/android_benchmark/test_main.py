@@ -116,6 +116,16 @@ def test_what_was_measured_before_the_end_is_not_measured_again(models, output, 
   assert not pathlib.Path(f'{output}.partial').exists()
 
 
+def test_the_same_command_at_once_after_a_termination_waits_for_its_end(models, output):
+  process = measuring.start(models, output, '--rounds=6')
+  _until_blocks(process, 1)
+  process.terminate()
+  code, messages = measuring.run(models, output, '--rounds=6')
+  assert code == 0, messages
+  assert 'continuing after' in messages
+  process.communicate(timeout=60)
+
+
 def test_other_measurements_are_not_continued(models, output):
   process = measuring.start(models, output, '--rounds=3')
   _until_blocks(process, 1)

@@ -1,4 +1,11 @@
+"""What was measured so far: whole after a kill, checked when it is read, and one process's at a time."""
+
+import contextlib
 import json
+import pathlib
+import subprocess
+import sys
+import threading
 
 import pytest
 
@@ -7,6 +14,7 @@ from android_benchmark import protocol
 from android_benchmark import store
 from android_benchmark import writing
 
+ROOT = pathlib.Path(__file__).parents[2]
 _IDENTITY = {'settings': {'kernels': 'builtin', 'threads': 1}, 'models': {'a': '12', 'b': '34'}}
 
 
@@ -15,17 +23,23 @@ def _record(number):
   return protocol.Record(number, 0, 'a', (1.25, None), launches, {'c': 'crash'}, {'b': 'hang'}, 'now', 1.5, {'load': 0.5})
 
 
+@contextlib.contextmanager
+def open_store(path, started='later', identity=_IDENTITY):
+  with store.locked(path) as file:
+    yield store.Store(file, identity, started)
+
+
 @pytest.fixture
 def filled(tmp_path):
   path = tmp_path / 'm.json.partial'
-  with store.Store(path, _IDENTITY, 'then') as opened:
+  with open_store(path, 'then') as opened:
     opened.append(_record(0))
     opened.append(_record(1))
   return path
 
 
 def test_blocks_come_back_as_they_were(filled):
-  with store.Store(filled, _IDENTITY, 'later') as opened:
+  with open_store(filled) as opened:
     assert opened.started == 'then'
     assert opened.records == [_record(0), _record(1)]
 
@@ -35,11 +49,11 @@ def test_a_kill_at_any_byte_loses_at_most_the_last_block(filled):
   ends = [position + 1 for position, byte in enumerate(content) if byte == ord('\n')]
   for length in sorted({*range(0, len(content), 29), *ends, *(end - 1 for end in ends)}):
     filled.write_bytes(content[:length])
-    with store.Store(filled, _IDENTITY, 'later') as opened:
+    with open_store(filled) as opened:
       whole = sum(end <= length for end in ends)
       assert opened.records == [_record(number) for number in range(max(0, whole - 1))]
       opened.append(_record(9))
-    with store.Store(filled, _IDENTITY, 'later') as opened:
+    with open_store(filled) as opened:
       assert opened.records[-1] == _record(9)
 
 
@@ -47,14 +61,67 @@ def test_measurements_of_something_else_are_not_continued(filled):
   other = {'settings': {'kernels': 'xnnpack', 'threads': 1}, 'models': {'a': '12', 'c': '34'}}
   with pytest.raises(ValueError, match="models.b '34' instead of None; models.c None instead of '34'; "
                                        "settings.kernels 'builtin' instead of 'xnnpack'"):
-    store.Store(filled, other, 'later')
+    with open_store(filled, identity=other):
+      pytest.fail('not reached')
 
 
-def test_two_processes_do_not_write_into_one_file(filled):
-  with store.Store(filled, _IDENTITY, 'later'):
-    with pytest.raises(ValueError, match='in use'):
-      store.Store(filled, _IDENTITY, 'later')
-  store.Store(filled, _IDENTITY, 'later').close()
+HOLDING = """
+import pathlib, sys
+from android_benchmark import store
+with store.locked(pathlib.Path(sys.argv[1])) as file:
+  print('locked', flush=True)
+  while (line := sys.stdin.readline()) == 'clear\\n':
+    file.truncate(0)
+"""
+
+
+@pytest.fixture
+def other_process(filled):
+  """Has the file, until its standard input ends."""
+  with subprocess.Popen([sys.executable, '-c', HOLDING, str(filled)], cwd=ROOT, text=True, stdin=subprocess.PIPE,
+                        stdout=subprocess.PIPE) as process:
+    assert process.stdout.readline() == 'locked\n'
+    yield process
+    process.kill()
+
+
+def test_a_file_in_use_is_refused(filled, other_process, monkeypatch):
+  monkeypatch.setattr(store, 'LOCK_WAIT_S', 0.2)
+  with pytest.raises(ValueError, match='in use by another process'):
+    with open_store(filled):
+      pytest.fail('not reached')
+  other_process.kill()
+  other_process.wait()
+  with open_store(filled) as opened:
+    assert len(opened.records) == 2
+
+
+@pytest.mark.parametrize('last_words, kept', [('', 2), ('clear\n', 0)])
+def test_a_process_that_is_about_to_end_is_waited_for(filled, other_process, last_words, kept):
+  """Which may leave its blocks, or have measured all and remove the file."""
+  ending = threading.Timer(0.5, other_process.communicate, [last_words])
+  ending.start()
+  with open_store(filled) as opened:
+    assert len(opened.records) == kept
+    opened.append(_record(7))
+  ending.join()
+  assert len(filled.read_bytes().splitlines()) == 1 + kept + 1
+
+
+def test_a_file_that_was_removed_meanwhile_is_not_written_into(filled):
+  with open(filled, 'a+b') as file:
+    filled.unlink()
+    assert not store._lock(file, filled)
+    filled.touch()
+    assert not store._lock(file, filled)
+
+
+def test_an_empty_file_is_not_left_behind(filled, tmp_path):
+  with store.locked(tmp_path / 'new'):
+    pass
+  with open_store(filled) as opened:
+    opened.clear()
+  assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize('line, message', [
@@ -62,15 +129,15 @@ def test_two_processes_do_not_write_into_one_file(filled):
 def test_damage_is_told_with_its_place(filled, line, message):
   with open(filled, 'a') as file:
     file.write(line + '\n')
-  with pytest.raises(ValueError, match=message):
-    store.Store(filled, _IDENTITY, 'later')
+  with pytest.raises(ValueError, match=message), open_store(filled):
+    pytest.fail('not reached')
 
 
 def test_another_file_is_not_overwritten(tmp_path):
   path = tmp_path / 'notes'
   path.write_text('{"a": 1}\n')
-  with pytest.raises(ValueError, match='not a file of measurements'):
-    store.Store(path, _IDENTITY, 'later')
+  with pytest.raises(ValueError, match='not a file of measurements'), open_store(path):
+    pytest.fail('not reached')
   assert path.read_text() == '{"a": 1}\n'
 
 

@@ -97,7 +97,8 @@ def _log(content: bytes, folder: pathlib.Path) -> None:
 
 def _store(content: bytes, folder: pathlib.Path) -> None:
   path = put(content, folder, 'measurements.json.partial')
-  with store.Store(path, _IDENTITY, 'now') as opened:
+  with store.locked(path) as file:
+    opened = store.Store(file, _IDENTITY, 'now')
     protocol.next_block(_PLAN, opened.records)
     if protocol.kept(_PLAN, opened.records):
       measured = summary.summarize(_PLAN, opened.records, _SETTINGS, {'a': '12', 'b': '34'}, opened.started, 'now')
@@ -133,7 +134,7 @@ def _journals() -> list[bytes]:
   found = []
   for rooted in (False, True):
     printing = Printing('0')
-    known = [setting for setting in settings.read(printing, None, False, lambda text: None)]
+    known = list(settings.read(printing, None, False, lambda text: None))
     if rooted:
       governor = "sh -c 'echo {} > /sys/devices/system/cpu/cpu0/cpufreq/scaling_governor'"
       known += [settings.Setting('service perfd', "su -c 'stop perfd'", "su -c 'start perfd'"),
