@@ -46,27 +46,26 @@ echo ended'''
 
 
 class AdbDevice(device.Device):
-  """A phone.
+  """A phone, through the adb client of the environment variable ADB, or the one on the PATH.
 
   adb's own exit codes and messages differ by version, and without the shell_v2 protocol it has no exit code of a command at all. So every
   command is wrapped and prints its exit code behind a mark that nothing else prints: without the mark the connection was lost, whatever
   adb says. Files are compared by SHA-256 after a transfer.
 
   Args:
-    serial: As `adb devices` shows it, or HOST:PORT, which is connected to; None takes the one device that is there.
-    adb: The adb client; None takes that of the environment variable ADB, or the one on the PATH.
+    serial: As `adb devices` shows it, or HOST:PORT, which is connected to; '' takes the one device that is there.
     folder: Absolute folder on the phone in which programs may be executed; made if missing, and kept.
   """
 
-  def __init__(self, serial: str | None = None, adb: str | None = None, folder: str = '/data/local/tmp/tf_proxyless'):
-    self.serial = serial or ''
+  def __init__(self, serial: str = '', folder: str = '/data/local/tmp/tf_proxyless'):
+    self.serial = serial
     self.name = f'adb:{serial}' if serial else 'adb'
     self.folder = folder
-    self._program = adb or ''
+    self._program = ''
     self._lost_commands: list[str] = []  # marks of commands that may still run on the device
 
   def open(self) -> None:
-    self._program = self._program or os.environ.get('ADB') or shutil.which('adb') or ''
+    self._program = os.environ.get('ADB') or shutil.which('adb') or ''
     if not self._program:
       raise errors.DeviceError("adb is not installed: put Android's platform-tools on the PATH, or name the program in the variable ADB")
     if ':' in self.serial:
@@ -78,7 +77,7 @@ class AdbDevice(device.Device):
       raise errors.DeviceError(f'{self.name}: {self.folder} cannot be made: {_reason(made)}')
 
   def close(self) -> None:
-    pass
+    pass  # adb's server stays, as after any command of adb: others may use it by now
 
   def push(self, source: pathlib.Path, target: str) -> None:
     partial = f'{target}.partial'
@@ -153,7 +152,7 @@ class AdbDevice(device.Device):
     end = time.monotonic() + _SETTLE_S
     while True:
       try:
-        return _choose(self._attached(), self.serial or None)
+        return _choose(self._attached(), self.serial)
       except errors.DeviceError:
         if time.monotonic() > end:
           raise
@@ -200,12 +199,12 @@ class AdbDevice(device.Device):
       raise errors.DeviceError(f'{self._program} cannot be run: {error.strerror}') from error
 
 
-def _choose(attached: dict[str, str], serial: str | None) -> str:
-  """The serial of the device that is meant, which must be usable."""
+def _choose(attached: dict[str, str], serial: str) -> str:
+  """The serial of the device that is meant, '' for the only one, which must be usable."""
   listing = ', '.join(f'{name} ({state})' for name, state in attached.items()) or 'none'
-  if serial is not None and serial not in attached:
+  if serial and serial not in attached:
     raise errors.DeviceError(f'no device {serial} is connected; found: {listing}')
-  candidates = [serial] if serial is not None else [name for name, state in attached.items() if state == 'device'] or list(attached)
+  candidates = [serial] if serial else [name for name, state in attached.items() if state == 'device'] or list(attached)
   if not candidates:
     raise errors.DeviceError('no device is connected: plug in a phone whose developer options allow USB debugging')
   if len(candidates) > 1:

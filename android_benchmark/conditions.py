@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+import contextlib
 import pathlib
 import time
 
@@ -47,11 +48,10 @@ class Conditions:
         raise errors.ConnectionLost(f'{self._device.name}: lost while it was restored from {self._journal}')
     self._settings = settings_lib.read(self._device, self._core_mask, self._lock_clocks, self._report)
     self._save()
-    try:
+    with contextlib.ExitStack() as stack:
+      stack.callback(self._restore)
       self.apply()
-    except BaseException:  # Ctrl-C too
-      self._restore()
-      raise
+      stack.pop_all()  # what is applied stays until __exit__
     return self
 
   def __exit__(self, *_: object) -> None:
@@ -66,8 +66,7 @@ class Conditions:
     for setting in self._settings:
       done = self._device.run(setting.change)
       if done.exit_code:
-        said = ' '.join((done.stderr or done.stdout).split())[-200:]
-        self._report(f'{self._device.name}: {setting.name} cannot be set, so it stays as it is: {said}')
+        self._report(f'{self._device.name}: {setting.name} cannot be set, so it stays as it is: {done.last_words}')
 
   def _restore(self) -> bool:
     """Puts every original value back; if the phone is lost and does not come back, says which remain and returns False."""
@@ -76,10 +75,8 @@ class Conditions:
       self._put_back(remaining)
     except errors.DeviceError:
       if self._device.reconnect(_RECONNECT_S):
-        try:
+        with contextlib.suppress(errors.DeviceError):  # what remains is said below
           self._put_back(remaining)
-        except errors.DeviceError:
-          pass  # said below
     if not remaining:
       self._journal.unlink(missing_ok=True)
       return True
@@ -93,8 +90,8 @@ class Conditions:
     while remaining:
       done = self._device.run(remaining[-1].restore)
       if done.exit_code:
-        said = ' '.join((done.stderr or done.stdout).split())[-200:]
-        self._report(f'{self._device.name}: {remaining[-1].name} was not restored ({said}); in its shell: {remaining[-1].restore}')
+        self._report(f'{self._device.name}: {remaining[-1].name} was not restored ({done.last_words}); '
+                     f'in its shell: {remaining[-1].restore}')
       remaining.pop()
 
   def _save(self) -> None:

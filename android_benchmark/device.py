@@ -20,6 +20,11 @@ class CommandResult:
   stdout: str
   stderr: str
 
+  @property
+  def last_words(self) -> str:
+    """The end of what it printed, in one line; of standard error, if there is any."""
+    return ' '.join((self.stderr.strip() or self.stdout).split())[-300:]
+
 
 @dataclasses.dataclass(frozen=True)
 class Description:

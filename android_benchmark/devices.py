@@ -17,5 +17,5 @@ def parse_device(text: str) -> device.Device:
   if text == 'host':
     return host.HostDevice()
   if transport == 'adb' and bool(serial.strip()) == bool(colon):
-    return adb.AdbDevice(serial or None)
+    return adb.AdbDevice(serial)
   raise ValueError(f"a device is 'host', 'adb' (the one phone that is connected) or 'adb:SERIAL', got {text!r}")

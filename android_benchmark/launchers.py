@@ -96,8 +96,8 @@ class ScriptLauncher(Launcher):
       raise errors.BenchmarkError(f'{self._device.name} has not the cores of the mask {mask}')
     help_text = self._device.run(f'timeout 30 {shlex.quote(self._program)} --help')
     if help_text.exit_code not in (0, 1):  # 1 is what most versions return for it
-      said = ' '.join((help_text.stderr + help_text.stdout).split())[-300:]
-      raise errors.BenchmarkError(f'{self._binary} does not run on {self._device.name} (exit code {help_text.exit_code}): {said}')
+      raise errors.BenchmarkError(f'{self._binary} does not run on {self._device.name} (exit code {help_text.exit_code}): '
+                                  f'{help_text.last_words}')
 
   def launch(self, models: Sequence[str]) -> tuple[round_script.Section, ...]:
     limit_s = self._settings.timeout_s
@@ -107,9 +107,8 @@ class ScriptLauncher(Launcher):
                                    benchmark_model.arguments(self._settings), self._program, paths)
     done = self._device.run(command, 60 + (len(models) + 1) * (limit_s + _END_S))
     if done.exit_code:
-      said = ' '.join(done.stderr.split())[-300:]
       reason = 'no space left for the log' if done.exit_code == round_script.NO_SPACE else f'the script ended with {done.exit_code}'
-      raise errors.DeviceError(f'{self._device.name}: {reason}: {said}')
+      raise errors.DeviceError(f'{self._device.name}: {reason}: {done.last_words}')
     with tempfile.TemporaryDirectory(prefix='android_benchmark_') as temporary:
       local = pathlib.Path(temporary, 'block.log')
       self._device.pull(log, local)

@@ -30,17 +30,16 @@ def run(command: Sequence[str], timeout_s: float, everything: bool = False) -> s
     subprocess.TimeoutExpired: It was killed.
     OSError: There is no such program.
   """
-  process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
-  try:
-    stdout, stderr = process.communicate(timeout=timeout_s)
-  except BaseException:  # Ctrl-C among them: nobody waits for it any more
-    if everything:
-      kill_session(process.pid)
-    process.kill()
-    for pipe in filter(None, (process.stdout, process.stderr)):
-      pipe.close()
-    process.wait()
-    raise
+  with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                        start_new_session=True) as process:
+    try:
+      stdout, stderr = process.communicate(timeout=timeout_s)
+    finally:
+      if process.returncode is None:  # its time is over, or Ctrl-C: nobody waits for it any more
+        if everything:
+          kill_session(process.pid)
+        process.kill()
+        process.wait()
   return subprocess.CompletedProcess(command, process.returncode, stdout.decode(errors='replace'), stderr.decode(errors='replace'))
 
 

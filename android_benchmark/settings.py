@@ -113,7 +113,7 @@ def _airplane_mode(device: device_lib.Device, report: Callable[[str], None]) -> 
 
 
 def _root(device: device_lib.Device) -> str | None:
-  """What makes a quoted line of shell run as root: '' before `sh -c` as it is, 'su -c', or None where nothing does."""
+  """What runs a quoted line of shell as root: 'sh -c' where the shell is root already, 'su -c', or None where nothing does."""
   if device.run('id -u').stdout.strip() == '0':
     return 'sh -c'
   return 'su -c' if device.run("su -c 'id -u'").stdout.strip() == '0' else None
@@ -132,8 +132,7 @@ def _clocks(device: device_lib.Device, root: str, core_mask: str | None) -> Iter
     done = device.run(f"{root} 'cd {folder} && cat {' '.join(_CLOCK_FILES)}'")
     values = done.stdout.split()
     if done.exit_code or len(values) != len(_CLOCK_FILES) or not all(re.fullmatch(_CLOCK_VALUE, value, re.ASCII) for value in values):
-      said = reading.shorten(done.stderr.strip() or done.stdout)
-      raise errors.DeviceError(f'{device.name}: the clock of core {core} cannot be read in {folder}: {said}')
+      raise errors.DeviceError(f'{device.name}: the clock of core {core} cannot be read in {folder}: {done.last_words}')
     wanted = ('performance', values[-1], values[-1])
     # In this order the minimum is never above the maximum, and restored in the reverse it is neither.
     for name, original, value in zip(_CLOCK_FILES, values, wanted):
@@ -156,6 +155,5 @@ def _output(device: device_lib.Device, command: str) -> str:
   """
   done = device.run(command)
   if done.exit_code:
-    said = ' '.join((done.stderr or done.stdout).split())[-200:]
-    raise errors.DeviceError(f'{device.name}: {command}: {said or f"exit code {done.exit_code}"}')
+    raise errors.DeviceError(f'{device.name}: {command}: {done.last_words or f"exit code {done.exit_code}"}')
   return done.stdout.strip()

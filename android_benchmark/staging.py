@@ -44,8 +44,8 @@ def stage(device: device_lib.Device, files: Mapping[str, pathlib.Path], folder: 
     unpacked = device.run(f'cd {shlex.quote(folder)} && tar -xf staged.tar; code=$?; rm -f staged.tar; exit $code', _TIMEOUT_S)
     remaining = _differing(device, expected, folder)
     if remaining:
-      said = ' '.join(unpacked.stderr.split()[-30:]) or 'no reason given'
-      raise errors.TransferError(f'{device.name}: {len(remaining)} of {len(missing)} files did not arrive in {folder}: {said}')
+      raise errors.TransferError(f'{device.name}: {len(remaining)} of {len(missing)} files did not arrive in {folder}: '
+                                 f'{unpacked.last_words or "no reason given"}')
   return len(missing)
 
 

@@ -21,9 +21,8 @@ def write_json(path: pathlib.Path, body: Mapping[str, Any]) -> None:
       os.fsync(file.fileno())
     os.chmod(temporary, 0o644)  # mkstemp gives 0600
     os.replace(temporary, path)
-  except BaseException:
-    pathlib.Path(temporary).unlink(missing_ok=True)
-    raise
+  finally:
+    pathlib.Path(temporary).unlink(missing_ok=True)  # it has the other name now, if all went well
   sync_folder(path.parent)
 
 
