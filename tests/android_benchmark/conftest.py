@@ -10,22 +10,24 @@ import time
 
 import pytest
 
+from android_benchmark import adb
 from tests import programs
 from tests.android_benchmark import adbd
+from tests.android_benchmark import transfers
 
 
 @pytest.fixture(scope='session')
 def adb_environment(tmp_path_factory):
   """Variables that make every adb of this session use a server, and keys, of its own."""
-  adb = programs.require('adb')
+  program = programs.require('adb')
   with socket.create_server(('127.0.0.1', 0)) as free:
     port = free.getsockname()[1]
   # The last one: otherwise the server looks for emulators on this machine by itself.
   variables = {'HOME': str(tmp_path_factory.mktemp('home')), 'ANDROID_ADB_SERVER_PORT': str(port), 'ADB_LOCAL_TRANSPORT_MAX_PORT': '5553'}
   environment = {**os.environ, **variables}
-  subprocess.run([adb, 'start-server'], env=environment, capture_output=True, check=True, timeout=30)
+  subprocess.run([program, 'start-server'], env=environment, capture_output=True, check=True, timeout=30)
   yield variables
-  subprocess.run([adb, 'kill-server'], env=environment, capture_output=True, check=True, timeout=30)
+  subprocess.run([program, 'kill-server'], env=environment, capture_output=True, check=True, timeout=30)
 
 
 def _disconnect_all():
@@ -72,3 +74,18 @@ def start_phone(adb_server, tmp_path):
 def phone(start_phone):
   """A Pixel 2 that is connected."""
   return start_phone(connect=True)
+
+
+@pytest.fixture
+def opened(phone):
+  """The same, opened."""
+  with adb.AdbDevice(phone.serial) as found:
+    yield found
+
+
+@pytest.fixture
+def local(tmp_path):
+  """A file to push."""
+  path = tmp_path / 'local'
+  path.write_bytes(transfers.CONTENT)
+  return path
