@@ -25,11 +25,12 @@ from tf_proxyless.mains import report_history
 from tf_proxyless.mains import report_networks
 from tf_proxyless.mains import report_samples
 from tf_proxyless.mains import search_flags
+from tf_proxyless.report import page
 from tf_proxyless.search import run_directory
+from tf_proxyless.search import samples as samples_lib
 from tf_proxyless.space import io
 from tf_proxyless.space import network as network_lib
 
-SCHEMA, VERSION = 'tf_proxyless/report', 1
 EMPTY, RUNNING, INTERRUPTED = 'empty', 'running', 'interrupted'
 
 _PLACES = ('run_dir', 'data_dir', 'cache_dir')  # of one machine; no settings of the search
@@ -49,11 +50,10 @@ def document(run_dir: files.PathLike, compare: Sequence[files.PathLike] = (), ca
     JSON values: 'schema', 'version', 'generated' (time) and 'runs', the first of which is that of `run_dir`. No path of the machine.
   """
   paths = [pathlib.Path(path) for path in (run_dir, *compare)]
-  runs = [_run(path, [pathlib.Path(card) for card in cards] if i == 0 else [], versions or {}) for i, path in enumerate(paths)]
-  for run, name in zip(runs, _names(paths)):
-    run['name'] = name
+  runs = [_run(path, name, [pathlib.Path(card) for card in cards] if i == 0 else [], versions or {})
+          for i, (path, name) in enumerate(zip(paths, _names(paths)))]
   generated = datetime.datetime.now().astimezone().isoformat(timespec='seconds')
-  return {'schema': SCHEMA, 'version': VERSION, 'generated': generated, 'runs': [report_files.to_json(run) for run in runs]}
+  return {'schema': page.SCHEMA, 'version': page.VERSION, 'generated': generated, 'runs': [report_files.to_json(run) for run in runs]}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,8 +79,7 @@ class _Inputs:
     return None if self.values is None else self.values.warmup_epochs + self.values.search_epochs
 
 
-def _run(path: pathlib.Path, cards: Sequence[pathlib.Path], versions: Mapping[str, str]) -> dict[str, Any]:
-  """One run; its name is added later."""
+def _run(path: pathlib.Path, name: str, cards: Sequence[pathlib.Path], versions: Mapping[str, str]) -> dict[str, Any]:
   run, reader = run_directory.RunDirectory(path), report_files.Reader(path)
   inputs = _read_inputs(run, reader)
   state, reason = _state(run, reader)
@@ -90,12 +89,12 @@ def _run(path: pathlib.Path, cards: Sequence[pathlib.Path], versions: Mapping[st
   epochs = report_history.read(run.history, choices, reader, growing=state == RUNNING)
   architecture = reader.read(run.architecture, io.load_architecture)
   derived = reader.read(run.derivation, report_samples.load_derivation)
-  found = reader.read(run.samples, report_samples.load_samples)
+  found = reader.read(run.samples, lambda file: samples_lib.load(file)[1])
   frozen = found is not None and len(found) > 0 and bool(epochs) and found.batch[0] >= epochs[-1].scalars.get('updates', 0)
   proof = inputs.table and reader.read(run.latency_table_proof, lambda file: report_cards.load_proof(file, inputs.table))
   cards = list(dict.fromkeys(card.resolve() for card in (*sorted(path.glob(f'*{report_cards.CARD_SUFFIX}')), *cards)))
   return {
-      'name': path.name,
+      'name': name,
       'state': EMPTY if state is None and not epochs else state or INTERRUPTED,
       'reason': reason,
       'refreshing': state == RUNNING,

@@ -20,15 +20,11 @@ _FOLDERS = re.compile(r'(?:(?<=folder:)|(?<![\w.:/~-]))/(?:[^/\s:;,\'"]+/)+')
 
 
 class Reader:
-  """Reads the files of one run directory.
-
-  Attributes:
-    problems: A line for each thing that could not be read.
-  """
+  """Reads the files of one run directory, and keeps a line for each thing that could not be read."""
 
   def __init__(self, path: pathlib.Path):
     self._path = path
-    self.problems: list[str] = []
+    self._problems: list[str] = []
 
   def read(self, path: pathlib.Path, load: Callable[[pathlib.Path], _T]) -> _T | None:
     """What `load` makes of a file; None if it is not there, or (a problem) not what it should be."""
@@ -52,11 +48,11 @@ class Reader:
   def add(self, problem: str) -> None:
     """Adds a problem, in one line."""
     text = ' '.join(problem.split())
-    self.problems.append(without_folders(text.replace(f'{self._path}{os.sep}', '').replace(f'{self._path}:', 'run directory:')))
+    self._problems.append(without_folders(text.replace(f'{self._path}{os.sep}', '').replace(f'{self._path}:', 'run directory:')))
 
   def told(self) -> list[str]:
     """The problems, each once, not more than a reader wants to see."""
-    problems = list(dict.fromkeys(self.problems))
+    problems = list(dict.fromkeys(self._problems))
     hidden = len(problems) - _MOST_PROBLEMS
     return problems if hidden <= 0 else [*problems[:_MOST_PROBLEMS], f'and {hidden} more']
 

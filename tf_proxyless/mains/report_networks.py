@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 import dataclasses
+import functools
 import math
 from typing import Any
 
@@ -16,13 +17,11 @@ from tf_proxyless.space import ops
 from tf_proxyless.space import schema
 
 OPEN = 'open'  # kind of a block whose operation is still a choice
+MS, MACS = 'ms', 'MACs'
 
 _PUBLISHED_RESOLUTION, _PUBLISHED_CLASSES = 224, 1000
 # Top-1 in percent, trained from scratch at 224 (README of the authors' code, github.com/mit-han-lab/proxylessnas).
 _PUBLISHED_TOP1 = {'proxyless_mobile': 74.6, 'proxyless_mobile_14': 76.7, 'proxyless_gpu': 75.1, 'proxyless_cpu': 75.3}
-
-
-MS, MACS = 'ms', 'MACs'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +48,12 @@ class Prices:
     if self.table is None or (signature is not None and self.table.missing([signature])):
       return None
     return self.table.calibration.scale * self.table.latency_ms(signature)
+
+  @functools.cached_property
+  def provenance(self) -> Mapping[network_lib.OpSignature, str]:
+    """How the latency of each operation of the table is known; empty where costs are MACs."""
+    return {} if self.unit == MACS or self.table is None else {
+        entry.signature: entry.latency.provenance for entry in self.table.entries}
 
   def total(self, network: network_lib.Network) -> float | None:
     """Cost of an architecture; None if it is not known."""
@@ -153,10 +158,5 @@ def _operation(op: ops.Op) -> dict[str, Any]:
 
 def _costs(signature: network_lib.OpSignature | None, prices: Prices) -> dict[str, Any]:
   count = counting.count(signature)
-  return {'cost': prices.of(signature), 'macs': count.macs, 'parameters': count.parameters, 'provenance': _provenance(signature, prices)}
-
-
-def _provenance(signature: network_lib.OpSignature | None, prices: Prices) -> str | None:
-  if prices.unit == MACS or prices.table is None:
-    return None
-  return next((entry.latency.provenance for entry in prices.table.entries if entry.signature == signature), None)
+  return {'cost': prices.of(signature), 'macs': count.macs, 'parameters': count.parameters,
+          'provenance': prices.provenance.get(signature)}

@@ -96,11 +96,6 @@ def candidates(found: DerivationFile) -> list[dict[str, Any]]:
            'chosen': candidate.choices == found.chosen.choices} for candidate in found.candidates]
 
 
-def load_samples(path: pathlib.Path) -> samples_lib.ScoredSamples:
-  """Reads samples.bin; errors as of `samples.load`."""
-  return samples_lib.load(path)[1]
-
-
 def samples(found: samples_lib.ScoredSamples, frozen: bool, cost_model: latency_model.CostModel | None) -> dict[str, Any] | None:
   """Scored networks: points, evenly thinned, and a front.
 
