@@ -140,8 +140,8 @@ def test_check_names_what_does_not_fit(tmp_path):
 def locked():
   """Version by distribution, as Bazel names it."""
   lines = (ROOT / 'requirements_lock.txt').read_text(encoding='utf-8').splitlines()
-  pairs = [line.split('==') for line in lines if line and not line.startswith('#')]
-  return {re.sub(r'[-_.]+', '_', name).lower(): version for name, version in pairs}
+  rows = [re.fullmatch(r'(\S+)==(\S+) --hash=sha256:[0-9a-f]{64}', line) for line in lines if not line.startswith('#')]
+  return {re.sub(r'[-_.]+', '_', row[1]).lower(): row[2] for row in rows}
 
 
 def test_every_distribution_is_locked_within_the_ranges_of_setup():
