@@ -119,6 +119,17 @@ def parse_flags(argv: Sequence[str], positional: Sequence[str] = ()) -> list[str
   return remaining
 
 
+def require(values: flags.FlagValues, *names: str) -> None:
+  """Refuses a command line that lacks one of these flags.
+
+  Raises:
+    ValueError: One is not given, or empty.
+  """
+  for name in names:
+    if not values[name].value:
+      raise ValueError(f'--{name} is required')
+
+
 class _HelpFlag(flags.BooleanFlag):
   """Shows help and exits; in place of absl's flags of the same names."""
 

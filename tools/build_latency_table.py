@@ -54,8 +54,7 @@ def _setup() -> table_builder.Setup:
 
 
 def _check() -> tuple[network_lib.Network, table_builder.Setup, pathlib.Path, pathlib.Path]:
-  if not _OUTPUT.value:
-    raise ValueError('--output is required')
+  command_line.require(flags.FLAGS, 'output')
   output = pathlib.Path(_OUTPUT.value)
   if not output.parent.is_dir():
     raise ValueError(f'--output: there is no folder {str(output.parent)!r}')

@@ -131,9 +131,7 @@ def to_text(measured: Sequence[Measured], sums: Sequence[float], line: latency_t
 
 
 def _read() -> tuple[latency_table.LatencyTable, tuple[Measured, ...]]:
-  for name, flag in (('latency_table', _LATENCY_TABLE), ('measurements', _MEASUREMENTS)):
-    if not flag.value:
-      raise ValueError(f'--{name} is required')
+  command_line.require(flags.FLAGS, 'latency_table', 'measurements')
   if _SEARCH_SPACE_FILE.value:
     space = io.load_search_space(_SEARCH_SPACE_FILE.value)
   else:

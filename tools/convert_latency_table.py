@@ -63,9 +63,7 @@ def convert() -> latency_table.LatencyTable:
     ValueError: The table or a flag is not as it should be.
     OSError: A file cannot be read or written.
   """
-  for name, flag in (('input', _INPUT), ('output', _OUTPUT)):
-    if not flag.value:
-      raise ValueError(f'--{name} is required')
+  command_line.require(flags.FLAGS, 'input', 'output')
   from_yaml = pathlib.Path(_INPUT.value).suffix in _YAML
   suffix = pathlib.Path(_OUTPUT.value).suffix
   expected = {'.json'} if from_yaml else _YAML

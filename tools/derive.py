@@ -48,8 +48,7 @@ def _read_plans(run: run_directory.RunDirectory, values: flags.FlagValues) -> tu
 
 
 def _check() -> tuple[run_directory.RunDirectory, flags.FlagValues, plan_lib.Plan, plan_lib.Plan]:
-  if not _RUN_DIR.value:
-    raise ValueError('--run_dir is required')
+  command_line.require(flags.FLAGS, 'run_dir')
   if _MAX_MACS.value is not None and _MAX_LATENCY_MS.value is not None:
     raise ValueError('give at most one of --max_latency_ms and --max_macs')
   run = run_directory.RunDirectory(_RUN_DIR.value)

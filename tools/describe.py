@@ -21,8 +21,7 @@ from tf_proxyless.space import io
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import ops
 
-_ARCHITECTURE = flags.DEFINE_string('architecture', None, 'File (architecture.json of a search), or name of a published network. Required.',
-                                    required=True)
+_ARCHITECTURE = flags.DEFINE_string('architecture', None, 'File (architecture.json of a search), or name of a published network. Required.')
 _LATENCY_TABLE = flags.DEFINE_string('latency_table', None, 'File, or name of a shipped table or estimate; adds latency in ms.')
 _JSON = flags.DEFINE_bool('json', False, 'Whether to print one JSON object instead of a table.')
 
@@ -84,6 +83,7 @@ def _shape(shape: tuple[int, int, int]) -> str:
 
 def main(_: Sequence[str]) -> None:
   with command_line.user_errors():
+    command_line.require(flags.FLAGS, 'architecture')
     network = io.find_architecture(_ARCHITECTURE.value).network
     table = named_tables.find(_LATENCY_TABLE.value, network) if _LATENCY_TABLE.value else None
     description = describe(network, table)

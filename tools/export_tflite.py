@@ -79,9 +79,7 @@ class _Job:
 
 
 def _check() -> _Job:
-  for name in ('model', 'output'):
-    if not flags.FLAGS[name].value:
-      raise ValueError(f'--{name} is required')
+  command_line.require(flags.FLAGS, 'model', 'output')
   output = pathlib.Path(_OUTPUT.value)
   if output.suffix != '.tflite':
     raise ValueError(f'--output must end in .tflite, got {str(output)!r}')

@@ -47,9 +47,7 @@ _UNREADABLE = (RuntimeError, ValueError, LookupError, EOFError, TypeError, Attri
 
 
 def _check() -> tuple[pathlib.Path, io.Architecture, pathlib.Path]:
-  for flag in (_WEIGHTS, _ARCHITECTURE, _OUTPUT):
-    if not flag.value:
-      raise ValueError(f'--{flag.name} is required')
+  command_line.require(flags.FLAGS, 'weights', 'architecture', 'output')
   weights, output = pathlib.Path(_WEIGHTS.value), pathlib.Path(_OUTPUT.value)
   if not weights.is_file():
     raise ValueError(f'--weights: there is no file {str(weights)!r}')

@@ -39,8 +39,7 @@ _COMPARED = ('device', 'soc', 'precision', 'kernels', 'threads', 'batch_size', '
 
 
 def _check() -> tuple[model_card.ModelCard, bytes, table_builder.Setup, model_card.Prediction | None]:
-  if not _MODEL.value:
-    raise ValueError('--model is required')
+  command_line.require(flags.FLAGS, 'model')
   content = pathlib.Path(_MODEL.value).read_bytes()
   card_path = model_card.path_for(_MODEL.value)
   if not card_path.is_file():

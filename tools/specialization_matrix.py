@@ -43,8 +43,7 @@ _JSON = flags.DEFINE_bool('json', False, 'Whether to print JSON.')
 
 def _settings() -> specialization_runs.Settings:
   values = flags.FLAGS
-  if not _WORK_DIR.value:
-    raise ValueError('--work_dir is required')
+  command_line.require(values, 'work_dir')
   if values.target_latency_fraction is None:
     raise ValueError('--target_latency_fraction is required: the share of its own range that each runtime is given; '
                      'is --flagfile=specialization.flags missing?')

@@ -35,6 +35,7 @@ from tf_proxyless import spelling
 from tf_proxyless.mains import locking
 from tf_proxyless.mains import models
 from tf_proxyless.mains import quantize_flags
+from tf_proxyless.mains import run_flags
 from tf_proxyless.mains import stopping
 from tf_proxyless.mains import subprocesses
 from tf_proxyless.mains import train_flags
@@ -78,13 +79,11 @@ class _RunDirectory:
 
 def _check(arguments: list[str]) -> tuple[_RunDirectory, tuning.Study, list[tuning.Hyperparameter]]:
   """Checks flags, and finds the study that is to continue."""
-  if not _RUN_DIR.value:
-    raise ValueError('--run_dir is required')
+  command_line.require(flags.FLAGS, 'run_dir')
   if not arguments:
     raise ValueError(f'the flags of {_JOB.value} are missing; they stand at the end, after --')
   images = _VALIDATION_IMAGES.value
-  if not (0 < images < 1 or (images > 1 and images == int(images))):
-    raise ValueError(f'--validation_images must be a count above 1, or a fraction between 0 and 1, got {images:g}')
+  run_flags.check_validation_images(images)
   written = _HYPERPARAMETER.value or _DEFAULTS[_JOB.value]
   hyperparameters = [tuning.parse(text) for text in written]
   names = [hyperparameter.name for hyperparameter in hyperparameters]

@@ -71,7 +71,7 @@ def test_text(architecture, tmp_path):
     (['--architecture=missing.json'], ['missing.json: No such file or directory']),
     (['--architecture=empty.json'], ['empty.json: empty, not JSON']),
     (['--architecture=.'], ['Is a directory']),
-    ([], ['Flag --architecture must have a value']),
+    ([], ['--architecture is required']),
     (['--architecture=proxyless_cpu', '--latency_table=pixel2'], ["latency table 'pixel2' is neither", 'pixel1_tflite_float.json']),
     (['--architecture=proxyless_cpu', '--latency_table=empty.json'], ['empty.json: empty, not JSON']),
     # Every missing entry is listed.

@@ -8,9 +8,11 @@ import math
 
 from absl import flags
 
+from tf_proxyless import command_line
 from tf_proxyless import spelling
 from tf_proxyless.cost import latency_model
 from tf_proxyless.cost import latency_table
+from tf_proxyless.mains import run_flags
 from tf_proxyless.mains import search_flags
 from tf_proxyless.mains import tables
 from tf_proxyless.space import network as network_lib
@@ -75,9 +77,7 @@ def check_flags(values: flags.FlagValues) -> None:
   Raises:
     ValueError: In one line, which and what to do.
   """
-  for name in ('run_dir', 'dataset'):
-    if not values[name].value:
-      raise ValueError(f'--{name} is required')
+  command_line.require(values, 'run_dir', 'dataset')
   targets = [name for name in search_flags.TARGETS if values[name].value is not None]
   if len(targets) != 1:
     raise ValueError(f'give exactly one of {", ".join(f"--{name}" for name in search_flags.TARGETS)}, got {len(targets)}')
@@ -93,12 +93,8 @@ def check_flags(values: flags.FlagValues) -> None:
     others = [name for name, optimizers in search_flags.OBJECTIVES.items() if values.architecture_optimizer in optimizers]
     raise ValueError(f'--objective={values.objective} serves --architecture_optimizer={" or ".join(serves)}, '
                      f'not {values.architecture_optimizer}, which goes with {spelling.either(others)}')
-  images = values.validation_images
-  if not (0 < images < 1 or (images > 1 and images == int(images))):
-    raise ValueError(f'--validation_images must be a count above 1, or a fraction between 0 and 1, got {images:g}')
-  for name in ('momentum', 'label_smoothing', 'baseline_momentum', 'exploration'):
-    if values[name].value >= 1.0:
-      raise ValueError(f'--{name} must be below 1, got {values[name].value}')
+  run_flags.check_validation_images(values.validation_images)
+  run_flags.check_below_one(values, 'momentum', 'label_smoothing', 'baseline_momentum', 'exploration')
 
 
 def identity(values: flags.FlagValues, table: latency_table.LatencyTable | None) -> dict[str, object]:

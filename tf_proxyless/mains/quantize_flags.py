@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from absl import flags
 
+from tf_proxyless import command_line
 from tf_proxyless.mains import run_flags
 from tf_proxyless.mains import training_data_flags
 
@@ -61,12 +62,8 @@ def check(values: flags.FlagValues) -> None:
   Raises:
     ValueError: In one line, which and what to do.
   """
-  for name in ('model', 'run_dir'):
-    if not values[name].value:
-      raise ValueError(f'--{name} is required')
-  training_data_flags.check(values)
-  for name in ('momentum', 'label_smoothing', 'range_momentum', 'weight_decay'):
-    if values[name].value >= 1.0:
-      raise ValueError(f'--{name} must be below 1, got {values[name].value:g}')
+  command_line.require(values, 'model', 'run_dir')
+  run_flags.check_validation_images(values.validation_images, may_be_none=True)
+  run_flags.check_below_one(values, 'momentum', 'label_smoothing', 'range_momentum', 'weight_decay')
   if values.learning_rate is not None and values.learning_rate <= 0.0:
     raise ValueError(f'--learning_rate must be above 0, got {values.learning_rate:g}')

@@ -15,6 +15,33 @@ _MAX_BYTES = 2**20
 _FLAG = re.compile(r'--?[A-Za-z]\w{0,49}(=|$)', re.ASCII)  # what absl makes of long names takes long
 
 
+def check_below_one(values: flags.FlagValues, *names: str) -> None:
+  """Refuses flags of 1 and more, some of which a bound of absl's lets pass; None passes.
+
+  Raises:
+    ValueError: In one line, which.
+  """
+  for name in names:
+    if values[name].value is not None and values[name].value >= 1.0:
+      raise ValueError(f'--{name} must be below 1, got {values[name].value:g}')
+
+
+def check_validation_images(images: float, may_be_none: bool = False) -> None:
+  """Refuses a value of --validation_images that is neither a count nor a fraction.
+
+  Args:
+    images: The value.
+    may_be_none: Whether 0 will do.
+
+  Raises:
+    ValueError: In one line, why.
+  """
+  fraction = 0 <= images < 1 if may_be_none else 0 < images < 1
+  if not fraction and not (images > 1 and images == int(images)):
+    raise ValueError(f'--validation_images must be a count above 1, or a fraction {"below 1" if may_be_none else "between 0 and 1"}, '
+                     f'got {images:g}')
+
+
 @dataclasses.dataclass(frozen=True)
 class RunFlags:
   """The flags of one kind of run.

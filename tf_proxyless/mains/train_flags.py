@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from absl import flags
 
+from tf_proxyless import command_line
 from tf_proxyless.mains import run_flags
 from tf_proxyless.mains import training_data_flags
 
@@ -91,26 +92,22 @@ def check(values: flags.FlagValues) -> None:
   Raises:
     ValueError: In one line, which and what to do.
   """
-  if not values.dataset:
-    raise ValueError('--dataset is required')
+  command_line.require(values, 'dataset')
   if values.evaluate_only:
     if not (values.init or values.run_dir):
       raise ValueError('--evaluate_only needs --init or --run_dir, to say which model')
     if values.init == SUPERNET:
       raise ValueError('--evaluate_only is for a model; one with the weights of a supernet is written by --init=supernet with a --run_dir')
     return
-  if not values.run_dir:
-    raise ValueError('--run_dir is required')
+  command_line.require(values, 'run_dir')
   if not (values.architecture or values.init):
     raise ValueError('--architecture is required, or --init')
   if (values.init == SUPERNET) != bool(values.search_dir):
     raise ValueError('--init=supernet and --search_dir go together')
   if values.init == SUPERNET and (values.resolution is not None or values.width_multiplier != 1):
     raise ValueError('--init=supernet leaves resolution and widths as they were searched')
-  training_data_flags.check(values)
-  for name in ('momentum', 'label_smoothing', 'dropout_rate', 'rho', 'average_momentum', 'weight_decay'):
-    if values[name].value is not None and values[name].value >= 1.0:
-      raise ValueError(f'--{name} must be below 1, got {values[name].value:g}')
+  run_flags.check_validation_images(values.validation_images, may_be_none=True)
+  run_flags.check_below_one(values, 'momentum', 'label_smoothing', 'dropout_rate', 'rho', 'average_momentum', 'weight_decay')
   for name in ('learning_rate', 'decay_epochs', 'decay_rate', 'epsilon', 'width_multiplier'):
     if values[name].value is not None and values[name].value <= 0.0:
       raise ValueError(f'--{name} must be above 0, got {values[name].value:g}')

@@ -28,14 +28,3 @@ def define(values: flags.FlagValues, otherwise: str, batch_size: int) -> None:
                        flag_values=values)
   flags.DEFINE_integer('evaluate_every_epochs', 0, 'Epochs between evaluations on the validation images, or on the test images if none '
                        'are held out; 0 is never. Whatever they say, the last weights are kept.', lower_bound=0, flag_values=values)
-
-
-def check(values: flags.FlagValues) -> None:
-  """Refuses a number of validation images that is none.
-
-  Raises:
-    ValueError: In one line, which and what to do.
-  """
-  images = values.validation_images
-  if not (0 <= images < 1 or (images > 1 and images == int(images))):
-    raise ValueError(f'--validation_images must be a count above 1, or a fraction below 1, got {images:g}')
