@@ -17,11 +17,11 @@ from tf_proxyless.report import frames
 
 def test_gif_has_a_frame_for_each_epoch(tmp_path):
   path, seen = tmp_path / 'history.gif', []
-  animation.save(documents.tiny(), path, lambda done, total: seen.append((done, total)), frames_per_second=4, dpi=60)
+  animation.save(documents.tiny(), path, lambda done, total: seen.append((done, total)), dpi=60)
   assert seen == [(done, 6) for done in range(1, 7)]
   with Image.open(path) as image:
     assert (image.format, image.n_frames, image.size, image.info['loop']) == ('GIF', 6, (480, 270), 0)
-    assert image.info['duration'] == 250
+    assert image.info['duration'] == 500  # 6 epochs in 12 s would be slower than anybody looks on
     first = np.asarray(image.convert('RGB')).astype(int)
     image.seek(5)
     assert np.abs(np.asarray(image.convert('RGB')).astype(int) - first).max() > 100
@@ -47,13 +47,13 @@ def test_frames_show_the_network_of_their_epoch_in_the_colours_of_its_kernels():
 def test_mp4_plays(tmp_path):
   programs.require('ffmpeg')
   path = tmp_path / 'history.mp4'
-  animation.save(documents.tiny(), path, frames_per_second=3, dpi=61)
+  animation.save(documents.tiny(), path, dpi=61)
   probe = subprocess.run([programs.require('ffprobe', 'ffmpeg'), '-v', 'error', '-count_frames', '-show_streams', '-of', 'json', path],
                          capture_output=True, text=True, check=True, timeout=60)
   stream = json.loads(probe.stdout)['streams'][0]
-  assert (stream['codec_name'], stream['pix_fmt'], stream['r_frame_rate']) == ('h264', 'yuv420p', '3/1')
+  assert (stream['codec_name'], stream['pix_fmt'], stream['r_frame_rate']) == ('h264', 'yuv420p', '2/1')
   assert (stream['width'], stream['height']) == (488, 274)
-  assert int(stream['nb_read_frames']) >= 6 + 2 * 3  # the last one is held
+  assert int(stream['nb_read_frames']) >= 6 + 2 * 2  # the last one is held
   assert [file.name for file in tmp_path.iterdir()] == ['history.mp4']
 
 
@@ -96,8 +96,6 @@ def test_mistakes(tmp_path):
     animation.check('history.avi')
   with pytest.raises(ValueError, match='nothing to animate'):
     animation.save(documents.empty(), tmp_path / 'history.gif')
-  with pytest.raises(ValueError, match='frames_per_second must be above 0, got -1'):
-    animation.save(documents.tiny(), tmp_path / 'history.gif', frames_per_second=-1)
   assert not list(tmp_path.iterdir())
 
 

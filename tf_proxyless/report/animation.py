@@ -44,19 +44,17 @@ def check(path: files.PathLike) -> None:
     raise ValueError(f'{path}: MP4 needs the program ffmpeg, which is not installed; install it, or write a .gif')
 
 
-def save(document: Mapping[str, Any], path: files.PathLike, progress: Progress | None = None, *, frames_per_second: float | None = None,
-         dpi: int = 110) -> None:
+def save(document: Mapping[str, Any], path: files.PathLike, progress: Progress | None = None, dpi: int = 110) -> None:
   """Writes the history of the first run of a report's document.
 
   Args:
     document: A report's, with at least one epoch and one decision.
     path: A .gif or .mp4 file; its folder must exist.
     progress: Called after each frame.
-    frames_per_second: One frame is one epoch; None makes the whole last about 12 seconds.
     dpi: Pixels for each of the 8 x 4.5 inches.
 
   Raises:
-    ValueError: As `check`, the run has no history yet, ffmpeg failed, or `frames_per_second` is not above 0.
+    ValueError: As `check`, the run has no history yet, or ffmpeg failed.
     OSError: The file cannot be written.
   """
   check(path)
@@ -64,11 +62,8 @@ def save(document: Mapping[str, Any], path: files.PathLike, progress: Progress |
   if not run['history']['epoch'] or not run['decisions']:
     raise ValueError(f'{run["name"]}: no epoch of a search is logged yet, so there is nothing to animate')
   epochs = thin(len(run['history']['epoch']))
-  if frames_per_second is None:
-    slowest, fastest = _FRAMES_PER_SECOND
-    frames_per_second = min(max(len(epochs) / _SECONDS, slowest), fastest)
-  if frames_per_second <= 0:
-    raise ValueError(f'frames_per_second must be above 0, got {frames_per_second}')
+  slowest, fastest = _FRAMES_PER_SECOND
+  frames_per_second = min(max(len(epochs) / _SECONDS, slowest), fastest)
   write = _gif if pathlib.Path(path).suffix.lower() == '.gif' else _mp4
   write(_count(frames.draw(run, epochs, dpi), len(epochs), progress), path, frames_per_second)
 
@@ -114,9 +109,8 @@ def _rgb(color: str) -> list[int]:
   return [int(color[i:i + 2], 16) for i in (1, 3, 5)]
 
 
-def _mp4(images: Iterable[np.ndarray], path: files.PathLike, frames_per_second: float) -> None:
+def _mp4(images: Iterator[np.ndarray], path: files.PathLike, frames_per_second: float) -> None:
   """H.264 in the pixel format that every player knows; ffmpeg needs a file that it can go back in, so it gets one elsewhere."""
-  images = iter(images)
   first = next(images)
   height, width, _ = first.shape
   with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as errors:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tf_proxyless.report import drawing
 from tf_proxyless.report import figure_style
+from tf_proxyless.report import units
 
 if TYPE_CHECKING:
   from matplotlib import axes as axes_lib
@@ -20,15 +21,15 @@ def blocks(network: Mapping[str, Any], unit: str) -> figure_lib.Figure:
     network: A network of a report's document whose blocks' costs are known.
     unit: 'ms' or 'MACs'.
   """
-  scale, label = figure_style.cost_scale(unit)
+  factor, label = figure_style.cost_axis(unit)
   canvas = figure_style.new(figure_style.TWO_COLUMNS, 2.6)
   axes = canvas.subplots()
   total = sum(block['cost'] for block in network['blocks'])
-  figure_style.letter(axes, f'{label}, of {figure_style.format_cost(total, unit)} in all blocks')
+  figure_style.letter(axes, f'{label}; all blocks {units.cost(total, unit)}')
   for index, block in enumerate(network['blocks']):
     estimated = block['provenance'] == 'estimated'
     key = drawing.key(block)
-    axes.bar(index, block['cost'] / scale, width=0.8, color=drawing.COLORS[key], hatch=figure_style.hatch(key), edgecolor=figure_style.INK,
+    axes.bar(index, factor * block['cost'], width=0.8, color=drawing.COLORS[key], hatch=figure_style.hatch(key), edgecolor=figure_style.INK,
              linewidth=0.6, linestyle='--' if estimated else '-')
   names = [figure_style.short(block['label'], 12) + (' (estimated)' if block['provenance'] == 'estimated' else '')
            for block in network['blocks']]
@@ -47,49 +48,49 @@ def pareto(runs: Sequence[Mapping[str, Any]]) -> figure_lib.Figure:
     runs: Of a report's document; the first has samples, up to three others add their fronts.
   """
   run, unit = runs[0], runs[0]['cost']['unit']
-  scale, label = figure_style.cost_scale(unit)
+  factor, label = figure_style.cost_axis(unit)
   canvas = figure_style.new(figure_style.ONE_COLUMN, 4.2 if run['published'] else 3.2)
   axes = canvas.subplots()
   samples = run['samples']
-  axes.scatter([cost / scale for cost in samples['cost']], [100 * value for value in samples['accuracy']], s=3, color='#AAAAAA',
+  axes.scatter([factor * cost for cost in samples['cost']], [100 * value for value in samples['accuracy']], s=3, color='#AAAAAA',
                linewidth=0, rasterized=True, label=f'sampled, one batch ({samples["count"]:,})')
   for other, color, dashes in zip(runs, (figure_style.BLUE, figure_style.VERMILLION, figure_style.GREEN, figure_style.PURPLE),
                                   ('-', '--', '-.', ':')):
     if other['samples'] is not None and other['cost']['unit'] == unit:
       front = other['samples']['front']
-      axes.errorbar([cost / scale for cost in front['cost']], [100 * value for value in front['accuracy']],
+      axes.errorbar([factor * cost for cost in front['cost']], [100 * value for value in front['accuracy']],
                     [100 * (error or 0.0) for error in front['error']], color=color, linestyle=dashes, linewidth=1.0, marker='o',
                     markersize=3, elinewidth=0.7,
-                    label=f'front, {figure_style.short(other["name"], 16)}' if len(runs) > 1 else 'front of means')
-  _candidates(axes, run['candidates'], scale)
+                    label=f'front, {figure_style.short(other["name"], 16)}' if len(runs) > 1 else 'front')
+  _candidates(axes, run['candidates'], factor)
   if run['cost']['target'] is not None:
-    axes.axvline(run['cost']['target'] / scale, color=figure_style.INK, linewidth=0.8, linestyle=':', label='target')
+    axes.axvline(factor * run['cost']['target'], color=figure_style.INK, linewidth=0.8, linestyle=':', label='target')
   axes.set(xlabel=label, ylabel='accuracy on validation images, %')
-  _published(axes, run['published'], scale)
+  _published(axes, run['published'], factor)
   axes.grid(alpha=0.25, linewidth=0.5)
   canvas.legend(loc='outside lower center', ncols=2, columnspacing=1.0, handletextpad=0.5)
   return canvas
 
 
-def _candidates(axes: axes_lib.Axes, candidates: Sequence[Mapping[str, Any]], scale: float) -> None:
+def _candidates(axes: axes_lib.Axes, candidates: Sequence[Mapping[str, Any]], factor: float) -> None:
   """The networks of the derivation on all validation images, the chosen one as a star."""
   for chosen, marker, size, label in ((False, 'D', 14, 'other candidates'), (True, '*', 70, 'derived')):
-    points = [(item['cost'] / scale, 100 * item['validation_accuracy']) for item in candidates
+    points = [(factor * item['cost'], 100 * item['validation_accuracy']) for item in candidates
               if item['chosen'] == chosen and item['validation_accuracy'] is not None]
     if points:
       axes.scatter(*zip(*points), s=size, marker=marker, facecolor=figure_style.ORANGE, edgecolor=figure_style.INK, linewidth=0.6, zorder=4,
                    label=label)
 
 
-def _published(axes: axes_lib.Axes, published: Sequence[Mapping[str, Any]], scale: float) -> None:
+def _published(axes: axes_lib.Axes, published: Sequence[Mapping[str, Any]], factor: float) -> None:
   """Marks at the top where published networks stand: their accuracy is of other images, so it is told and not drawn."""
   published = sorted(published, key=lambda item: item['cost'])
   low, high = axes.get_xlim()
   distance = (high - low) * 0.047
-  positions = figure_style.spread([item['cost'] / scale for item in published], distance, low, high)
+  positions = figure_style.spread([factor * item['cost'] for item in published], distance, low, high)
   for item, x in zip(published, positions):
     top1 = '' if item['top1_imagenet'] is None else f', {100 * item["top1_imagenet"]:.1f} %'
-    axes.plot([item['cost'] / scale], [1.0], transform=axes.get_xaxis_transform(), marker='v', markersize=4, color=figure_style.PURPLE,
+    axes.plot([factor * item['cost']], [1.0], transform=axes.get_xaxis_transform(), marker='v', markersize=4, color=figure_style.PURPLE,
               markeredgecolor=figure_style.INK, markeredgewidth=0.4, linestyle='none', clip_on=False, zorder=5)
     axes.text(x, 1.03, f'{figure_style.short(item["name"])}{top1}', transform=axes.get_xaxis_transform(), rotation=90, ha='center',
               va='bottom', fontsize=figure_style.SMALL_FONT_SIZE - 1)
@@ -101,12 +102,12 @@ def table(table: Mapping[str, Any]) -> figure_lib.Figure:
   Args:
     table: A run's table of a report's document.
   """
-  proof = table['proof']
-  canvas = figure_style.new(figure_style.TWO_COLUMNS if proof else figure_style.ONE_COLUMN, 3.2)
-  first, *rest = canvas.subplots(1, 2 if proof else 1, squeeze=False)[0]
+  rows = table['proof']
+  canvas = figure_style.new(figure_style.TWO_COLUMNS if rows else figure_style.ONE_COLUMN, 3.2)
+  first, *rest = canvas.subplots(1, 2 if rows else 1, squeeze=False)[0]
   _entries(first, table['entries'])
-  if proof:
-    _proof(rest[0], proof)
+  if rows:
+    proof(rest[0], rows, 'whole networks')
   return canvas
 
 
@@ -132,10 +133,16 @@ def _entries(axes: axes_lib.Axes, entries: Sequence[Mapping[str, Any]]) -> None:
     axes.legend(loc='upper left')
 
 
-def _proof(axes: axes_lib.Axes, proof: Sequence[Mapping[str, Any]]) -> None:
-  """Whole networks on both sides of the diagonal, with bands of 5 and 10 %."""
-  figure_style.letter(axes, 'whole networks')
-  values = [row[name] for row in proof for name in ('predicted_ms', 'measured_ms')]
+def proof(axes: axes_lib.Axes, rows: Sequence[Mapping[str, Any]], title: str) -> None:
+  """Whole networks on both sides of the diagonal, with bands of 5 and 10 %.
+
+  Args:
+    axes: Where.
+    rows: 'predicted_ms', 'measured_ms' and 'purpose' of each network.
+    title: Above.
+  """
+  figure_style.letter(axes, title)
+  values = [row[name] for row in rows for name in ('predicted_ms', 'measured_ms')]
   margin = 0.05 * (max(values) - min(values)) or 0.05 * max(values)
   ends = [max(min(values) - margin, 0.0), max(values) + margin]
   for share, alpha in ((0.10, 0.06), (0.05, 0.10)):
@@ -143,11 +150,11 @@ def _proof(axes: axes_lib.Axes, proof: Sequence[Mapping[str, Any]]) -> None:
                       linewidth=0, label=f'within {100 * share:.0f} %')
   axes.plot(ends, ends, color=figure_style.INK, linewidth=0.8)
   for purpose in ('calibration', 'validation', 'published'):
-    rows = [row for row in proof if row['purpose'] == purpose]
-    if rows:
+    chosen = [row for row in rows if row['purpose'] == purpose]
+    if chosen:
       marker, color = figure_style.MARKERS[purpose]
-      axes.scatter([row['measured_ms'] for row in rows], [row['predicted_ms'] for row in rows], s=14, marker=marker, color=color,
-                   edgecolor='white', linewidth=0.3, label=f'{purpose} ({len(rows)})', zorder=3)
+      axes.scatter([row['measured_ms'] for row in chosen], [row['predicted_ms'] for row in chosen], s=14, marker=marker, color=color,
+                   edgecolor='white', linewidth=0.3, label=f'{purpose} ({len(chosen)})', zorder=3)
   axes.set(xlim=ends, ylim=ends, aspect='equal', xlabel='measured, ms', ylabel='predicted, ms')
   axes.legend(loc='upper left')
   axes.grid(alpha=0.25, linewidth=0.5)

@@ -15,8 +15,8 @@ BLOCKS_WIDTH = 100.0  # of all blocks together, without the gaps
 GAP = 0.9
 HEIGHT = 26.0  # of the tallest box
 ARC_HEIGHT = 4.0  # of a shortcut over its box
-_TALLEST = 6.0  # expansion ratio of boxes of that height, unless there are larger ones
-_THINNEST = 0.25  # so that a block that costs next to nothing is still seen
+TALLEST = 6.0  # expansion ratio of boxes of that height, unless there are larger ones
+THINNEST = 0.25  # so that a block that costs next to nothing is still seen
 
 # Okabe and Ito, Color Universal Design (2008); light enough for black text. Patterns say the same without colour.
 COLORS = {'k3': '#56B4E9', 'k5': '#E69F00', 'k7': '#009E73', 'other': '#CC79A7', 'fixed': '#BBBBBB', 'skip': '#FFFFFF'}
@@ -126,6 +126,14 @@ def resolve(network: Mapping[str, Any], decisions: Sequence[Mapping[str, Any]], 
   return {**network, 'blocks': blocks}
 
 
+def shown(run: Mapping[str, Any]) -> dict[str, Any] | None:
+  """The found network of a run, or as long as there is none the most likely one of its last epoch; None without either."""
+  choices = run['most_likely']['choices']
+  if run['network'] is not None or run['fixed_blocks'] is None or not choices:
+    return run['network']
+  return resolve(run['fixed_blocks'], run['decisions'], choices[-1])
+
+
 def widths(network: Mapping[str, Any]) -> tuple[list[float], str]:
   """How wide blocks are relative to each other, and what that stands for: see `Drawing.measure`."""
   for measure in ('cost', 'macs'):
@@ -147,12 +155,12 @@ def layout(network: Mapping[str, Any], per_unit: float | None = None) -> Drawing
   costs, measure = widths(network)
   total = sum(costs)
   per_unit = BLOCKS_WIDTH / (total or 1.0) if per_unit is None else per_unit
-  tallest = max([_TALLEST, *(block['expansion'] or 1.0 for block in blocks)])
+  tallest = max([TALLEST, *(block['expansion'] or 1.0 for block in blocks)])
   line_y = ARC_HEIGHT + HEIGHT / 2
   boxes, x = [], GAP
   for index, (block, cost) in enumerate(zip(blocks, costs)):
     skipped = block['kind'] == 'zero'
-    width = 0.0 if skipped else max(cost * per_unit, _THINNEST)
+    width = 0.0 if skipped else max(cost * per_unit, THINNEST)
     height = 0.0 if skipped else HEIGHT * (block['expansion'] or 1.0) / tallest
     boxes.append(Box(x, line_y - height / 2, width, height, key(block), block['label'], index, cost / total if total else 0.0))
     x += width + GAP

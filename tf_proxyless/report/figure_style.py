@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 import contextlib
 import io
 import math
-import os
 import pathlib
 from typing import TYPE_CHECKING
 
 from tf_proxyless import files
 from tf_proxyless.report import drawing
+from tf_proxyless.report import svg
+from tf_proxyless.report import units
 
 if TYPE_CHECKING:
   from matplotlib import axes as axes_lib
@@ -33,6 +34,7 @@ _SETTINGS = {
     'font.family': 'sans-serif', 'font.sans-serif': ['DejaVu Sans', 'Arial', 'Helvetica'], 'font.size': FONT_SIZE,
     'axes.titlesize': FONT_SIZE, 'axes.labelsize': FONT_SIZE, 'legend.fontsize': SMALL_FONT_SIZE, 'legend.frameon': False,
     'xtick.labelsize': SMALL_FONT_SIZE, 'ytick.labelsize': SMALL_FONT_SIZE,
+    'axes.axisbelow': True,  # the grid, behind bars and points
     'axes.linewidth': 0.6, 'xtick.major.width': 0.6, 'ytick.major.width': 0.6, 'lines.linewidth': 1.2, 'hatch.linewidth': 0.4,
     'axes.spines.top': False, 'axes.spines.right': False, 'axes.edgecolor': INK, 'text.color': INK, 'axes.labelcolor': INK,
     'text.parse_math': False,  # names come from files, and $ in them is no formula
@@ -70,7 +72,7 @@ def save(canvas: figure_lib.Figure, directory: files.PathLike, name: str) -> lis
   for suffix, metadata in (('png', {}), ('svg', {'Date': None})):
     content = io.BytesIO()
     canvas.savefig(content, format=suffix, dpi=DPI, metadata=metadata)
-    path = pathlib.Path(os.fspath(directory)) / f'{name}.{suffix}'
+    path = pathlib.Path(directory, f'{name}.{suffix}')
     files.write_atomically(path, content.getvalue())
     paths.append(path)
   return paths
@@ -96,7 +98,7 @@ def patches(keys: Sequence[str]) -> list:
 def short(text: str, limit: int = 24) -> str:
   """A name from a file for a label: without what cannot be printed, and not too long."""
   text = ''.join(character if character.isprintable() else '?' for character in text)
-  return text if len(text) <= limit else f'{text[:limit - 1]}…'
+  return svg.shorten(text, limit)
 
 
 def letter(axes: axes_lib.Axes, text: str) -> None:
@@ -122,13 +124,6 @@ def spread(wanted: Sequence[float], distance: float, low: float = -math.inf, hig
   return [max(low, min(mean, room)) + index * distance for index, mean in enumerate(flat)]
 
 
-def format_cost(cost: float, unit: str) -> str:
-  """A cost for people: '83.9 ms' or '320.4 M MACs'."""
-  if unit == 'ms':
-    return f'{cost:.3g} ms' if cost < 100 else f'{cost:.1f} ms'
-  return f'{cost / 1e6:.4g} M MACs'
-
-
-def cost_scale(unit: str) -> tuple[float, str]:
-  """By what costs on an axis are divided, and the axis's label."""
-  return (1.0, 'latency, ms') if unit == 'ms' else (1e6, 'multiply-adds, M')
+def cost_axis(unit: str) -> tuple[float, str]:
+  """By what costs on an axis are multiplied, and the axis's label."""
+  return units.factor(unit), 'latency, ms' if unit == 'ms' else 'multiply-adds, M'

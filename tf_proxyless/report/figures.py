@@ -12,6 +12,7 @@ from tf_proxyless.report import drawing
 from tf_proxyless.report import figure_style
 from tf_proxyless.report import history_figures
 from tf_proxyless.report import network_figure
+from tf_proxyless.report import units
 
 if TYPE_CHECKING:
   from matplotlib import figure as figure_lib
@@ -26,11 +27,10 @@ def available(document: Mapping[str, Any]) -> dict[str, Callable[[], figure_lib.
     document: A report's; the figures are those of its first run, 'pareto' shows the others' fronts too.
   """
   run = document['runs'][0]
-  unit, table = run['cost']['unit'], run['table']
-  network, title = shown_network(run)
+  unit, table, network = run['cost']['unit'], run['table'], drawing.shown(run)
   result = {}
   if network is not None:
-    result['network'] = lambda: network_figure.make(network, unit, title)
+    result['network'] = lambda: network_figure.make(network, unit, _title(run))
     if all(block['cost'] is not None for block in network['blocks']):
       result['blocks'] = lambda: cost_figures.blocks(network, unit)
   if run['history']['epoch']:
@@ -44,17 +44,12 @@ def available(document: Mapping[str, Any]) -> dict[str, Callable[[], figure_lib.
   return result
 
 
-def shown_network(run: Mapping[str, Any]) -> tuple[dict[str, Any] | None, str]:
-  """The derived network, or before there is one the most likely one of the last epoch, and what it is; None and '' without either."""
-  unit = run['cost']['unit']
-  if run['network'] is not None:
-    cost = run['network']['cost']
-    return run['network'], 'derived network' + ('' if cost is None else f', {figure_style.format_cost(cost, unit)}')
-  choices = run['most_likely']['choices']
-  if run['fixed_blocks'] is None or not choices:
-    return None, ''
-  network = drawing.resolve(run['fixed_blocks'], run['decisions'], choices[-1])
-  return network, f'most likely network after epoch {run["history"]["epoch"][-1]}'
+def _title(run: Mapping[str, Any]) -> str:
+  """What `drawing.shown` is."""
+  if run['network'] is None:
+    return f'most likely network after epoch {run["history"]["epoch"][-1]}'
+  cost = run['network']['cost']
+  return 'derived network' + ('' if cost is None else f', {units.cost(cost, run["cost"]["unit"])}')
 
 
 def save_all(document: Mapping[str, Any], directory: files.PathLike, progress: Progress | None = None) -> list[pathlib.Path]:

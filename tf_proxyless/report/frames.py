@@ -11,6 +11,7 @@ from tf_proxyless.report import drawing
 from tf_proxyless.report import figure_style
 from tf_proxyless.report import history_figures
 from tf_proxyless.report import network_figure
+from tf_proxyless.report import units
 
 if TYPE_CHECKING:
   from matplotlib import axes as axes_lib
@@ -61,7 +62,7 @@ def _title(canvas, run: Mapping[str, Any], epoch: int):
 
   history = run['history']
   cost = history['most_likely_cost'][epoch]
-  costs = '' if cost is None else f': most likely network {figure_style.format_cost(cost, run["cost"]["unit"])}'
+  costs = '' if cost is None else f': most likely network {units.cost(cost, run["cost"]["unit"])}'
   words = f'epoch {history["epoch"][epoch]} ({figure_style.short(history["phase"][epoch])}){costs}'
   artist = text.Text(0.02, 0.94, words, fontsize=figure_style.FONT_SIZE + 2)
   artist.set_figure(canvas)
@@ -120,13 +121,13 @@ class _Bars:
 
 
 def _cost_panel(axes: axes_lib.Axes, run: Mapping[str, Any]) -> tuple[axes_lib.Axes, list]:
-  scale, label = figure_style.cost_scale(run['cost']['unit'])
+  factor, label = figure_style.cost_axis(run['cost']['unit'])
   figure_style.letter(axes, label)
-  series = [_scaled(run['history'][name], 1 / scale) for name in ('expected_cost', 'most_likely_cost')]
+  series = [_scaled(run['history'][name], factor) for name in ('expected_cost', 'most_likely_cost')]
   _draw_curves(axes, run['history']['epoch'], series, ('expected', 'most likely'))
   if run['cost']['target'] is not None:
-    axes.axhline(run['cost']['target'] / scale, color=figure_style.INK, linewidth=0.8, linestyle=':')
-    axes.annotate('target', (1.0, run['cost']['target'] / scale), xycoords=('axes fraction', 'data'), ha='right', va='bottom',
+    axes.axhline(factor * run['cost']['target'], color=figure_style.INK, linewidth=0.8, linestyle=':')
+    axes.annotate('target', (1.0, factor * run['cost']['target']), xycoords=('axes fraction', 'data'), ha='right', va='bottom',
                   fontsize=figure_style.SMALL_FONT_SIZE - 1)
   return axes, series
 
@@ -151,7 +152,7 @@ def _draw_curves(axes: axes_lib.Axes, epochs: Sequence[int], series: Sequence[Se
     axes.plot(epochs, values, color=color, linestyle=dashes, linewidth=0.9, label=name)
   axes.set_xlabel('epoch')
   axes.grid(alpha=0.25, linewidth=0.5)
-  axes.legend(loc='best', fontsize=figure_style.SMALL_FONT_SIZE - 1, handlelength=1.5)
+  axes.legend(loc='best', fontsize=figure_style.SMALL_FONT_SIZE - 1, handlelength=1.5, frameon=True, edgecolor='none')
 
 
 def _draw_points(axes: axes_lib.Axes, epoch: int, values: Sequence[float]) -> None:

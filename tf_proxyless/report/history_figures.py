@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-import itertools
 import math
 from typing import TYPE_CHECKING, Any
 
+from tf_proxyless.report import charts
 from tf_proxyless.report import drawing
 from tf_proxyless.report import figure_style
 
@@ -34,11 +34,11 @@ def curves(run: Mapping[str, Any]) -> figure_lib.Figure:
                              ('most_likely_accuracy', 'most likely network, validation', 100.0)])
   figure_style.letter(entropy, 'entropy of the policy, nats')
   _lines(entropy, history, [('entropy', None, 1.0)])
-  scale, label = figure_style.cost_scale(unit)
+  factor, label = figure_style.cost_axis(unit)
   figure_style.letter(cost, label)
-  _lines(cost, history, [('expected_cost', 'expected while sampling', 1 / scale), ('most_likely_cost', 'most likely network', 1 / scale)])
+  _lines(cost, history, [('expected_cost', 'expected while sampling', factor), ('most_likely_cost', 'most likely network', factor)])
   if run['cost']['target'] is not None:
-    cost.axhline(run['cost']['target'] / scale, color=figure_style.INK, linewidth=0.8, linestyle=':', label='target')
+    cost.axhline(factor * run['cost']['target'], color=figure_style.INK, linewidth=0.8, linestyle=':', label='target')
   for axes in (accuracy, cost):
     axes.legend(loc='best')
   for axes in (loss, accuracy, entropy, cost):
@@ -59,12 +59,10 @@ def _lines(axes: axes_lib.Axes, history: Mapping[str, Sequence], series: Sequenc
 
 def _shade_phases(axes: axes_lib.Axes, history: Mapping[str, Sequence], named: bool) -> None:
   """Shades the phases before the last one, the warm-up, and names them where no legend would be in the way."""
-  phases = [(name, [epoch for epoch, _ in group])
-            for name, group in itertools.groupby(zip(history['epoch'], history['phase']), key=lambda item: item[1])]
-  for name, epochs in phases[:-1]:
-    axes.axvspan(epochs[0], epochs[-1] + 0.5, color='black', alpha=0.06, linewidth=0)
+  for name, first, last in charts.phases(history['phase'], history['epoch'])[:-1]:
+    axes.axvspan(first, last + 0.5, color='black', alpha=0.06, linewidth=0)
     if named:
-      axes.annotate(figure_style.short(name), (epochs[0], 0.0), xycoords=('data', 'axes fraction'), xytext=(2, 2),
+      axes.annotate(figure_style.short(name), (first, 0.0), xycoords=('data', 'axes fraction'), xytext=(2, 2),
                     textcoords='offset points', fontsize=figure_style.SMALL_FONT_SIZE, color=figure_style.MUTED)
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from tf_proxyless.report import drawing as drawing_lib
 from tf_proxyless.report import figure_style
+from tf_proxyless.report import svg
+from tf_proxyless.report import units
 
 if TYPE_CHECKING:
   from matplotlib import axes as axes_lib
@@ -97,10 +99,9 @@ def _mark(axes: axes_lib.Axes, drawn: drawing_lib.Drawing, points: float, width:
 
 def scale_bar(axes: axes_lib.Axes, drawn: drawing_lib.Drawing, total: float, unit: str) -> None:
   """A bar of a round cost at the lower right, and what heights mean."""
-  step = 10.0 ** math.floor(math.log10(total / 5))
-  step *= next(factor for factor in (1, 2, 5, 10) if step * factor >= total / 10)
+  step = svg.round_step(total / 10)
   length = step / total * sum(box.width for box in drawn.boxes)
   y = axes.get_ylim()[0] - 1.0
   axes.plot([drawn.width - length, drawn.width], [y, y], color=figure_style.INK, linewidth=1.6, solid_capstyle='butt')
-  axes.text(drawn.width - length - 0.8, y, f'widths: {figure_style.format_cost(step, unit)}; heights: expansion ratio', ha='right',
-            va='center', fontsize=figure_style.SMALL_FONT_SIZE)
+  text = f'widths: {units.factor(unit) * step:g} {units.unit_name(unit)}; heights: expansion ratio'
+  axes.text(drawn.width - length - 0.8, y, text, ha='right', va='center', fontsize=figure_style.SMALL_FONT_SIZE)

@@ -14,8 +14,6 @@ from tf_proxyless.report import units
 
 Run = Mapping[str, Any]
 
-_STATES = {'running': 'running', 'interrupted': 'interrupted', 'finished': 'finished', 'failed': 'failed', 'empty': 'nothing yet'}
-
 
 def header(run: Run, generated: str) -> str:
   """Name, state, and what went wrong."""
@@ -23,7 +21,7 @@ def header(run: Run, generated: str) -> str:
   estimated = 'latencies rest on estimates' if _estimated(cost) else ''
   parts = (cost['optimizer'], cost['objective'], cost['of'], estimated)
   how = ' · '.join(svg.escape(part) for part in parts if part not in ('', 'unknown'))
-  state = svg.escape(_STATES.get(run['state'], run['state']))
+  state = 'nothing yet' if run['state'] == 'empty' else svg.escape(run['state'])
   reload_control = ''
   if run['refreshing']:
     reload_control = '<label class="js"><input type="checkbox" id="reload" checked> reload every 10 s</label>'
@@ -80,9 +78,10 @@ def _against(value: float | None, cost: Mapping[str, Any]) -> str:
 
 def network(run: Run) -> str:
   """The found network, or as long as there is none the most likely one, drawn, and its blocks in a table."""
-  found, caption = _shown(run)
+  found = drawing.shown(run)
   if found is None:
     return ''
+  caption = 'The found network' if run['network'] else 'The most likely network so far'
   unit = run['cost']['unit']
   drawn = drawing.layout(found)
   measures = {'cost': f'what it costs ({units.unit_name(unit)})', 'macs': 'its multiply-adds', 'nothing': 'nothing: all alike'}
@@ -91,15 +90,6 @@ def network(run: Run) -> str:
           'numbers below are channels.')
   body = markup.figure(caption, network_svg.legend(drawn.keys) + picture, blocks_table(found, unit), note)
   return markup.section('network', 'The network', body + _warnings(run))
-
-
-def _shown(run: Run) -> tuple[Mapping[str, Any] | None, str]:
-  """The network to draw, with a caption."""
-  if run['network']:
-    return run['network'], 'The found network'
-  if not run['most_likely']['choices'] or not run['fixed_blocks']:
-    return None, ''
-  return drawing.resolve(run['fixed_blocks'], run['decisions'], run['most_likely']['choices'][-1]), 'The most likely network so far'
 
 
 def _warnings(run: Run) -> str:
@@ -172,8 +162,8 @@ def _accuracies(rows: Sequence[Mapping[str, Any]]) -> str:
   """A bar for the trained network, and one for the file."""
   found = []
   for row in rows:
-    for name, style, pattern in (('float', 'k3', 'plain'), ('file', 'k5', 'stripes')):
-      value = row['float_accuracy' if name == 'float' else 'int8_accuracy']
+    for name, column, style, pattern in (('float', 'float_accuracy', 'k3', 'plain'), ('file', 'int8_accuracy', 'k5', 'stripes')):
+      value = row[column]
       if value is not None:
         found.append(charts.Bar(f'{svg.shorten(row["name"], 19)} {name}', value, svg.percent(value), style, pattern))
   return markup.figure('Accuracy on test images', charts.bars(found, 'Accuracy of the trained network and of its file')) if found else ''

@@ -148,7 +148,7 @@ def linear_axis(values: Sequence[float], start: float, end: float, count: int = 
   if high - low <= 1e-9 * max(abs(low), abs(high)):
     margin = 0.5 if integers else abs(low) * 0.1 or 1.0
     low, high = low - margin, high + margin
-  step = _round_step((high - low) / count)
+  step = round_step((high - low) / count)
   step = max(1.0, step) if integers else step
   first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
   if not tight:
@@ -168,7 +168,7 @@ def logarithmic_axis(values: Sequence[float], start: float, end: float) -> Axis:
   return Axis(low, high, start, end, tuple(ticks), True)
 
 
-def _round_step(step: float) -> float:
+def round_step(step: float) -> float:
   """The next larger of 1, 2, 2.5 and 5 times powers of ten."""
   power = 10.0 ** math.floor(math.log10(step))
   return next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= step * (1 - 1e-9))
