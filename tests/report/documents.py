@@ -115,7 +115,7 @@ def _front(points):
   """Means over ten groups of similar cost, those that no cheaper group beats."""
   points = sorted(points)
   size = max(1, len(points) // 10)
-  front = {'cost': [], 'accuracy': [], 'error': []}
+  front = {'of': 'means of networks of similar cost', 'cost': [], 'accuracy': [], 'error': []}
   for start in range(0, len(points) - size + 1, size):
     group = points[start:start + size]
     accuracy = sum(value for _, value in group) / size

@@ -81,6 +81,25 @@ def test_opens_without_a_word_in_the_console_and_fits_a_phone(open_page, name):
   assert not driver.execute_script('return "attacked" in window')
 
 
+CLIPPED = '''
+    const beyond = (text, box) => text.right > box.right + 1 || text.left < box.left - 1
+        || text.bottom > box.bottom + 1 || text.top < box.top - 1;
+    return [...document.querySelectorAll("svg text")].filter((text) => text.getClientRects().length
+        && text.getAttribute("visibility") !== "hidden"
+        && beyond(text.getBoundingClientRect(), text.ownerSVGElement.getBoundingClientRect())).map((text) => text.textContent);'''
+
+
+@pytest.mark.parametrize('name', DOCUMENTS)
+def test_no_text_is_cut_off_by_its_picture(open_page, name):
+  document = getattr(documents, name)()
+  for run in document['runs']:
+    for row in run['deployments']:
+      row['name'] = 'mobilenet_v2'
+    if run['samples']:  # the last tick is 0.150 ms
+      run['samples'].update(cost=[0.149 * cost / max(run['samples']['cost']) for cost in run['samples']['cost']])
+  assert open_page(document).execute_script(CLIPPED) == []
+
+
 @pytest.mark.parametrize('name', ['imagenet', 'tiny', 'macs'])
 def test_draws_the_network_of_an_epoch_as_python_does(open_page, name):
   document = getattr(documents, name)()
@@ -122,6 +141,18 @@ def test_slider_moves_by_keys_and_shows_that_epoch(open_page):
                 for decision, row in zip(run['decisions'], probabilities)]
     assert bars(driver) == expected
     assert f'{run["history"]["expected_cost"][epoch]:.3g} ms' in driver.find_element('id', 'readings').text
+
+
+def test_plays_where_costs_are_not_known(open_page):
+  """As of a run whose latency table cannot be read."""
+  document = documents.tiny()
+  run = document['runs'][0]
+  run['cost'].update(target=None, smallest=None, largest=None)
+  driver = open_page(document)
+  for epoch in (4, 3):
+    driver.find_element('id', 'epoch').send_keys(KEYS.ARROW_LEFT)
+    assert driver.find_element('id', 'now').text == f'epoch {epoch} of 5'
+  assert not driver.find_element('id', 'gauge').is_displayed()
 
 
 def test_space_plays_to_the_end_and_stops(open_page):

@@ -9,7 +9,7 @@ import itertools
 from tf_proxyless.report import svg
 
 WIDTH, HEIGHT = 410, 240  # px; small, so that text is still read where a phone shows it smaller
-_LEFT, _RIGHT, _BOTTOM = 52, 14, 40
+_LEFT, _RIGHT, _BOTTOM = 52, 14, 40  # at least; more where ticks need it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +31,13 @@ class Axes:
   include: tuple[float, ...] = ()
 
 
+def _place(x: svg.Axis, y: svg.Axis, x_factor: float, y_factor: float) -> svg.Axis:
+  """The x axis, as long as the ticks of both axes leave room for it."""
+  left = max((svg.text_width(tick) for tick in svg.tick_texts(y, y_factor)), default=0.0) + 10
+  right = max((svg.text_width(tick) for tick in svg.tick_texts(x, x_factor)), default=0.0) / 2 + 2
+  return dataclasses.replace(x, start=max(_LEFT, left), end=WIDTH - max(_RIGHT, right))
+
+
 def lines(series: Sequence[Series], axes: Axes, target: float | None = None,
           phases: Sequence[tuple[str, int, int]] = ()) -> str:
   """Curves over epochs.
@@ -46,16 +53,16 @@ def lines(series: Sequence[Series], axes: Axes, target: float | None = None,
   key, top = svg.legend(entries, WIDTH)
   values = [value for item in series for value in item.y if value is not None] + [*axes.include] + ([] if target is None else [target])
   height = HEIGHT + top
-  probe = svg.linear_axis(values, height - _BOTTOM, top + 24)
-  left = max([_LEFT, *(10 + svg.text_width(tick) for tick in svg.tick_texts(probe, axes.factor))])
-  x = svg.linear_axis([epoch for item in series for epoch in item.x], left, WIDTH - _RIGHT, 6, integers=True, tight=True)
-  parts = [key, _bands(phases, x, probe, series), svg.frame(x, probe, 'epoch', axes.name, axes.factor)]
+  y = svg.linear_axis(values, height - _BOTTOM, top + 24)
+  x = svg.linear_axis([epoch for item in series for epoch in item.x], 0, WIDTH, 6, integers=True, tight=True)
+  x = _place(x, y, 1.0, axes.factor)
+  parts = [key, _bands(phases, x, y, series), svg.frame(x, y, 'epoch', axes.name, axes.factor)]
   if target is not None:
-    parts.append(svg.line(x.start, probe(target), x.end, probe(target), 'line target'))
+    parts.append(svg.line(x.start, y(target), x.end, y(target), 'line target'))
   for item in series:
-    points = (None if value is None else (x(epoch), probe(value)) for epoch, value in zip(item.x, item.y))
+    points = (None if value is None else (x(epoch), y(value)) for epoch, value in zip(item.x, item.y))
     parts.append(svg.polyline(points, f's{item.style}'))
-  hover = {'x': [x.low, x.high, x.start, x.end], 'y': [probe.low, probe.high, probe.start, probe.end], 'factor': axes.factor,
+  hover = {'x': [x.low, x.high, x.start, x.end], 'y': [y.low, y.high, y.start, y.end], 'factor': axes.factor,
            'lines': [{'name': item.name, 'style': item.style, 'x': list(item.x), 'y': [_short(value) for value in item.y]}
                      for item in series]}
   return svg.picture(WIDTH, height, _summary(axes, series), ''.join(parts), hover, 'chart')
@@ -127,7 +134,7 @@ def scatter(groups: Sequence[Points], plane: Plane, target: float | None = None,
     verticals: (name, x): thin lines with a number, which the legend explains.
     errors: (x, y, error of y): whiskers of one standard error.
   """
-  entries = [('line' if group.joined else 'dots', group.style, f'{group.name}') for group in groups if group.values]
+  entries = [('line' if group.joined else 'dots', group.style, group.name) for group in groups if group.values]
   entries += [('line', 'target', 'target')] if target is not None else []
   entries += [('line', 'vertical', f'{index}: {name}') for index, (name, _) in enumerate(verticals, 1)]
   key, top = svg.legend(entries, WIDTH)
@@ -139,8 +146,7 @@ def scatter(groups: Sequence[Points], plane: Plane, target: float | None = None,
     xs = ys = xs + ys
   make = svg.logarithmic_axis if plane.logarithmic else svg.linear_axis
   y = make(ys, height - _BOTTOM, top + 24)
-  left = max([_LEFT, *(10 + svg.text_width(tick) for tick in svg.tick_texts(y, plane.y_factor))])
-  x = make(xs, left, WIDTH - _RIGHT)
+  x = _place(make(xs, 0, WIDTH), y, plane.x_factor, plane.y_factor)
   parts = [key, _diagonal(x, y) if plane.diagonal else '', svg.frame(x, y, plane.x_name, plane.y_name, plane.y_factor, plane.x_factor)]
   parts += [svg.line(x(target), y.start, x(target), y.end, 'line target')] if target is not None else []
   parts += _verticals(verticals, x, y)
@@ -188,10 +194,10 @@ class Bar:
   whiskers: tuple[float, float] | None = None
 
 
-def bars(rows: Sequence[Bar], label: str, width: float = WIDTH) -> str:
+def bars(rows: Sequence[Bar], label: str) -> str:
   """Horizontal bars, one a row, with their names on the left and values on the right."""
-  left = min(0.44 * width, max((svg.text_width(svg.shorten(bar.name, 24)) for bar in rows), default=0.0) + 10)
-  right = width - max((svg.text_width(bar.label) for bar in rows), default=0.0) - 8
+  left = max((svg.text_width(svg.shorten(bar.name, 24)) for bar in rows), default=0.0) + 10
+  right = WIDTH - max((svg.text_width(bar.label) for bar in rows), default=0.0) - 8
   largest = max((bar.whiskers[1] if bar.whiskers else bar.value for bar in rows), default=0.0) or 1.0
   scale, parts = (right - left) / largest, [svg.line(left, 2, left, 20 * len(rows) + 2, 'axis')]
   for index, bar in enumerate(rows):
@@ -203,4 +209,4 @@ def bars(rows: Sequence[Bar], label: str, width: float = WIDTH) -> str:
       low, end = (left + scale * value for value in bar.whiskers)
       parts.append(f'<path class="whisker" d="M{svg.px(low)} {y + 7.5}H{svg.px(end)}M{svg.px(low)} {y + 4}v7M{svg.px(end)} {y + 4}v7"/>')
     parts.append(svg.text(max(end, left + length) + 5, y + 12, bar.label))
-  return svg.picture(width, 20 * len(rows) + 6, label, ''.join(parts), classes='chart bars')
+  return svg.picture(WIDTH, 20 * len(rows) + 6, label, ''.join(parts), classes='chart bars')

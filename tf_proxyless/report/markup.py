@@ -17,11 +17,11 @@ def section(identity: str, heading: str, content: str, lead: str = '') -> str:
   return f'<section id="{identity}" aria-labelledby="{identity}-h">{heading}{lead}{content}</section>'
 
 
-def figure(caption: str, picture: str, numbers: str = '', note: str = '', classes: str = '') -> str:
+def figure(caption: str, picture: str, numbers: str = '', note: str = '') -> str:
   """A picture with its caption; `numbers`, HTML of a table of what it shows, can be opened."""
   note = f'<p class="note">{svg.escape(note)}</p>' if note else ''
   more = f'<details><summary>Numbers</summary>{numbers}</details>' if numbers else ''
-  return f'<figure class="{classes}"><figcaption>{svg.escape(caption)}</figcaption>{picture}{note}{more}</figure>'
+  return f'<figure><figcaption>{svg.escape(caption)}</figcaption>{picture}{note}{more}</figure>'
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]], label: str, marked: Iterable[int] = ()) -> str:
@@ -29,7 +29,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]], label: str, marked
 
   Args:
     head: Column names.
-    rows: Text of cells; the first cell of a row is its name. Cells that look like numbers stand right.
+    rows: Text of cells; the first cell of a row is its name.
     label: What the table is of, for those who do not see it.
     marked: Rows that stand out.
   """
@@ -46,7 +46,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]], label: str, marked
 
 def scrolling(content: str, label: str) -> str:
   """A wide picture in a box that scrolls on narrow screens."""
-  return f'<div class="scroll wide" tabindex="0" role="region" aria-label="{svg.escape(label)}">{content}</div>'
+  return f'<div class="scroll" tabindex="0" role="region" aria-label="{svg.escape(label)}">{content}</div>'
 
 
 def key_figures(items: Iterable[tuple[str, str, str]]) -> str:

@@ -11,7 +11,7 @@ from tf_proxyless.report import svg
 
 SCALE_X, SCALE_Y = 9.4, 7.6  # px for each unit of a drawing
 TOP, BOTTOM = 26, 78  # px above for resolutions; below for labels and stages
-_INSIDE_WIDTH = 13  # px that a box must have for its label
+INSIDE_WIDTH = 13  # px that a box must have for its label
 
 
 def render(network: Mapping[str, Any], unit: str, per_unit: float | None = None, canvas: float = 0.0) -> str:
@@ -71,16 +71,15 @@ def _arc(arc: drawing_lib.Arc) -> str:
 
 
 def _box(box: drawing_lib.Box, tip: str, line_y: float) -> str:
-  """A block with its label: inside, if there is room, or below."""
+  """A block with its label: inside, if there is room, or below; a skipped one is a circle, which needs none."""
   x, y, width, height = box.x * SCALE_X, TOP + box.y * SCALE_Y, box.width * SCALE_X, box.height * SCALE_Y
-  label = svg.shorten(box.label, 16)
   if not box.width:
-    mark = f'<circle cx="{svg.px(x)}" cy="{svg.px(line_y)}" r="3.4" class="skip"/>'
-    return f'<g>{svg.title(tip)}{mark}{svg.text(x - 3.5, line_y + 9, label, "small", 90)}</g>'
+    return f'<g>{svg.title(tip)}<circle cx="{svg.px(x)}" cy="{svg.px(line_y)}" r="3.4" class="skip"/></g>'
+  label = svg.shorten(box.label, 16)
   shapes = svg.rect(x, y, width, height, f'k {box.key}') + svg.rect(x, y, width, height, f'p p-{drawing_lib.PATTERNS[box.key]}')
   if width >= svg.text_width(label) + 10 and height >= 18:
     shapes += svg.text(x + width / 2, y + height / 2 + 4, label, 'inbox mid')
-  elif width >= _INSIDE_WIDTH and height >= svg.text_width(label) + 4:
+  elif width >= INSIDE_WIDTH and height >= svg.text_width(label) + 4:
     shapes += svg.text(x + width / 2 + 4, y + height / 2, label, 'inbox mid', -90)
   else:
     shapes += svg.text(x + width / 2 - 3.5, y + height + 5, label, 'small', 90)

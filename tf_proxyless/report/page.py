@@ -92,8 +92,9 @@ def _asset(name: str) -> str:
 def _drawing() -> dict[str, Any]:
   """What the script needs to draw networks as `network_svg` does."""
   return {'blocks_width': drawing.BLOCKS_WIDTH, 'gap': drawing.GAP, 'height': drawing.HEIGHT, 'arc_height': drawing.ARC_HEIGHT,
+          'tallest': drawing.TALLEST, 'thinnest': drawing.THINNEST, 'patterns': drawing.PATTERNS,
           'scale_x': network_svg.SCALE_X, 'scale_y': network_svg.SCALE_Y, 'top': network_svg.TOP, 'bottom': network_svg.BOTTOM,
-          'patterns': drawing.PATTERNS}
+          'inside_width': network_svg.INSIDE_WIDTH, 'character': svg.CHARACTER}
 
 
 def embed(value: Any) -> str:

@@ -30,7 +30,7 @@ function showBars(probabilities) {
         rect.setAttribute('width', (share * 100).toFixed(2) + '%');
       }
       text.setAttribute('x', ((left + share / 2) * 100).toFixed(2) + '%');
-      text.setAttribute('visibility', share * pixels > 6.2 * text.textContent.length + 4 ? 'visible' : 'hidden');
+      text.setAttribute('visibility', share * pixels > widthOf(text.textContent) ? 'visible' : 'hidden');
       group.dataset.tip = `${decision.label}: ${decision.choices[choice].label}\n${percent(values[choice])}, ${price(decision.choices[choice].cost)}`;
       left += share;
     });
@@ -55,7 +55,7 @@ function showReadings() {
 function showGauge(expected, likely) {
   const gauge = find('gauge');
   gauge.replaceChildren();
-  if (cost.smallest == null || cost.largest == null || cost.largest <= cost.smallest) return gauge.remove();
+  if (cost.smallest == null || cost.largest == null || cost.largest <= cost.smallest) return;
   const at = (value) => Math.max(0, Math.min(100, 100 * (value - cost.smallest) / (cost.largest - cost.smallest)));
   if (expected != null) make(gauge, 'b', {'data-tip': 'expected cost ' + price(expected)}).style.left = at(expected) + '%';
   if (likely != null) make(gauge, 'b', {'data-tip': 'most likely network ' + price(likely)}).style.left = at(likely) + '%';

@@ -115,12 +115,12 @@ def derivation(run: Run) -> str:
   body = ''
   if run['candidates']:
     rows = [[f'by {row["source"]}' + (', chosen' if row['chosen'] else ''), units.cost(row['cost'], unit),
-             svg.percent(row['validation_accuracy']), _estimate(row['estimate'], row['standard_error'])] for row in run['candidates']]
+             svg.percent(row['validation_accuracy']), svg.estimate(row['estimate'], row['standard_error'])] for row in run['candidates']]
     marked = [index for index, row in enumerate(run['candidates']) if row['chosen']]
     table = markup.table(['network', 'cost', 'validation accuracy', 'estimated accuracy ± standard error'], rows, 'Candidates', marked)
     body += markup.figure('Networks that were considered', table)
   if made and made['margins']:
-    rows = [[row['decision'], row['choice'], row['alternative'], svg.percent(row['difference']), svg.percent(row['standard_error'])]
+    rows = [[row['decision'], row['choice'], row['alternative'], svg.percent(row['difference'], 2), svg.percent(row['standard_error'], 2)]
             for row in made['margins']]
     table = markup.table(['decision', 'choice', 'next best', 'difference in accuracy', 'standard error'], rows, 'Margins')
     body += f'<details><summary>How clear each choice was</summary>{table}</details>'
@@ -129,10 +129,6 @@ def derivation(run: Run) -> str:
     budget = '' if made['budget'] is None else f', with a budget of {units.cost(made["budget"], unit)}'
     lead = f'Derived by {made["by"]}{budget}. Accuracies are those of the supernet’s shared weights, before the network is trained.'
   return markup.section('derivation', 'How it was derived', body, lead)
-
-
-def _estimate(value: float | None, error: float | None) -> str:
-  return svg.percent(value) if value is None or error is None else f'{100 * value:.1f} ± {svg.percent(error)}'
 
 
 def deployments(run: Run) -> str:
@@ -185,14 +181,14 @@ def _latencies(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def settings(run: Run) -> str:
   """Flags, versions, time."""
-  figures = []
+  flags = others = ''
   if run['settings']:
-    figures.append(markup.figure('Settings', markup.table(['topic', 'setting', 'value'], run['settings'], 'Settings')))
+    flags = markup.figure('Settings', markup.table(['topic', 'setting', 'value'], run['settings'], 'Settings'))
   if run['versions']:
-    figures.append(markup.figure('Versions', markup.table(['package', 'version'], run['versions'].items(), 'Versions')))
+    others += markup.figure('Versions', markup.table(['package', 'version'], run['versions'].items(), 'Versions'))
   seconds = [value for value in run['history'].get('seconds', []) if value is not None]
   if seconds:
     rows = [['all epochs', units.duration(run['seconds']['epochs'])], ['an epoch, on average', units.duration(sum(seconds) / len(seconds))],
             ['shortest', units.duration(min(seconds))], ['longest', units.duration(max(seconds))]]
-    figures.append(markup.figure('Time', markup.table(['', 'time'], rows, 'Time')))
-  return markup.section('settings', 'Settings, versions, time', markup.grid(*figures))
+    others += markup.figure('Time', markup.table(['', 'time'], rows, 'Time'))
+  return markup.section('settings', 'Settings, versions, time', markup.grid(flags, others and f'<div>{others}</div>'))

@@ -59,7 +59,7 @@ def _samples(run: Run) -> str:
   groups = [
       charts.Points(f'{svg.number(samples["count"], 1)} sampled networks',
                     [point(*pair, 'sampled') for pair in zip(samples['cost'], samples['accuracy'])], 'faint'),
-      charts.Points('front', [point(at, accuracy, f'front, ± {100 * error:.1f} %') for at, accuracy, error in places], 's0', True),
+      charts.Points('front', [point(at, accuracy, f'front, ± {svg.percent(error, 2)}') for at, accuracy, error in places], 's0', True),
       charts.Points('considered', [point(row['cost'], row['validation_accuracy'], row['source']) for row in considered], 's1 big square'),
   ]
   edge = _BEYOND * max(*samples['cost'], cost['target'] or 0.0)
@@ -67,11 +67,11 @@ def _samples(run: Run) -> str:
   far = [f'{row["name"]} at {units.cost(row["cost"], unit)}' for row in run['published'] if row['cost'] > edge]
   factor = units.factor(unit)
   plane = charts.Plane(units.unit_name(unit), 'accuracy, %', factor, 100.0)
-  rows = [['front', units.cost(at, unit), f'{svg.percent(accuracy)} ± {100 * error:.1f} %'] for at, accuracy, error in places]
+  rows = [['front', units.cost(at, unit), svg.estimate(accuracy, error)] for at, accuracy, error in places]
   rows += [[row['source'], units.cost(row['cost'], unit), svg.percent(row['validation_accuracy'])] for row in considered]
   rows += [[row['name'], units.cost(row['cost'], unit), f'{svg.percent(row["top1_imagenet"])} ({row["note"]})'] for row in run['published']]
   note = ('A point is one network on one validation batch, with shared weights; so the best points are the luckiest. '
-          f'The front: {front.get("of", "means of networks of similar cost")}, with one standard error.')
+          f'The front: {front["of"]}, with one standard error.')
   if run['published']:
     note += ' Published networks stand at their cost only: their accuracy is another one, after training (see the numbers).'
     note += f' Beyond the edge: {", ".join(far)}.' if far else ''

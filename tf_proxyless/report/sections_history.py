@@ -15,6 +15,7 @@ from tf_proxyless.report import units
 Run = Mapping[str, Any]
 
 _LEVELS = 1000  # heights of a strip's areas are thousandths
+_FRAME = '<svg id="frame" class="network" role="img" aria-label=""></svg>'  # which the script fills
 
 
 def history(run: Run) -> str:
@@ -25,7 +26,7 @@ def history(run: Run) -> str:
   legend = network_svg.legend(tuple(key for key in drawing.LEGEND if key in keys), 'pale: smaller expansion')
   body = _player(run) + markup.figure('Probabilities of every decision', legend + _strips(run), _table(run), (
       'From left to right the epochs, from bottom to top the choices of a block: the higher an area, the more probable the choice. '
-      'White is skipping. Under each block, its most likely choice at the end.'), 'strips')
+      'White is skipping. Under each block, its most likely choice at the end.'))
   return markup.section('history', 'History of the architecture', body)
 
 
@@ -40,8 +41,7 @@ def _player(run: Run) -> str:
       '<output id="now" for="epoch"></output></div>'
       '<dl id="readings" class="readings"></dl><div id="gauge" class="gauge" aria-hidden="true"></div>'
       '<figure><figcaption>The most likely network of the epoch</figcaption>'
-      '<div class="scroll wide" tabindex="0" role="region" aria-label="The most likely network of the epoch">'
-      '<svg id="frame" class="network" role="img" aria-label=""></svg></div>'
+      f'{markup.scrolling(_FRAME, "The most likely network of the epoch")}'
       '<p class="note">Drawn to one scale for all epochs, so that cheaper networks are shorter.</p></figure>'
       '<figure><figcaption>Probabilities in the epoch</figcaption><div id="bars"></div></figure></div>')
 
