@@ -24,7 +24,7 @@ from android_benchmark import writing
 from tests.android_benchmark import android
 from tests.android_benchmark import outputs
 from tests.fuzz import harness
-from tests.fuzz.json_parsers import put
+from tests.fuzz.harness import put
 
 _IDENTITY = {'settings': {'kernels': 'builtin', 'threads': 1}, 'models': {'a': '12', 'b': '34'}}
 _PLAN = protocol.Plan(('a', 'b'), ('a', 'b'), rounds=2)

@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import pathlib
 import signal
+import tempfile
 import time
 from types import ModuleType
 from typing import Any
@@ -57,6 +58,30 @@ def check(parser: Parser, content: bytes, folder: pathlib.Path) -> bool:
   assert message is None or message and '\n' not in message, f'{parser.name}: not one line: {message!r}'
   assert message is None or len(message) <= MAX_MESSAGE, f'{parser.name}: a message of {len(message)} characters: {message[:300]!r}'
   return message is None
+
+
+@contextlib.contextmanager
+def accepted() -> Iterator[None]:
+  """A context for what is done with something that was accepted: that it is refused here is a failure."""
+  try:
+    yield
+  except ValueError as error:
+    raise AssertionError('refused after it was accepted') from error
+
+
+def written(save: Callable[[Any, pathlib.Path], Any], value: Any, name: str = 'file.json') -> bytes:
+  """What a function that writes a file writes."""
+  with tempfile.TemporaryDirectory() as folder:
+    path = pathlib.Path(folder, name)
+    save(value, path)
+    return path.read_bytes()
+
+
+def put(content: bytes, folder: pathlib.Path, name: str) -> pathlib.Path:
+  """A file of that content."""
+  path = folder / name
+  path.write_bytes(content)
+  return path
 
 
 @contextlib.contextmanager

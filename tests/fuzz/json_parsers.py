@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
+from typing import Any
 
 from tests.fuzz import harness
+from tests.fuzz.harness import written
 from tf_proxyless import files
 from tf_proxyless.cost import latency_model
 from tf_proxyless.cost import latency_table
@@ -70,20 +72,14 @@ def study() -> tuning.Study:
       tuning.Trial(3, {'learning_rate': '0.2', 'optimizer': 'rmsprop'}, 'running')))
 
 
-def written(save, value, name: str = 'file.json') -> bytes:
-  """What a function that writes a file writes."""
-  import tempfile
-
-  with tempfile.TemporaryDirectory() as folder:
-    path = pathlib.Path(folder, name)
-    save(value, path)
-    return path.read_bytes()
-
-
-def put(content: bytes, folder: pathlib.Path, name: str) -> pathlib.Path:
-  path = folder / name
+def read_twice(path: pathlib.Path, content: bytes, load, save) -> Any:
+  """What a file of that content holds; fails if that cannot be written, or is another after it was written."""
   path.write_bytes(content)
-  return path
+  found = load(path)
+  with harness.accepted():
+    save(found, path)
+    assert load(path) == found, 'another after it was written'
+  return found
 
 
 def _parse_json(content: bytes, folder: pathlib.Path) -> None:
@@ -91,52 +87,33 @@ def _parse_json(content: bytes, folder: pathlib.Path) -> None:
 
 
 def _architecture(content: bytes, folder: pathlib.Path) -> None:
-  path = put(content, folder, 'architecture.json')
-  found = io.load_architecture(path)
-  io.save_architecture(found, path)
-  if io.load_architecture(path) != found:
-    raise AssertionError('another architecture after it was written')
+  found = read_twice(folder / 'architecture.json', content, io.load_architecture, io.save_architecture)
   describe.to_text(describe.describe(found.network, None), None)
   architectures.digest(found)
   architectures.adapt(found, 'x', found.network.classes, resolution=64)
 
 
 def _search_space(content: bytes, folder: pathlib.Path) -> None:
-  path = put(content, folder, 'space.json')
-  found = io.load_search_space(path)
-  io.save_search_space(found, path)
-  if io.load_search_space(path) != found:
-    raise AssertionError('another space after it was written')
+  found = read_twice(folder / 'space.json', content, io.load_search_space, io.save_search_space)
   latency_model.from_macs(found)
   schema.cardinality(found)
 
 
 def _latency_table(content: bytes, folder: pathlib.Path) -> None:
-  path = put(content, folder, 'table.json')
-  found = latency_table.load(path)
-  latency_table.save(found, path)
-  if latency_table.load(path) != found or not found.sha256 or not found.provenance:
-    raise AssertionError('another table after it was written')
+  found = read_twice(folder / 'table.json', content, latency_table.load, latency_table.save)
+  assert found.sha256 and found.provenance
   known = network()
   if not found.missing(network_lib.op_signatures(known)):
     describe.to_text(describe.describe(known, found), found)
 
 
 def _model_card(content: bytes, folder: pathlib.Path) -> None:
-  path = put(content, folder, 'card.json')
-  found = model_card.load(path)
-  model_card.save(found, path)
-  if model_card.load(path) != found:
-    raise AssertionError('another card after it was written')
+  found = read_twice(folder / 'card.json', content, model_card.load, model_card.save)
   model_card.describe(found)
 
 
 def _study(content: bytes, folder: pathlib.Path) -> None:
-  path = put(content, folder, 'tuning.json')
-  found = tuning.load(path)
-  tuning.save(found, path)
-  if tuning.load(path) != found:
-    raise AssertionError('another study after it was written')
+  found = read_twice(folder / 'tuning.json', content, tuning.load, tuning.save)
   assert found.best is None or 0 <= found.best.accuracy <= 1
   tuning.differences(found, dataclasses.replace(study(), seed=1))
 

@@ -10,8 +10,7 @@ import tempfile
 
 from tests.mains import report_runs
 from tests.fuzz import harness
-from tests.fuzz import json_parsers
-from tests.fuzz.json_parsers import put
+from tests.fuzz.harness import put
 from tf_proxyless.mains import locking
 from tf_proxyless.mains import report_data
 from tf_proxyless.mains import report_samples
@@ -79,7 +78,7 @@ _LOCK = b'{"host": "a", "pid": 12, "started": "then"}\n'
 
 PARSERS = (
     harness.Parser('proof of a table', ('tf_proxyless.mains.table_proof',), 'json', lambda: [
-        json_parsers.written(lambda table, path: report_runs.make_proof(table, path), report_runs.make_table())], _proof),
+        harness.written(lambda table, path: report_runs.make_proof(table, path), report_runs.make_table())], _proof),
     harness.Parser('derivation', ('tf_proxyless.mains.report_samples',), 'json', lambda: [_files()['derivation.json']], _derivation),
     harness.Parser('lock', ('tf_proxyless.mains.locking',), 'json', lambda: [_LOCK], _lock_of_nobody),
     harness.Parser("another's lock", ('tf_proxyless.mains.locking',), 'json', lambda: [_LOCK], _lock,

@@ -6,7 +6,7 @@ import json
 import pathlib
 
 from tests.fuzz import harness
-from tests.fuzz.json_parsers import put
+from tests.fuzz.harness import put
 from tf_proxyless import run_files
 from tf_proxyless.cost import latency_table
 from tf_proxyless.mains import measurements
@@ -45,8 +45,9 @@ def _history(content: bytes, folder: pathlib.Path) -> None:
   run = run_files.RunFiles(folder)
   entries = run.read_history()
   sum(entry['seconds'] for entry in entries)
-  run.rewind_history(2)
-  again = run.read_history()
+  with harness.accepted():
+    run.rewind_history(2)
+    again = run.read_history()
   assert again == [entry for entry in entries if entry['epoch'] < 2]
   path.unlink()
 

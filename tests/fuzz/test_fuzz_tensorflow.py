@@ -10,9 +10,9 @@ import zipfile
 
 import pytest
 
+from tests.fuzz import archive_mutations
 from tests.fuzz import binary_parsers
 from tests.fuzz import harness
-from tests.fuzz import mutations
 from tests.fuzz import registry
 from tests.fuzz import test_fuzz
 from tf_proxyless import archives
@@ -50,7 +50,7 @@ def changed_model(change) -> bytes:
     members = {name: archive.read(name) for name in archive.namelist()}
   config = json.loads(members['config.json'])
   change(config)
-  return mutations.make_zip(list({**members, 'config.json': json.dumps(config).encode()}.items()))
+  return archive_mutations.make_zip(list({**members, 'config.json': json.dumps(config).encode()}.items()))
 
 
 @pytest.mark.parametrize('layer', [
@@ -69,7 +69,7 @@ def test_a_keras_file_that_names_anything_but_layers_is_refused(tmp_path, layer)
 
 
 def test_an_archive_that_would_fill_the_memory_is_refused():
-  bomb = mutations.make_zip([(str(i), bytes(10_000_000)) for i in range(3)], zipfile.ZIP_DEFLATED)
+  bomb = archive_mutations.make_zip([(str(i), bytes(10_000_000)) for i in range(3)], zipfile.ZIP_DEFLATED)
   assert len(bomb) < 100_000
   with pytest.raises(ValueError, match='more than 20000000 bytes'):
     archives.read(bomb, 20_000_000)

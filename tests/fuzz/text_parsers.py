@@ -9,8 +9,8 @@ import numpy as np
 
 from tests.fuzz import harness
 from tests.fuzz import json_parsers
-from tests.fuzz.json_parsers import put
-from tests.fuzz.json_parsers import written
+from tests.fuzz.harness import put
+from tests.fuzz.harness import written
 from tf_proxyless import command_line
 from tf_proxyless import shipped
 from tf_proxyless.cost import latency_table
@@ -25,9 +25,9 @@ calibrate_latency_table = harness.tool('calibrate_latency_table')
 def _yaml(content: bytes, folder: pathlib.Path) -> None:
   found = official_yaml.load(put(content, folder, 'table.yaml'), 'x', json_parsers.RUNTIME)
   path = folder / 'again.json'
-  latency_table.save(found, path)
-  if latency_table.load(path) != found:
-    raise AssertionError('another table after it was written')
+  with harness.accepted():
+    latency_table.save(found, path)
+    assert latency_table.load(path) == found, 'another after it was written'
 
 
 def _csv(content: bytes, folder: pathlib.Path) -> None:
@@ -49,9 +49,10 @@ def _run_flags(content: bytes, folder: pathlib.Path) -> None:
 def _samples(content: bytes, folder: pathlib.Path) -> None:
   path = put(content, folder, 'samples.bin')
   file, found = samples.load(path)
-  file.truncate(len(found))
-  file.append(found[-1:])
-  assert len(samples.load(path)[1]) == len(found) + min(1, len(found))
+  with harness.accepted():
+    file.truncate(len(found))
+    file.append(found[-1:])
+    assert len(samples.load(path)[1]) == len(found) + min(1, len(found))
 
 
 def _written_samples() -> bytes:
