@@ -9,11 +9,12 @@ from __future__ import annotations
 import dataclasses
 import re
 
-SMALL_SPACE = ('--resolution=8', '--stem_filters=8', '--stem_strides=1', '--first_block_filters=8', '--stage_filters=8', '--stage_blocks=2',
+# Small, but with networks of such different size that noise cannot reverse their order where this machine is measured.
+SMALL_SPACE = ('--resolution=8', '--stem_filters=8', '--stem_strides=1', '--first_block_filters=8', '--stage_filters=8', '--stage_blocks=6',
                '--stage_strides=1', '--head_filters=16')
 _SHORT_SEARCH = ('--warmup_epochs=1', '--search_epochs=1', '--frozen_epochs=0', '--weight_steps_per_update=2', '--scored_networks=20')
-_DIGITS = (*SMALL_SPACE, *_SHORT_SEARCH, '--batch_size=128', '--validation_batch_size=100', '--constraint_gain=1')
-_IMAGENET = (*_SHORT_SEARCH, '--validation_images=8', '--validation_batch_size=8', '--batch_size=22', '--reinforce_networks=2',
+DIGITS = (*SMALL_SPACE, *_SHORT_SEARCH, '--batch_size=128', '--validation_batch_size=100', '--constraint_gain=1')
+IMAGENET = (*_SHORT_SEARCH, '--validation_images=8', '--validation_batch_size=8', '--batch_size=22', '--reinforce_networks=2',
              '--resolution=32', '--stage_blocks=1,1,1,1,1,1', '--stage_filters=8,8,8,8,8,8', '--stem_filters=8', '--first_block_filters=8',
              '--head_filters=16')
 _SHORT_MEASUREMENT = ('--rounds=1', '--min_secs=0.01', '--max_drift_percent=1000')
@@ -37,7 +38,7 @@ class Run:
 
 @dataclasses.dataclass(frozen=True)
 class Elsewhere:
-  """Another test executes the command, on the same main with the same flags.
+  """Another test executes the same main on something small.
 
   Attributes:
     test: 'path::name'.
@@ -60,7 +61,8 @@ TABLE: tuple[tuple[str, Run | Elsewhere | System], ...] = (
     (r'^python3 --version$', Run()),
     (r'^\. \.venv/bin/activate$', Run()),
     (r'^pytest -n 2$', Run(append=('tests/test_records.py', '-p', 'no:cacheprovider'))),
-    (r'^pytest -m long -n 2$', Run(append=('tests/test_records.py', '-p', 'no:cacheprovider'), replace=(('-m long', "-m 'not long'"),))),
+    (r'^pytest -m long -n 2 --dist loadfile$',
+     Run(append=('tests/test_records.py', '-p', 'no:cacheprovider'), replace=(('-m long', "-m 'not long'"),))),
     # The whole way, and what takes a phone, PyTorch or half an hour.
     (r'^python tools/quickstart.py$', Elsewhere('tests/tools/test_quickstart.py::test_the_whole_way')),
     (r'^python tools/specialization_matrix.py ', Elsewhere('tests/tools/test_specialization_matrix.py::test_the_whole_path')),
@@ -75,11 +77,11 @@ TABLE: tuple[tuple[str, Run | Elsewhere | System], ...] = (
     (r'^python tools/build_latency_table.py .*--device=gpu ', Run(append=_SMALL_TABLE, refusal="TensorFlow has no device '/GPU:0' here")),
     (r'^python tools/(audit|calibrate|convert)_latency_table.py ', Run()),
     # Searches.
-    (r'^python (-m tf_proxyless.search|docs/examples/\w+.py) .*--flagfile=quickstart(_gradient)?.flags', Run(append=_DIGITS)),
-    (r'^python -m tf_proxyless.search .*--flagfile=mobile.flags .*--latency_table=pixel2.json', Run(append=_IMAGENET)),
-    (r'^python -m tf_proxyless.search .*--flagfile=mobile.flags', Run(append=(*_IMAGENET, '--latency_table=pixel1.json'))),
+    (r'^python (-m tf_proxyless.search|docs/examples/\w+.py) .*--flagfile=quickstart(_gradient)?.flags', Run(append=DIGITS)),
+    (r'^python -m tf_proxyless.search .*--flagfile=mobile.flags .*--latency_table=pixel2.json', Run(append=IMAGENET)),
+    (r'^python -m tf_proxyless.search .*--flagfile=mobile.flags', Run(append=(*IMAGENET, '--latency_table=pixel1.json'))),
     (r'^python -m tf_proxyless.search .*--flagfile=pixel2_int8.flags',
-     Run(append=_IMAGENET, replace=(('pixel2_int8.json', 'pixel2.json'),))),
+     Run(append=IMAGENET, replace=(('pixel2_int8.json', 'pixel2.json'),))),
     (r'^python -m tf_proxyless.search .*--dataset=folder:PATH',  # for thousands of images, of which there are 60
      Run(replace=(('folder:PATH', 'folder:photos'),),
          append=(*_SHORT_SEARCH, '--batch_size=16', '--validation_batch_size=4', '--stage_blocks=1,1,1,1,1,1'))),

@@ -67,7 +67,8 @@ def test_flags_are_known_and_values_accepted(tmp_path):
   for command in COMMANDS:  # flagfiles that a reader writes
     if command.text.startswith('cat > ') and '.flags' in command.text.split('\n')[0]:
       subprocess.run(['bash', '-c', command.text], cwd=tmp_path, check=True)
-  (tmp_path / 'runs/tuning').mkdir(parents=True)
+  for folder in ('runs/tuning', 'PATH', 'photos'):
+    (tmp_path / folder).mkdir(parents=True)
   (tmp_path / 'runs/tuning/best.flags').write_text('--learning_rate=0.1\n')
   asked = [(command, words) for command in COMMANDS for words in map(python_words, command.simple) if words is not None]
   result = subprocess.run([sys.executable, '-m', 'tests.docs.parse_commands'], input=json.dumps([words for _, words in asked]),
@@ -82,7 +83,7 @@ def test_a_wrong_flag_would_be_noticed():
            ['tools/derive.py', '--by=luck'], ['-m', 'android_benchmark', '--phone=x'],
            ['tools/tune.py', '--job=train', '--run_dir=x', '--', '--epoch=3'], ['tools/describe.py', '--architecture=x']]
   result = subprocess.run([sys.executable, '-m', 'tests.docs.parse_commands'], input=json.dumps(given), capture_output=True,
-                          text=True, env={**os.environ, 'PYTHONPATH': str(ROOT)}, timeout=60)
+                          text=True, env={**os.environ, 'PYTHONPATH': str(ROOT)}, timeout=300)
   assert [problem is not None for problem in json.loads(result.stdout)] == [True, True, True, True, False]
 
 
@@ -154,7 +155,7 @@ def clone(tmp_path_factory, imagenet_data_dir):
     (folder / name).symlink_to(ROOT / name)
   (folder / 'DIR').symlink_to(imagenet_data_dir)
   make_photos(folder / 'photos')
-  imagenet = substitutions._IMAGENET
+  imagenet = substitutions.IMAGENET
   make_table(folder / 'pixel2.json', 'Pixel 2', 'int8', imagenet, 1000)
   make_table(folder / 'pixel1.json', 'Pixel 1', 'float32', imagenet, 1000)
   make_table(folder / 'phone.json', 'Phone', 'int8',
@@ -166,7 +167,7 @@ def clone(tmp_path_factory, imagenet_data_dir):
       'models': {name: {'median_ms': ms} for name, ms in (('proxyless_mobile', 55.0), ('proxyless_gpu', 70.0),
                                                           ('proxyless_mobile_14', 95.0))}}))
   execute(folder, 'python -m tf_proxyless.search --flagfile=quickstart.flags --run_dir=runs/quickstart/search '
-          + ' '.join(substitutions._DIGITS))  # the quickstart's own run is that of another test
+          + ' '.join(substitutions.DIGITS))  # the quickstart's own run is that of another test
   execute(folder, 'python -m tf_proxyless.train --flagfile=train/digits.flags --architecture=runs/quickstart/search/architecture.json '
           '--run_dir=runs/quickstart/found/float --epochs=1')
   execute(folder, 'python tools/export_tflite.py --model=runs/quickstart/found/float --output=runs/quickstart/found/model.tflite '

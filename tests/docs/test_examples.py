@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import json
-import pathlib
 import subprocess
 import sys
 
@@ -13,6 +11,7 @@ import numpy as np
 import pytest
 
 from tests.search import runs
+from tests.tools import loading
 from tf_proxyless.cost import counting
 from tf_proxyless.cost import latency_model
 from tf_proxyless.mains import plan as plan_lib
@@ -22,7 +21,7 @@ from tf_proxyless.space import ops
 from tf_proxyless.space import proxyless
 from tf_proxyless.space import schema
 
-FOLDER = pathlib.Path(__file__).parents[2] / 'docs' / 'examples'
+FOLDER = loading.ROOT / 'docs' / 'examples'
 EXAMPLES = {  # file, and the flag that asks for what it adds
     'first_kernel_space': '--search_space=first_kernel',
     'hinge_objective': '--objective=hinge',
@@ -34,11 +33,9 @@ EXAMPLES = {  # file, and the flag that asks for what it adds
 def loaded(name, *tables):
   """An example as a module; afterwards the tables of names, which it adds to, are as before."""
   before = [table.copy() for table in tables]
-  spec = importlib.util.spec_from_file_location(name, FOLDER / f'{name}.py')
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
   try:
-    yield module
+    with loading.loaded_file(f'docs/examples/{name}.py', name) as module:
+      yield module
   finally:
     for table, content in zip(tables, before):
       table.clear()
