@@ -18,6 +18,9 @@ from tf_proxyless.mains import model_card
 from tf_proxyless.mains import report_data
 from tf_proxyless.mains import report_files
 from tf_proxyless.mains import report_samples
+from tf_proxyless.report import animation
+from tf_proxyless.report import figures
+from tf_proxyless.report import page
 from tf_proxyless.search import derive
 from tf_proxyless.space import archive
 from tf_proxyless.space import io
@@ -176,8 +179,7 @@ def test_why_a_run_failed(tmp_path):
 
 def test_an_empty_directory_and_one_with_flags_only(tmp_path):
   found = read(report_data.run_directory.RunDirectory(tmp_path))
-  assert (found['state'], found['problems'], found['decisions'], found['history']) == (
-      'empty', [], [], {'epoch': [], 'phase': [], 'probabilities': []})
+  assert (found['state'], found['problems'], found['decisions']) == ('empty', [], []) and not any(found['history'].values())
   run = report_runs.write(tmp_path / 'run', epochs=0, state='running')
   for file in (run.status, run.samples, run.latency_table_proof):
     file.unlink()
@@ -210,6 +212,17 @@ def test_an_epoch_that_comes_again_is_passed_over(tmp_path):
   found = read(run)
   assert found['history']['epoch'] == [0, 1, 3]
   assert found['problems'] == ['history.jsonl:3: epoch 1 after epoch 1; passed over']
+
+
+def test_lines_that_hold_probabilities_alone_can_be_drawn(tmp_path):
+  run = report_runs.write(tmp_path / 'run', epochs=3, state='interrupted')
+  lines = [json.loads(line) for line in run.history.read_text().splitlines()]
+  run.history.write_text(''.join(json.dumps({name: line[name] for name in ('epoch', 'phase', 'probabilities')}) + '\n' for line in lines))
+  document = report_data.document(run.path)
+  assert document['runs'][0]['problems'] == [] and document['runs'][0]['history']['loss'] == [None] * 3
+  page.render(document)
+  figures.save_all(document, tmp_path / 'figures')
+  animation.save(document, tmp_path / 'history.gif', dpi=60)
 
 
 def test_a_history_that_is_cut_off(tmp_path):

@@ -88,7 +88,7 @@ def _probabilities(decisions, goal, epochs, warmup, generator):
   return history
 
 
-def _history(decisions, fixed, target, epochs, warmup, goal, generator):
+def _history(decisions, fixed, epochs, warmup, goal, generator):
   probabilities = _probabilities(decisions, goal, epochs, warmup, generator)
   costs = [[choice['cost'] for choice in decision['choices']] for decision in decisions]
   progress = [epoch / max(1, epochs - 1) for epoch in range(epochs)]
@@ -192,7 +192,7 @@ def _run(space, cost, goal, target, epochs, warmup, seed, name):
   fixed = math.fsum(block['cost'] for block in network['blocks'] if block['decision'] is None)
   smallest = fixed + sum(min(choice['cost'] for choice in decision['choices']) for decision in decisions)
   largest = fixed + sum(max(choice['cost'] for choice in decision['choices']) for decision in decisions)
-  history, most_likely = _history(decisions, fixed, target, epochs, warmup, goal, generator)
+  history, most_likely = _history(decisions, fixed, epochs, warmup, goal, generator)
   candidates = [{'source': source, 'cost': network['cost'] * factor, 'validation_accuracy': accuracy, 'estimate': 0.6 * factor,
                  'standard_error': 0.004, 'chosen': not index}
                 for index, (source, factor, accuracy) in enumerate([('evidence', 1.0, 0.601),

@@ -14,6 +14,7 @@ from tf_proxyless.mains import report_files
 Choices = Sequence[tuple[str, int]]  # path of each decision and how many choices it has
 
 _RECENT_EPOCHS = 5
+_CURVES = ('loss', 'accuracy', 'most_likely_accuracy', 'entropy', 'expected_cost', 'most_likely_cost')
 _PROBABILITY_DIGITS = 4
 _MAX_BYTES = 2**28
 
@@ -82,8 +83,8 @@ def _probabilities(found: Any, decisions: Choices) -> Iterator[list[float]]:
 
 
 def to_json(epochs: Sequence[Epoch]) -> dict[str, list]:
-  """Columns: a value for each epoch, None where a line lacks it."""
-  names = dict.fromkeys(name for epoch in epochs for name in epoch.scalars)
+  """Columns, those of the curves in any case: a value for each epoch, None where a line lacks it."""
+  names = dict.fromkeys((*_CURVES, *(name for epoch in epochs for name in epoch.scalars)))
   return {'epoch': [epoch.epoch for epoch in epochs],
           'phase': [epoch.phase for epoch in epochs],
           **{name: [epoch.scalars.get(name) for epoch in epochs] for name in names},

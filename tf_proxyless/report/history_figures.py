@@ -80,7 +80,7 @@ def probabilities(run: Mapping[str, Any]) -> figure_lib.Figure:
   for index, axes in enumerate(grid.flat):
     if index < len(decisions):
       figure_style.letter(axes, figure_style.short(decisions[index]['label']))
-      legend.update(stack(axes, decisions[index]['choices'], history['epoch'], [epoch[index] for epoch in history['probabilities']]))
+      legend.update(_stack(axes, decisions[index]['choices'], history['epoch'], [epoch[index] for epoch in history['probabilities']]))
     else:
       axes.set_axis_off()
   first, last = history['epoch'][0], history['epoch'][-1]
@@ -94,8 +94,8 @@ def probabilities(run: Mapping[str, Any]) -> figure_lib.Figure:
   return canvas
 
 
-def stack(axes: axes_lib.Axes, choices: Sequence[Mapping[str, Any]], epochs: Sequence[int],
-          rows: Sequence[Sequence[float]]) -> dict[str, Any]:
+def _stack(axes: axes_lib.Axes, choices: Sequence[Mapping[str, Any]], epochs: Sequence[int],
+           rows: Sequence[Sequence[float]]) -> dict[str, Any]:
   """Stacks one decision's probabilities: choices of one kernel have its colour and pattern, paler for smaller expansions.
 
   Args:

@@ -38,13 +38,13 @@ def render(network: Mapping[str, Any], unit: str, per_unit: float | None = None,
 
 def legend(keys: tuple[str, ...], more: str = 'height: expansion') -> str:
   """What colours and patterns mean, as HTML; `more` is added as text."""
-  items = ''.join(f'<li><svg viewBox="0 0 22 14" aria-hidden="true">{swatch(key)}</svg>{svg.escape(drawing_lib.LEGEND[key])}</li>'
+  items = ''.join(f'<li><svg viewBox="0 0 22 14" aria-hidden="true">{_swatch(key)}</svg>{svg.escape(drawing_lib.LEGEND[key])}</li>'
                   for key in keys if key != 'skip')
   skip = '<li><span class="skipmark" aria-hidden="true">○</span>skipped</li>' if 'skip' in keys else ''
   return f'<ul class="legend">{items}{skip}<li>{svg.escape(more)}</li></ul>'
 
 
-def swatch(key: str) -> str:
+def _swatch(key: str) -> str:
   """A small box in the colour and pattern of a key."""
   return svg.rect(1, 1, 20, 12, f'k {key}') + svg.rect(1, 1, 20, 12, f'p p-{drawing_lib.PATTERNS[key]}')
 

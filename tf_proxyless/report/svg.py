@@ -208,7 +208,7 @@ def legend(entries: Sequence[tuple[str, str, str]], width: float) -> tuple[str, 
   """Names of what a chart shows, in rows.
 
   Args:
-    entries: (kind, classes, name); the kind is 'line', 'dots' or 'box'.
+    entries: (kind, classes, name); the kind is 'line' or 'dots'.
     width: Of the chart in px.
 
   Returns:
@@ -220,9 +220,7 @@ def legend(entries: Sequence[tuple[str, str, str]], width: float) -> tuple[str, 
     needed = 30 + text_width(name)
     if x > 2 and x + needed > width:
       x, y = 2.0, y + 18
-    sample = {'line': f'<path d="M{px(x)} {px(y - 4)}h20" class="line {classes}"/>',
-              'dots': dots([(x + 12, y - 4)], classes),
-              'box': rect(x + 4, y - 10, 14, 12, classes)}[kind]
+    sample = dots([(x + 12, y - 4)], classes) if kind == 'dots' else f'<path d="M{px(x)} {px(y - 4)}h20" class="line {classes}"/>'
     parts += [sample, text(x + 25, y, name)]
     x += needed + 10
   return ''.join(parts), y + 6 if entries else 0.0
