@@ -88,3 +88,13 @@ def test_a_proof_is_kept_with_its_networks(monkeypatch, tmp_path):
   assert latency_table.load(tmp_path / 'table.json') == proof.table
   assert 'random_17' in (tmp_path / 'proof.json').read_text()
   assert math.isclose(proof.rows[0].predicted_ms, proof.rows[0].measured_ms)
+
+
+def test_a_misfit_is_not_kept(monkeypatch, tmp_path):
+  """What other work disturbed is measured anew by the same command; what was measured of operations is kept."""
+  for name in ('operations', 'networks'):
+    (tmp_path / name).mkdir()
+    (tmp_path / name / 'request.json').write_text('{}')
+  with pytest.raises(ValueError, match=r'no proof of the table: .* measured faster .* drift 0.5 %\), the same command measures these'):
+    prove(monkeypatch, tmp_path, lambda i, total: 1 / total)
+  assert [path.parent.name for path in tmp_path.glob('*/request.json')] == ['operations']

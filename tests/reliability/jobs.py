@@ -10,11 +10,13 @@ import h5py
 import numpy as np
 import tensorflow as tf
 
+from tests.android_benchmark import measuring
 from tests.reliability import killing
 from tests.search import runs
 from tests.train import runs as train_runs
 from tf_proxyless import run_files
 from tf_proxyless.cost import latency_table
+from tf_proxyless.mains import table_proof
 from tf_proxyless.search import run_directory
 
 _TINY = tuple(flag for flag in runs.TINY if not flag.startswith(('--checkpoint_every_steps', '--scored_networks', '--warmup_epochs')))
@@ -49,7 +51,7 @@ def quantize(data_dir: str, model: pathlib.Path) -> killing.Job:
 
 
 def build_table() -> killing.Job:
-  """A latency table of the search's operations on this machine."""
+  """A latency table of the search's operations, by a benchmark_model that measures the same each time."""
   seen: dict[pathlib.Path, list[bytes]] = {}
 
   def after_kill(folder: pathlib.Path) -> None:
@@ -57,8 +59,8 @@ def build_table() -> killing.Job:
 
   def command(folder: pathlib.Path):
     folder.mkdir(exist_ok=True)
-    return (str(runs.ROOT / 'tools' / 'build_latency_table.py'), *_SPACE, '--classes=10', '--device=host', '--rounds=2', '--min_secs=0.1',
-            '--stage_blocks=6',  # no more operations, but networks of such different size that noise cannot reverse their order
+    return (str(runs.ROOT / 'tools' / 'build_latency_table.py'), *_SPACE, '--classes=10', '--device=host', '--rounds=2',
+            f'--benchmark_binary={measuring.BINARY}',
             '--calibration_networks=4', '--validation_networks=4', f'--output={folder / "table.json"}', f'--work_dir={folder / "work"}')
 
   return killing.Job('build_table', command, _check_table, lambda folder: folder / 'work' / 'operations' / 'measurements.json.partial',
@@ -161,10 +163,10 @@ def _check_blocks(folder: pathlib.Path, seen: list[bytes]) -> None:
 
 
 def _check_table(folder: pathlib.Path, whole: pathlib.Path) -> None:
-  """The same operations, each with the figures that the measurements say; milliseconds are never the same twice."""
-  table, expected = latency_table.load(folder / 'table.json'), latency_table.load(whole / 'table.json')
-  assert [entry.signature for entry in table.entries] == [entry.signature for entry in expected.entries]
-  measured = json.loads((folder / 'work' / 'operations' / 'measurements.json').read_text())['models']
-  for entry in table.entries:
-    assert entry.latency.median_ms == measured[entry.signature.file_name]['median_ms']
-  assert table.calibration is not None and (folder / 'table_proof.json').exists()
+  """The same table with the same proof."""
+  table, expected = (latency_table.load(path / 'table.json') for path in (folder, whole))
+  assert table.calibration is not None
+  for value in ('entries', 'runtime', 'calibration', 'validation'):
+    assert getattr(table, value) == getattr(expected, value), value
+  rows, expected_rows = (table_proof.load_rows(path / 'table_proof.json') for path in (folder, whole))
+  assert rows == expected_rows

@@ -108,12 +108,22 @@ def prove(space: network_lib.Network, table: latency_table.LatencyTable, setup: 
     seed: Of the choice of networks.
 
   Raises:
-    ValueError: Too few networks were measured, or they do not fit the table at all.
+    ValueError: Too few networks were measured, or they do not fit the table at all. They are measured anew the next time.
     UserError: The device was lost.
   """
   chosen = choose_networks(space, table, for_calibration, for_validation, seed)
   setup = dataclasses.replace(setup, options=(*setup.options, f'--block_models={_BLOCK_MODELS}'))
   measurements = table_builder.measure({name: network for name, (_, network) in chosen.items()}, setup, work / 'networks', io='uint8')
+  try:
+    return _fit(table, chosen, measurements)
+  except ValueError as error:
+    table_builder.forget(work / 'networks')
+    raise ValueError(f'no proof of the table: {error}; where other work disturbed the measurement (reference drift '
+                     f'{measurements["reference"]["drift_percent"]:.1f} %), the same command measures these networks anew') from error
+
+
+def _fit(table: latency_table.LatencyTable, chosen: Mapping[str, tuple[str, network_lib.Network]], measurements: Mapping[str, Any]) -> Proof:
+  """The proof by networks that were measured."""
   measured = {name: figures['median_ms'] for name, figures in measurements['models'].items()}
   sums = {name: latency_model.entry_sum(table, chosen[name][1]) for name in measured}
 
