@@ -122,7 +122,8 @@ def prove(space: network_lib.Network, table: latency_table.LatencyTable, setup: 
                      f'{measurements["reference"]["drift_percent"]:.1f} %), the same command measures these networks anew') from error
 
 
-def _fit(table: latency_table.LatencyTable, chosen: Mapping[str, tuple[str, network_lib.Network]], measurements: Mapping[str, Any]) -> Proof:
+def _fit(table: latency_table.LatencyTable, chosen: Mapping[str, tuple[str, network_lib.Network]],
+         measurements: Mapping[str, Any]) -> Proof:
   """The proof by networks that were measured."""
   measured = {name: figures['median_ms'] for name, figures in measurements['models'].items()}
   sums = {name: latency_model.entry_sum(table, chosen[name][1]) for name in measured}
