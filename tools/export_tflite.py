@@ -17,6 +17,7 @@ import pathlib
 from absl import flags
 
 from tf_proxyless import command_line
+from tf_proxyless import dataset_names
 from tf_proxyless import files
 from tf_proxyless import quiet
 from tf_proxyless.cost import named_tables
@@ -102,6 +103,8 @@ def _check() -> _Job:
   representative = (_REPRESENTATIVE_DATASET.value or dataset) if float_found else None
   if float_found and representative is None:
     raise ValueError('int8 takes ranges of activations from training images: --dataset or --representative_dataset is required')
+  for name in filter(None, dict.fromkeys((dataset, representative))):
+    dataset_names.check(name, _DATA_DIR.value)
   network, predicted = found.architecture.network, None
   if _LATENCY_TABLE.value:
     predicted = model_card.predict(named_tables.find(_LATENCY_TABLE.value, network), network, _QUANTIZATION.value)

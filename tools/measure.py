@@ -18,6 +18,7 @@ import shutil
 from absl import flags
 
 from tf_proxyless import command_line
+from tf_proxyless import dataset_names
 from tf_proxyless import quiet
 from tf_proxyless.cost import named_tables
 from tf_proxyless.mains import device_flags
@@ -38,7 +39,7 @@ _WORKERS = flags.DEFINE_integer('workers', None, 'Interpreters that run images a
 _COMPARED = ('device', 'soc', 'precision', 'kernels', 'threads', 'batch_size', 'core_mask', 'benchmark_tool', 'benchmark_version')
 
 
-def _check() -> tuple[model_card.ModelCard, bytes, table_builder.Setup, model_card.Prediction | None]:
+def _check() -> tuple[model_card.ModelCard, bytes, table_builder.Setup, model_card.Prediction | None, str | None]:
   command_line.require(flags.FLAGS, 'model')
   content = pathlib.Path(_MODEL.value).read_bytes()
   card_path = model_card.path_for(_MODEL.value)
@@ -51,7 +52,10 @@ def _check() -> tuple[model_card.ModelCard, bytes, table_builder.Setup, model_ca
   if _LATENCY_TABLE.value:
     predicted = model_card.predict(named_tables.find(_LATENCY_TABLE.value, card.network), card.network, card.quantization)
   setup = device_flags.setup(flags.FLAGS, 'int8' if card.quantization == 'int8' else 'float32')
-  return card, content, setup, predicted
+  dataset = (_DATASET.value or card.dataset) if _ACCURACY.value else None
+  if dataset:
+    dataset_names.check(dataset, _DATA_DIR.value)
+  return card, content, setup, predicted, dataset
 
 
 def _measure(card: model_card.ModelCard, setup: table_builder.Setup, predicted: model_card.Prediction | None) -> model_card.Measurement:
@@ -91,14 +95,13 @@ def _evaluate(card: model_card.ModelCard, content: bytes, dataset: str) -> model
 def main(argv: list[str]) -> None:
   del argv
   with command_line.user_errors():
-    card, content, setup, predicted = _check()
+    card, content, setup, predicted, dataset = _check()
     measurement = _measure(card, setup, predicted)
     card_path = model_card.path_for(_MODEL.value)
     card = dataclasses.replace(card, measured=(*card.measured, measurement))
     model_card.save(card, card_path)
   print(model_card.describe_measurement(measurement))
-  dataset = _DATASET.value or card.dataset
-  if not (_ACCURACY.value and dataset):
+  if not dataset:
     return
   quiet.load_tensorflow()
   with command_line.user_errors():

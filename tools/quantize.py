@@ -14,6 +14,7 @@ import sys
 from absl import flags
 
 from tf_proxyless import command_line
+from tf_proxyless import dataset_names
 from tf_proxyless import quiet
 from tf_proxyless.mains import architectures
 from tf_proxyless.mains import locking
@@ -45,6 +46,7 @@ def _check(values: flags.FlagValues) -> tuple[models.ModelFiles, run_directory.R
     values.dataset = (start.results or {}).get('dataset')
     if not values.dataset:
       raise ValueError('--dataset is required: nothing beside the model says what it was trained on')
+  dataset_names.check(values.dataset, values.data_dir)
   architectures.adapt(start.architecture, values.model, plan_lib.known_classes(values.dataset))
   run.check(_identity(values, start))
   run.create()

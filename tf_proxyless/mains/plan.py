@@ -9,6 +9,7 @@ import math
 from absl import flags
 
 from tf_proxyless import command_line
+from tf_proxyless import dataset_names
 from tf_proxyless import spelling
 from tf_proxyless.cost import latency_model
 from tf_proxyless.cost import latency_table
@@ -17,9 +18,6 @@ from tf_proxyless.mains import search_flags
 from tf_proxyless.mains import tables
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import proxyless
-
-# Lets mistakes in tables and targets come to light before a dataset is opened; the dataset has the last word.
-_CLASSES = {'digits': 10, 'cluttered_digits': 10, 'cifar10': 10, 'cifar100': 100, 'imagenet2012': 1000}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +66,7 @@ def describe_table(table: latency_table.LatencyTable) -> str:
 
 def known_classes(dataset: str) -> int | None:
   """Classes of a dataset that need not be opened for it, else None."""
-  return _CLASSES.get(dataset.split(':')[0])
+  return dataset_names.classes(dataset)
 
 
 def check_flags(values: flags.FlagValues) -> None:
@@ -78,6 +76,7 @@ def check_flags(values: flags.FlagValues) -> None:
     ValueError: In one line, which and what to do.
   """
   command_line.require(values, 'run_dir', 'dataset')
+  dataset_names.check(values.dataset, values.data_dir)
   targets = [name for name in search_flags.TARGETS if values[name].value is not None]
   if len(targets) != 1:
     raise ValueError(f'give exactly one of {", ".join(f"--{name}" for name in search_flags.TARGETS)}, got {len(targets)}')

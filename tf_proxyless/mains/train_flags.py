@@ -5,6 +5,7 @@ from __future__ import annotations
 from absl import flags
 
 from tf_proxyless import command_line
+from tf_proxyless import dataset_names
 from tf_proxyless.mains import run_flags
 from tf_proxyless.mains import training_data_flags
 
@@ -93,6 +94,7 @@ def check(values: flags.FlagValues) -> None:
     ValueError: In one line, which and what to do.
   """
   command_line.require(values, 'dataset')
+  dataset_names.check(values.dataset, values.data_dir)
   if values.evaluate_only:
     if not (values.init or values.run_dir):
       raise ValueError('--evaluate_only needs --init or --run_dir, to say which model')
