@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from tests.search import runs
+from tf_proxyless.mains import stopping
 
 WORKER = '''
 import time
@@ -17,6 +18,10 @@ stop = stopping.StopRequest(late, deadline_s=0.1)
 print('ready', flush=True)
 time.sleep(100)
 '''
+
+
+def test_is_over_before_a_preemptible_machine_ends_it():
+  assert stopping.DEADLINE_S + stopping.LATE_S < 10
 
 
 @pytest.mark.parametrize('late', ['time.sleep(100)', 'raise OSError("no space left")', 'raise TypeError("a defect")'])

@@ -14,7 +14,7 @@ from tf_proxyless.mains import subprocesses
 
 INTERRUPTED = 130
 DEADLINE_S = 8.0  # preemptible machines give ten at least
-_LATE_S = 1.0  # and a disk that hangs must not take the rest of them
+LATE_S = 1.0  # and a disk that hangs must not take the rest of them
 
 
 class StopRequest:
@@ -63,7 +63,7 @@ class StopRequest:
     if not self._settled.wait(self._deadline_s):
       late = threading.Thread(target=self._late, daemon=True)
       late.start()
-      late.join(_LATE_S)
+      late.join(LATE_S)
       os.write(2, b'\nstopped without saving, for lack of time; the same command continues from the last checkpoint\n')
       os._exit(0)
 

@@ -149,4 +149,4 @@ def _entries(found: Mapping[str, Any]) -> str:
            units.count(entry['macs'])] for entry in found['entries']]
   numbers = markup.table(['operation', 'latency', 'p5', 'p95', 'is', 'MACs'], rows, 'Entries of the table')
   return markup.figure('Every operation: latency over multiply-adds', charts.scatter(groups, plane), numbers,
-                       'Both axes are logarithmic; squares are estimates.')
+                       'Both axes are logarithmic' + ('; squares are estimates.' if found['provenance'].get('estimated') else '.'))
