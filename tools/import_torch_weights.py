@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import pickle
+import re
 import struct
 import tempfile
 from typing import Any, BinaryIO
@@ -44,6 +45,7 @@ _OUTPUT = flags.DEFINE_string('output', None, 'The model, a .keras file. Require
 # What torch.load raised for thousands of truncated and altered files.
 _UNREADABLE = (RuntimeError, ValueError, LookupError, EOFError, TypeError, AttributeError, AssertionError, ArithmeticError, MemoryError,
                OSError, struct.error, pickle.UnpicklingError, zipfile.BadZipFile)
+_BYTEARRAY = re.compile(rb'c(?:__builtin__|builtins)\nbytearray\n')  # the one call with weights_only that makes much of little
 
 
 def _check() -> tuple[pathlib.Path, io.Architecture, pathlib.Path]:
@@ -86,7 +88,13 @@ def _read(path: pathlib.Path) -> dict[str, np.ndarray]:
     import torch
   except ModuleNotFoundError as error:
     raise ValueError(f"reading .pth files needs PyTorch ({error}): pip install 'tf_proxyless[torch]'") from error
-  return {name: _array(name, tensor) for name, tensor in torch_weights.find_state_dict(_load(torch, path)).items()}
+  state = torch_weights.find_state_dict(_load(torch, path))
+  others = [name for name, value in state.items() if not isinstance(value, torch.Tensor)]
+  if others:
+    raise ValueError(f'{path}: {others[0]!r} is no tensor')
+  if sum(tensor.numel() for tensor in state.values()) > path.stat().st_size:  # views of a few numbers, which would fill the memory
+    raise ValueError(f'{path}: claims more numbers than it has bytes')
+  return {name: _array(name, tensor) for name, tensor in state.items()}
 
 
 def _array(name: str, tensor: Any) -> np.ndarray:
@@ -101,18 +109,23 @@ def _load(torch: Any, path: pathlib.Path) -> Any:
     try:
       _check_zip(file)
       file.seek(0)
+      if _BYTEARRAY.search(file.read()):
+        raise pickle.UnpicklingError('a bytearray, which may be of any length')
+      file.seek(0)
       with warnings.catch_warnings():
         warnings.simplefilter('ignore')  # what they say of damaged files
         return torch.load(file, map_location='cpu', weights_only=True)
     except _UNREADABLE as error:
-      reason = str(error).split('. ')[0] or 'it ends too early'
+      reason = ' '.join(str(error).split('. ')[0].split())[:300] or 'it ends too early'
       raise ValueError(f'{path}: corrupt, or not a file of PyTorch weights ({type(error).__name__}: {reason})') from error
 
 
 def _check_zip(file: BinaryIO) -> None:
-  """Compares checksums, which PyTorch does not."""
+  """Compares checksums, which PyTorch does not, and sizes: it compresses nothing, so that a small file cannot fill the memory."""
   if zipfile.is_zipfile(file):
     with zipfile.ZipFile(file) as archived:
+      if any(info.compress_type != zipfile.ZIP_STORED for info in archived.infolist()):
+        raise zipfile.BadZipFile('compressed, which PyTorch never does')
       damaged = archived.testzip()
     if damaged is not None:
       raise zipfile.BadZipFile(f'wrong checksum of {damaged}')

@@ -12,12 +12,14 @@ from tests.fuzz import json_parsers
 from tests.fuzz import report_parsers
 from tests.fuzz import run_parsers
 from tests.fuzz import text_parsers
+from tests.fuzz import torch_parsers
 
 ROOT = pathlib.Path(__file__).parents[2]
 
 PARSERS = (*json_parsers.PARSERS, *run_parsers.PARSERS, *text_parsers.PARSERS, *device_parsers.PARSERS, *report_parsers.PARSERS,
            *binary_parsers.PARSERS)
 TENSORFLOW_PARSERS = (*text_parsers.TENSORFLOW_PARSERS, *binary_parsers.TENSORFLOW_PARSERS)
+TORCH_PARSERS = torch_parsers.TORCH_PARSERS
 
 _OURS = 'reads only what ships with the package'
 _CHILD = 'reads what a process prints that it has started itself, a main of this project'
@@ -39,7 +41,6 @@ REASONS = {
     'tf_proxyless.deploy.litert_benchmark.__main__': 'reads a list of paths that android_benchmark has just written',
     'tf_proxyless.deploy.ovic': 'reads the weights of a model that has just been made',
     'tools.benchmark_search_step': _CHILD,
-    'tools.import_torch_weights': 'PyTorch is not among the packages of the tests; tests/torch damages such files where it is',
     'tools.measure': _AS_BYTES,
     'tools.write_build_files': _OURS,
     'android_benchmark.hashing': _AS_BYTES,

@@ -38,6 +38,13 @@ def fuzz(parser: harness.Parser, examples: int, seed: int, tmp_path_factory) -> 
   run()
 
 
+def chosen_seed() -> int:
+  """That of the long tests: FUZZ_SEED=n gives other inputs."""
+  seed = int(os.environ.get('FUZZ_SEED', '0'))
+  print(f'FUZZ_SEED={seed}')
+  return seed
+
+
 def share(examples: int, number: int) -> int:
   """How many of all inputs the parser of a number gets."""
   return math.ceil(examples * registry.PARSERS[number].weight / sum(parser.weight for parser in registry.PARSERS))
@@ -61,10 +68,7 @@ def test_some_inputs(number, tmp_path_factory):
 @pytest.mark.long
 @parsers
 def test_many_inputs(number, tmp_path_factory):
-  """FUZZ_SEED=n gives other inputs."""
-  seed = int(os.environ.get('FUZZ_SEED', '0'))
-  print(f'FUZZ_SEED={seed}')
-  fuzz(registry.PARSERS[number], share(LONG, number), seed, tmp_path_factory)
+  fuzz(registry.PARSERS[number], share(LONG, number), chosen_seed(), tmp_path_factory)
 
 
 @parsers

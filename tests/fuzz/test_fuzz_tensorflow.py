@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import pathlib
 import zipfile
 
@@ -37,11 +36,8 @@ def test_some_inputs(parser, tmp_path_factory, tmp_path):
 @pytest.mark.long
 @parsers
 def test_many_inputs(parser, tmp_path_factory, tmp_path):
-  """FUZZ_SEED=n gives other inputs."""
   load(parser, tmp_path)
-  seed = int(os.environ.get('FUZZ_SEED', '0'))
-  print(f'FUZZ_SEED={seed}')
-  test_fuzz.fuzz(parser, LONG // len(registry.TENSORFLOW_PARSERS), seed, tmp_path_factory)
+  test_fuzz.fuzz(parser, LONG // len(registry.TENSORFLOW_PARSERS), test_fuzz.chosen_seed(), tmp_path_factory)
 
 
 def changed_model(change) -> bytes:

@@ -5,7 +5,7 @@ import pytest
 from tests.fuzz import registry
 
 MODULES = registry.modules()
-COVERED = {name for parser in (*registry.PARSERS, *registry.TENSORFLOW_PARSERS) for name in parser.modules}
+COVERED = {name for parser in (*registry.PARSERS, *registry.TENSORFLOW_PARSERS, *registry.TORCH_PARSERS) for name in parser.modules}
 
 
 @pytest.mark.parametrize('name', [name for name, path in MODULES.items() if registry.calls(path)])
