@@ -34,7 +34,7 @@ def check(name: str, data_dir: str | None = None) -> None:
     if not os.path.isdir(os.path.expanduser(path)):
       raise ValueError(f'--dataset={name}: {path!r} is not a folder')
     return
-  if classes(name) is not None:
+  if name in _CLASSES:
     return
   import tensorflow_datasets as tfds  # without TensorFlow, which it loads once it is needed
 

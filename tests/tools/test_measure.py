@@ -2,11 +2,17 @@
 
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
+import tempfile
 
+from absl import flags
 import pytest
 
+from tests.android_benchmark import processes
+from tests.reliability import processes as reliability_processes
+from tests.tools import loading
 from tf_proxyless.mains import exporter
 from tf_proxyless.mains import model_card
 from tf_proxyless.mains import models
@@ -48,6 +54,26 @@ def test_latency_and_accuracy_land_in_the_card(exported, data_dir):
   assert again.returncode == 0, again.stderr
   assert model_card.load(model_card.path_for(path)).measured[0] == measurement
   assert len(model_card.load(model_card.path_for(path)).measured) == 2
+
+
+def test_nothing_is_left_behind(exported, tmp_path, monkeypatch):
+  """Neither in this process, nor beside it, nor beside the model."""
+  path = pathlib.Path(shutil.copy(exported[0], tmp_path))
+  shutil.copy(model_card.path_for(exported[0]), tmp_path)
+  (tmp_path / 'temporary').mkdir()
+  monkeypatch.setenv('TMPDIR', str(tmp_path / 'temporary'))
+  monkeypatch.setattr(tempfile, 'tempdir', None)  # asks again
+  monkeypatch.setenv('LEAK_TEST', tmp_path.name)
+  with loading.loaded('measure') as tool:
+    flags.FLAGS(['measure', f'--model={path}', '--rounds=1', '--min_secs=0.01', '--max_drift_percent=500', '--noaccuracy'])
+    before = reliability_processes.sample(os.getpid())
+    tool.main([])
+    after = reliability_processes.sample(os.getpid())
+  assert (after.descriptors, after.children) == (before.descriptors, before.children)
+  assert len(model_card.load(model_card.path_for(path)).measured) == 1
+  assert processes.marked(f'LEAK_TEST={tmp_path.name}') == []
+  left = sorted(found.relative_to(tmp_path).as_posix() for found in tmp_path.rglob('*'))
+  assert left == ['digits.tflite', 'digits_card.json', 'temporary']
 
 
 def test_mistakes_are_one_line(exported, tmp_path):

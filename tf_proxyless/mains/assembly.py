@@ -77,7 +77,7 @@ class Assembled:
 
   def score(self, paths: np.ndarray) -> np.ndarray:
     """Accuracy on the whole validation split of each network of int32 [networks, decisions]."""
-    return self.steps.accuracies_over(paths, self.data.validation_pass())
+    return self.steps.accuracies_over(paths, progress_lib.over_batches(self.data.validation_pass(), f'scoring {len(paths)} networks'))
 
 
 def open_source(values: flags.FlagValues) -> sources.Source:

@@ -10,10 +10,13 @@ import contextlib
 import os
 import sys
 import threading
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from absl import logging
 import tqdm
+
+if TYPE_CHECKING:  # mains show bars before they load it
+  import tensorflow as tf
 
 _REFRESH_SECONDS = 1.0
 _Item = TypeVar('_Item')
@@ -46,6 +49,12 @@ def over(items: Iterable[_Item], text: str, total: int | None, unit: str = 'it')
     for item in items:
       yield item
       shown.update()
+
+
+def over_batches(batches: tf.data.Dataset, text: str) -> Iterator[Any]:
+  """The same for batches, of which datasets mostly know how many there are."""
+  count = int(batches.cardinality())
+  return over(batches, text, count if count >= 0 else None, 'batch')
 
 
 def counter(text: str) -> Callable[[int, int], None]:

@@ -97,7 +97,7 @@ def _make_images(values: flags.FlagValues, source: sources.Source, identity: dic
 def calibrate(assembled: Assembled) -> None:
   """Gives the activations their first ranges, and the history what the network is worth with them."""
   count = assembled.values.calibration_batches
-  batches = progress.over(assembled.images.training(epoch=0, augment=False).take(count), 'calibrating', count, 'batch')
+  batches = progress.over_batches(assembled.images.training(epoch=0, augment=False).take(count), 'calibrating')
   qat.calibrate(assembled.trainer.model, (images for images, _ in batches))
   with progress.working('evaluating the calibrated network'):
     scores = assembled.trainer.evaluate(assembled.images.test())

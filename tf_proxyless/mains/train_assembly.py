@@ -253,8 +253,7 @@ def finish(values: flags.FlagValues, images: Images, architecture: io.Architectu
 
 def evaluate(model: keras.Model, batches: tf.data.Dataset, text: str = 'test images') -> trainer_lib.Scores:
   """Top-1, top-5 and loss of a model on batches, which a bar calls by `text`."""
-  count = int(batches.cardinality())
-  return training_lib.evaluate(model, progress.over(batches, text, count if count >= 0 else None, 'batch'))
+  return training_lib.evaluate(model, progress.over_batches(batches, text))
 
 
 def results(values: flags.FlagValues, images: Images, architecture: io.Architecture, model: keras.Model, seconds: float) -> dict:
