@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import json
 import os
+from typing import Any
 
 from tf_proxyless import spelling
 from tf_proxyless.cost import counting
@@ -84,7 +85,7 @@ def with_normalization(architecture: io.Architecture, normalization: Mapping[str
 
 def digest(architecture: io.Architecture) -> str:
   """SHA-256 of what is computed: the network, whatever its name, and the normalisation of its input."""
-  normalization = architecture.input_normalization and {name: list(value) for name, value in architecture.input_normalization.items()}
+  normalization = architecture.input_normalization and dict(architecture.input_normalization)
   content = [io.network_to_json(dataclasses.replace(architecture.network, name='network')), normalization]
   return hashlib.sha256(json.dumps(content, sort_keys=True).encode('utf-8')).hexdigest()
 
@@ -115,7 +116,7 @@ def _named(name: str, classes: int, resolution: int, width_multiplier: float) ->
   return io.Architecture(schema.resolve(space, genotype), genotype)
 
 
-def _with_classifier(network: network_lib.Network, **changes) -> network_lib.Network:
+def _with_classifier(network: network_lib.Network, **changes: Any) -> network_lib.Network:
   *blocks, last = network.blocks
   if not isinstance(last.op, ops.Classifier):
     raise ValueError(f'the last block of {network.name!r} is not a classifier')

@@ -112,7 +112,8 @@ def write_inputs(values: flags.FlagValues, plan: plan_lib.Plan, run: run_directo
 def _make_split(values: flags.FlagValues, source: sources.Source, run: run_directory.RunDirectory) -> splits.Split:
   if run.split.exists():
     return splits.load(str(run.split), source)
-  split = splits.make(source, values.validation_images, values.seed)
+  with progress_lib.working(f'reading {source.name}'):
+    split = splits.make(source, values.validation_images, values.seed)
   splits.save(split, str(run.split))
   return split
 

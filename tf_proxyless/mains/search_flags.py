@@ -23,7 +23,7 @@ TARGETS = ('target_latency_ms', 'target_latency_fraction', 'target_macs')  # exa
 class _IntegerList(flags.ListParser):
   """Integers with commas between them."""
 
-  def __init__(self):
+  def __init__(self) -> None:
     super().__init__()
     self.syntactic_help = 'integers with commas between them'
 

@@ -121,7 +121,9 @@ def make_images(values: flags.FlagValues, source: sources.Source, architecture: 
   if writes and run.split.exists():
     split = splits.load(str(run.split), source)
   else:  # a function of the flags, and so the same on all workers
-    split = splits.make(source, values.validation_images, values.seed) if values.validation_images else splits.whole(source, values.seed)
+    with progress.working(f'reading {source.name}'):
+      held_out = values.validation_images
+      split = splits.make(source, held_out, values.seed) if held_out else splits.whole(source, values.seed)
     if writes:
       splits.save(split, str(run.split))
   transform = preprocessing.for_source(source, architecture.network.input_shape[0], values.augmentation, values.color_jitter)
@@ -271,9 +273,8 @@ def results(values: flags.FlagValues, images: Images, architecture: io.Architect
 def describe_preprocessing(values: flags.FlagValues, images: Images) -> dict:
   """What was done to pixels, as JSON values."""
   augmentation = values.augmentation or preprocessing.default_augmentation(images.source)
-  normalization = images.normalization and {name: list(value) for name, value in images.normalization.items()}
   return {'augmentation': augmentation, 'color_jitter': values.color_jitter if augmentation == 'imagenet' else None,
-          'input_range': [0.0, 1.0], 'input_normalization': normalization}
+          'input_range': [0.0, 1.0], 'input_normalization': images.normalization and dict(images.normalization)}
 
 
 def evaluate_test(values: flags.FlagValues, source: sources.Source, loaded: models.LoadedModel) -> dict:
