@@ -164,7 +164,7 @@ def test_the_last_good_checkpoint_is_used_and_one_line_says_so(run, caplog, suff
   assert {file.name.split('.')[0] for file in run.checkpoints.iterdir()} == {'ckpt-2', 'ckpt-4'}
 
 
-def test_every_bit_of_a_checkpoint_counts(run):
+def test_a_changed_bit_anywhere_in_a_checkpoint_counts(run):
   """Also those that TensorFlow's own checksums do not cover, and those that it never reads."""
   save_three(run)
   for file in sorted(run.checkpoints.glob('ckpt-3.[di]*')):
