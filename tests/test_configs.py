@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from tf_proxyless import command_line
+from tf_proxyless import dataset_names
 from tf_proxyless import shipped
 from tf_proxyless.cost import counting
 from tf_proxyless.cost import latency_model
@@ -41,7 +42,7 @@ def parse(name, *overrides):
 def make_plan(name):
   """Its plan; for the table of this machine, which a search measures first, one of the same space and runtime stands in."""
   values = parse(name)
-  classes = plan_lib.known_classes(values.dataset)
+  classes = dataset_names.classes(values.dataset)
   table = invent_table(values, classes) if values.latency_table == tables.HOST else None
   return plan_lib.make(values, classes, table)
 

@@ -9,7 +9,6 @@ Started again with the same --run_dir, it continues where it stopped. tools/expo
 from __future__ import annotations
 
 import pathlib
-import sys
 
 from absl import flags
 
@@ -19,8 +18,6 @@ from tf_proxyless import quiet
 from tf_proxyless.mains import architectures
 from tf_proxyless.mains import locking
 from tf_proxyless.mains import models
-from tf_proxyless.mains import plan as plan_lib
-from tf_proxyless.mains import progress as progress_lib
 from tf_proxyless.mains import quantize_flags
 from tf_proxyless.mains import stopping
 from tf_proxyless.train import run_directory
@@ -47,7 +44,7 @@ def _check(values: flags.FlagValues) -> tuple[models.ModelFiles, run_directory.R
     if not values.dataset:
       raise ValueError('--dataset is required: nothing beside the model says what it was trained on')
   dataset_names.check(values.dataset, values.data_dir)
-  architectures.adapt(start.architecture, values.model, plan_lib.known_classes(values.dataset))
+  architectures.adapt(start.architecture, values.model, dataset_names.classes(values.dataset))
   run.check(_identity(values, start))
   run.create()
   return start, run
@@ -62,27 +59,6 @@ def _start_tensorflow(values: flags.FlagValues) -> None:
     tf.config.list_logical_devices()
 
   quiet.load_tensorflow(start)
-
-
-def _run(assembled, stop: stopping.StopRequest) -> bool:
-  """Trains with progress and status; whether it came to the end."""
-  from tf_proxyless.train import loop
-  from tf_proxyless.train import trainer as trainer_lib
-
-  run, trainer, training = assembled.run, assembled.trainer, assembled.training
-  run.write_status('running')
-  progress = progress_lib.TrainingProgress('quantizing', run.logs, trainer.recipe.steps, int(trainer.progress.total_steps))
-  try:
-    finished = training.run(loop.Observer(progress.on_steps, progress.on_epoch, stop))
-  except trainer_lib.NotFiniteError as error:
-    run.write_status('failed', reason=str(error), repeats=True)
-    raise command_line.UserError(str(error)) from error
-  finally:
-    progress.close()
-  if not finished:
-    run.write_status('interrupted', epoch=training.epoch, step=training.step)
-    print(f'stopped and saved; the same command continues in {run.path}', file=sys.stderr)
-  return finished
 
 
 def _show(found: dict, directory: pathlib.Path) -> None:
@@ -110,6 +86,7 @@ def _quantize(values: flags.FlagValues, start: models.ModelFiles, run: run_direc
   _start_tensorflow(values)
   from tf_proxyless.mains import assembly
   from tf_proxyless.mains import quantize_assembly
+  from tf_proxyless.mains import train_loop
 
   with command_line.user_errors():
     source = assembly.open_source(values)
@@ -117,7 +94,7 @@ def _quantize(values: flags.FlagValues, start: models.ModelFiles, run: run_direc
     assembled = quantize_assembly.assemble(values, source, models.load_found(start), _identity(values, start), run)
     if not assembled.training.prepare():
       quantize_assembly.calibrate(assembled)
-  if not _run(assembled, stop):
+  if not train_loop.run('quantizing', run, run.write_status, assembled.trainer, assembled.training, stop):
     return stop.exit_code
   _show(quantize_assembly.finish(assembled), run.path)
   run.write_status('finished')

@@ -10,8 +10,8 @@ from tests.reliability import processes
 from tests.search import runs as search_runs
 from tests.tools import test_quantize
 from tests.train import runs as train_runs
+from tf_proxyless import dataset_names
 from tf_proxyless import run_files
-from tf_proxyless.data import tfds_records
 
 pytestmark = pytest.mark.long
 # Batches of 16: 71 weight steps an epoch.
@@ -72,7 +72,7 @@ def test_a_training_and_a_quantization(tmp_path, temporary, data_dir):
   check(watch(process, tmp_path / 'int8'), warm=7, epochs=21)
 
 
-@pytest.mark.parametrize('name', tfds_records.EMBEDDED)
+@pytest.mark.parametrize('name', dataset_names.EMBEDDED)
 def test_preparing_a_dataset_leaves_no_temporary_folder(tmp_path, temporary, name):
   code = f'from tf_proxyless.data import sources; sources.open_dataset({name!r}, {str(tmp_path / "data")!r})'
   subprocess.run([sys.executable, '-c', code], env=search_runs.environment(), check=True, timeout=300)

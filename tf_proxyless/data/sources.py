@@ -9,12 +9,12 @@ import functools
 import numpy as np
 import tensorflow as tf
 
+from tf_proxyless import dataset_names
 from tf_proxyless.data import image_folder
 from tf_proxyless.data import records
 from tf_proxyless.data import selection
 from tf_proxyless.data import tfds_records
 
-FOLDER_PREFIX = 'folder:'
 PARTS = ('train', 'test')
 
 
@@ -77,13 +77,13 @@ def open_dataset(name: str, data_dir: str | None = None, download: bool = False)
   Raises:
     ValueError: The name is unknown, the dataset is not there, or it is not a labelled image dataset.
   """
-  if name.startswith(FOLDER_PREFIX):
+  if name.startswith(dataset_names.FOLDER_PREFIX):
     return _open_folder(name)
   return _open_tfds(name, data_dir, download)
 
 
 def _open_folder(name: str) -> Source:
-  folder = image_folder.scan(name.removeprefix(FOLDER_PREFIX))
+  folder = image_folder.scan(name.removeprefix(dataset_names.FOLDER_PREFIX))
   parts = {'train': folder.train, 'test': folder.test} if folder.test is not None else _hold_out(folder.train)
   return Source(name, folder.class_names, len(parts['train'].ids), len(parts['test'].ids), (None, None, None), folder.directory,
                 _checked(parts.__getitem__))

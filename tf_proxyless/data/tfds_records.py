@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import re
 import sys
 import tempfile
 
@@ -14,14 +13,12 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from tf_proxyless import spelling
-from tf_proxyless.data import cluttered_digits
-from tf_proxyless.data import digits
+from tf_proxyless import dataset_names
+from tf_proxyless.data import cluttered_digits  # noqa: F401, registers its builder
+from tf_proxyless.data import digits  # noqa: F401, registers its builder
 from tf_proxyless.data import records
 
-EMBEDDED = tuple(builder.name for builder in (digits.Digits, cluttered_digits.ClutteredDigits))  # need no download
 IN_MEMORY_BYTES = 2**30  # datasets up to this size are read once and held in memory, still encoded
-_NAME = re.compile(r'(?P<name>\w+)(/[\w\-.]+)?(:\d+\.\d+\.\d+)?')  # no namespaces: those ask the network
 _READ_BATCH = 64
 _PARALLEL_FILES = 16
 
@@ -41,7 +38,7 @@ def open_builder(name: str, data_dir: str | None, download: bool) -> tfds.core.D
     ValueError: Unknown name, not prepared, or not a dataset of images with one label each.
   """
   data_dir = os.path.expanduser(data_dir or tfds.core.constants.DATA_DIR)
-  _check_name(name, data_dir)
+  dataset_names.check(name, data_dir)
   shown = sys.stderr.isatty() and logging.get_verbosity() >= logging.WARNING
   with _quiet(), _own_temporary_folder():
     builder = _builder(name, data_dir)
@@ -52,17 +49,6 @@ def open_builder(name: str, data_dir: str | None, download: bool) -> tfds.core.D
   if 'train' not in builder.info.splits:
     raise ValueError(f'dataset {name!r} has no train split, only {sorted(builder.info.splits)}')
   return builder
-
-
-def _check_name(name: str, data_dir: str) -> None:
-  """Refuses what is neither known nor prepared, without asking the network."""
-  match = _NAME.fullmatch(name)
-  base = match['name'] if match else name.split(':')[0].split('/')[0]
-  known = [*EMBEDDED, *tfds.list_builders(with_community_datasets=False)]
-  if match and (base in known or os.path.isdir(os.path.join(data_dir, base))):
-    return
-  raise ValueError(f'unknown dataset {name!r}: accepted are {", ".join(EMBEDDED)}, folder:PATH and the names of tensorflow-datasets '
-                   f'(name, name:version, name/config:version), such as cifar10 or imagenet2012{spelling.hint(base, known, most=1)}')
 
 
 def _builder(name: str, data_dir: str) -> tfds.core.DatasetBuilder:
@@ -85,7 +71,7 @@ def _check_labelled_images(info: tfds.core.DatasetInfo, name: str) -> None:
 
 def _prepare(builder: tfds.core.DatasetBuilder, name: str, download: bool, shown: bool) -> None:
   """Prepares a dataset; an embedded one without having been asked to. If it is to be shown, with bars."""
-  if builder.name in EMBEDDED:
+  if builder.name in dataset_names.EMBEDDED:
     _prepare_embedded(builder)
     return
   if not download:

@@ -64,11 +64,6 @@ def describe_table(table: latency_table.LatencyTable) -> str:
   return '; '.join(parts)
 
 
-def known_classes(dataset: str) -> int | None:
-  """Classes of a dataset that need not be opened for it, else None."""
-  return dataset_names.classes(dataset)
-
-
 def check_flags(values: flags.FlagValues) -> None:
   """Refuses flags that do not fit each other.
 

@@ -12,7 +12,6 @@ import types
 from tf_proxyless import command_line
 from tf_proxyless.mains import subprocesses
 
-INTERRUPTED = 130
 DEADLINE_S = 8.0  # preemptible machines give ten at least
 LATE_S = 1.0  # and a disk that hangs must not take the rest of them
 
@@ -77,7 +76,7 @@ class StopRequest:
   @property
   def exit_code(self) -> int:
     """Of a run that ended as it was asked to."""
-    return INTERRUPTED if self.signal == signal.SIGINT else 0
+    return command_line.INTERRUPTED if self.signal == signal.SIGINT else 0
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from absl import flags
 from absl import logging
 
 from tf_proxyless import command_line
+from tf_proxyless import dataset_names
 from tf_proxyless import quiet
 from tf_proxyless.cost import latency_table
 from tf_proxyless.mains import locking
@@ -33,7 +34,7 @@ search_flags.RUN.define(flags.FLAGS)
 def _check(values: flags.FlagValues) -> run_directory.RunDirectory:
   """Everything that can be refused before TensorFlow is loaded."""
   plan_lib.check_flags(values)
-  classes = plan_lib.known_classes(values.dataset)
+  classes = dataset_names.classes(values.dataset)
   space = None if classes is None else plan_lib.make_space(values, classes)
   run = run_directory.RunDirectory(values.run_dir)
   if tables.is_ready(values, space):

@@ -17,12 +17,11 @@ import sys
 from absl import flags
 
 from tf_proxyless import command_line
+from tf_proxyless import dataset_names
 from tf_proxyless import quiet
 from tf_proxyless.mains import architectures
 from tf_proxyless.mains import locking
 from tf_proxyless.mains import models
-from tf_proxyless.mains import plan as plan_lib
-from tf_proxyless.mains import progress as progress_lib
 from tf_proxyless.mains import stopping
 from tf_proxyless.mains import train_flags
 from tf_proxyless.space import io
@@ -66,7 +65,7 @@ def _identity(values: flags.FlagValues, start: models.ModelFiles | None, archite
 def _check(values: flags.FlagValues) -> tuple[models.ModelFiles | None, run_directory.RunDirectory]:
   """Everything that can be refused before TensorFlow is loaded; returns the model to start from, if there is one, and the run."""
   start = _find_start(values)
-  classes = plan_lib.known_classes(values.dataset)
+  classes = dataset_names.classes(values.dataset)
   architecture = _find_architecture(values, start, classes)
   run = run_directory.RunDirectory(values.run_dir)
   if classes is not None:
@@ -128,6 +127,7 @@ def _train_in(run: run_directory.RunDirectory, lock: _Lock, values: flags.FlagVa
   stop.listen()
   from tf_proxyless.mains import assembly
   from tf_proxyless.mains import train_assembly
+  from tf_proxyless.mains import train_loop
   from tf_proxyless.train import distribution
 
   with command_line.user_errors():
@@ -140,7 +140,7 @@ def _train_in(run: run_directory.RunDirectory, lock: _Lock, values: flags.FlagVa
     if not training.prepare():
       for line in train_assembly.start_from(values, start, architecture, images, trainer.model):
         print(line, file=sys.stderr)
-  if not _run(run, lock.write_status, trainer, training, stop):
+  if not train_loop.run('training', run, lock.write_status, trainer, training, stop):
     return stop.exit_code
   found = train_assembly.finish(values, images, architecture, trainer, run)
   if found is not None:
@@ -150,31 +150,10 @@ def _train_in(run: run_directory.RunDirectory, lock: _Lock, values: flags.FlagVa
   return 0
 
 
-def _run(run: run_directory.RunDirectory, write_status, trainer, training, stop: stopping.StopRequest) -> bool:
-  """Trains with progress and status; whether it came to the end."""
-  from tf_proxyless.train import loop
-  from tf_proxyless.train import trainer as trainer_lib
-
-  write_status('running')
-  progress = progress_lib.TrainingProgress('training', run.logs if trainer.is_chief else None, trainer.recipe.steps,
-                                           int(trainer.progress.total_steps))
-  try:
-    finished = training.run(loop.Observer(progress.on_steps, progress.on_epoch, stop))
-  except trainer_lib.NotFiniteError as error:
-    write_status('failed', reason=str(error), repeats=True)
-    raise command_line.UserError(str(error)) from error
-  finally:
-    progress.close()
-  if not finished:
-    write_status('interrupted', epoch=training.epoch, step=training.step)
-    print(f'stopped and saved; the same command continues in {run.path}', file=sys.stderr)
-  return finished
-
-
 def _evaluate(values: flags.FlagValues) -> int:
   with command_line.user_errors():
     found = models.find(values.init or values.run_dir)
-    architectures.adapt(found.architecture, str(found.model or found.directory), plan_lib.known_classes(values.dataset))
+    architectures.adapt(found.architecture, str(found.model or found.directory), dataset_names.classes(values.dataset))
   quiet.load_tensorflow()
   from tf_proxyless.mains import assembly
   from tf_proxyless.mains import train_assembly
