@@ -9,7 +9,7 @@ from tests.android_benchmark import measuring
 
 _MODELS, _ROUNDS = 3, 2
 _BLOCK = _MODELS + 2  # launches
-_FLAGS = (f'--rounds={_ROUNDS}', '--timeout_s=2', '--reconnect_s=20')
+_FLAGS = (f'--rounds={_ROUNDS}', '--timeout_s=20', '--reconnect_s=20')
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def test_a_model_that_fails_on_the_phone_is_named(run, phone, output, kind, reas
 @pytest.mark.long
 def test_a_hung_benchmark_is_ended_and_launched_again(run, phone, output):
   phone.fault_at_launch('hang', match='model1.tflite')
-  exit_code, messages = run()
+  exit_code, messages = run('--timeout_s=2')
   assert exit_code == 0, messages
   assert _check(output, phone)['warnings'] == ['model1 failed once and then ran: did not end within 2 s']
 
@@ -131,7 +131,7 @@ def test_a_full_disk_is_told_and_the_same_command_continues(run, phone, output):
     (signal.SIGINT, 130), (signal.SIGKILL, -9), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.long)])
 def test_whatever_ends_the_session_the_phone_is_given_back_and_what_was_measured_is_kept(models, run, phone, output, number, exit_code):
   phone.fault_at_launch('hang', match='--graph', skip=_BLOCK + 2)  # in the second block
-  process = measuring.start(models, output, *_FLAGS, device='adb')
+  process = measuring.start(models, output, *_FLAGS, '--timeout_s=2', device='adb')
   while 'blocks' not in process.stderr.readline():
     assert process.poll() is None
   assert phone.android.read('settings/global/airplane_mode_on') == '1'

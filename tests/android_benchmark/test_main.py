@@ -11,7 +11,7 @@ import pytest
 
 from tests.android_benchmark import measuring
 
-_QUICK = ('--rounds=2', '--timeout_s=1')
+_QUICK = ('--rounds=2', '--timeout_s=2')
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_models_that_fail_twice_are_named_and_left_out(tmp_path, output):
   measured = measuring.load(output)
   assert sorted(measured['models']) == ['also', 'good']
   expected = {'fails': 'exit code 1: ERROR: Failed to allocate tensors!', 'abort': 'SIGABRT: F0000', 'segv': 'SIGSEGV', 'kill': 'SIGKILL',
-              'hang': 'did not end within 1 s', 'truncated': 'no line of results'}
+              'hang': 'did not end within 2 s', 'truncated': 'no line of results'}
   assert sorted(measured['failed']) == sorted(fates)
   for fate, reason in expected.items():
     assert reason in measured['failed'][fate]
@@ -210,7 +210,7 @@ def test_a_runner_measures_many_models_in_a_process_and_its_crashes_cost_one(tmp
   assert {name: figures['median_ms'] for name, figures in measured['models'].items()} == {'good': 0.007, 'also': 0.008}
   assert 'Failed to allocate' in measured['failed']['fails']
   assert 'SIGABRT' in measured['failed']['abort']
-  assert 'did not end within 1 s' in measured['failed']['hang']
+  assert 'did not end within 2 s' in measured['failed']['hang']
 
 
 @pytest.mark.parametrize('runner, message', [

@@ -104,7 +104,6 @@ def test_a_process_that_is_killed_leaves_what_it_had_measured(model, tmp_path):
 def test_runs_go_on_for_min_secs_and_end_at_max_secs(model):
   enough = read(run(f'--graph={model}', '--use_xnnpack=false', '--num_runs=1', '--min_secs=0.2', '--warmup_min_secs=0'))
   assert enough.runs > 5
-  assert enough.runs * enough.mean_ms > 50  # the rest is between the runs
   ended = read(run(f'--graph={model}', '--use_xnnpack=false', '--num_runs=1000000000', '--max_secs=0.2', '--warmup_min_secs=0'))
   assert 5 < ended.runs < 1000000
 

@@ -22,7 +22,7 @@ logging.set_verbosity(int(sys.argv[1]))
 for _ in progress.over(range(3), 'counting', 3, 'thing'):
   time.sleep(0.12)
 with progress.working('thinking'):
-  time.sleep(1.2)
+  time.sleep(2.5)
 update = progress.counter('drawing')
 for done in (1, 2):
   update(done, 2)

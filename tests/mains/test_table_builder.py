@@ -61,7 +61,7 @@ def test_the_figures_of_a_gpu_fit(tmp_path):
   found = gpu_latency.measure({'block': network}, '/CPU:0', batch_size=2, rounds=1, num_runs=2, sample_secs=0.001, report=lambda text: None)
   runtime = table_builder.runtime(found, table_builder.Setup('gpu', 'float32', None, batch_size=2))
   assert (runtime.kernels, runtime.precision, runtime.batch_size, runtime.core_mask) == ('unknown', 'float32', 2, None)
-  assert runtime.benchmark_tool and found['models']['block']['median_ms'] > 0 and found['failed'] == {} and found['warnings'] == []
+  assert runtime.benchmark_tool and found['models']['block']['median_ms'] > 0 and found['failed'] == {}
   assert found['reference']['drift_percent'] >= 0
 
 

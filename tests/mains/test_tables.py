@@ -16,7 +16,8 @@ from tf_proxyless.mains import tables
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import proxyless
 
-SMALL = ('--resolution=8', '--stem_filters=8', '--stem_strides=1', '--first_block_filters=8', '--stage_filters=8', '--stage_blocks=2',
+# Networks of such different size that noise cannot reverse their order.
+SMALL = ('--resolution=8', '--stem_filters=8', '--stem_strides=1', '--first_block_filters=8', '--stage_filters=8', '--stage_blocks=6',
          '--stage_strides=1', '--head_filters=16', '--dataset=digits')
 
 

@@ -100,8 +100,8 @@ def test_a_search_keeps_its_report_and_the_proof_of_its_table(search):
       seen.append(run.report.stat().st_mtime_ns)
     return bool(run.history.exists() and run.history.read_text())
 
-  result = runs.stop_when(runs.start(*arguments), reached, signal.SIGTERM)
-  assert result.returncode == 0, result.stderr
+  result = runs.stop_when(runs.start(*arguments), reached, signal.SIGINT)
+  assert result.returncode == 130, result.stderr
   assert seen and run.report.stat().st_mtime_ns > seen[0]
   found = read(run)
   assert (found['state'], found['problems'], len(found['table']['proof'])) == ('interrupted', [], 3)

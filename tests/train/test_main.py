@@ -193,7 +193,7 @@ def test_two_workers_and_a_stop_of_one(tmp_path, data_dir):
   workers = start_workers(flags)
   result = search_runs.stop_when(workers[1], lambda: search_runs.checkpoint_number(run) >= 1, signal.SIGTERM)
   assert result.returncode == 0, result.stderr
-  assert (workers[0].wait(60), json.loads(run.status.read_text())['state']) == (0, 'interrupted')
+  assert (workers[0].wait(300), json.loads(run.status.read_text())['state']) == (0, 'interrupted')
   outputs = [worker.communicate(timeout=300) + (worker.returncode,) for worker in start_workers(flags)]
   assert [output[1:] for output in outputs] == [('', 0), ('', 0)]
   assert 'top-1' in outputs[0][0] and outputs[1][0] == ''
