@@ -71,7 +71,8 @@ def kill_at(flags, run, number):
   assert not run.architecture.exists()
 
 
-@pytest.mark.parametrize('optimizer', ['reinforce', pytest.param('gradient', marks=pytest.mark.long)])
+@pytest.mark.long  # the quick tests have tests/reliability/test_kills.py
+@pytest.mark.parametrize('optimizer', OPTIMIZERS)
 def test_killed_in_warm_up_and_in_the_joint_phase(tmp_path, data_dir, whole_runs, optimizer):
   run = run_directory.RunDirectory(tmp_path / 'run')
   flags = flags_of(run.path, data_dir, optimizer)
