@@ -141,7 +141,7 @@ def test_whatever_ends_the_session_the_phone_is_given_back_and_what_was_measured
   if number != signal.SIGKILL:
     assert phone.android.read('settings/global/airplane_mode_on') == '0'
   assert len(measuring.blocks(output)) == 1
-  code, messages = run()
+  code, messages = run('--timeout_s=2')
   assert code == 0, messages
   assert 'continuing after 1 blocks' in messages
   _check(output, phone)

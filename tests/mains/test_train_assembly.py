@@ -8,6 +8,7 @@ import tensorflow as tf
 from tests.train import runs
 from tf_proxyless.mains import architectures
 from tf_proxyless.mains import train_assembly
+from tf_proxyless.mains import training_images
 from tf_proxyless.mains import train_flags
 
 
@@ -31,9 +32,9 @@ def test_normalization_is_of_channels():
   images = np.random.default_rng(0).random((4, 2, 2, 3), np.float32)
   batches = tf.data.Dataset.from_tensor_slices((images, np.arange(4))).batch(2)
   mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-  found = np.concatenate([pixels for pixels, _ in train_assembly.normalize(batches, {'mean': mean, 'std': std})])
+  found = np.concatenate([pixels for pixels, _ in training_images.normalize(batches, {'mean': mean, 'std': std})])
   np.testing.assert_allclose(found, (images - np.array(mean)) / np.array(std), rtol=1e-5)
-  assert train_assembly.normalize(batches, None) is batches
+  assert training_images.normalize(batches, None) is batches
 
 
 def test_start_values_are_copied_by_layer(model_of):

@@ -20,6 +20,7 @@ from tf_proxyless.mains import models
 from tf_proxyless.mains import progress
 from tf_proxyless.mains import quantize_flags
 from tf_proxyless.mains import train_assembly
+from tf_proxyless.mains import training_images
 from tf_proxyless.nn import fast_training
 from tf_proxyless.space import io
 from tf_proxyless.train import loop
@@ -45,7 +46,7 @@ class Assembled:
 
   values: flags.FlagValues
   run: run_directory.RunDirectory
-  images: train_assembly.Images
+  images: training_images.Images
   start: models.LoadedModel
   architecture: io.Architecture
   settings: qat.Settings
@@ -84,14 +85,14 @@ def _tracing(model: keras.Model, learning: tf.Tensor) -> Iterator[None]:
 
 
 def _make_images(values: flags.FlagValues, source: sources.Source, identity: dict[str, object], architecture: io.Architecture,
-                 run: run_directory.RunDirectory) -> train_assembly.Images:
+                 run: run_directory.RunDirectory) -> training_images.Images:
   if not run.check(identity):
     for file in (run.split, run.results, run.path / qat.SETTINGS, run.path / qat.WEIGHTS):  # of a run that came to nothing
       file.unlink(missing_ok=True)
     files.write_atomically(run.flags, quantize_flags.RUN.to_flagfile(values))
     io.save_architecture(architecture, run.architecture)
     run.claim(identity)
-  return train_assembly.make_images(values, source, architecture, run, writes=True)
+  return training_images.make(values, source, architecture, run, writes=True)
 
 
 def calibrate(assembled: Assembled) -> None:
@@ -110,7 +111,7 @@ def finish(assembled: Assembled) -> dict:
   qat_rounding.round_biases(model)
   history = run.read_history()
   found = train_assembly.results(values, assembled.images, assembled.architecture, model, sum(entry['seconds'] for entry in history))
-  plain = train_assembly.normalize(assembled.images.test(), start.architecture.input_normalization)
+  plain = training_images.normalize(assembled.images.test(), start.architecture.input_normalization)
   found['float_test_top1'] = train_assembly.evaluate(start.model, plain).top1
   found['calibrated_test_top1'] = next(entry['test_top1'] for entry in history if entry['epoch'] < 0)
   qat.save(model, assembled.architecture, run.path, assembled.settings)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 import dataclasses
 
 from absl import flags
@@ -14,10 +13,10 @@ from tf_proxyless import run_files
 from tf_proxyless.data import pipelines
 from tf_proxyless.data import preprocessing
 from tf_proxyless.data import sources
-from tf_proxyless.data import splits
 from tf_proxyless.mains import models
 from tf_proxyless.mains import progress
 from tf_proxyless.mains import train_flags
+from tf_proxyless.mains import training_images
 from tf_proxyless.mains import versions
 from tf_proxyless.nn import fast_training
 from tf_proxyless.nn import inheritance
@@ -32,70 +31,11 @@ from tf_proxyless.train import run_directory
 from tf_proxyless.train import trainer as trainer_lib
 from tf_proxyless.train import training as training_lib
 
-_EVALUATION_BATCH_SIZE = 256
 _STATISTICS_BATCHES = 50  # for batch normalisation of inherited weights
 
 
-Normalization = Mapping[str, tuple[float, ...]] | None  # see `io.Architecture`
-
-
-@dataclasses.dataclass(frozen=True)
-class Images:
-  """The images of a training as batches (float32 NHWC, int32 labels) of what its model takes.
-
-  Attributes:
-    source: The dataset.
-    split: What is trained on, and held out.
-    transform: From files to pixels in [0, 1].
-    normalization: Of the architecture, applied after that.
-    batch_size: Of training.
-    evaluation_batch_size: Of evaluation.
-    seed: Of order and augmentation.
-  """
-
-  source: sources.Source
-  split: splits.Split
-  transform: preprocessing.Transform
-  normalization: Normalization
-  batch_size: int
-  evaluation_batch_size: int
-  seed: int
-
-  def training(self, epoch: int, step: int = 0, augment: bool = True) -> tf.data.Dataset:
-    """The batches of an epoch from a step on."""
-    batches = pipelines.training_batches(self.split, self.transform, self.batch_size, self.seed, epoch, step, augment)
-    return normalize(batches, self.normalization)
-
-  def validation(self) -> tf.data.Dataset:
-    """What was held out."""
-    size = min(self.evaluation_batch_size, len(self.split.validation))
-    return normalize(pipelines.validation_pass(self.split, self.transform, size), self.normalization)
-
-  def test(self) -> tf.data.Dataset:
-    """The test images."""
-    return test_images(self.source, self.transform, self.normalization, self.evaluation_batch_size)
-
-  def evaluation(self) -> Callable[[], tf.data.Dataset]:
-    """What is evaluated on while training: images that were held out, if there are any."""
-    return self.validation if len(self.split.validation) else self.test
-
-
-def normalize(batches: tf.data.Dataset, normalization: Normalization) -> tf.data.Dataset:
-  """Batches of pixels in [0, 1], normalised by channel as an architecture's input_normalization says."""
-  if normalization is None:
-    return batches
-  mean, std = (tf.constant(normalization[name], tf.float32) for name in ('mean', 'std'))
-  return batches.map(lambda images, labels: ((images - mean) / std, labels), num_parallel_calls=tf.data.AUTOTUNE).prefetch(1)
-
-
-def test_images(source: sources.Source, transform: preprocessing.Transform, normalization: Normalization,
-                batch_size: int = _EVALUATION_BATCH_SIZE) -> tf.data.Dataset:
-  """Test images as a model takes them."""
-  return normalize(pipelines.test_pass(source, transform, min(batch_size, source.num_test)), normalization)
-
-
 def make_inputs(values: flags.FlagValues, source: sources.Source, identity: dict[str, object], architecture: io.Architecture,
-                run: run_directory.RunDirectory, strategy: tf.distribute.Strategy) -> Images:
+                run: run_directory.RunDirectory, strategy: tf.distribute.Strategy) -> training_images.Images:
   """Claims the run directory, puts flags, architecture and split into it if they are not there, and returns the images.
 
   Raises:
@@ -108,30 +48,11 @@ def make_inputs(values: flags.FlagValues, source: sources.Source, identity: dict
     files.write_atomically(run.flags, train_flags.RUN.to_flagfile(values))
     io.save_architecture(architecture, run.architecture)
     run.claim(identity)
-  return make_images(values, source, architecture, run, writes)
+  return training_images.make(values, source, architecture, run, writes)
 
 
-def make_images(values: flags.FlagValues, source: sources.Source, architecture: io.Architecture, run: run_directory.RunDirectory,
-                writes: bool) -> Images:
-  """The images of a run, by the split that its directory has, or gets if it `writes`.
-
-  Raises:
-    ValueError: The split is not possible, or the one that is there is damaged.
-  """
-  if writes and run.split.exists():
-    split = splits.load(str(run.split), source)
-  else:  # a function of the flags, and so the same on all workers
-    with progress.working(f'reading {source.name}'):
-      held_out = values.validation_images
-      split = splits.make(source, held_out, values.seed) if held_out else splits.whole(source, values.seed)
-    if writes:
-      splits.save(split, str(run.split))
-  transform = preprocessing.for_source(source, architecture.network.input_shape[0], values.augmentation, values.color_jitter)
-  return Images(source, split, transform, architecture.input_normalization, values.batch_size,
-                values.evaluation_batch_size or values.batch_size, values.seed)
-
-
-def make_loop(values: flags.FlagValues, images: Images, trainer: trainer_lib.Trainer, run: run_directory.RunDirectory) -> loop.Training:
+def make_loop(values: flags.FlagValues, images: training_images.Images, trainer: trainer_lib.Trainer,
+              run: run_directory.RunDirectory) -> loop.Training:
   """The loop of a training."""
   data = loop.Data(images.training, images.evaluation() if values.evaluate_every_epochs else None)
   return loop.Training(trainer, data, run, values.checkpoint_every_steps, max(values.evaluate_every_epochs, 1))
@@ -182,7 +103,7 @@ def copy_weights(model: keras.Model, start: keras.Model) -> list[str]:
   return kept
 
 
-def inherit(model: keras.Model, architecture: io.Architecture, search_dir: str, images: Images) -> None:
+def inherit(model: keras.Model, architecture: io.Architecture, search_dir: str, images: training_images.Images) -> None:
   """Gives a model the weights of a search, and statistics of batch normalisation over training images.
 
   Raises:
@@ -200,7 +121,7 @@ def inherit(model: keras.Model, architecture: io.Architecture, search_dir: str, 
   inheritance.reestimate_batch_norm(model, batches.map(lambda pixels, labels: pixels))
 
 
-def start_from(values: flags.FlagValues, start: models.ModelFiles | None, architecture: io.Architecture, images: Images,
+def start_from(values: flags.FlagValues, start: models.ModelFiles | None, architecture: io.Architecture, images: training_images.Images,
                model: keras.Model) -> list[str]:
   """Gives a model the start values that the flags say.
 
@@ -221,7 +142,7 @@ def start_from(values: flags.FlagValues, start: models.ModelFiles | None, archit
   return [f'{name} starts from random values: the classes are others' for name in kept]
 
 
-def make_training(values: flags.FlagValues, images: Images, architecture: io.Architecture, run: run_directory.RunDirectory,
+def make_training(values: flags.FlagValues, images: training_images.Images, architecture: io.Architecture, run: run_directory.RunDirectory,
                   strategy: tf.distribute.Strategy) -> tuple[trainer_lib.Trainer, loop.Training]:
   """The trainer with its model, and the loop; nothing is restored or run yet.
 
@@ -238,7 +159,7 @@ def make_training(values: flags.FlagValues, images: Images, architecture: io.Arc
   return trainer, make_loop(values, images, trainer, run)
 
 
-def finish(values: flags.FlagValues, images: Images, architecture: io.Architecture, trainer: trainer_lib.Trainer,
+def finish(values: flags.FlagValues, images: training_images.Images, architecture: io.Architecture, trainer: trainer_lib.Trainer,
            run: run_directory.RunDirectory) -> dict | None:
   """Writes the model, whatever it was trained in, in float32, and what it is worth; None on workers that write nothing."""
   with trainer.averaged():
@@ -258,7 +179,8 @@ def evaluate(model: keras.Model, batches: tf.data.Dataset, text: str = 'test ima
   return training_lib.evaluate(model, progress.over_batches(batches, text))
 
 
-def results(values: flags.FlagValues, images: Images, architecture: io.Architecture, model: keras.Model, seconds: float) -> dict:
+def results(values: flags.FlagValues, images: training_images.Images, architecture: io.Architecture, model: keras.Model,
+            seconds: float) -> dict:
   """What results.json says of a finished training."""
   found = _test_results(evaluate(model, images.test()))
   if len(images.split.validation):
@@ -270,7 +192,7 @@ def results(values: flags.FlagValues, images: Images, architecture: io.Architect
           'versions': versions.installed(), 'seed': values.seed, 'seconds': seconds}
 
 
-def describe_preprocessing(values: flags.FlagValues, images: Images) -> dict:
+def describe_preprocessing(values: flags.FlagValues, images: training_images.Images) -> dict:
   """What was done to pixels, as JSON values."""
   augmentation = values.augmentation or preprocessing.default_augmentation(images.source)
   return {'augmentation': augmentation, 'color_jitter': values.color_jitter if augmentation == 'imagenet' else None,
@@ -281,7 +203,8 @@ def evaluate_test(values: flags.FlagValues, source: sources.Source, loaded: mode
   """What a model is worth on the test images."""
   architecture = loaded.architecture
   transform = preprocessing.for_source(source, architecture.network.input_shape[0], values.augmentation)
-  batches = test_images(source, transform, architecture.input_normalization, values.evaluation_batch_size or values.batch_size)
+  batch_size = values.evaluation_batch_size or values.batch_size
+  batches = training_images.test_images(source, transform, architecture.input_normalization, batch_size)
   return _test_results(evaluate(loaded.model, batches))
 
 
