@@ -20,7 +20,7 @@ def classes(name: str) -> int | None:
 
 
 def check(name: str, data_dir: str | None = None) -> None:
-  """Refuses what is neither a folder, nor known, nor prepared, without asking the network; takes half a second at most.
+  """Refuses what is neither a folder, nor known, nor prepared, without asking the network or loading TensorFlow.
 
   Args:
     name: As for `data.sources.open_dataset`.

@@ -99,7 +99,8 @@ def main(argv: list[str]) -> None:
     print(f'table                  {output}: {len(table.entries)} entries, {table.name}')
     missing = table.missing(network_lib.op_signatures(space))
     if missing:
-      raise ValueError(f'no proof, since {len(missing)} operations of the space could not be measured: {"; ".join(map(str, missing))}')
+      raise ValueError(f'no proof, since {len(missing)} operations of the space could not be measured: '
+                       f'{"; ".join(map(str, missing))}; to measure anew, remove {work / "operations"}')
     if _VALIDATION_NETWORKS.value:
       proof = table_proof.prove(space, table, setup, work, _CALIBRATION_NETWORKS.value, _VALIDATION_NETWORKS.value, _SEED.value)
       _report_measurements(proof.measurements)

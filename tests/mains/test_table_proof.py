@@ -98,3 +98,14 @@ def test_a_misfit_is_not_kept(monkeypatch, tmp_path):
   with pytest.raises(ValueError, match=r'no proof of the table: .* measured faster .* drift 0.5 %\), the same command measures these'):
     prove(monkeypatch, tmp_path, lambda i, total: 1 / total)
   assert [path.parent.name for path in tmp_path.glob('*/request.json')] == ['operations']
+
+
+def test_operations_that_could_not_be_measured_are_measured_anew(monkeypatch, tmp_path):
+  (tmp_path / 'operations').mkdir()
+  (tmp_path / 'operations' / 'request.json').write_text('{}')
+  table = make_table(SPACE)
+  lacking = dataclasses.replace(table, entries=table.entries[1:])
+  monkeypatch.setattr(table_builder, 'build', lambda space, setup, work: (lacking, {}))
+  with pytest.raises(ValueError, match='lacks'):
+    table_proof.measure(SPACE, table_builder.Setup('host', 'int8'), tmp_path, 3, 3, tmp_path / 'table.json')
+  assert not list(tmp_path.rglob('request.json')) and not (tmp_path / 'table.json').exists()

@@ -151,11 +151,15 @@ def measure(space: network_lib.Network, setup: table_builder.Setup, work: pathli
     path: Of the table, which is there only once it is proved.
 
   Raises:
-    ValueError: An operation of the space could not be measured; see also `prove`.
+    ValueError: An operation of the space could not be measured, and all are measured anew the next time; see also `prove`.
     UserError: The device cannot be used, or was lost.
   """
   table, _ = table_builder.build(space, setup, work)
-  table.check_covers(space)
+  try:
+    table.check_covers(space)
+  except ValueError:
+    table_builder.forget(work / 'operations')
+    raise
   proof = prove(space, table, setup, work, for_calibration, for_validation, seed=0)
   save(proof, path_for(path))
   latency_table.save(proof.table, path)
