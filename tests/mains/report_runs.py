@@ -8,6 +8,7 @@ from tf_proxyless import files
 from tf_proxyless.cost import counting
 from tf_proxyless.cost import latency_model
 from tf_proxyless.cost import latency_table
+from tf_proxyless.mains import report_data
 from tf_proxyless.mains import search_flags
 from tf_proxyless.mains import table_proof
 from tf_proxyless.search import derive
@@ -128,3 +129,15 @@ def damage_history(run, number, line):
 def read_history(run):
   """The lines as they are."""
   return [json.loads(line) for line in run.history.read_text().splitlines()]
+
+
+def read(run, **arguments):
+  """The first run of a document, which must be JSON."""
+  document = report_data.document(run.path, **arguments)
+  assert json.loads(json.dumps(document, allow_nan=False)) == document
+  return document['runs'][0]
+
+
+def cost_model():
+  """Of SPACE by its table."""
+  return latency_model.from_latency_table(SPACE, make_table())

@@ -1,11 +1,10 @@
-"""The document of a report: what it says agrees with itself and with the run, and damaged runs have one too."""
+"""The document of a report: what it says agrees with itself and with the run."""
 
 import dataclasses
 import json
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 
 from tests.mains import report_runs
@@ -13,40 +12,18 @@ from tests.report import documents
 from tf_proxyless.cost import latency_model
 from tf_proxyless.cost import latency_table
 from tf_proxyless.mains import architectures
-from tf_proxyless.mains import locking
 from tf_proxyless.mains import model_card
 from tf_proxyless.mains import report_data
 from tf_proxyless.mains import report_files
-from tf_proxyless.mains import report_samples
-from tf_proxyless.report import animation
-from tf_proxyless.report import figures
-from tf_proxyless.report import page
-from tf_proxyless.search import derive
 from tf_proxyless.space import archive
 from tf_proxyless.space import io
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import schema
 
 
-@pytest.fixture(scope='module')
-def finished(tmp_path_factory):
-  return report_runs.write(tmp_path_factory.mktemp('runs') / 'phone_1ms')
-
-
-def read(run, **arguments):
-  """The first run of a document, which must be JSON."""
-  document = report_data.document(run.path, **arguments)
-  assert json.loads(json.dumps(document, allow_nan=False)) == document
-  return document['runs'][0]
-
-
-def model():
-  return latency_model.from_latency_table(report_runs.SPACE, report_runs.make_table())
-
-
 def test_the_document_has_the_form_that_pages_are_made_of(finished):
   """The contract, as the tests of the page have it."""
-  expected, found = documents.tiny()['runs'][0], read(finished)
+  expected, found = documents.tiny()['runs'][0], report_runs.read(finished)
   assert set(found) == set(expected)
   for name in ('cost', 'seconds', 'most_likely', 'samples', 'derivation', 'table', 'network', 'fixed_blocks'):
     assert set(found[name]) >= set(expected[name]), name
@@ -61,7 +38,7 @@ def test_the_document_has_the_form_that_pages_are_made_of(finished):
 
 
 def test_a_finished_run_has_no_problems(finished):
-  found = read(finished)
+  found = report_runs.read(finished)
   assert (found['name'], found['state'], found['refreshing'], found['problems']) == ('phone_1ms', 'finished', False, [])
   assert found['versions'] == {'numpy': '2.0'}
   assert found['seconds'] == {'epochs': sum(10 + epoch for epoch in range(8)), 'left': None}
@@ -77,7 +54,7 @@ def test_nothing_says_where_on_this_machine_it_lies(finished):
 
 def test_probabilities_and_costs_of_choices_give_the_expected_cost_of_each_epoch(finished):
   """E[cost] = fixed + sum_d sum_i p_di cost_di, from parts of the document alone."""
-  found = read(finished)
+  found = report_runs.read(finished)
   costs = [[choice['cost'] for choice in decision['choices']] for decision in found['decisions']]
   fixed = found['fixed_blocks']['cost']
   for epoch, rows in enumerate(found['history']['probabilities']):
@@ -88,7 +65,7 @@ def test_probabilities_and_costs_of_choices_give_the_expected_cost_of_each_epoch
 
 
 def test_blocks_add_up_to_the_network(finished):
-  found = read(finished)
+  found = report_runs.read(finished)
   offset_ms = report_runs.make_table().calibration.offset_ms
   architecture = io.load_architecture(finished.architecture)
   for name in ('network', 'fixed_blocks'):
@@ -98,12 +75,13 @@ def test_blocks_add_up_to_the_network(finished):
   assert (found['network']['macs'], found['network']['parameters']) == (architecture.cost.macs, architecture.cost.parameters)
   chosen, = (candidate for candidate in found['candidates'] if candidate['chosen'])
   assert chosen['cost'] == found['network']['cost'] <= found['cost']['target'] == report_runs.TARGET_MS
-  assert found['cost']['smallest'] == pytest.approx(model().smallest) and found['cost']['largest'] == pytest.approx(model().largest)
+  assert found['cost']['smallest'] == pytest.approx(report_runs.cost_model().smallest)
+  assert found['cost']['largest'] == pytest.approx(report_runs.cost_model().largest)
 
 
 def test_an_open_block_takes_what_its_choice_is(finished):
   """Blocks of `fixed_blocks` with choices of `decisions` put in are those of the network."""
-  found = read(finished)
+  found = report_runs.read(finished)
   genotype = list(io.load_architecture(finished.architecture).genotype.values())
   for block, searched in zip(found['network']['blocks'], found['fixed_blocks']['blocks']):
     if searched['decision'] is not None:
@@ -113,7 +91,7 @@ def test_an_open_block_takes_what_its_choice_is(finished):
 
 
 def test_a_search_for_macs_has_no_table(tmp_path):
-  found = read(report_runs.write(tmp_path / 'run', in_macs=True))
+  found = report_runs.read(report_runs.write(tmp_path / 'run', in_macs=True))
   assert found['problems'] == [] and found['table'] is None
   assert (found['cost']['unit'], found['cost']['of'], found['cost']['target']) == ('MACs', 'multiply-adds', report_runs.TARGET_MACS)
   assert found['network']['cost'] == found['network']['macs'] == sum(block['macs'] for block in found['network']['blocks'])
@@ -131,7 +109,7 @@ def test_published_networks_that_the_table_covers():
 
 
 def test_the_table_says_what_is_estimated_and_how_well_it_predicts(finished):
-  table = read(finished)['table']
+  table = report_runs.read(finished)['table']
   assert table['provenance'] == {'measured': 18, 'published': 0, 'estimated': 4} and len(table['entries']) == 22
   assert [row['purpose'] for row in table['proof']] == ['calibration', 'validation', 'published']
   for row in table['proof']:
@@ -142,168 +120,9 @@ def test_the_proof_of_another_table_is_not_shown(tmp_path):
   run = report_runs.write(tmp_path / 'run')
   table = report_runs.make_table()
   report_runs.make_proof(dataclasses.replace(table, calibration=latency_table.Calibration(2.0, 0.0, 3)), run.latency_table_proof)
-  found = read(run)
+  found = report_runs.read(run)
   assert found['table']['proof'] is None
   assert found['problems'] == ['latency_table_proof.json: of another table: it predicts 2 ms for random_0, this one 1.375 ms']
-
-
-@pytest.mark.parametrize('state', ['running', 'interrupted', 'failed'])
-def test_a_run_that_is_not_finished(tmp_path, state):
-  run = report_runs.write(tmp_path / 'run', epochs=3, state=state)
-  found = read(run, versions={'numpy': '1'})
-  assert (found['state'], found['refreshing'], found['problems']) == (state, state == 'running', [])
-  assert found['network'] is found['derivation'] is None and found['candidates'] == []
-  assert len(found['history']['probabilities']) == 3 and found['versions'] == {'numpy': '1'}
-  assert found['seconds']['left'] == (None if state == 'failed' else 11.0 * 5)  # the median, for five of eight epochs
-
-
-def test_a_run_whose_process_was_killed_does_not_run(tmp_path):
-  run = report_runs.write(tmp_path / 'run', epochs=3, state='running')
-  with locking.take(run.path):
-    assert read(run)['state'] == 'running'
-  found = read(run)
-  assert (found['state'], found['refreshing']) == ('interrupted', False) and 'has ended without saying so' in found['reason']
-
-
-def test_a_run_that_has_scored_nothing_yet(tmp_path):
-  found = read(report_runs.write(tmp_path / 'run', epochs=1, state='running', batches=0))
-  assert (found['samples'], found['problems'], found['history']['epoch']) == (None, [], [0])
-
-
-def test_why_a_run_failed(tmp_path):
-  run = report_runs.write(tmp_path / 'run', epochs=1, state='running')
-  run.write_status('failed', reason='the loss became nan in epoch 1')
-  found = read(run)
-  assert (found['state'], found['reason']) == ('failed', 'the loss became nan in epoch 1')
-
-
-def test_an_empty_directory_and_one_with_flags_only(tmp_path):
-  found = read(report_data.run_directory.RunDirectory(tmp_path))
-  assert (found['state'], found['problems'], found['decisions']) == ('empty', [], []) and not any(found['history'].values())
-  run = report_runs.write(tmp_path / 'run', epochs=0, state='running')
-  for file in (run.status, run.samples, run.latency_table_proof):
-    file.unlink()
-  found = read(run)
-  assert (found['state'], found['problems'], len(found['decisions']), found['samples']) == ('empty', [], 4, None)
-
-
-LINE = {'epoch': 3, 'phase': 'joint', 'loss': 1.0}
-
-
-@pytest.mark.parametrize('line, problem', [
-    (b'', 'empty, not JSON'), (b'{"epoch": 3', 'not JSON, or truncated'), (b'\xff\xfe', 'not UTF-8 text'), (b'[3]', 'not a JSON object'),
-    (json.dumps(LINE).encode(), 'no 7 probabilities for decision blocks/block_1/op'),
-    (b'{"epoch": 3, "loss": 1e999}', "'1e999' is beyond every number"),
-    (b'{"epoch": 3, "loss": NaN}', 'NaN is not a number'), (b'{"epoch": true}', 'epoch must be a number from 0')])
-def test_a_corrupt_line_of_the_history_is_named_and_passed_over(tmp_path, line, problem):
-  run = report_runs.write(tmp_path / 'run')
-  report_runs.damage_history(run, 4, line)
-  found = read(run)
-  assert found['history']['epoch'] == [0, 1, 2, 4, 5, 6, 7]
-  assert len(found['history']['loss']) == len(found['history']['probabilities']) == len(found['most_likely']['choices']) == 7
-  message, = found['problems']
-  assert message.startswith(f'history.jsonl:4: {problem}') and message.endswith('; passed over')
-
-
-def test_an_epoch_that_comes_again_is_passed_over(tmp_path):
-  run = report_runs.write(tmp_path / 'run', epochs=4)
-  lines = run.history.read_bytes().splitlines()
-  report_runs.damage_history(run, 3, lines[1])
-  found = read(run)
-  assert found['history']['epoch'] == [0, 1, 3]
-  assert found['problems'] == ['history.jsonl:3: epoch 1 after epoch 1; passed over']
-
-
-def test_lines_that_hold_probabilities_alone_can_be_drawn(tmp_path):
-  run = report_runs.write(tmp_path / 'run', epochs=3, state='interrupted')
-  lines = [json.loads(line) for line in run.history.read_text().splitlines()]
-  run.history.write_text(''.join(json.dumps({name: line[name] for name in ('epoch', 'phase', 'probabilities')}) + '\n' for line in lines))
-  document = report_data.document(run.path)
-  assert document['runs'][0]['problems'] == [] and document['runs'][0]['history']['loss'] == [None] * 3
-  page.render(document)
-  figures.save_all(document, tmp_path / 'figures')
-  animation.save(document, tmp_path / 'history.gif', dpi=60)
-
-
-def test_a_history_that_is_cut_off(tmp_path):
-  for state, problems in (('running', []), ('interrupted', ['history.jsonl:3: was cut off; passed over'])):
-    run = report_runs.write(tmp_path / state, epochs=3, state=state)
-    run.history.write_bytes(run.history.read_bytes()[:-30])
-    found = read(run)
-    assert (found['history']['epoch'], found['problems']) == ([0, 1], problems)
-
-
-@pytest.mark.parametrize('name, left_out', [
-    ('flags.txt', 'settings'), ('search_space.json', 'decisions'), ('latency_table.json', 'table'), ('architecture.json', 'network'),
-    ('derivation.json', 'derivation'), ('samples.bin', 'samples'), ('status.json', None), ('latency_table_proof.json', None),
-    ('history.jsonl', None)])
-@pytest.mark.parametrize('content', [b'', b'\x00\xff', b'{"schema": "tf_proxyless/other", "version": 1}', None])
-def test_a_damaged_file_costs_its_part_only(finished, tmp_path, name, left_out, content):
-  for file in finished.path.iterdir():
-    if file.is_file():
-      (tmp_path / file.name).write_bytes(file.read_bytes())
-  damaged = tmp_path / name
-  damaged.unlink()
-  if content is None:
-    damaged.mkdir()
-  else:
-    damaged.write_bytes(content)
-  found = read(report_data.run_directory.RunDirectory(tmp_path))
-  if not (name in ('flags.txt', 'history.jsonl') and content == b''):  # no flags, or no epochs, are allowed
-    assert any(name in problem for problem in found['problems']), found['problems']
-  assert str(tmp_path) not in json.dumps(found)
-  assert not left_out or not found[left_out] or (name == 'flags.txt' and content == b'')
-  kept = {'network', 'table', 'samples'} - {left_out}
-  assert all(found[part] for part in kept)
-
-
-def test_many_samples_are_thinned_evenly():
-  samples = dataclasses.replace(report_runs.make_samples(model(), 500), accuracy=np.arange(5000) / 5000)
-  found = report_samples.samples(samples, False, None)
-  assert found['count'] == 5000 and len(found['cost']) == len(found['accuracy']) == 2000
-  rows = np.array(found['accuracy']) * 5000
-  assert rows[0] == 0 and rows[-1] == pytest.approx(4999) and set(np.diff(rows).round()) == {2, 3}
-  few = report_samples.samples(samples[:30], False, None)
-  assert few['count'] == len(few['cost']) == 30
-  assert report_samples.samples(samples[:0], False, None) is None
-
-
-def test_the_front_by_means_is_not_made_of_lucky_batches():
-  """Where cost plays no part, every mean is the true accuracy within its error; the best single ones are far off."""
-  samples = report_runs.make_samples(model(), 400, slope=0.0, noise=0.05)
-  front = report_samples.front_by_means(samples, frozen=True)
-  assert max(samples.accuracy) > 0.65
-  assert all(abs(accuracy - 0.5) < 4.5 * error for accuracy, error in zip(front['accuracy'], front['error']))
-  assert front['cost'] == sorted(front['cost']) and front['accuracy'] == sorted(front['accuracy'])
-
-
-def test_fronts_rise_as_accuracy_does():
-  samples = report_runs.make_samples(model(), 400, slope=0.1, noise=0.01)
-  low, high = model().smallest, model().largest
-  means = report_samples.samples(samples, True, None)['front']
-  assert len(means['cost']) > 15
-  for cost, accuracy, error in zip(means['cost'], means['accuracy'], means['error']):
-    assert abs(accuracy - (0.5 + 0.1 * (cost - low) / (high - low))) < 5 * error
-  best = report_samples.samples(samples, True, model())['front']
-  assert best['of'] != means['of'] and best['accuracy'] == sorted(best['accuracy'])
-  for cost, accuracy, error in zip(best['cost'], best['accuracy'], best['error']):
-    assert abs(accuracy - (0.5 + 0.1 * (cost - low) / (high - low))) < 5 * error  # every network of a cost is as good, here
-
-
-def test_only_the_last_quarter_counts_while_weights_learn():
-  samples = report_runs.make_samples(model(), 100)
-  drifting = dataclasses.replace(samples, accuracy=np.where(np.arange(1000) < 750, 0.0, 0.9))
-  assert report_samples.front_by_means(drifting, frozen=False)['accuracy'] == [pytest.approx(0.9)]
-  assert max(report_samples.front_by_means(drifting, frozen=True)['accuracy']) < 0.5
-
-
-def test_a_derivation_is_read_as_it_was_written(finished):
-  found = report_samples.load_derivation(finished.derivation)
-  record = json.loads(finished.derivation.read_text())
-  assert [dataclasses.asdict(candidate)['cost'] for candidate in found.candidates] == [c['cost'] for c in record['candidates']]
-  assert found.chosen == found.candidates[0] and isinstance(found.probability, derive.Candidate)
-  margins = read(finished)['derivation']['margins']
-  assert [margin['decision'] for margin in margins] == [f'block {m["decision"] + 1}' for m in record['margins']]
 
 
 @pytest.fixture
@@ -329,7 +148,7 @@ def cards(finished, tmp_path):
 
 
 def test_deployments(finished, cards):
-  found, other = read(finished, cards=cards)['deployments']
+  found, other = report_runs.read(finished, cards=cards)['deployments']
   assert (found['name'], found['same_network'], other['name'], other['same_network']) == ('found', True, 'other', False)
   assert (found['float_accuracy'], found['int8_accuracy'], found['dataset']) == (0.99, 0.98, 'folder:pets')
   assert (found['predicted_ms'], found['measured_ms'], found['measured_p5_ms'], found['measured_p95_ms']) == (1.0, 1.25, 1.2, 1.5)
@@ -338,7 +157,7 @@ def test_deployments(finished, cards):
 
 def test_a_card_that_is_none(finished, cards):
   cards[0].write_text('{}')
-  found = read(finished, cards=[*cards, cards[1].with_name('gone_card.json')])
+  found = report_runs.read(finished, cards=[*cards, cards[1].with_name('gone_card.json')])
   assert [row['name'] for row in found['deployments']] == ['other']
   assert 'model_card.json: schema and version must be' in found['problems'][0] and 'gone_card.json: No such file' in found['problems'][1]
 
@@ -346,7 +165,7 @@ def test_a_card_that_is_none(finished, cards):
 def test_cards_in_the_run_directory_are_found(tmp_path, cards):
   run = report_runs.write(tmp_path / 'run')
   (run.path / 'phone_card.json').write_bytes(cards[0].read_bytes())
-  assert [row['name'] for row in read(run, cards=[run.path / 'phone_card.json'])['deployments']] == ['phone']
+  assert [row['name'] for row in report_runs.read(run, cards=[run.path / 'phone_card.json'])['deployments']] == ['phone']
 
 
 def test_runs_side_by_side(tmp_path):
@@ -373,7 +192,7 @@ def test_reports_load_neither_tensorflow_nor_matplotlib():
 
 def test_signatures_have_their_provenance(finished):
   """Estimated entries are marked in the network too."""
-  found = read(finished)
+  found = report_runs.read(finished)
   table = {entry.signature: entry.latency.provenance for entry in report_runs.make_table().entries}
   network = io.load_architecture(finished.architecture).network
   for block, traced in zip(found['network']['blocks'], network_lib.trace(network)):
