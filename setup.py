@@ -47,7 +47,7 @@ setuptools.setup(
                   'tf_proxyless.configs.latency.published': ['*.json'],
                   'tf_proxyless.configs.quantize': ['*.flags'],
                   'tf_proxyless.configs.train': ['*.flags'],
-                  'tf_proxyless.report': ['*.css', '*.js']},
+                  'tf_proxyless.report.page': ['*.css', '*.js']},
     install_requires=[
         'absl-py>=1.2,<2',  # tensorflow-model-optimization 0.8 takes no 2
         'ai-edge-litert>=2.3,<2.4',  # runs models; another version has other kernels, so other latencies

@@ -9,19 +9,19 @@ import sys
 
 import pytest
 
-from tf_proxyless import command_line
-from tf_proxyless import dataset_names
-from tf_proxyless import shipped
+from tf_proxyless.app import command_line
+from tf_proxyless.app import problem as problem_lib
+from tf_proxyless.app import search_flags
+from tf_proxyless.app import tables
 from tf_proxyless.cost import counting
-from tf_proxyless.cost import latency_model
-from tf_proxyless.cost import latency_table
-from tf_proxyless.mains import plan as plan_lib
-from tf_proxyless.mains import search_flags
-from tf_proxyless.mains import tables
-from tf_proxyless.space import archive
+from tf_proxyless.cost import model as model_lib
+from tf_proxyless.cost import table as table_lib
+from tf_proxyless.data import names as dataset_names
+from tf_proxyless.infra import resources
 from tf_proxyless.space import io
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import proxyless
+from tf_proxyless.space import published
 from tf_proxyless.space import schema
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -44,15 +44,15 @@ def make_plan(name):
   values = parse(name)
   classes = dataset_names.classes(values.dataset)
   table = invent_table(values, classes) if values.latency_table == tables.HOST else None
-  return plan_lib.make(values, classes, table)
+  return problem_lib.make(values, classes, table)
 
 
 def invent_table(values, classes):
   """A millisecond for each million of multiply-adds."""
-  signatures = network_lib.op_signatures(plan_lib.make_space(values, classes))
-  runtime = latency_table.Runtime('here', values.expected_precision, values.expected_kernels)
-  return latency_table.LatencyTable('invented', runtime, tuple(
-      latency_table.Entry(signature, latency_table.LatencyStats('measured', median_ms=1e-6 * counting.count(signature).macs))
+  signatures = network_lib.op_signatures(problem_lib.make_space(values, classes))
+  runtime = table_lib.Runtime('here', values.expected_precision, values.expected_kernels)
+  return table_lib.LatencyTable('invented', runtime, tuple(
+      table_lib.Entry(signature, table_lib.LatencyStats('measured', median_ms=1e-6 * counting.count(signature).macs))
       for signature in signatures))
 
 
@@ -83,7 +83,7 @@ def test_header_says_how_to_run_it(path):
 def test_flags_make_a_plan(name):
   """Parsed by the flags of the search itself; the table covers the space, and the target lies within it and constrains."""
   values = parse(name)
-  plan_lib.check_flags(values)
+  problem_lib.check_flags(values)
   plan = make_plan(name)
   assert plan.cost_model.smallest < plan.target < plan.cost_model.largest
   assert plan.constrained
@@ -126,7 +126,7 @@ def test_variants_of_mobile_differ_in_what_they_are_named_for():
 @pytest.mark.parametrize('name', ['gpu', 'cpu'])
 def test_published_networks_meet_their_target_exactly(name):
   plan = make_plan(name)
-  space, genotype = archive.published(f'proxyless_{name}')
+  space, genotype = published.published(f'proxyless_{name}')
   assert plan.cost_model.cost(genotype) == plan.target == counting.count_network(schema.resolve(space, genotype)).macs
   assert list(schema.walk(plan.space)) == list(schema.walk(space))
 
@@ -138,19 +138,19 @@ def test_quickstart_by_gradients_is_the_quickstart():
 
 def test_mobile_is_built_and_makes_a_step(imagenet_data_dir, tmp_path):
   """The real supernet of the default space, on a batch of ImageNet's format."""
-  from tf_proxyless.mains import assembly
+  from tf_proxyless.app import build_search
   from tf_proxyless.search import loop
   from tf_proxyless.search import run_directory
 
   values = parse('mobile', *FEW_STEPS, '--batch_size=2', f'--data_dir={imagenet_data_dir}', f'--run_dir={tmp_path}')
   run = run_directory.RunDirectory(values.run_dir)
   run.create()
-  source = assembly.open_source(values)
-  plan = plan_lib.make(values, source.classes)
-  assert not assembly.write_inputs(values, plan, run)
+  source = build_search.open_source(values)
+  plan = problem_lib.make(values, source.classes)
+  assert not build_search.write_inputs(values, plan, run)
   losses = []
   observer = loop.Observer(on_step=lambda loss, accuracy, state: losses.append((loss, state)), should_stop=lambda: True)
-  assembled = assembly.assemble(values, plan, source, run, observer)
+  assembled = build_search.assemble(values, plan, source, run, observer)
   assembled.search.prepare()
   assert not assembled.search.run()
   (loss, state), = losses
@@ -175,10 +175,10 @@ def test_mobile_runs_on_imagenet(name, imagenet_data_dir, tmp_path):
   architecture = io.load_architecture(run / 'architecture.json')
   plan = make_plan('mobile')
   assert architecture.network == schema.resolve(plan.space, architecture.genotype)
-  assert architecture.cost.predicted_ms == latency_model.from_latency_table(architecture.network, plan.table).fixed <= 80.0
+  assert architecture.cost.predicted_ms == model_lib.from_latency_table(architecture.network, plan.table).fixed <= 80.0
   assert architecture.latency_table.sha256 == plan.table.sha256
   assert architecture.network.classes == 1000
 
 
 def test_shipped_names_are_these_files():
-  assert {shipped.flagfile(f'{name}.flags') for name in NAMES} == set(FILES)
+  assert {resources.flagfile(f'{name}.flags') for name in NAMES} == set(FILES)

@@ -6,8 +6,8 @@ import pytest
 
 from tests import test_configs
 from tf_proxyless.cost import features
-from tf_proxyless.cost import latency_model
 from tf_proxyless.cost import mobilenets
+from tf_proxyless.cost import model as model_lib
 from tf_proxyless.cost import pixel2
 from tf_proxyless.space import network as network_lib
 
@@ -43,7 +43,7 @@ def test_the_published_network_lies_in_the_space(name):
   assert set(network_lib.op_signatures(net)) <= set(network_lib.op_signatures(plan.space))
   text = test_configs.header(test_configs.ROOT / 'configs' / f'{name}.flags')['expect']
   stated = re.search(r'the published network(?:, scaled,)? is ([\d.]+) ms', text)
-  assert stated is None or stated[1] == f'{latency_model.from_latency_table(net, plan.table).fixed:.1f}'
+  assert stated is None or stated[1] == f'{model_lib.from_latency_table(net, plan.table).fixed:.1f}'
 
 
 @pytest.mark.parametrize('name', SEARCHES)

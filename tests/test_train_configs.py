@@ -7,9 +7,9 @@ from absl import flags
 import pytest
 
 from tests import test_configs
-from tf_proxyless import command_line
-from tf_proxyless import shipped
-from tf_proxyless.mains import train_flags
+from tf_proxyless.app import command_line
+from tf_proxyless.app import train_flags
+from tf_proxyless.infra import resources
 
 FILES = sorted((test_configs.ROOT / 'configs' / 'train').glob('*.flags'))
 NAMES = [path.stem for path in FILES]
@@ -66,7 +66,7 @@ def test_rmsprop_is_mnasnets_for_a_quarter_of_the_images():
 
 def test_other_folders_are_not_looked_into(tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
-  assert shipped.flagfile('configs/train/digits.flags') == shipped.flagfile('train/digits')
+  assert resources.flagfile('configs/train/digits.flags') == resources.flagfile('train/digits')
   for name in ('digits.flags', 'other/train/digits.flags', 'train/mobile.flags'):
     with pytest.raises(ValueError, match='is neither a file nor one of those shipped'):
-      shipped.flagfile(name)
+      resources.flagfile(name)

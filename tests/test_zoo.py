@@ -5,15 +5,15 @@ import pytest
 
 from tf_proxyless import zoo
 from tf_proxyless.cost import counting
-from tf_proxyless.space import archive
+from tf_proxyless.space import published
 
 IMAGES = np.random.default_rng(0).uniform(size=(2, 32, 32, 3)).astype(np.float32)
 
 
-@pytest.mark.parametrize('name', archive.NAMES)
+@pytest.mark.parametrize('name', published.NAMES)
 def test_is_the_network_of_the_archive(name):
   model = getattr(zoo, name)(resolution=64, classes=10)
-  network = archive.network(name, resolution=64, classes=10)
+  network = published.network(name, resolution=64, classes=10)
   assert model.name == name and model.input_shape == (None, 64, 64, 3) and model.output_shape == (None, 10)
   assert sum(weight.numpy().size for weight in model.trainable_weights) == counting.count_network(network).parameters
   assert not any(layer.name.endswith('_pad') for layer in model.layers)

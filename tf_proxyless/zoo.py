@@ -15,9 +15,9 @@ import os
 
 import tf_keras as keras
 
-from tf_proxyless import archives
-from tf_proxyless.nn import network as nn_network
-from tf_proxyless.space import archive
+from tf_proxyless.infra import safe_zip
+from tf_proxyless.nn import keras_network as nn_network
+from tf_proxyless.space import published
 
 
 def proxyless_mobile(
@@ -63,7 +63,7 @@ def proxyless_cpu(
 
 
 def _build(name: str, resolution: int, classes: int, padding: str, weights: str | os.PathLike | None) -> keras.Model:
-  model = nn_network.build(archive.network(name, resolution=resolution, classes=classes, padding=padding))
+  model = nn_network.build(published.network(name, resolution=resolution, classes=classes, padding=padding))
   if weights is not None:
     _load(model, weights)
   return model
@@ -73,7 +73,7 @@ def _load(model: keras.Model, path: str | os.PathLike) -> None:
   """Copies the weights of a file into a model of the same layers; the resolution may differ."""
   if not os.path.isfile(path):
     raise FileNotFoundError(f'weights: there is no file {os.fspath(path)!r}')
-  archives.check_keras(path)
+  safe_zip.check_keras(path)
   stored = keras.models.load_model(path, compile=False)
   ours, theirs = ({weight.name: tuple(weight.shape) for weight in each.weights} for each in (model, stored))
   differing = [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]

@@ -16,13 +16,13 @@ from typing import Any
 from absl import flags
 import numpy as np
 
-from tf_proxyless import command_line
+from tf_proxyless.app import command_line
+from tf_proxyless.app import problem as problem_lib
+from tf_proxyless.app import search_flags
 from tf_proxyless.cost import calibration
-from tf_proxyless.cost import latency_model
-from tf_proxyless.cost import latency_table
+from tf_proxyless.cost import model as model_lib
 from tf_proxyless.cost import named_tables
-from tf_proxyless.mains import plan as plan_lib
-from tf_proxyless.mains import search_flags
+from tf_proxyless.cost import table as table_lib
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import sampling
 from tf_proxyless.space import schema
@@ -36,7 +36,7 @@ _JSON = flags.DEFINE_bool('json', False, 'Prints one JSON object instead of text
 _WORST = 10
 
 
-def compare_entries(first: latency_table.LatencyTable, second: latency_table.LatencyTable) -> dict[str, Any]:
+def compare_entries(first: table_lib.LatencyTable, second: table_lib.LatencyTable) -> dict[str, Any]:
   """Compares entries that both have, not calibrated.
 
   Raises:
@@ -63,7 +63,7 @@ def compare_entries(first: latency_table.LatencyTable, second: latency_table.Lat
   }
 
 
-def compare_networks(first: latency_table.LatencyTable, second: latency_table.LatencyTable, space: network_lib.Network, count: int,
+def compare_networks(first: table_lib.LatencyTable, second: table_lib.LatencyTable, space: network_lib.Network, count: int,
                      seed: int) -> dict[str, Any]:
   """Compares latencies of random networks, calibrated.
 
@@ -73,7 +73,7 @@ def compare_networks(first: latency_table.LatencyTable, second: latency_table.La
   Raises:
     ValueError: A table does not cover the space.
   """
-  models = [latency_model.from_latency_table(space, table) for table in (first, second)]
+  models = [model_lib.from_latency_table(space, table) for table in (first, second)]
   genotypes = sampling.spread(space, min(count, schema.cardinality(space)), seed)
   latencies = [[model.cost(genotype) for genotype in genotypes] for model in models]
   line = calibration.fit(*latencies, [f'network {i}' for i in range(len(genotypes))])
@@ -86,7 +86,7 @@ def compare_networks(first: latency_table.LatencyTable, second: latency_table.La
   }
 
 
-def audit(first: latency_table.LatencyTable, second: latency_table.LatencyTable, space: network_lib.Network, count: int,
+def audit(first: table_lib.LatencyTable, second: table_lib.LatencyTable, space: network_lib.Network, count: int,
           seed: int) -> dict[str, Any]:
   """All of it; `networks` is None where `networks_missing` says what keeps them from being compared."""
   result: dict[str, Any] = {}
@@ -164,7 +164,7 @@ def _number(value: float | None) -> str:
 
 def main(argv: Sequence[str]) -> None:
   with command_line.user_errors():
-    space = plan_lib.make_space(flags.FLAGS, _CLASSES.value)
+    space = problem_lib.make_space(flags.FLAGS, _CLASSES.value)
     first, second = (named_tables.find(name, space) for name in argv[1:])
     result = audit(first, second, space, _NETWORKS.value, _SEED.value)
   print(json.dumps(result) if _JSON.value else to_text(result))

@@ -21,9 +21,9 @@ import time
 
 from absl import flags
 
-from tf_proxyless import command_line
-from tf_proxyless.mains import report_data
-from tf_proxyless.report import page
+from tf_proxyless.app import command_line
+from tf_proxyless.report.document import document as document_lib
+from tf_proxyless.report.page import page as page_lib
 
 _RUN_DIR = flags.DEFINE_string('run_dir', None, 'Directory of a search; by default a made-up one, in a clone of the repository.')
 _EPOCHS = flags.DEFINE_integer('epochs', 120, 'Epochs of the made-up search.', lower_bound=1)
@@ -42,7 +42,7 @@ def main(_: Sequence[str]) -> None:
     _check_programs()
   run = document['runs'][0]
   start = time.perf_counter()
-  text = page.render(document)
+  text = page_lib.render(document)
   seconds = time.perf_counter() - start
   print(f'search          {len(run["history"]["epoch"])} epochs, {len(run["decisions"])} decisions')
   print(f'document        {len(json.dumps(document)) / 1e6:.2f} MB')
@@ -57,7 +57,7 @@ def main(_: Sequence[str]) -> None:
 
 def _document() -> dict:
   if _RUN_DIR.value is not None:
-    return report_data.document(_RUN_DIR.value)
+    return document_lib.document(_RUN_DIR.value)
   sys.path.append(str(pathlib.Path(__file__).parents[1]))
   from tests.report import documents  # in a clone only, as this tool
 

@@ -37,9 +37,9 @@ from typing import Any
 from absl import flags
 import numpy as np
 
-from tf_proxyless import command_line
-from tf_proxyless.cost import latency_model
-from tf_proxyless.cost import latency_table
+from tf_proxyless.app import command_line
+from tf_proxyless.cost import model as model_lib
+from tf_proxyless.cost import table as table_lib
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import proxyless
 from tf_proxyless.space import schema
@@ -143,13 +143,13 @@ class Trainee:
 def make_expected_latency(space: network_lib.Network) -> Callable[[], None]:
   """E[latency] under the architecture parameters, and its gradient in them; the latencies are invented."""
   import tensorflow as tf
-  from tf_proxyless.search import parameters as parameters_lib
+  from tf_proxyless.search import policy as policy_lib
   random = np.random.default_rng(0)
-  runtime = latency_table.Runtime('invented', 'float32')
-  stats = lambda: latency_table.LatencyStats('estimated', median_ms=float(random.uniform(0.1, 10.0)))
-  entries = tuple(latency_table.Entry(signature, stats()) for signature in network_lib.op_signatures(space))
-  model = latency_model.from_latency_table(space, latency_table.LatencyTable('invented', runtime, entries))
-  parameters = parameters_lib.ArchitectureParameters([len(costs) for costs in model.choice_costs])
+  runtime = table_lib.Runtime('invented', 'float32')
+  stats = lambda: table_lib.LatencyStats('estimated', median_ms=float(random.uniform(0.1, 10.0)))
+  entries = tuple(table_lib.Entry(signature, stats()) for signature in network_lib.op_signatures(space))
+  model = model_lib.from_latency_table(space, table_lib.LatencyTable('invented', runtime, entries))
+  parameters = policy_lib.ArchitectureParameters([len(costs) for costs in model.choice_costs])
 
   @tf.function
   def value_and_gradient() -> tuple[tf.Tensor, tf.Tensor]:

@@ -15,15 +15,15 @@ import pathlib
 
 from absl import flags
 
-from tf_proxyless import command_line
-from tf_proxyless import quiet
-from tf_proxyless.cost import latency_table
-from tf_proxyless.mains import device_flags
-from tf_proxyless.mains import locking
-from tf_proxyless.mains import plan as plan_lib
-from tf_proxyless.mains import search_flags
-from tf_proxyless.mains import table_builder
-from tf_proxyless.mains import table_proof
+from tf_proxyless.app import command_line
+from tf_proxyless.app import device_flags
+from tf_proxyless.app import problem as problem_lib
+from tf_proxyless.app import search_flags
+from tf_proxyless.cost import table as table_lib
+from tf_proxyless.infra import locking
+from tf_proxyless.infra import stderr as stderr_lib
+from tf_proxyless.measure import table_builder
+from tf_proxyless.measure import validation as validation_lib
 from tf_proxyless.space import network as network_lib
 
 search_flags.define_space(flags.FLAGS)
@@ -60,7 +60,7 @@ def _check() -> tuple[network_lib.Network, table_builder.Setup, pathlib.Path, pa
     raise ValueError(f'--output: there is no folder {str(output.parent)!r}')
   if bool(_CALIBRATION_NETWORKS.value) != bool(_VALIDATION_NETWORKS.value):
     raise ValueError('give both --calibration_networks and --validation_networks, or 0 for both to leave the proof out')
-  space = plan_lib.make_space(flags.FLAGS, _CLASSES.value)
+  space = problem_lib.make_space(flags.FLAGS, _CLASSES.value)
   setup = _setup()
   work = pathlib.Path(_WORK_DIR.value) if _WORK_DIR.value else output.with_name(f'{output.stem}_work')
   work.mkdir(parents=True, exist_ok=True)
@@ -74,16 +74,16 @@ def _report_measurements(measurements: dict) -> None:
     print(f'warning: {warning}')
 
 
-def _save_proof(proof: table_proof.Proof, output: pathlib.Path) -> None:
-  from tf_proxyless.report import scatter
+def _save_proof(proof: validation_lib.Proof, output: pathlib.Path) -> None:
+  from tf_proxyless.report.figures import scatter
 
-  path = table_proof.path_for(output)
-  table_proof.save(proof, path)
+  path = validation_lib.path_for(output)
+  validation_lib.save(proof, path)
   groups = {purpose: [(row.predicted_ms, row.measured_ms) for row in proof.rows if row.purpose == purpose]
             for purpose in ('calibration', 'validation', 'published')}
   picture = path.with_suffix('.png')
   scatter.save(groups, proof.table.name, picture)
-  print(f'{table_proof.describe(proof)}\npicture                {picture}')
+  print(f'{validation_lib.describe(proof)}\npicture                {picture}')
 
 
 def main(argv: list[str]) -> None:
@@ -91,20 +91,20 @@ def main(argv: list[str]) -> None:
   with command_line.user_errors():
     space, setup, work, output = _check()
     lock = locking.take(work)
-  quiet.load_tensorflow()
+  stderr_lib.load_tensorflow()
   with lock, command_line.user_errors():
     table, measurements = table_builder.build(space, setup, work)
     _report_measurements(measurements)
-    latency_table.save(table, output)  # it is worth something already, should the proof be interrupted
+    table_lib.save(table, output)  # it is worth something already, should the proof be interrupted
     print(f'table                  {output}: {len(table.entries)} entries, {table.name}')
     missing = table.missing(network_lib.op_signatures(space))
     if missing:
       raise ValueError(f'no proof, since {len(missing)} operations of the space could not be measured: '
                        f'{"; ".join(map(str, missing))}; to measure anew, remove {work / "operations"}')
     if _VALIDATION_NETWORKS.value:
-      proof = table_proof.prove(space, table, setup, work, _CALIBRATION_NETWORKS.value, _VALIDATION_NETWORKS.value, _SEED.value)
+      proof = validation_lib.prove(space, table, setup, work, _CALIBRATION_NETWORKS.value, _VALIDATION_NETWORKS.value, _SEED.value)
       _report_measurements(proof.measurements)
-      latency_table.save(proof.table, output)
+      table_lib.save(proof.table, output)
       _save_proof(proof, output)
     table_builder.forget(work)
 

@@ -20,19 +20,19 @@ from typing import Any
 from absl import flags
 import numpy as np
 
-from tf_proxyless import command_line
-from tf_proxyless import files
+from tf_proxyless.app import command_line
+from tf_proxyless.app import problem as problem_lib
+from tf_proxyless.app import search_flags
 from tf_proxyless.cost import calibration
-from tf_proxyless.cost import latency_model
-from tf_proxyless.cost import latency_table
+from tf_proxyless.cost import model as model_lib
 from tf_proxyless.cost import named_tables
-from tf_proxyless.mains import measurements as measurements_lib
-from tf_proxyless.mains import plan as plan_lib
-from tf_proxyless.mains import search_flags
-from tf_proxyless.space import archive
+from tf_proxyless.cost import table as table_lib
+from tf_proxyless.infra import files
+from tf_proxyless.measure import measurements as measurements_lib
 from tf_proxyless.space import io
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import ops
+from tf_proxyless.space import published
 
 search_flags.define_space(flags.FLAGS)
 _CLASSES = flags.DEFINE_integer('classes', 1000, 'Outputs of the classifier.', lower_bound=1)
@@ -80,7 +80,7 @@ def read_csv(path: pathlib.Path) -> tuple[Measured, ...]:
   return tuple(found)
 
 
-def read_measurements(path: pathlib.Path, runtime: latency_table.Runtime) -> tuple[Measured, ...]:
+def read_measurements(path: pathlib.Path, runtime: table_lib.Runtime) -> tuple[Measured, ...]:
   """Reads what android_benchmark wrote, if it was measured as the table was.
 
   Raises:
@@ -94,7 +94,7 @@ def read_measurements(path: pathlib.Path, runtime: latency_table.Runtime) -> tup
   return tuple(Measured(name, _find_network(name, path.parent), latency_ms) for name, latency_ms in latencies.items())
 
 
-def _check_runtime(path: pathlib.Path, found: Mapping[str, Any], runtime: latency_table.Runtime) -> None:
+def _check_runtime(path: pathlib.Path, found: Mapping[str, Any], runtime: table_lib.Runtime) -> None:
   """What the table does not know of its runtime may be anything."""
   for name, value in found.items():
     expected = getattr(runtime, name)
@@ -106,7 +106,7 @@ def _find_network(name: str, folder: pathlib.Path) -> network_lib.Network:
   if not name.isprintable() or len(name) > 255:
     raise ValueError(f'not the name of a network: {files.shorten(name)}')
   candidates = [folder / name, folder / f'{name}.json']
-  path = next((path for path in candidates if name not in archive.NAMES and path.suffix == '.json' and path.is_file()), name)
+  path = next((path for path in candidates if name not in published.NAMES and path.suffix == '.json' and path.is_file()), name)
   return io.find_architecture(str(path)).network
 
 
@@ -115,7 +115,7 @@ def largest_kernel(networks: Iterable[network_lib.Network]) -> int:
   return max((block.op.kernel_size for network in networks for block in network.blocks if isinstance(block.op, ops.MBConv)), default=0)
 
 
-def to_text(measured: Sequence[Measured], sums: Sequence[float], line: latency_table.Calibration, left_out: Sequence[float]) -> str:
+def to_text(measured: Sequence[Measured], sums: Sequence[float], line: table_lib.Calibration, left_out: Sequence[float]) -> str:
   """The networks with the fit, and what each is predicted to be from the others."""
   rows = [('network', 'sum ms', 'measured ms', 'fit ms', 'error %', 'left out %')]
   for item, total, prediction in zip(measured, sums, left_out):
@@ -130,12 +130,12 @@ def to_text(measured: Sequence[Measured], sums: Sequence[float], line: latency_t
                     f'is missed by {rms:.1f} % (rms)'])
 
 
-def _read() -> tuple[latency_table.LatencyTable, tuple[Measured, ...]]:
+def _read() -> tuple[table_lib.LatencyTable, tuple[Measured, ...]]:
   command_line.require(flags.FLAGS, 'latency_table', 'measurements')
   if _SEARCH_SPACE_FILE.value:
     space = io.load_search_space(_SEARCH_SPACE_FILE.value)
   else:
-    space = plan_lib.make_space(flags.FLAGS, _CLASSES.value)
+    space = problem_lib.make_space(flags.FLAGS, _CLASSES.value)
   table = named_tables.find(_LATENCY_TABLE.value, space)
   path = pathlib.Path(_MEASUREMENTS.value)
   return table, read_measurements(path, table.runtime) if path.suffix == '.json' else read_csv(path)
@@ -145,13 +145,13 @@ def main(_: Sequence[str]) -> None:
   with command_line.user_errors():
     table, measured = _read()
     names, latencies = [item.name for item in measured], [item.latency_ms for item in measured]
-    sums = [latency_model.entry_sum(named_tables.find(_LATENCY_TABLE.value, item.network), item.network) for item in measured]
+    sums = [model_lib.entry_sum(named_tables.find(_LATENCY_TABLE.value, item.network), item.network) for item in measured]
     line = calibration.fit(sums, latencies, names)
     left_out = calibration.leave_one_out(sums, latencies, names)
     source = f'{table.source} Scale and offset are fitted to measured latencies of {", ".join(names)}.'.lstrip()
     calibrated = dataclasses.replace(table, name=f'{table.name}, calibrated', calibration=line, validation=None, source=source)
     if _OUTPUT.value:
-      latency_table.save(calibrated, _OUTPUT.value)
+      table_lib.save(calibrated, _OUTPUT.value)
   print(to_text(measured, sums, line, left_out))
   if 'estimated' in table.provenance and largest_kernel(item.network for item in measured) < 7:
     print('note: none of these networks has a 7x7 kernel, the cost of which is the weakest part of an estimate')

@@ -15,17 +15,17 @@ import pathlib
 
 from absl import flags
 
-from tf_proxyless import command_line
-from tf_proxyless import shipped
-from tf_proxyless.cost import latency_table
-from tf_proxyless.cost import official_yaml
+from tf_proxyless.app import command_line
+from tf_proxyless.cost import table as table_lib
+from tf_proxyless.cost.importers import official_yaml
+from tf_proxyless.infra import resources
 
 _INPUT = flags.DEFINE_string('input', None, 'The table: .yaml or .yml, or .json or the name of a shipped one. Required.')
 _OUTPUT = flags.DEFINE_string('output', None, 'Where to write it, .json or .yaml. Required.')
 _STATED = {  # of a YAML table
     'device': flags.DEFINE_string('device', None, "Device of a YAML table, for instance 'Pixel 2'. Required for one."),
-    'precision': flags.DEFINE_enum('precision', None, latency_table.PRECISIONS, 'Precision of a YAML table. Required for one.'),
-    'kernels': flags.DEFINE_enum('kernels', None, latency_table.KERNELS, 'Kernels of a YAML table; by default unknown.'),
+    'precision': flags.DEFINE_enum('precision', None, table_lib.PRECISIONS, 'Precision of a YAML table. Required for one.'),
+    'kernels': flags.DEFINE_enum('kernels', None, table_lib.KERNELS, 'Kernels of a YAML table; by default unknown.'),
     'threads': flags.DEFINE_integer('threads', None, 'Threads of the interpreter, of a YAML table; by default unknown.', lower_bound=1),
     'batch_size': flags.DEFINE_integer('batch_size', None, 'Images in a run, of a YAML table; by default 1.', lower_bound=1),
     'soc': flags.DEFINE_string('soc', None, "System on chip of a YAML table, for instance 'Snapdragon 835'."),
@@ -34,29 +34,29 @@ _STATED = {  # of a YAML table
 }
 _NAME = flags.DEFINE_string('name', None, "Name of a YAML table; by default the file's.")
 _SOURCE = flags.DEFINE_string('source', None, 'Where the numbers of a YAML table come from, in words.')
-_PROVENANCE = flags.DEFINE_enum('provenance', None, latency_table.PROVENANCES, 'Where the numbers of a YAML table come from. Required for '
+_PROVENANCE = flags.DEFINE_enum('provenance', None, table_lib.PROVENANCES, 'Where the numbers of a YAML table come from. Required for '
                                 'one.')
 
 _YAML = {'.yaml', '.yml'}
 
 
-def _read_yaml(path: str) -> latency_table.LatencyTable:
+def _read_yaml(path: str) -> table_lib.LatencyTable:
   for name, flag in {'device': _STATED['device'], 'precision': _STATED['precision'], 'provenance': _PROVENANCE}.items():
     if not flag.value:
       raise ValueError(f'a YAML table does not say its {name}: --{name} is required')
   stated = {name: flag.value for name, flag in _STATED.items() if flag.value is not None}
-  return official_yaml.load(path, _NAME.value or pathlib.Path(path).stem, latency_table.Runtime(**stated), _PROVENANCE.value,
+  return official_yaml.load(path, _NAME.value or pathlib.Path(path).stem, table_lib.Runtime(**stated), _PROVENANCE.value,
                             _SOURCE.value or '')
 
 
-def _read_json(name: str) -> latency_table.LatencyTable:
+def _read_json(name: str) -> table_lib.LatencyTable:
   given = [flag.name for flag in (*_STATED.values(), _NAME, _SOURCE, _PROVENANCE) if flag.value is not None]
   if given:
     raise ValueError(f'a JSON table says by itself what --{given[0]} would')
-  return latency_table.load(shipped.latency_table(name))
+  return table_lib.load(resources.latency_table(name))
 
 
-def convert() -> latency_table.LatencyTable:
+def convert() -> table_lib.LatencyTable:
   """Reads and writes as the flags say.
 
   Raises:
@@ -70,7 +70,7 @@ def convert() -> latency_table.LatencyTable:
   if suffix not in expected:
     raise ValueError(f'--output must end in {" or ".join(sorted(expected))} for this input, got {_OUTPUT.value!r}')
   table = _read_yaml(_INPUT.value) if from_yaml else _read_json(_INPUT.value)
-  (latency_table if from_yaml else official_yaml).save(table, _OUTPUT.value)
+  (table_lib if from_yaml else official_yaml).save(table, _OUTPUT.value)
   return table
 
 
@@ -78,7 +78,7 @@ def main(_: Sequence[str]) -> None:
   with command_line.user_errors():
     table = convert()
   print(f'{_OUTPUT.value}: {len(table.entries)} entries, {table.provenance}')
-  if pathlib.Path(_OUTPUT.value).suffix in _YAML and table.calibration != latency_table.Calibration():
+  if pathlib.Path(_OUTPUT.value).suffix in _YAML and table.calibration != table_lib.Calibration():
     print(f'the calibration stands in a comment only: ms = {table.calibration.offset_ms:g} + {table.calibration.scale:g} * sum')
 
 

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from absl import flags
 
-from tf_proxyless import command_line
-from tf_proxyless import quiet
-from tf_proxyless.cost import latency_model
-from tf_proxyless.cost import latency_table
-from tf_proxyless.mains import plan as plan_lib
-from tf_proxyless.mains import search_flags
+from tf_proxyless.app import command_line
+from tf_proxyless.app import problem as problem_lib
+from tf_proxyless.app import search_flags
+from tf_proxyless.cost import model as model_lib
+from tf_proxyless.cost import table as table_lib
+from tf_proxyless.infra import stderr as stderr_lib
 from tf_proxyless.search import run_directory
 from tf_proxyless.space import io
 
@@ -29,25 +29,25 @@ _OUTPUT = flags.DEFINE_string('output', None, 'Where to write the architecture, 
 _DATA_DIR = flags.DEFINE_string('data_dir', None, 'Where tensorflow-datasets keeps datasets now; by default where the search found them.')
 
 
-def _read_plans(run: run_directory.RunDirectory, values: flags.FlagValues) -> tuple[plan_lib.Plan, plan_lib.Plan]:
+def _read_plans(run: run_directory.RunDirectory, values: flags.FlagValues) -> tuple[problem_lib.Plan, problem_lib.Plan]:
   """The plan of the search, and the one with the budget asked for."""
   space = io.load_search_space(run.search_space)
-  table = latency_table.load(run.latency_table) if run.latency_table.exists() else None
-  search_plan = plan_lib.make(values, space.classes, table)
+  table = table_lib.load(run.latency_table) if run.latency_table.exists() else None
+  search_plan = problem_lib.make(values, space.classes, table)
   if _MAX_MACS.value is None and _MAX_LATENCY_MS.value is None:
     return search_plan, search_plan
   if _MAX_MACS.value is not None:
-    cost_model, budget = latency_model.from_macs(space), _MAX_MACS.value
+    cost_model, budget = model_lib.from_macs(space), _MAX_MACS.value
   elif table is None:
     raise ValueError('the search had no latency table; use --max_macs')
   else:
     cost_model, budget = search_plan.cost_model, _MAX_LATENCY_MS.value
   if budget <= 0:
     raise ValueError(f'the budget must be positive, got {budget}')
-  return search_plan, plan_lib.Plan(space, table, cost_model, budget, budget < cost_model.largest)
+  return search_plan, problem_lib.Plan(space, table, cost_model, budget, budget < cost_model.largest)
 
 
-def _check() -> tuple[run_directory.RunDirectory, flags.FlagValues, plan_lib.Plan, plan_lib.Plan]:
+def _check() -> tuple[run_directory.RunDirectory, flags.FlagValues, problem_lib.Plan, problem_lib.Plan]:
   command_line.require(flags.FLAGS, 'run_dir')
   if _MAX_MACS.value is not None and _MAX_LATENCY_MS.value is not None:
     raise ValueError('give at most one of --max_latency_ms and --max_macs')
@@ -64,16 +64,16 @@ def main(argv: list[str]) -> None:
   del argv
   with command_line.user_errors():
     run, values, search_plan, plan = _check()
-  quiet.load_tensorflow()
-  from tf_proxyless.mains import assembly
-  from tf_proxyless.search import conclude
+  stderr_lib.load_tensorflow()
+  from tf_proxyless.app import build_search
+  from tf_proxyless.derive import result as result_lib
 
   with command_line.user_errors():
-    architecture, score = assembly.restore(values, search_plan, run, with_data=_BY.value == 'validation')
-    derivation, found = assembly.derive_from_run(values, search_plan, plan, run, architecture, _BY.value, score)
+    architecture, score = build_search.restore(values, search_plan, run, with_data=_BY.value == 'validation')
+    derivation, found = build_search.derive_from_run(values, search_plan, plan, run, architecture, _BY.value, score)
     if _OUTPUT.value:
       io.save_architecture(found, _OUTPUT.value)
-  print(conclude.describe(derivation, plan.space, plan.format_cost))
+  print(result_lib.describe(derivation, plan.space, plan.format_cost))
   print(f'network                {found.cost.macs / 1e6:.2f} M MACs, {found.cost.parameters:,} parameters'
         + ('' if found.cost.predicted_ms is None else f', {plan.format_cost(found.cost.predicted_ms, "ms")}'))
   if _OUTPUT.value:

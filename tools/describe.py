@@ -12,11 +12,11 @@ from typing import Any
 
 from absl import flags
 
-from tf_proxyless import command_line
+from tf_proxyless.app import command_line
 from tf_proxyless.cost import counting
-from tf_proxyless.cost import latency_model
-from tf_proxyless.cost import latency_table
+from tf_proxyless.cost import model as model_lib
 from tf_proxyless.cost import named_tables
+from tf_proxyless.cost import table as table_lib
 from tf_proxyless.space import io
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import ops
@@ -28,7 +28,7 @@ _JSON = flags.DEFINE_bool('json', False, 'Whether to print one JSON object inste
 _COLUMNS = ('name', 'op', 'input', 'output', 'stride', 'shortcut', 'MACs', 'parameters')
 
 
-def describe(network: network_lib.Network, table: latency_table.LatencyTable | None) -> dict[str, Any]:
+def describe(network: network_lib.Network, table: table_lib.LatencyTable | None) -> dict[str, Any]:
   """Counts an architecture, and adds latencies in ms if there is a table.
 
   Args:
@@ -41,7 +41,7 @@ def describe(network: network_lib.Network, table: latency_table.LatencyTable | N
   Raises:
     ValueError: Decisions are open, or the table lacks entries.
   """
-  latency_ms = None if table is None else latency_model.from_latency_table(network, table).fixed
+  latency_ms = None if table is None else model_lib.from_latency_table(network, table).fixed
   blocks = []
   for row in counting.count_blocks(network):
     block = row.traced.block
@@ -60,7 +60,7 @@ def describe(network: network_lib.Network, table: latency_table.LatencyTable | N
   return {'name': network.name, 'macs': total.macs, 'parameters': total.parameters, 'latency_ms': latency_ms, 'blocks': blocks}
 
 
-def to_text(description: dict[str, Any], table: latency_table.LatencyTable | None) -> str:
+def to_text(description: dict[str, Any], table: table_lib.LatencyTable | None) -> str:
   """The description as a table for people."""
   rows = [_COLUMNS + ('ms',) * (table is not None)]
   for block in description['blocks']:

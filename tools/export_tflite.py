@@ -16,14 +16,14 @@ import pathlib
 
 from absl import flags
 
-from tf_proxyless import command_line
-from tf_proxyless import dataset_names
-from tf_proxyless import files
-from tf_proxyless import quiet
+from tf_proxyless.app import command_line
+from tf_proxyless.app import model_card
+from tf_proxyless.app import models
+from tf_proxyless.app import quantize_flags
 from tf_proxyless.cost import named_tables
-from tf_proxyless.mains import model_card
-from tf_proxyless.mains import models
-from tf_proxyless.mains import quantize_flags
+from tf_proxyless.data import names as dataset_names
+from tf_proxyless.infra import files
+from tf_proxyless.infra import stderr as stderr_lib
 
 _QUANTIZATIONS = ('none', 'float16', 'int8')  # those of deploy.export, which loads TensorFlow
 
@@ -138,7 +138,7 @@ def main(argv: list[str]) -> None:
   del argv
   with command_line.user_errors():
     job = _check()
-  quiet.load_tensorflow()
+  stderr_lib.load_tensorflow()
   with command_line.user_errors():
     card, content = _export(job)
     card_path = model_card.path_for(job.output)
@@ -148,7 +148,7 @@ def main(argv: list[str]) -> None:
 
 
 def _export(job: _Job) -> tuple[model_card.ModelCard, bytes]:
-  from tf_proxyless.mains import exporter
+  from tf_proxyless.app import exporter
 
   network = job.found.architecture.network
   request = exporter.Request(_QUANTIZATION.value, _IO.value, _OVIC.value, _MIN_AGREEMENT.value, _WORKERS.value)

@@ -14,7 +14,7 @@ import dataclasses
 from absl import flags
 import numpy as np
 
-from tf_proxyless import command_line
+from tf_proxyless.app import command_line
 from tf_proxyless.cost import pixel2
 
 _OUTPUT = flags.DEFINE_string('output', None, 'Where to write the formula, a JSON file; by default it is only shown.')

@@ -22,14 +22,14 @@ import zipfile
 from absl import flags
 import numpy as np
 
-from tf_proxyless import command_line
-from tf_proxyless import files
-from tf_proxyless import quiet
+from tf_proxyless.app import command_line
 from tf_proxyless.cost import counting
-from tf_proxyless.mains import versions
+from tf_proxyless.infra import files
+from tf_proxyless.infra import stderr as stderr_lib
+from tf_proxyless.infra import versions
 from tf_proxyless.nn import torch_weights
-from tf_proxyless.space import archive
 from tf_proxyless.space import io
+from tf_proxyless.space import published
 from tf_proxyless.space import schema
 
 _WEIGHTS = flags.DEFINE_string('weights', None, 'The .pth file. Required.')
@@ -64,8 +64,8 @@ def _check() -> tuple[pathlib.Path, io.Architecture, pathlib.Path]:
 
 def _find_architecture() -> io.Architecture:
   """The architecture with the official padding and normalisation; what was known of its latency held for another padding."""
-  if _ARCHITECTURE.value in archive.NAMES:
-    space, genotype = archive.published(
+  if _ARCHITECTURE.value in published.NAMES:
+    space, genotype = published.published(
         _ARCHITECTURE.value, resolution=_RESOLUTION.value or 224, classes=_CLASSES.value or 1000, padding=torch_weights.PADDING)
     network = schema.resolve(space, genotype)
   else:
@@ -137,8 +137,8 @@ def main(argv: list[str]) -> None:
     weights, architecture, output = _check()
     state = _read(weights)
     torch_weights.check(architecture.network, state)
-  quiet.load_tensorflow()
-  from tf_proxyless.nn import network as nn_network
+  stderr_lib.load_tensorflow()
+  from tf_proxyless.nn import keras_network as nn_network
 
   model = nn_network.build(architecture.network)
   with command_line.user_errors():

@@ -17,13 +17,13 @@ import shutil
 
 from absl import flags
 
-from tf_proxyless import command_line
-from tf_proxyless import dataset_names
-from tf_proxyless import quiet
+from tf_proxyless.app import command_line
+from tf_proxyless.app import device_flags
+from tf_proxyless.app import model_card
 from tf_proxyless.cost import named_tables
-from tf_proxyless.mains import device_flags
-from tf_proxyless.mains import model_card
-from tf_proxyless.mains import table_builder
+from tf_proxyless.data import names as dataset_names
+from tf_proxyless.infra import stderr as stderr_lib
+from tf_proxyless.measure import table_builder
 
 device_flags.define(flags.FLAGS)
 _MODEL = flags.DEFINE_string('model', None, 'The .tflite file, with its card beside it. Required.')
@@ -81,7 +81,7 @@ def _measure(card: model_card.ModelCard, setup: table_builder.Setup, predicted: 
 
 def _evaluate(card: model_card.ModelCard, content: bytes, dataset: str) -> model_card.ModelCard:
   """The card with the accuracy of the file on the whole test set."""
-  from tf_proxyless.mains import exporter
+  from tf_proxyless.app import exporter
 
   data = exporter.open_data(dataset, card.network, _DATA_DIR.value, _DOWNLOAD.value)
   found = exporter.evaluate(content, data, card.ovic, _WORKERS.value)
@@ -103,7 +103,7 @@ def main(argv: list[str]) -> None:
   print(model_card.describe_measurement(measurement))
   if not dataset:
     return
-  quiet.load_tensorflow()
+  stderr_lib.load_tensorflow()
   with command_line.user_errors():
     card = _evaluate(card, content, dataset)
     model_card.save(card, card_path)

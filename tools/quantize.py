@@ -12,14 +12,14 @@ import pathlib
 
 from absl import flags
 
-from tf_proxyless import command_line
-from tf_proxyless import dataset_names
-from tf_proxyless import quiet
-from tf_proxyless.mains import architectures
-from tf_proxyless.mains import locking
-from tf_proxyless.mains import models
-from tf_proxyless.mains import quantize_flags
-from tf_proxyless.mains import stopping
+from tf_proxyless.app import architectures
+from tf_proxyless.app import command_line
+from tf_proxyless.app import models
+from tf_proxyless.app import quantize_flags
+from tf_proxyless.data import names as dataset_names
+from tf_proxyless.infra import locking
+from tf_proxyless.infra import shutdown
+from tf_proxyless.infra import stderr as stderr_lib
 from tf_proxyless.train import run_directory
 
 quantize_flags.RUN.define(flags.FLAGS)
@@ -58,7 +58,7 @@ def _start_tensorflow(values: flags.FlagValues) -> None:
       tf.config.experimental.enable_op_determinism()
     tf.config.list_logical_devices()
 
-  quiet.load_tensorflow(start)
+  stderr_lib.load_tensorflow(start)
 
 
 def _show(found: dict, directory: pathlib.Path) -> None:
@@ -76,27 +76,27 @@ def main(argv: list[str]) -> int:
   with command_line.user_errors():
     start, run = _check(values)
     lock = locking.take(run.path)
-  stop = stopping.StopRequest(lambda: run.write_status('interrupted'))
-  with lock, stopping.status_kept(run.write_status, stop):
+  stop = shutdown.StopRequest(lambda: run.write_status('interrupted'))
+  with lock, shutdown.status_kept(run.write_status, stop):
     return _quantize(values, start, run, stop)
   return stop.exit_code
 
 
-def _quantize(values: flags.FlagValues, start: models.ModelFiles, run: run_directory.RunDirectory, stop: stopping.StopRequest) -> int:
+def _quantize(values: flags.FlagValues, start: models.ModelFiles, run: run_directory.RunDirectory, stop: shutdown.StopRequest) -> int:
   _start_tensorflow(values)
-  from tf_proxyless.mains import assembly
-  from tf_proxyless.mains import quantize_assembly
-  from tf_proxyless.mains import train_loop
+  from tf_proxyless.app import build_search
+  from tf_proxyless.app import build_quantization
+  from tf_proxyless.app import train_loop
 
   with command_line.user_errors():
-    source = assembly.open_source(values)
+    source = build_search.open_source(values)
     architectures.adapt(start.architecture, values.model, source.classes)
-    assembled = quantize_assembly.assemble(values, source, models.load_found(start), _identity(values, start), run)
+    assembled = build_quantization.assemble(values, source, models.load_found(start), _identity(values, start), run)
     if not assembled.training.prepare():
-      quantize_assembly.calibrate(assembled)
+      build_quantization.calibrate(assembled)
   if not train_loop.run('quantizing', run, run.write_status, assembled.trainer, assembled.training, stop):
     return stop.exit_code
-  _show(quantize_assembly.finish(assembled), run.path)
+  _show(build_quantization.finish(assembled), run.path)
   run.write_status('finished')
   return 0
 

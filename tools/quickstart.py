@@ -19,16 +19,16 @@ from typing import Any
 
 from absl import flags
 
-from tf_proxyless import command_line
-from tf_proxyless import files
-from tf_proxyless import run_files
+from tf_proxyless.app import command_line
+from tf_proxyless.app import model_card
 from tf_proxyless.cost import counting
-from tf_proxyless.cost import latency_model
-from tf_proxyless.cost import latency_table
-from tf_proxyless.mains import locking
-from tf_proxyless.mains import model_card
-from tf_proxyless.mains import report_writer
-from tf_proxyless.mains import subprocesses
+from tf_proxyless.cost import model as model_lib
+from tf_proxyless.cost import table as table_lib
+from tf_proxyless.infra import child_processes
+from tf_proxyless.infra import files
+from tf_proxyless.infra import locking
+from tf_proxyless.infra import run_files
+from tf_proxyless.report.document import writer
 from tf_proxyless.space import io
 from tf_proxyless.space import sampling
 from tf_proxyless.space import schema
@@ -107,7 +107,7 @@ def random_network(run: pathlib.Path, seed: int) -> io.Architecture:
   """The network of a search's space whose predicted latency is nearest to the found one's, of two thousand random ones."""
   space = io.load_search_space(run / 'search_space.json')
   found = io.load_architecture(run / 'architecture.json')
-  model = latency_model.from_latency_table(space, latency_table.load(run / 'latency_table.json'))
+  model = model_lib.from_latency_table(space, table_lib.load(run / 'latency_table.json'))
   others = sampling.spread(space, min(_RANDOM_NETWORKS, schema.cardinality(space) - 1), seed, frozenset([found.genotype]))
   genotype = min(others, key=lambda other: abs(model.cost(other) - found.cost.predicted_ms))
   network = schema.resolve(space, genotype)
@@ -154,7 +154,7 @@ class Pipeline:
       return
     print(f'\n== {stage.name} (about {self._remaining_s / 60:.0f} min left)\n$ python {shlex.join(stage.command)}', flush=True)
     start = time.monotonic()
-    exit_code = subprocesses.run(stage.command)
+    exit_code = child_processes.run(stage.command)
     if exit_code:
       raise command_line.UserError(f'{stage.name} ended with exit code {exit_code}, see above; the same command continues')
     if stage.run is not None and not stage.run.is_finished():  # somebody asked it alone to end, and it saved
@@ -223,7 +223,7 @@ def _run(work: pathlib.Path, pipeline: Pipeline) -> None:
     rows = read_results(work, list(architectures))
     files.write_json(work / 'results.json', 'quickstart_results', {'networks': rows})
     report = run / 'report.html'
-    report_writer.write(run, report, cards=[work / name / 'model_card.json' for name in architectures])
+    writer.write(run, report, cards=[work / name / 'model_card.json' for name in architectures])
   print(f'\n{to_text(rows)}\nmodel          {work / FOUND / "model.tflite"}\nreport         {report}\n'
         f'took           {(time.monotonic() - start) / 60:.1f} min')
 

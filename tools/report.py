@@ -16,13 +16,13 @@ import sys
 
 from absl import flags
 
-from tf_proxyless import command_line
-from tf_proxyless import files
-from tf_proxyless.mains import progress
-from tf_proxyless.mains import report_data
-from tf_proxyless.report import animation
-from tf_proxyless.report import figures
-from tf_proxyless.report import page
+from tf_proxyless.app import command_line
+from tf_proxyless.app import progress
+from tf_proxyless.infra import files
+from tf_proxyless.report.document import document as document_lib
+from tf_proxyless.report.figures import animation
+from tf_proxyless.report.figures import figures as figures_lib
+from tf_proxyless.report.page import page as page_lib
 from tf_proxyless.search import run_directory
 
 _RUN_DIR = flags.DEFINE_string('run_dir', None, 'Directory of a search. Required.')
@@ -64,14 +64,14 @@ def main(argv: list[str]) -> None:
   del argv
   with command_line.user_errors():
     run, output = _check()
-    document = report_data.document(run.path, _COMPARE.value, _MODEL_CARDS.value)
-    files.write_atomically(output, page.render(document))
+    document = document_lib.document(run.path, _COMPARE.value, _MODEL_CARDS.value)
+    files.write_atomically(output, page_lib.render(document))
     for found in document['runs']:
       for problem in found['problems']:
         print(f'warning: {found["name"]}: {problem}', file=sys.stderr)
     print(f'report                 {output}')
     if _FIGURES.value:
-      for path in figures.save_all(document, _FIGURES.value, progress.counter('figures')):
+      for path in figures_lib.save_all(document, _FIGURES.value, progress.counter('figures')):
         print(f'figure                 {path}')
     if _ANIMATION.value:
       animation.save(document, _ANIMATION.value, progress.counter('animation'))

@@ -18,11 +18,11 @@ import time
 
 from absl import flags
 
-from tf_proxyless import command_line
-from tf_proxyless import quiet
-from tf_proxyless.mains import search_flags
-from tf_proxyless.mains import specialization
-from tf_proxyless.mains import specialization_runs
+from tf_proxyless.app import command_line
+from tf_proxyless.app import search_flags
+from tf_proxyless.infra import stderr as stderr_lib
+from tools.experiments import specialization
+from tools.experiments import specialization_runs
 
 search_flags.RUN.define(flags.FLAGS)
 _WORK_DIR = flags.DEFINE_string('work_dir', None, 'Folder for all that is made. Required.')
@@ -61,7 +61,7 @@ def main(argv: list[str]) -> None:
   with command_line.user_errors():
     settings = _settings()
     specialization_runs.claim(settings)
-  quiet.load_tensorflow()
+  stderr_lib.load_tensorflow()
   with command_line.user_errors():
     found = specialization_runs.run(settings, _report)
     rules = specialization.Rules(_POINTS.value, _TIME_PERCENT.value, _BUDGET_PERCENT.value)

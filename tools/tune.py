@@ -27,19 +27,19 @@ from typing import TextIO
 
 from absl import flags
 
-from tf_proxyless import command_line
-from tf_proxyless import files
-from tf_proxyless import quiet
-from tf_proxyless import run_files
-from tf_proxyless import spelling
-from tf_proxyless.mains import locking
-from tf_proxyless.mains import models
-from tf_proxyless.mains import quantize_flags
-from tf_proxyless.mains import run_flags
-from tf_proxyless.mains import stopping
-from tf_proxyless.mains import subprocesses
-from tf_proxyless.mains import train_flags
-from tf_proxyless.mains import tuning
+from tf_proxyless.app import command_line
+from tf_proxyless.app import models
+from tf_proxyless.app import quantize_flags
+from tf_proxyless.app import run_flags
+from tf_proxyless.app import train_flags
+from tf_proxyless.app import tuning
+from tf_proxyless.infra import child_processes
+from tf_proxyless.infra import files
+from tf_proxyless.infra import locking
+from tf_proxyless.infra import run_files
+from tf_proxyless.infra import shutdown
+from tf_proxyless.infra import stderr as stderr_lib
+from tf_proxyless.infra import suggest
 
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
 _COMMANDS = {'train': ('-m', 'tf_proxyless.train'), 'quantize': (str(_ROOT / 'tools' / 'quantize.py'),)}
@@ -93,7 +93,7 @@ def _check(arguments: list[str]) -> tuple[_RunDirectory, tuning.Study, list[tuni
   known = _FLAGS[_JOB.value].names(_FLAGS[_JOB.value].from_flagfile([]))
   unknown = [name for name in names if name not in known]
   if unknown:
-    raise ValueError(f'--hyperparameter: {unknown[0]!r} is no flag of {_JOB.value}{spelling.hint(unknown[0], known)}')
+    raise ValueError(f'--hyperparameter: {unknown[0]!r} is no flag of {_JOB.value}{suggest.hint(unknown[0], known)}')
   study = tuning.Study(_JOB.value, tuple(written), (*arguments, f'--validation_images={images:g}'), _SEED.value)
   run = _RunDirectory(_RUN_DIR.value)
   if run.study.exists():
@@ -112,13 +112,13 @@ def _continued(known: tuning.Study, given: tuning.Study, run: _RunDirectory) -> 
   return given
 
 
-def _run_trial(study: tuning.Study, trial: tuning.Trial, directory: pathlib.Path, lock: TextIO, stop: stopping.StopRequest) -> int:
+def _run_trial(study: tuning.Study, trial: tuning.Trial, directory: pathlib.Path, lock: TextIO, stop: shutdown.StopRequest) -> int:
   """Runs the job to its end, or until it has saved because it should stop; returns its exit code."""
   directory.mkdir(parents=True, exist_ok=True)
   values = [f'--{name}={text}' for name, text in trial.values.items()]
   command = [*_COMMANDS[study.job], *study.arguments, *values, f'--run_dir={directory}']
   with open(directory / 'output.txt', 'w', encoding='utf-8') as output:
-    process = subprocesses.start(command, stdout=output, stderr=subprocess.STDOUT, pass_fds=(lock.fileno(),))
+    process = child_processes.start(command, stdout=output, stderr=subprocess.STDOUT, pass_fds=(lock.fileno(),))
   asked = False
   try:
     while process.poll() is None:
@@ -164,7 +164,7 @@ def _next_trial(study: tuning.Study, hyperparameters: list[tuning.Hyperparameter
       return trial
   if not study.trials:
     return tuning.Trial(0, {})
-  quiet.load_tensorflow()  # keras-tuner would load it with its chatter
+  stderr_lib.load_tensorflow()  # keras-tuner would load it with its chatter
   random_trials = _RANDOM_TRIALS.value or 2 * len(hyperparameters)
   values = tuning.suggest(hyperparameters, study.trials[1:], study.seed, random_trials)
   return tuning.Trial(len(study.trials), values)
@@ -212,7 +212,7 @@ def main(argv: list[str], arguments: list[str]) -> int:
   with command_line.user_errors():
     run, study, hyperparameters = _check(arguments)
     lock = locking.take(run.path)  # a trial's process has it too, so that none is started beside one that outlived its tuning
-  stop = stopping.StopRequest()
+  stop = shutdown.StopRequest()
   with lock:
     while len(study.trials) < _TRIALS.value or study.trials[-1].state == 'running':
       with command_line.user_errors():

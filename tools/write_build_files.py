@@ -18,8 +18,8 @@ import sys
 
 from absl import flags
 
-from tf_proxyless import command_line
-from tf_proxyless import files
+from tf_proxyless.app import command_line
+from tf_proxyless.infra import files
 
 _ROOT = flags.DEFINE_string('root', None, 'Folder of the repository; by default the one that holds this file.')
 _CHECK = flags.DEFINE_bool('check', False, 'Writes nothing; says which BUILD files differ, and exits with 1 if any does.')
@@ -173,7 +173,7 @@ def to_text(root: pathlib.Path, target: Target, targets: Sequence[Target], owner
     dependencies = sorted({*dependencies, '@pypi//pytest', '@pypi//pytest_timeout'}, key=lambda label: (label.startswith('@'), label))
   else:
     lines += _attribute('srcs', sources)
-    data += [_CONFIGS] if 'tf_proxyless/shipped.py' in target.sources else []
+    data += [_CONFIGS] if 'tf_proxyless/infra/resources.py' in target.sources else []
     lines += _attribute('data', data)
     if target.rule == 'py_binary':
       lines += [f'    main = "{sources[0]}",']

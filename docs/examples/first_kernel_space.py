@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from tf_proxyless import command_line
-from tf_proxyless.mains import plan
+from tf_proxyless.app import command_line
+from tf_proxyless.app import problem as problem_lib
 from tf_proxyless.space import network
 from tf_proxyless.space import ops
 from tf_proxyless.space import schema
@@ -57,7 +57,7 @@ def from_flags(values: flags.FlagValues, classes: int) -> network.Network:
       resolution=values.resolution, classes=classes)
 
 
-plan.add_search_space('first_kernel', from_flags)
+problem_lib.add_search_space('first_kernel', from_flags)
 
 if __name__ == '__main__':
   from tf_proxyless.search import __main__ as search  # defines the flags, so after the name is known

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tf_proxyless import command_line
-from tf_proxyless.mains import methods
+from tf_proxyless.app import command_line
+from tf_proxyless.app import methods
 from tf_proxyless.search import objectives
 
 

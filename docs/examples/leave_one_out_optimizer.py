@@ -15,22 +15,22 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tf_proxyless import command_line
-from tf_proxyless.cost import latency_model
-from tf_proxyless.mains import methods
-from tf_proxyless.search import architecture_optimizer
+from tf_proxyless.app import command_line
+from tf_proxyless.app import methods
+from tf_proxyless.cost import model as model_lib
 from tf_proxyless.search import objectives
-from tf_proxyless.search import parameters as parameters_lib
+from tf_proxyless.search import policy as policy_lib
+from tf_proxyless.search.optimizers import base
 
 _STREAM = 5  # of random numbers; 1 to 4 are taken
 
 
-class LeaveOneOut(architecture_optimizer.ArchitectureOptimizer):
+class LeaveOneOut(base.ArchitectureOptimizer):
   """Scores networks on one validation batch and raises the log-probability of those that are better than the others."""
 
   scores_networks = True
 
-  def __init__(self, parameters: parameters_lib.ArchitectureParameters, cost_model: latency_model.CostModel,
+  def __init__(self, parameters: policy_lib.ArchitectureParameters, cost_model: model_lib.CostModel,
                objective: objectives.Objective, score: Callable[[np.ndarray, Any], np.ndarray] | None, learning_rate: float, networks: int):
     """Makes the optimizer.
 
@@ -48,11 +48,11 @@ class LeaveOneOut(architecture_optimizer.ArchitectureOptimizer):
     self._score, self._networks = score, networks
     self._costs = tf.constant(cost_model.padded_costs(), tf.float32)  # [decisions, choices]
 
-  def update(self, batch: Any = None) -> architecture_optimizer.Scored:
+  def update(self, batch: Any = None) -> base.Scored:
     paths = self.parameters.sample(_STREAM, self.updates, self._networks)
     accuracies = np.asarray(self._score(paths.numpy(), batch), np.float32)
     self._learn(paths, tf.constant(accuracies))
-    return architecture_optimizer.Scored(paths.numpy(), accuracies)
+    return base.Scored(paths.numpy(), accuracies)
 
   @tf.function(autograph=False)
   def _learn(self, paths: tf.Tensor, accuracies: tf.Tensor) -> None:

@@ -3,10 +3,10 @@
 import pytest
 
 from tf_proxyless.cost import counting
-from tf_proxyless.space import archive
 from tf_proxyless.space import network
 from tf_proxyless.space import ops
 from tf_proxyless.space import proxyless
+from tf_proxyless.space import published
 from tf_proxyless.space import schema
 
 
@@ -45,11 +45,11 @@ def test_the_shortcut_and_the_padding_count_nothing():
     ('proxyless_cpu', 439_243_864, 4_361_648),
 ])
 def test_published_networks(name, macs, parameters):
-  assert counting.count_network(archive.network(name)) == counting.Count(macs, parameters)
+  assert counting.count_network(published.network(name)) == counting.Count(macs, parameters)
 
 
 def test_rows_add_up_and_skipped_blocks_are_listed():
-  net = archive.network('proxyless_mobile')
+  net = published.network('proxyless_mobile')
   rows = counting.count_blocks(net)
   assert [row.traced.block.name for row in rows] == [block.name for block in net.blocks]
   assert [row.traced.block.name for row in rows if row.signature is None] == ['block_3', 'block_4']

@@ -7,9 +7,9 @@ import pytest
 from tf_proxyless.cost import counting
 from tf_proxyless.cost import features
 from tf_proxyless.cost import mobilenets
-from tf_proxyless.space import archive
 from tf_proxyless.space import network
 from tf_proxyless.space import proxyless
+from tf_proxyless.space import published
 
 
 def test_mbconv_by_hand():
@@ -39,9 +39,9 @@ def test_multiply_adds_are_those_of_the_counter():
     assert features.of_signature(signature).macs == counting.count(signature).macs
 
 
-@pytest.mark.parametrize('name', archive.NAMES)
+@pytest.mark.parametrize('name', published.NAMES)
 def test_a_network_is_the_sum_of_its_blocks(name):
-  net = archive.network(name)
+  net = published.network(name)
   total = sum((features.of_signature(row.signature) for row in counting.count_blocks(net)), features.Features())
   assert features.of_network(net) == total
   assert total.macs == counting.count_network(net).macs

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from tf_proxyless.cost import features
-from tf_proxyless.cost import latency_model
-from tf_proxyless.cost import latency_table
 from tf_proxyless.cost import mobilenets
+from tf_proxyless.cost import model as model_lib
 from tf_proxyless.cost import pixel2
+from tf_proxyless.cost import table as table_lib
 from tf_proxyless.space import network
 from tf_proxyless.space import proxyless
 
@@ -88,7 +88,7 @@ def test_estimates_grow_with_kernel_expansion_width_and_resolution(estimate):
 def test_a_table_adds_up_to_the_formula(name, factor, estimate):
   net = mobilenets.proxyless_mobile(0.5, 224)
   table = pixel2.named_table(name, net)
-  total = latency_model.from_latency_table(net, table).fixed
+  total = model_lib.from_latency_table(net, table).fixed
   assert total == pytest.approx(estimate.network_ms(features.of_network(net)) * factor, rel=0.005)
   assert total == pytest.approx(24.25 * factor, rel=0.005)  # the study's value
   assert table.name == name and table.provenance == 'estimated' and table.estimate_error_percent == 30
@@ -122,8 +122,8 @@ def test_other_kernels_and_phones_are_refused():
 
 def test_tables_and_formulas_survive_their_files(tmp_path, estimate):
   table = pixel2.named_table(pixel2.LPIRC, mobilenets.mobilenet_v2(0.5, 224))
-  latency_table.save(table, tmp_path / 'table.json')
-  assert latency_table.load(tmp_path / 'table.json') == table
+  table_lib.save(table, tmp_path / 'table.json')
+  assert table_lib.load(tmp_path / 'table.json') == table
   pixel2.save_estimate(estimate, tmp_path / 'estimate.json')
   assert (tmp_path / 'estimate.json').read_text() == (pixel2.shipped.folder() / 'latency/published/pixel2_int8_estimate.json').read_text()
 

@@ -7,20 +7,20 @@ import numpy as np
 import pytest
 
 from tf_proxyless.cost import features
-from tf_proxyless.cost import latency_model
-from tf_proxyless.cost import latency_table
+from tf_proxyless.cost import model as model_lib
 from tf_proxyless.cost import pixel2
 from tf_proxyless.cost import regression
-from tf_proxyless.space import archive
+from tf_proxyless.cost import table as table_lib
 from tf_proxyless.space import network
 from tf_proxyless.space import proxyless
+from tf_proxyless.space import published
 
 PIXEL1 = pathlib.Path(__file__).parents[2] / 'configs' / 'latency' / 'pixel1_tflite_float.json'
 
 
 @pytest.fixture(scope='module')
 def table():
-  return latency_table.load(PIXEL1)
+  return table_lib.load(PIXEL1)
 
 
 def without(table, condition):
@@ -35,9 +35,9 @@ def test_a_linear_runtime_is_recovered():
     f = features.of_signature(signature)
     return 1e-6 * (0.1 * f.matrix_macs + 5 * f.output_elements + 0.3 * f.weights + 0.4 * f.extra_tap_macs) + 0.01 * f.layers
 
-  entries = tuple(latency_table.Entry(signature, latency_table.LatencyStats('measured', median_ms=milliseconds(signature)))
+  entries = tuple(table_lib.Entry(signature, table_lib.LatencyStats('measured', median_ms=milliseconds(signature)))
                   for signature in signatures)
-  full = latency_table.LatencyTable('linear', latency_table.Runtime('a phone', 'int8'), entries)
+  full = table_lib.LatencyTable('linear', table_lib.Runtime('a phone', 'int8'), entries)
   found = regression.fill(without(full, lambda signature: signature.input_shape[0] == 28), signatures)
   assert len(found.estimated) == 12
   assert found.rmse_percent == pytest.approx(0, abs=1e-6)
@@ -62,7 +62,7 @@ def test_holes_of_the_published_table_are_filled_to_what_is_stated(table):
 
 def test_the_published_network_that_the_published_table_lacks(table):
   """It is 32 wide in stage 1, where the table has 24."""
-  mobile = archive.network('proxyless_mobile')
+  mobile = published.network('proxyless_mobile')
   found = regression.fill(table, network.op_signatures(mobile))
   assert [str(signature) for signature in found.estimated] == [
       'mbconv 112x112x16 -> 32 k5 s2 e3', 'mbconv 56x56x32 -> 32 k3 s1 e3 residual', 'mbconv 56x56x32 -> 40 k7 s2 e3']
@@ -72,7 +72,7 @@ def test_the_published_network_that_the_published_table_lacks(table):
   assert found.table.source.startswith(table.source)
   assert 'ESTIMATED: 3 of 75 entries, by regression' in found.table.source
   assert f'missed by {found.rmse_percent:.1f} %' in found.table.source
-  assert latency_model.from_latency_table(mobile, found.table).fixed == pytest.approx(80.67, rel=0.1)  # the authors' profile of it
+  assert model_lib.from_latency_table(mobile, found.table).fixed == pytest.approx(80.67, rel=0.1)  # the authors' profile of it
 
 
 def test_a_complete_table_stays_as_it_is(table):
@@ -80,13 +80,13 @@ def test_a_complete_table_stays_as_it_is(table):
 
 
 def test_filled_tables_survive_their_files(table, tmp_path):
-  filled = regression.fill(table, network.op_signatures(archive.network('proxyless_cpu'))).table
-  latency_table.save(filled, tmp_path / 'table.json')
-  assert latency_table.load(tmp_path / 'table.json') == filled
+  filled = regression.fill(table, network.op_signatures(published.network('proxyless_cpu'))).table
+  table_lib.save(filled, tmp_path / 'table.json')
+  assert table_lib.load(tmp_path / 'table.json') == filled
 
 
 def test_estimates_teach_nothing(table):
-  needed = network.op_signatures(archive.network('proxyless_mobile'))
+  needed = network.op_signatures(published.network('proxyless_mobile'))
   once = regression.fill(table, needed[:5]).table
   twice = regression.fill(once, needed).table
   assert {entry.signature: entry.latency for entry in twice.entries} == {
@@ -97,5 +97,5 @@ def test_estimates_teach_nothing(table):
 
 def test_kinds_with_few_entries_are_estimated_from_all_and_the_error_says_so(table):
   classifier = network.OpSignature('classifier', (7, 7, 1280), 100)
-  assert regression.fill(table, [classifier]).rmse_percent > regression.fill(table, network.op_signatures(archive.network(
+  assert regression.fill(table, [classifier]).rmse_percent > regression.fill(table, network.op_signatures(published.network(
       'proxyless_mobile'))).rmse_percent

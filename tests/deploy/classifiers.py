@@ -6,7 +6,7 @@ import numpy as np
 import tf_keras as keras
 
 from tests.deploy import models
-from tf_proxyless.nn import network as nn_network
+from tf_proxyless.nn import keras_network as nn_network
 
 
 def build(padding: str = 'same', seed: int = 1) -> keras.Model:

@@ -14,7 +14,7 @@ from tf_proxyless.deploy import qat
 from tf_proxyless.deploy import qat_rounding
 from tf_proxyless.deploy import qat_scheme
 from tf_proxyless.deploy import tflite
-from tf_proxyless.nn import network as nn_network
+from tf_proxyless.nn import keras_network as nn_network
 from tf_proxyless.space import network as network_lib
 
 

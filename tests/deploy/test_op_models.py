@@ -9,7 +9,7 @@ import pytest
 
 from tests.deploy import models
 from tf_proxyless.deploy import op_models
-from tf_proxyless.nn import network as nn_network
+from tf_proxyless.nn import keras_network as nn_network
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import ops
 

@@ -14,7 +14,7 @@ from tf_proxyless.deploy import export
 from tf_proxyless.deploy import inspection
 from tf_proxyless.deploy import ovic
 from tf_proxyless.deploy import tflite
-from tf_proxyless.nn import network as nn_network
+from tf_proxyless.nn import keras_network as nn_network
 from tf_proxyless.space import ops
 
 

@@ -14,9 +14,9 @@ from tf_proxyless.deploy import qat
 from tf_proxyless.deploy import qat_rounding
 from tf_proxyless.deploy import qat_scheme
 from tf_proxyless.deploy import tflite
-from tf_proxyless.space import archive
 from tf_proxyless.space import io
 from tf_proxyless.space import ops
+from tf_proxyless.space import published
 
 
 @pytest.fixture(scope='module')
@@ -99,19 +99,19 @@ def test_every_layer_to_a_step_on_builtin_kernels(padding):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize('name', archive.NAMES)
+@pytest.mark.parametrize('name', published.NAMES)
 def test_every_layer_of_published_networks_to_a_step(name):
   photos = quantized_lib.photos(224)
-  quantized = quantized_lib.quantize(quantized_lib.network_like_trained(archive.network(name), photos), photos)
+  quantized = quantized_lib.quantize(quantized_lib.network_like_trained(published.network(name), photos), photos)
   check_every_layer(quantized, photos[0])
   assert models.dtypes(tflite.convert(quantized, 'int8', io='uint8')) == {'uint8', 'int8', 'int32'}
 
 
 @pytest.mark.long
-@pytest.mark.parametrize('name', archive.NAMES)
+@pytest.mark.parametrize('name', published.NAMES)
 def test_published_networks_to_a_step(name):
   photos = quantized_lib.photos(224)
-  quantized = quantized_lib.quantize(quantized_lib.network_like_trained(archive.network(name), photos, calm=True), photos)
+  quantized = quantized_lib.quantize(quantized_lib.network_like_trained(published.network(name), photos, calm=True), photos)
   assert quantized_lib.steps_apart(quantized, photos[:2], 'xnnpack').max() <= 1
 
 

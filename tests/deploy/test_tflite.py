@@ -10,7 +10,7 @@ import tf_keras as keras
 
 from tests.deploy import models
 from tf_proxyless.deploy import tflite
-from tf_proxyless.nn import network as nn_network
+from tf_proxyless.nn import keras_network as nn_network
 
 
 @functools.cache

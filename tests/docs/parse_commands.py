@@ -15,16 +15,16 @@ from types import ModuleType
 from absl import flags
 
 from tests.tools import loading
-from tf_proxyless import command_line
-from tf_proxyless.mains import plan
-from tf_proxyless.mains import quantize_flags
-from tf_proxyless.mains import train_flags
+from tf_proxyless.app import command_line
+from tf_proxyless.app import problem as problem_lib
+from tf_proxyless.app import quantize_flags
+from tf_proxyless.app import train_flags
 
 _MODULES = {'tf_proxyless.search': 'tf_proxyless/search/__main__.py', 'tf_proxyless.train': 'tf_proxyless/train/__main__.py'}
 _POSITIONAL = {'tools/audit_latency_table.py': ('FIRST_TABLE', 'SECOND_TABLE')}
 _JOBS = {'train': ['-m', 'tf_proxyless.train'], 'quantize': ['tools/quantize.py']}
 _CHECKS: dict[str, Callable[[flags.FlagValues], None]] = {  # of flags against each other
-    'tf_proxyless/search/__main__.py': plan.check_flags,
+    'tf_proxyless/search/__main__.py': problem_lib.check_flags,
     'tf_proxyless/train/__main__.py': train_flags.check,
     'tools/quantize.py': quantize_flags.check,
 }

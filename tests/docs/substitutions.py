@@ -60,9 +60,9 @@ TABLE: tuple[tuple[str, Run | Elsewhere | System], ...] = (
     (r'^python3 -m venv \.venv$', Run(append=('--without-pip',))),
     (r'^python3 --version$', Run()),
     (r'^\. \.venv/bin/activate$', Run()),
-    (r'^pytest -n 2$', Run(append=('tests/test_records.py', '-p', 'no:cacheprovider'))),
+    (r'^pytest -n 2$', Run(append=('tests/infra/test_serialization.py', '-p', 'no:cacheprovider'))),
     (r'^pytest -m long -n 2 --dist loadfile$',
-     Run(append=('tests/test_records.py', '-p', 'no:cacheprovider'), replace=(('-m long', "-m 'not long'"),))),
+     Run(append=('tests/infra/test_serialization.py', '-p', 'no:cacheprovider'), replace=(('-m long', "-m 'not long'"),))),
     # The whole way, and what takes a phone, PyTorch or half an hour.
     (r'^python tools/quickstart.py$', Elsewhere('tests/tools/test_quickstart.py::test_the_whole_way')),
     (r'^python tools/specialization_matrix.py ', Elsewhere('tests/tools/test_specialization_matrix.py::test_the_whole_path')),

@@ -130,21 +130,21 @@ def make_photos(folder):
 def make_table(path, device, precision, arguments, classes):
   """A table for the space of these flags, from 20 to 150 ms."""
   from tf_proxyless.cost import counting
-  from tf_proxyless.cost import latency_model
-  from tf_proxyless.cost import latency_table
-  from tf_proxyless.mains import plan
-  from tf_proxyless.mains import search_flags
+  from tf_proxyless.cost import model as model_lib
+  from tf_proxyless.cost import table as table_lib
+  from tf_proxyless.app import problem as problem_lib
+  from tf_proxyless.app import search_flags
   from tf_proxyless.space import network
 
-  space = plan.make_space(search_flags.RUN.from_flagfile(arguments), classes)
-  entries = tuple(latency_table.Entry(signature, latency_table.LatencyStats('measured', median_ms=1e-4 * counting.count(signature).macs))
+  space = problem_lib.make_space(search_flags.RUN.from_flagfile(arguments), classes)
+  entries = tuple(table_lib.Entry(signature, table_lib.LatencyStats('measured', median_ms=1e-4 * counting.count(signature).macs))
                   for signature in network.op_signatures(space))
-  runtime = latency_table.Runtime(device, precision, 'builtin')
-  table = latency_table.LatencyTable(path.stem, runtime, entries)
-  model = latency_model.from_latency_table(space, table)
+  runtime = table_lib.Runtime(device, precision, 'builtin')
+  table = table_lib.LatencyTable(path.stem, runtime, entries)
+  model = model_lib.from_latency_table(space, table)
   scale = 130 / (model.largest - model.smallest)
-  calibration = latency_table.Calibration(scale, 20 - scale * model.smallest)
-  latency_table.save(latency_table.LatencyTable(path.stem, runtime, entries, calibration=calibration), path)
+  calibration = table_lib.Calibration(scale, 20 - scale * model.smallest)
+  table_lib.save(table_lib.LatencyTable(path.stem, runtime, entries, calibration=calibration), path)
 
 
 @pytest.fixture(scope='module')

@@ -12,10 +12,10 @@ import pytest
 
 from tests.search import runs
 from tests.tools import loading
+from tf_proxyless.app import problem as problem_lib
+from tf_proxyless.app import search_flags
 from tf_proxyless.cost import counting
-from tf_proxyless.cost import latency_model
-from tf_proxyless.mains import plan as plan_lib
-from tf_proxyless.mains import search_flags
+from tf_proxyless.cost import model as model_lib
 from tf_proxyless.space import io
 from tf_proxyless.space import ops
 from tf_proxyless.space import proxyless
@@ -44,20 +44,20 @@ def loaded(name, *tables):
 
 @pytest.fixture
 def space_example():
-  with loaded('first_kernel_space', search_flags.SEARCH_SPACES, plan_lib._SPACES) as module:
+  with loaded('first_kernel_space', search_flags.SEARCH_SPACES, problem_lib._SPACES) as module:
     yield module
 
 
 @pytest.fixture
 def hinge_example():
-  from tf_proxyless.mains import methods
+  from tf_proxyless.app import methods
   with loaded('hinge_objective', search_flags.OBJECTIVES, methods._OBJECTIVES) as module:
     yield module
 
 
 @pytest.fixture
 def optimizer_example():
-  from tf_proxyless.mains import methods
+  from tf_proxyless.app import methods
   with loaded('leave_one_out_optimizer', search_flags.OBJECTIVES, search_flags.ARCHITECTURE_OPTIMIZERS, methods._OPTIMIZERS) as module:
     yield module
 
@@ -73,20 +73,20 @@ def test_every_example_is_here():
 def test_the_space_has_the_choices_that_it_names(space_example):
   values = parse('--search_space=first_kernel', '--resolution=32', '--stem_strides=1', '--stage_filters=24,40', '--stage_blocks=2,1',
                  '--stage_strides=1,2')
-  space = plan_lib.make_space(values, 7)
+  space = problem_lib.make_space(values, 7)
   decisions = dict(schema.walk(space))
   assert [len(decision.choices) for decision in decisions.values()] == [3, 6, 7, 6]
   assert schema.cardinality(space) == 3 * 6 * 7 * 6
   assert space.classes == 7
   assert all(op.kernel_size < 7 for path, decision in decisions.items() if 'block_0' not in path
              for op in decision.choices if isinstance(op, ops.MBConv))
-  assert latency_model.from_macs(space).cost(dict.fromkeys(decisions, 0)) == counting.count_network(
+  assert model_lib.from_macs(space).cost(dict.fromkeys(decisions, 0)) == counting.count_network(
       schema.resolve(space, dict.fromkeys(decisions, 0))).macs
 
 
 def test_a_name_is_taken_once(space_example):
   with pytest.raises(ValueError, match="a search space 'proxyless' already"):
-    plan_lib.add_search_space('proxyless', lambda values, classes: proxyless.proxyless(classes=classes))
+    problem_lib.add_search_space('proxyless', lambda values, classes: proxyless.proxyless(classes=classes))
 
 
 def test_the_hinge_and_its_gradient(hinge_example):
@@ -104,12 +104,12 @@ def test_the_hinge_and_its_gradient(hinge_example):
 
 
 def test_the_hinge_by_its_name(hinge_example):
-  from tf_proxyless.mains import methods
+  from tf_proxyless.app import methods
 
   assert search_flags.OBJECTIVES['hinge'] == ('reinforce', 'gradient')
   values = parse('--dataset=digits', '--run_dir=x', '--target_macs=300e6', '--objective=hinge', '--penalty_weight=3')
-  plan_lib.check_flags(values)
-  objective = methods.make_objective(values, plan_lib.make(values, 1000), updates=100)
+  problem_lib.check_flags(values)
+  objective = methods.make_objective(values, problem_lib.make(values, 1000), updates=100)
   assert float(objective.loss(0.0, 450e6)) == pytest.approx(3 * 0.5)
   with pytest.raises(ValueError, match="an objective 'hinge' already"):
     methods.add_objective('hinge', ('gradient',), hinge_example.from_flags)
@@ -118,11 +118,11 @@ def test_the_hinge_by_its_name(hinge_example):
 def test_leave_one_out_learns_the_better_choice(optimizer_example):
   """Accuracy is a sum of known gains, so the most likely network must become the best one; costs are all equal."""
   from tf_proxyless.search import objectives
-  from tf_proxyless.search import parameters as parameters_lib
+  from tf_proxyless.search import policy as policy_lib
 
   gains = np.array([[0.0, 0.05, 0.1], [0.2, 0.0, 0.1]], np.float32)
-  cost_model = latency_model.CostModel('ms', ('first', 'second'), 0.0, ((1.0,) * 3, (1.0,) * 3))
-  parameters = parameters_lib.ArchitectureParameters([3, 3], exploration=0.1)
+  cost_model = model_lib.CostModel('ms', ('first', 'second'), 0.0, ((1.0,) * 3, (1.0,) * 3))
+  parameters = policy_lib.ArchitectureParameters([3, 3], exploration=0.1)
   score = lambda paths, batch: gains[[0, 1], paths].sum(axis=1)
   optimizer = optimizer_example.LeaveOneOut(parameters, cost_model, objectives.Objective(), score, learning_rate=0.05, networks=8)
   for _ in range(150):

@@ -11,11 +11,11 @@ import numpy as np
 
 from tests.fuzz import harness
 from tests.fuzz.harness import put
-from tf_proxyless import archives
+from tf_proxyless.infra import safe_zip
 
 
 def _arrays(content: bytes, folder: pathlib.Path) -> None:
-  for array in archives.read_arrays(put(content, folder, 'arrays.npz')).values():
+  for array in safe_zip.read_arrays(put(content, folder, 'arrays.npz')).values():
     assert array.dtype.kind in 'biufSU' and array.nbytes < 2**26
 
 
@@ -66,7 +66,7 @@ def _keras_model() -> bytes:
 
 
 def _keras_file(content: bytes, folder: pathlib.Path) -> None:
-  archives.check_keras(put(content, folder, 'model.keras'))
+  safe_zip.check_keras(put(content, folder, 'model.keras'))
 
 
 @functools.cache
@@ -116,11 +116,12 @@ def _weights(content: bytes, folder: pathlib.Path) -> None:
 
 
 PARSERS = (
-    harness.Parser('arrays', ('tf_proxyless.archives',), 'zip', lambda: [_saved_arrays()], _arrays),
+    harness.Parser('arrays', ('tf_proxyless.infra.safe_zip',), 'zip', lambda: [_saved_arrays()], _arrays),
 )
 TENSORFLOW_PARSERS = (
     harness.Parser('split', ('tf_proxyless.data.splits',), 'zip', lambda: _split_parts()[1], _split),
-    harness.Parser('.keras', ('tf_proxyless.archives', 'tf_proxyless.mains.models', 'tf_proxyless.zoo'), 'zip', lambda: [_keras_model()],
+    harness.Parser('.keras', ('tf_proxyless.infra.safe_zip', 'tf_proxyless.app.models', 'tf_proxyless.zoo'), 'zip',
+                   lambda: [_keras_model()],
                    _keras_file),
     harness.Parser('.tflite', ('tf_proxyless.deploy.inspection',), 'binary', _tflite_models, _tflite),
     harness.Parser('labels of a .tflite', ('tf_proxyless.deploy.metadata',), 'binary', _tflite_models, _labels),

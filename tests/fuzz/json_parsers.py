@@ -9,21 +9,21 @@ from typing import Any
 
 from tests.fuzz import harness
 from tests.fuzz.harness import written
-from tf_proxyless import files
-from tf_proxyless.cost import latency_model
-from tf_proxyless.cost import latency_table
-from tf_proxyless.mains import architectures
-from tf_proxyless.mains import model_card
-from tf_proxyless.mains import tuning
-from tf_proxyless.space import archive
+from tf_proxyless.app import architectures
+from tf_proxyless.app import model_card
+from tf_proxyless.app import tuning
+from tf_proxyless.cost import model as model_lib
+from tf_proxyless.cost import table as table_lib
+from tf_proxyless.infra import files
 from tf_proxyless.space import io
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import proxyless
+from tf_proxyless.space import published
 from tf_proxyless.space import schema
 
 describe = harness.tool('describe')
 
-RUNTIME = latency_table.Runtime('Pixel 2', 'int8', 'builtin', threads=1, soc='msm8998', core_mask='10', date='2026-01-02')
+RUNTIME = table_lib.Runtime('Pixel 2', 'int8', 'builtin', threads=1, soc='msm8998', core_mask='10', date='2026-01-02')
 
 
 def space() -> network_lib.Network:
@@ -40,13 +40,13 @@ def network() -> network_lib.Network:
   return schema.resolve(space(), genotype())
 
 
-def table() -> latency_table.LatencyTable:
+def table() -> table_lib.LatencyTable:
   """Covers the network, with an entry of each provenance."""
   signatures = network_lib.op_signatures(network())
-  latencies = [latency_table.LatencyStats(provenance, 0.1, 0.09, 0.2, 0.11, 0.01, 20) for provenance in latency_table.PROVENANCES]
-  entries = tuple(latency_table.Entry(signature, latencies[i % 3]) for i, signature in enumerate(signatures))
-  return latency_table.LatencyTable('host', RUNTIME, entries, 'measured', latency_table.Calibration(1.1, 0.2, 5),
-                                    latency_table.Validation(0.1, 2.0, 90.0, 100.0, 0.99, 8), 30.0)
+  latencies = [table_lib.LatencyStats(provenance, 0.1, 0.09, 0.2, 0.11, 0.01, 20) for provenance in table_lib.PROVENANCES]
+  entries = tuple(table_lib.Entry(signature, latencies[i % 3]) for i, signature in enumerate(signatures))
+  return table_lib.LatencyTable('host', RUNTIME, entries, 'measured', table_lib.Calibration(1.1, 0.2, 5),
+                                    table_lib.Validation(0.1, 2.0, 90.0, 100.0, 0.99, 8), 30.0)
 
 
 def architecture() -> io.Architecture:
@@ -95,12 +95,12 @@ def _architecture(content: bytes, folder: pathlib.Path) -> None:
 
 def _search_space(content: bytes, folder: pathlib.Path) -> None:
   found = read_twice(folder / 'space.json', content, io.load_search_space, io.save_search_space)
-  latency_model.from_macs(found)
+  model_lib.from_macs(found)
   schema.cardinality(found)
 
 
 def _latency_table(content: bytes, folder: pathlib.Path) -> None:
-  found = read_twice(folder / 'table.json', content, latency_table.load, latency_table.save)
+  found = read_twice(folder / 'table.json', content, table_lib.load, table_lib.save)
   assert found.sha256 and found.provenance
   known = network()
   if not found.missing(network_lib.op_signatures(known)):
@@ -123,16 +123,17 @@ def _hyperparameter(content: bytes, folder: pathlib.Path) -> None:
 
 
 PARSERS = (
-    harness.Parser('JSON', ('tf_proxyless.files',), 'json', lambda: [b'{"a": [1, 2.5, "x", null, true], "b": {"c": {}}}'], _parse_json),
-    harness.Parser('architecture', ('tf_proxyless.space.io', 'tf_proxyless.records', 'tf_proxyless.mains.architectures'), 'json',
+    harness.Parser('JSON', ('tf_proxyless.infra.files',), 'json',
+                   lambda: [b'{"a": [1, 2.5, "x", null, true], "b": {"c": {}}}'], _parse_json),
+    harness.Parser('architecture', ('tf_proxyless.space.io', 'tf_proxyless.infra.serialization', 'tf_proxyless.app.architectures'), 'json',
                    lambda: [written(io.save_architecture, architecture())], _architecture),
     harness.Parser('published network', ('tf_proxyless.space.io',), 'json',
-                   lambda: [written(io.save_architecture, io.Architecture(archive.network('proxyless_mobile'), {}))], _architecture),
+                   lambda: [written(io.save_architecture, io.Architecture(published.network('proxyless_mobile'), {}))], _architecture),
     harness.Parser('search space', ('tf_proxyless.space.io',), 'json', lambda: [written(io.save_search_space, space())], _search_space),
-    harness.Parser('latency table', ('tf_proxyless.cost.latency_table', 'tf_proxyless.cost.named_tables'), 'json',
-                   lambda: [written(latency_table.save, table())], _latency_table),
-    harness.Parser('model card', ('tf_proxyless.mains.model_card',), 'json', lambda: [written(model_card.save, card())], _model_card),
-    harness.Parser('tuning', ('tf_proxyless.mains.tuning',), 'json', lambda: [written(tuning.save, study())], _study),
-    harness.Parser('hyper-parameter', ('tf_proxyless.mains.tuning',), 'text',
+    harness.Parser('latency table', ('tf_proxyless.cost.table', 'tf_proxyless.cost.named_tables'), 'json',
+                   lambda: [written(table_lib.save, table())], _latency_table),
+    harness.Parser('model card', ('tf_proxyless.app.model_card',), 'json', lambda: [written(model_card.save, card())], _model_card),
+    harness.Parser('tuning', ('tf_proxyless.app.tuning',), 'json', lambda: [written(tuning.save, study())], _study),
+    harness.Parser('hyper-parameter', ('tf_proxyless.app.tuning',), 'text',
                    lambda: [b'learning_rate=0.01:0.4:log', b'epochs=5:30:integer', b'optimizer=sgd|rmsprop'], _hyperparameter),
 )

@@ -28,12 +28,12 @@ _AS_BYTES = 'reads bytes that are copied or hashed, not parsed'
 
 # Modules that read something else, or leave the reading to others.
 REASONS = {
-    'tf_proxyless.mains.assembly': _AS_BYTES,
-    'tf_proxyless.checkpoints': 'compares checksums; what they belong to is read by TensorFlow, and only if they are right',
+    'tf_proxyless.app.build_search': _AS_BYTES,
+    'tf_proxyless.infra.checkpoints': 'compares checksums; what they belong to is read by TensorFlow, and only if they are right',
     'tf_proxyless.cost.pixel2': _OURS,
-    'tf_proxyless.report.animation': _AS_BYTES,
-    'tf_proxyless.report.page': _OURS,
-    'tf_proxyless.mains.tables': _KERNEL,
+    'tf_proxyless.report.figures.figures.animation': _AS_BYTES,
+    'tf_proxyless.report.page.page': _OURS,
+    'tf_proxyless.app.tables': _KERNEL,
     'tf_proxyless.data.crops': "images are decoded by TensorFlow's own decoders, inside the input pipeline; what they refuse ends the run",
     'tf_proxyless.data.tfds_records': 'prepared datasets are read by tensorflow-datasets, which is trusted with its own folder',
     'tf_proxyless.deploy.evaluation': 'the interpreter of LiteRT reads the model, which has been inspected or just been made',

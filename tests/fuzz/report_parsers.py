@@ -8,17 +8,17 @@ import json
 import pathlib
 import tempfile
 
-from tests.mains import report_runs
 from tests.fuzz import harness
 from tests.fuzz.harness import put
-from tf_proxyless.mains import locking
-from tf_proxyless.mains import report_data
-from tf_proxyless.mains import report_samples
-from tf_proxyless.mains import table_proof
+from tests.report.document import report_runs
+from tf_proxyless.infra import locking
+from tf_proxyless.measure import validation as validation_lib
+from tf_proxyless.report.document import document as document_lib
+from tf_proxyless.report.document import samples as report_samples
 
 
 def _proof(content: bytes, folder: pathlib.Path) -> None:
-  for row in table_proof.load_rows(put(content, folder, 'proof.json')):
+  for row in validation_lib.load_rows(put(content, folder, 'proof.json')):
     json.dumps(row.error_percent, allow_nan=False)
 
 
@@ -59,7 +59,7 @@ def _report(name: str):
         (run / other).write_bytes(data)
     (run / name).write_bytes(content)
     try:
-      json.dumps(report_data.document(run), allow_nan=False)
+      json.dumps(document_lib.document(run), allow_nan=False)
     finally:
       (run / name).write_bytes(_files()[name])
 
@@ -68,7 +68,7 @@ def _report(name: str):
 
 def _reports() -> list[harness.Parser]:
   forms = {'flags.txt': 'text', 'history.jsonl': 'json lines', 'samples.bin': 'binary'}
-  modules = ('tf_proxyless.mains.report_data', 'tf_proxyless.mains.report_history', 'tf_proxyless.mains.report_samples')
+  modules = ('tf_proxyless.report.document.document', 'tf_proxyless.report.document.history', 'tf_proxyless.report.document.samples')
   return [harness.Parser(f'report of {name}', modules,
                          forms.get(name, 'json'), functools.partial(lambda name: [_files()[name]], name), _report(name), weight=0.03)
           for name in sorted(_files())]
@@ -77,11 +77,11 @@ def _reports() -> list[harness.Parser]:
 _LOCK = b'{"host": "a", "pid": 12, "started": "then"}\n'
 
 PARSERS = (
-    harness.Parser('proof of a table', ('tf_proxyless.mains.table_proof',), 'json', lambda: [
+    harness.Parser('proof of a table', ('tf_proxyless.measure.validation',), 'json', lambda: [
         harness.written(lambda table, path: report_runs.make_proof(table, path), report_runs.make_table())], _proof),
-    harness.Parser('derivation', ('tf_proxyless.mains.report_samples',), 'json', lambda: [_files()['derivation.json']], _derivation),
-    harness.Parser('lock', ('tf_proxyless.mains.locking',), 'json', lambda: [_LOCK], _lock_of_nobody),
-    harness.Parser("another's lock", ('tf_proxyless.mains.locking',), 'json', lambda: [_LOCK], _lock,
+    harness.Parser('derivation', ('tf_proxyless.report.document.samples',), 'json', lambda: [_files()['derivation.json']], _derivation),
+    harness.Parser('lock', ('tf_proxyless.infra.locking',), 'json', lambda: [_LOCK], _lock_of_nobody),
+    harness.Parser("another's lock", ('tf_proxyless.infra.locking',), 'json', lambda: [_LOCK], _lock,
                    refuses=True),
     *_reports(),
 )

@@ -7,11 +7,11 @@ import pathlib
 
 from tests.fuzz import harness
 from tests.fuzz.harness import put
-from tf_proxyless import run_files
-from tf_proxyless.cost import latency_table
-from tf_proxyless.mains import measurements
-from tf_proxyless.mains import models
-from tf_proxyless.mains import specialization_runs
+from tf_proxyless.app import models
+from tf_proxyless.cost import table as table_lib
+from tf_proxyless.infra import run_files
+from tf_proxyless.measure import measurements
+from tools.experiments import specialization_runs
 
 calibrate_latency_table = harness.tool('calibrate_latency_table')
 quickstart = harness.tool('quickstart')
@@ -66,11 +66,11 @@ def _measurements(content: bytes, folder: pathlib.Path) -> None:
   found = measurements.read(put(content, folder, 'measurements.json'))
   f'{found["reference"]["drift_percent"]:.1f}'
   for figures in found['models'].values():
-    latency_table.LatencyStats('measured', **{key: figures[key] for key in ('median_ms', 'p5_ms', 'p95_ms', 'mean_ms', 'std_ms', 'runs')})
+    table_lib.LatencyStats('measured', **{key: figures[key] for key in ('median_ms', 'p5_ms', 'p95_ms', 'mean_ms', 'std_ms', 'runs')})
 
 
 def _calibration(content: bytes, folder: pathlib.Path) -> None:
-  runtime = latency_table.Runtime('Pixel 2', 'int8', 'builtin', threads=1)
+  runtime = table_lib.Runtime('Pixel 2', 'int8', 'builtin', threads=1)
   measured = calibrate_latency_table.read_measurements(put(content, folder, 'measurements.json'), runtime)
   assert all(item.latency_ms > 0 for item in measured)
 
@@ -127,23 +127,23 @@ _RESULTS = _body(
     preprocessing={'augmentation': 'basic', 'color_jitter': None, 'input_range': [0.0, 1.0], 'input_normalization': None})
 
 PARSERS = (
-    harness.Parser('identity of a run', ('tf_proxyless.run_files',), 'json', lambda: [_body('run_identity', identity=_IDENTITY)],
+    harness.Parser('identity of a run', ('tf_proxyless.infra.run_files',), 'json', lambda: [_body('run_identity', identity=_IDENTITY)],
                    _identity),
-    harness.Parser('status of a run', ('tf_proxyless.run_files', 'tools.tune'), 'json',
+    harness.Parser('status of a run', ('tf_proxyless.infra.run_files', 'tools.tune'), 'json',
                    lambda: [_body('status', state='finished', epochs=5), _body('status', state='failed', reason='x')], _status),
-    harness.Parser('history', ('tf_proxyless.run_files',), 'json lines', lambda: [_history_lines()], _history),
-    harness.Parser('results', ('tf_proxyless.mains.models', 'tools.tune', 'tools.quantize', 'tools.export_tflite'), 'json',
+    harness.Parser('history', ('tf_proxyless.infra.run_files',), 'json lines', lambda: [_history_lines()], _history),
+    harness.Parser('results', ('tf_proxyless.app.models', 'tools.tune', 'tools.quantize', 'tools.export_tflite'), 'json',
                    lambda: [_RESULTS], _results),
     harness.Parser('stages', ('tools.quickstart',), 'json', lambda: [
         _body('stages', finished={'search': ['-m', 'tf_proxyless.search'], 'train found': ['-m', 'x', '--y=1']})], _stages),
-    harness.Parser('measurements', ('tf_proxyless.mains.measurements', 'tf_proxyless.mains.table_builder'), 'json',
+    harness.Parser('measurements', ('tf_proxyless.measure.measurements', 'tf_proxyless.measure.table_builder'), 'json',
                    lambda: [json.dumps(measured()).encode()], _measurements),
     harness.Parser('measurements to calibrate with', ('tools.calibrate_latency_table',), 'json',
                    lambda: [json.dumps(measured()).encode(), _by_hand()], _calibration, (ValueError, KeyError, OSError)),
-    harness.Parser('training of a matrix', ('tf_proxyless.mains.specialization_runs',), 'json', lambda: [
+    harness.Parser('training of a matrix', ('tools.experiments.specialization_runs',), 'json', lambda: [
         _body('specialization_matrix_training', network={'name': 'x'}, seed=0, test_accuracy=0.9, history=[{'loss': 0.5}])], _training),
-    harness.Parser('measurements of a matrix', ('tf_proxyless.mains.specialization_runs',), 'json', lambda: [
+    harness.Parser('measurements of a matrix', ('tools.experiments.specialization_runs',), 'json', lambda: [
         _body('specialization_matrix_measurements', measurements=measured())], _measured),
-    harness.Parser('settings of a matrix', ('tf_proxyless.mains.specialization_runs',), 'json', lambda: [
+    harness.Parser('settings of a matrix', ('tools.experiments.specialization_runs',), 'json', lambda: [
         _body('specialization_matrix_settings', settings=_IDENTITY)], _settings),
 )

@@ -11,12 +11,12 @@ from tests.fuzz import harness
 from tests.fuzz import json_parsers
 from tests.fuzz.harness import put
 from tests.fuzz.harness import written
-from tf_proxyless import command_line
-from tf_proxyless import shipped
-from tf_proxyless.cost import latency_table
-from tf_proxyless.cost import official_yaml
-from tf_proxyless.mains import search_flags
-from tf_proxyless.search import samples
+from tf_proxyless.app import command_line
+from tf_proxyless.app import search_flags
+from tf_proxyless.cost import table as table_lib
+from tf_proxyless.cost.importers import official_yaml
+from tf_proxyless.derive import evaluations as evaluations_lib
+from tf_proxyless.infra import resources
 from tf_proxyless.space import io
 
 calibrate_latency_table = harness.tool('calibrate_latency_table')
@@ -26,8 +26,8 @@ def _yaml(content: bytes, folder: pathlib.Path) -> None:
   found = official_yaml.load(put(content, folder, 'table.yaml'), 'x', json_parsers.RUNTIME)
   path = folder / 'again.json'
   with harness.accepted():
-    latency_table.save(found, path)
-    assert latency_table.load(path) == found, 'another after it was written'
+    table_lib.save(found, path)
+    assert table_lib.load(path) == found, 'another after it was written'
 
 
 def _csv(content: bytes, folder: pathlib.Path) -> None:
@@ -48,20 +48,21 @@ def _run_flags(content: bytes, folder: pathlib.Path) -> None:
 
 def _samples(content: bytes, folder: pathlib.Path) -> None:
   path = put(content, folder, 'samples.bin')
-  file, found = samples.load(path)
+  file, found = evaluations_lib.load(path)
   with harness.accepted():
     file.truncate(len(found))
     file.append(found[-1:])
-    assert len(samples.load(path)[1]) == len(found) + min(1, len(found))
+    assert len(evaluations_lib.load(path)[1]) == len(found) + min(1, len(found))
 
 
 def _written_samples() -> bytes:
   counts = (3, 6, 2)
-  found = samples.ScoredSamples(counts, np.array([[0, 5, 1], [2, 0, 0], [1, 1, 1]], np.uint8), np.array([0.5, 0.25, 1.0], np.float32),
+  found = evaluations_lib.ScoredSamples(counts, np.array([[0, 5, 1], [2, 0, 0], [1, 1, 1]], np.uint8),
+                                         np.array([0.5, 0.25, 1.0], np.float32),
                                 np.array([1.5, 2.0, 2.5]), np.array([0, 0, 1], np.int64))
 
   def save(value, path):
-    file = samples.SampleFile(str(path), ('blocks/a/op', 'blocks/b/op', 'blocks/c/op'), counts)
+    file = evaluations_lib.SampleFile(str(path), ('blocks/a/op', 'blocks/b/op', 'blocks/c/op'), counts)
     file.create()
     file.append(value)
 
@@ -86,15 +87,15 @@ _FLAGS = b"""# A run.
 """
 
 PARSERS = (
-    harness.Parser('official YAML', ('tf_proxyless.cost.official_yaml',), 'text',
+    harness.Parser('official YAML', ('tf_proxyless.cost.importers.official_yaml',), 'text',
                    lambda: [written(official_yaml.save, json_parsers.table(), 'table.yaml')], _yaml),
     harness.Parser('measured networks, CSV', ('tools.calibrate_latency_table',), 'text',
                    lambda: [b'# mine\nproxyless_mobile, 78.5\nsmall.json,1.25\nproxyless_cpu,94\n'], _csv, (ValueError, KeyError, OSError)),
-    harness.Parser('flagfile', ('tf_proxyless.command_line',), 'text',
-                   lambda: [_FLAGS, shipped.flagfile('quickstart.flags').read_bytes()], _flagfile),
-    harness.Parser("flags of a run", ('tf_proxyless.mains.run_flags', 'tools.derive'), 'text',
+    harness.Parser('flagfile', ('tf_proxyless.app.command_line',), 'text',
+                   lambda: [_FLAGS, resources.flagfile('quickstart.flags').read_bytes()], _flagfile),
+    harness.Parser("flags of a run", ('tf_proxyless.app.run_flags', 'tools.derive'), 'text',
                    lambda: [b'--dataset=digits\n--target_macs=500000\n--seed=1\n--resolution=32\n'], _run_flags),
-    harness.Parser('scored networks', ('tf_proxyless.search.samples',), 'binary', lambda: [_written_samples()], _samples),
+    harness.Parser('scored networks', ('tf_proxyless.derive.evaluations',), 'binary', lambda: [_written_samples()], _samples),
 )
 TENSORFLOW_PARSERS = (
     harness.Parser('TF_CONFIG', ('tf_proxyless.train.distribution',), 'json', lambda: [

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from tf_proxyless.nn import functional
+from tf_proxyless.nn import primitives
 from tf_proxyless.nn import supernet as supernet_lib
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import proxyless
@@ -62,13 +62,13 @@ def reference_logits(model: supernet_lib.Supernet, images, active, inactive=None
   padding = model.space.padding
   for block, layer in zip(model.space.blocks, model.block_layers):
     if layer not in model.mixed_ops:
-      outputs = functional.apply(layer.op, x, layer.weights, padding)
+      outputs = primitives.apply(layer.op, x, layer.weights, padding)
     else:
       chosen = layer.candidates[active[decision]]
-      outputs = functional.apply(chosen.op, x, chosen.weights, padding)
+      outputs = primitives.apply(chosen.op, x, chosen.weights, padding)
       if gates is not None:
         other = layer.candidates[inactive[decision]]
-        other_outputs = functional.apply(other.op, tf.stop_gradient(x), other.weights, padding)
+        other_outputs = primitives.apply(other.op, tf.stop_gradient(x), other.weights, padding)
         outputs = gates[decision, 0] * outputs + gates[decision, 1] * tf.stop_gradient(other_outputs)
       decision += 1
     x = x + outputs if block.residual else outputs

@@ -5,10 +5,10 @@ import pytest
 import tensorflow as tf
 
 from tests.nn import spaces
-from tf_proxyless.nn import inheritance
-from tf_proxyless.nn import mixed_op
-from tf_proxyless.nn import network as nn_network
+from tf_proxyless.nn import choice as choice_lib
+from tf_proxyless.nn import keras_network as nn_network
 from tf_proxyless.nn import supernet as supernet_lib
+from tf_proxyless.nn import transfer
 
 Z = spaces.ZERO
 PATHS = ((0, 1, 2, 3), (5, 4, 3, Z), (Z, 2, 5, 0), (Z, Z, 1, Z))
@@ -25,7 +25,7 @@ def test_one_hot_supernet_is_its_plain_network_on_batch_statistics(input_shape, 
   for path in PATHS:
     outputs.append(run(images, tf.constant(path)).numpy())
     plain = nn_network.build(spaces.resolve(space, path))
-    inheritance.inherit(plain, supernet, path)
+    transfer.inherit(plain, supernet, path)
     expected = plain(images, training=True).numpy()
     np.testing.assert_allclose(outputs[-1], expected, atol=2e-5 * np.abs(expected).max())
   assert all(np.abs(outputs[0] - other).max() > 0.01 for other in outputs[1:])
@@ -37,11 +37,11 @@ def test_one_trace_serves_all_paths():
   images, _ = spaces.batch(space)
   run = tf.function(lambda images, path: supernet(images, supernet.sample(path)), autograph=False)
   run(images, tf.constant(PATHS[0]))
-  bodies = mixed_op._body.cache_info().misses
+  bodies = choice_lib._body.cache_info().misses
   for path in PATHS[1:]:
     run(images, tf.constant(path))
   assert run.experimental_get_tracing_count() == 1
-  assert mixed_op._body.cache_info().misses == bodies
+  assert choice_lib._body.cache_info().misses == bodies
 
 
 def test_only_sampled_candidates_run():

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from tests.nn import spaces
-from tf_proxyless.nn import network as nn_network
+from tf_proxyless.nn import keras_network as nn_network
 from tf_proxyless.nn import torch_weights
-from tf_proxyless.space import archive
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import ops
+from tf_proxyless.space import published
 
 
 def state_of(network, seed=0):
@@ -23,7 +23,7 @@ def network():
 
 
 def test_names_of_the_published_mobile_network():
-  shapes = {entry.name: entry.shape for entry in torch_weights.entries(archive.network('proxyless_mobile'))}
+  shapes = {entry.name: entry.shape for entry in torch_weights.entries(published.network('proxyless_mobile'))}
   block = 'blocks.1.mobile_inverted_conv'
   assert shapes['first_conv.conv.weight'] == (32, 3, 3, 3)
   assert not any(name.startswith('blocks.0.mobile_inverted_conv.inverted_bottleneck') for name in shapes)
@@ -74,10 +74,10 @@ def test_what_is_no_state_dict(checkpoint, held):
   assert held in str(error.value)
 
 
-@pytest.mark.parametrize('right', archive.NAMES)
-@pytest.mark.parametrize('given', archive.NAMES)
+@pytest.mark.parametrize('right', published.NAMES)
+@pytest.mark.parametrize('given', published.NAMES)
 def test_the_right_network_is_suggested(given, right):
-  network, state = archive.network(given), state_of(archive.network(right, classes=10))
+  network, state = published.network(given), state_of(published.network(right, classes=10))
   with pytest.raises(ValueError) as error:
     torch_weights.check(network, state)
   message = str(error.value)
@@ -101,7 +101,7 @@ def test_differences_are_listed(network):
 
 
 def test_long_lists_are_cut():
-  network = archive.network('proxyless_cpu')
+  network = published.network('proxyless_cpu')
   with pytest.raises(ValueError, match=r'missing: first_conv\.\*, blocks\.0\.\*, .* and 17 more') as error:
     torch_weights.check(network, {'a': np.zeros(1)})
   assert '\n' not in str(error.value) and len(str(error.value)) < 400

@@ -14,9 +14,9 @@ from tests.android_benchmark import measuring
 from tests.reliability import killing
 from tests.search import runs
 from tests.train import runs as train_runs
-from tf_proxyless import run_files
-from tf_proxyless.cost import latency_table
-from tf_proxyless.mains import table_proof
+from tf_proxyless.cost import table as table_lib
+from tf_proxyless.infra import run_files
+from tf_proxyless.measure import validation as validation_lib
 from tf_proxyless.search import run_directory
 
 _TINY = tuple(flag for flag in runs.TINY if not flag.startswith(('--checkpoint_every_steps', '--scored_networks', '--warmup_epochs')))
@@ -164,9 +164,9 @@ def _check_blocks(folder: pathlib.Path, seen: list[bytes]) -> None:
 
 def _check_table(folder: pathlib.Path, whole: pathlib.Path) -> None:
   """The same table with the same proof."""
-  table, expected = (latency_table.load(path / 'table.json') for path in (folder, whole))
+  table, expected = (table_lib.load(path / 'table.json') for path in (folder, whole))
   assert table.calibration is not None
   for value in ('entries', 'runtime', 'calibration', 'validation'):
     assert getattr(table, value) == getattr(expected, value), value
-  rows, expected_rows = (table_proof.load_rows(path / 'table_proof.json') for path in (folder, whole))
+  rows, expected_rows = (validation_lib.load_rows(path / 'table_proof.json') for path in (folder, whole))
   assert rows == expected_rows

@@ -15,8 +15,9 @@ import runpy
 import signal
 import sys
 
-_MODULES = ('tensorflow', 'tf_keras', 'tensorflow_datasets', 'sklearn.datasets', 'tqdm', 'matplotlib.figure', 'tf_proxyless.mains.assembly',
-            'tf_proxyless.mains.train_assembly', 'tf_proxyless.mains.quantize_assembly', 'tf_proxyless.search.conclude',
+_MODULES = ('tensorflow', 'tf_keras', 'tensorflow_datasets', 'sklearn.datasets', 'tqdm', 'matplotlib.figure',
+            'tf_proxyless.app.build_search',
+            'tf_proxyless.app.build_training', 'tf_proxyless.app.build_quantization', 'tf_proxyless.derive.result',
             'tf_proxyless.deploy.op_models', 'tf_proxyless.deploy.export')
 
 

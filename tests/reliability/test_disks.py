@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from tests.search import runs
 from tests.train import runs as train_runs
-from tf_proxyless import checkpoints
-from tf_proxyless import files
+from tf_proxyless.infra import checkpoints
+from tf_proxyless.infra import files
 
 
 def in_small_disk(tmp_path, size, command):
@@ -30,7 +30,7 @@ def namespaces():
 
 def test_a_file_that_finds_no_room_leaves_the_old_one(tmp_path):
   """A process whose files may have 4000 bytes: the system refuses the rest as a full disk does."""
-  code = ('import errno, resource, sys\nfrom tf_proxyless import files\nfiles.write_atomically(sys.argv[1], b"old")\n'
+  code = ('import errno, resource, sys\nfrom tf_proxyless.infra import files\nfiles.write_atomically(sys.argv[1], b"old")\n'
           'resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))\n'
           'try:\n  files.write_atomically(sys.argv[1], bytes(5000))\nexcept OSError as error:\n  print(errno.errorcode[error.errno])')
   process = subprocess.run([sys.executable, '-c', code, tmp_path / 'file'], capture_output=True, text=True, env=runs.environment())

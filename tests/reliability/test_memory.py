@@ -10,8 +10,8 @@ from tests.reliability import processes
 from tests.search import runs as search_runs
 from tests.tools import test_quantize
 from tests.train import runs as train_runs
-from tf_proxyless import dataset_names
-from tf_proxyless import run_files
+from tf_proxyless.data import names as dataset_names
+from tf_proxyless.infra import run_files
 
 pytestmark = pytest.mark.long
 # Batches of 16: 71 weight steps an epoch.

@@ -1,6 +1,6 @@
 """Numbers that go wrong, by real faults: each is told in one line with its place, and stops the search or is led out of it.
 
-Rules: tf_proxyless/search/health.py and docs/reliability.md. As a user meets them: test_failures.py.
+Rules: tf_proxyless/search/checks.py and docs/reliability.md. As a user meets them: test_failures.py.
 """
 
 import re
@@ -13,31 +13,31 @@ from tests.nn import spaces
 from tests.reliability import searches
 from tests.search import landscapes
 from tests.search import test_landscapes
-from tf_proxyless.search import gradient
-from tf_proxyless.search import health
+from tf_proxyless.derive import evaluations as evaluations_lib
+from tf_proxyless.search import checks
 from tf_proxyless.search import objectives
-from tf_proxyless.search import parameters as parameters_lib
-from tf_proxyless.search import reinforce
-from tf_proxyless.search import samples as samples_lib
+from tf_proxyless.search import policy as policy_lib
 from tf_proxyless.search import schedule as schedule_lib
 from tf_proxyless.search import steps as steps_lib
 from tf_proxyless.search import weight_optimizer
+from tf_proxyless.search.optimizers import reinforce
+from tf_proxyless.search.optimizers import two_path
 
 COST_MODEL = test_landscapes.COST_MODEL
 OPTIMIZERS = ('reinforce', 'gradient')
 
 
 def make_optimizer(name, landscape, objective, learning_rate):
-  parameters = parameters_lib.ArchitectureParameters(landscapes.CHOICE_COUNTS, exploration=0.1)
+  parameters = policy_lib.ArchitectureParameters(landscapes.CHOICE_COUNTS, exploration=0.1)
   if name == 'reinforce':
     return reinforce.Reinforce(parameters, COST_MODEL, objective, landscape.score, learning_rate=learning_rate)
-  return gradient.GradientRule(parameters, COST_MODEL, objective, landscape.gate_gradients, learning_rate=learning_rate)
+  return two_path.GradientRule(parameters, COST_MODEL, objective, landscape.gate_gradients, learning_rate=learning_rate)
 
 
 def check(optimizer):
   """As the loop does after each update."""
   scalars = {name: float(value) for name, value in optimizer.state().items()}
-  health.check_architecture(optimizer.parameters.alpha.numpy(), landscapes.CHOICE_COUNTS, landscapes.DECISIONS, scalars)
+  checks.check_architecture(optimizer.parameters.alpha.numpy(), landscapes.CHOICE_COUNTS, landscapes.DECISIONS, scalars)
 
 
 # Losses and weights.
@@ -46,7 +46,7 @@ def check(optimizer):
 def test_a_learning_rate_that_explodes_stops_at_once_and_says_where(tmp_path, data_dir):
   """The bad step changes no weight, so that the place that is told is where it happened."""
   search = searches.assemble(tmp_path / 'run', f'--data_dir={data_dir}', '--warmup_learning_rate=1e30')
-  with pytest.raises(health.UnhealthyError) as error:
+  with pytest.raises(checks.UnhealthyError) as error:
     search.search.run()
   assert re.fullmatch(r'epoch 0, step 1: the loss became (nan|inf) at blocks/\w+(/op \(\w+\))?, which overflows; lower '
                       '--warmup_learning_rate and --search_learning_rate, and start again in another --run_dir', str(error.value))
@@ -72,9 +72,9 @@ def test_a_sampled_network_that_fails_is_named_and_others_are_not(damaged):
   where = rf'blocks/{name}/op \(\w+\), whose weights are not finite'
   assert np.isfinite(steps.accuracies(sound[None], (images, labels))).all()
   for score in (lambda paths: steps.accuracies(paths, (images, labels)), lambda paths: steps.accuracies_over(paths, [(images, labels)])):
-    with pytest.raises(health.UnhealthyError, match=f'a sampled network gives no finite output at {where}; lower'):
+    with pytest.raises(checks.UnhealthyError, match=f'a sampled network gives no finite output at {where}; lower'):
       score(np.stack([sound, failing]))
-  with pytest.raises(health.UnhealthyError, match=f'the loss became nan at {where}'):
+  with pytest.raises(checks.UnhealthyError, match=f'the loss became nan at {where}'):
     steps.gate_gradients(failing, sound, (images, labels))
   before = [weight.numpy() for weight in supernet.weights]
   loss, _ = steps.train(images, labels, tf.constant(failing), tf.constant(0.1))
@@ -91,8 +91,8 @@ def test_the_inactive_network_of_the_gradient_rule_is_named_too(damaged):
   loss, gradients = steps.gate_gradients(sound, failing, batch)
   assert np.isfinite(loss)
   decisions = [f'blocks/{layer.name}/op' for layer in supernet.mixed_ops]
-  with pytest.raises(health.UnhealthyError, match=f'the gate gradients of {decisions[0]} are .*nan'):
-    health.check_gate_gradients(np.asarray(gradients), np.stack([sound, failing], axis=1), decisions)
+  with pytest.raises(checks.UnhealthyError, match=f'the gate gradients of {decisions[0]} are .*nan'):
+    checks.check_gate_gradients(np.asarray(gradients), np.stack([sound, failing], axis=1), decisions)
 
 
 # Rewards.
@@ -106,7 +106,7 @@ def test_a_choice_whose_gain_is_not_a_number(optimizer, message):
   landscape = landscapes.Landscape(0)
   landscape.supernet_gains[3, 2] = np.nan
   made = make_optimizer(optimizer, landscape, objectives.Objective(), 0.01)
-  with pytest.raises(health.UnhealthyError, match=message):
+  with pytest.raises(checks.UnhealthyError, match=message):
     for _ in range(100):
       made.update()
   assert np.isfinite(made.parameters.alpha).all()
@@ -118,7 +118,7 @@ def scored(landscape, updates):
   found = [made.update() for _ in range(updates)]
   paths = np.concatenate([one.paths for one in found])
   accuracies = np.concatenate([one.accuracies for one in found])
-  return made, samples_lib.ScoredSamples(landscapes.CHOICE_COUNTS, paths, accuracies, landscapes.costs_of(paths),
+  return made, evaluations_lib.ScoredSamples(landscapes.CHOICE_COUNTS, paths, accuracies, landscapes.costs_of(paths),
                                          np.repeat(np.arange(updates), 10))
 
 
@@ -128,19 +128,19 @@ def test_rewards_without_differences():
   made, samples = scored(flat, 300)
   check(made)
   assert float(made.state()['expected_cost']) == pytest.approx(landscapes.TARGET_MS, rel=0.05)
-  with pytest.raises(health.UnhealthyError, match=r'the last 100 updates all networks scored alike \(55.0 % on average\).*--warmup_epochs'):
-    health.check_samples(samples)
-  health.check_samples(samples[:990])  # not yet
+  with pytest.raises(checks.UnhealthyError, match=r'the last 100 updates all networks scored alike \(55.0 % on average\).*--warmup_epochs'):
+    checks.check_samples(samples)
+  checks.check_samples(samples[:990])  # not yet
 
 
 def test_one_difference_in_a_hundred_updates_is_enough_and_equal_networks_are_no_evidence():
   _, samples = scored(landscapes.Landscape(0, gain_scale=0.0, noise=0.0), 100)
   accuracy = samples.accuracy.copy()
   accuracy[7] += 0.01
-  health.check_samples(samples_lib.ScoredSamples(samples.choice_counts, samples.paths, accuracy, samples.cost, samples.batch))
+  checks.check_samples(evaluations_lib.ScoredSamples(samples.choice_counts, samples.paths, accuracy, samples.cost, samples.batch))
   paths = np.repeat(samples.paths[:1], len(samples), axis=0)
-  health.check_samples(samples_lib.ScoredSamples(samples.choice_counts, paths, samples.accuracy, samples.cost, samples.batch))
-  health.check_samples(samples[:0])
+  checks.check_samples(evaluations_lib.ScoredSamples(samples.choice_counts, paths, samples.accuracy, samples.cost, samples.batch))
+  checks.check_samples(samples[:0])
 
 
 # Architecture parameters.
@@ -150,11 +150,11 @@ def test_one_difference_in_a_hundred_updates_is_enough_and_equal_networks_are_no
 def test_architecture_parameters_that_explode(optimizer):
   made = make_optimizer(optimizer, landscapes.Landscape(0), objectives.Constrained(landscapes.TARGET_MS, scale=1.0), 100.0)
   made.update()
-  with pytest.raises(health.UnhealthyError, match='the architecture parameters of blocks/block_1/op lie [0-9]+ apart, more than 40: choice '
+  with pytest.raises(checks.UnhealthyError, match='the architecture parameters of blocks/block_1/op lie [0-9]+ apart, more than 40: choice '
                                                   '[0-6] is lost to the search; lower --architecture_learning_rate'):
     check(made)
   made.parameters.alpha.assign(tf.where(landscapes.MASK, np.nan, made.parameters.alpha))
-  with pytest.raises(health.UnhealthyError, match=r'the architecture parameters of blocks/block_1/op became \[nan'):
+  with pytest.raises(checks.UnhealthyError, match=r'the architecture parameters of blocks/block_1/op became \[nan'):
     check(made)
 
 
@@ -196,7 +196,7 @@ def test_an_explosion_beyond_numbers_stops():
   landscape = landscapes.Landscape(0)
   landscape.gate_gradients = spiking(landscape, 5, 1e25)  # Adam squares it
   made = make_optimizer('gradient', landscape, objectives.Constrained(landscapes.TARGET_MS, scale=1.0), 0.05)
-  with pytest.raises(health.UnhealthyError, match='the architecture parameters of blocks/block_1/op became .*nan'):
+  with pytest.raises(checks.UnhealthyError, match='the architecture parameters of blocks/block_1/op became .*nan'):
     for _ in range(6):
       made.update()
       check(made)
@@ -222,14 +222,14 @@ def test_the_constraint_leads_out_of_a_collapse_to_skips(optimizer):
   alpha[may_skip, landscapes.ZERO] = 6.0  # 98.5 %
   made.parameters.alpha.assign(alpha)
   history = [entry(made, 0)]
-  warning = health.check_collapse(history, COST_MODEL.choice_costs, landscapes.TARGET_MS)
+  warning = checks.check_collapse(history, COST_MODEL.choice_costs, landscapes.TARGET_MS)
   assert re.fullmatch(r'epoch 0: the search has collapsed to skips: 15 decisions \(blocks/block_2/op, .*\) skip with a probability above '
                       r'0.95, the expected cost is [0-9]+ % of the target; the objective may still lead out of it', warning)
   for epoch in range(1, 7):  # of 100 updates
     for _ in range(100):
       made.update()
     history.append(entry(made, epoch))
-    if health.check_collapse(history, COST_MODEL.choice_costs, landscapes.TARGET_MS) is None:
+    if checks.check_collapse(history, COST_MODEL.choice_costs, landscapes.TARGET_MS) is None:
       break
   else:
     pytest.fail(f'still there after {epoch} hundred updates, at {history[-1]["expected_cost"]} ms')
@@ -241,10 +241,10 @@ def test_ten_epochs_of_collapse_are_the_end_and_a_small_target_is_no_collapse():
   alpha[np.array(landscapes.CHOICE_COUNTS) == 7, landscapes.ZERO] = 6.0
   made.parameters.alpha.assign(alpha)
   history = [entry(made, epoch) for epoch in range(10)]
-  assert health.check_collapse(history[:9], COST_MODEL.choice_costs, landscapes.TARGET_MS).startswith('epoch 8: ')
-  with pytest.raises(health.UnhealthyError, match='for 10 epochs; raise --warmup_epochs, take --objective=constrained'):
-    health.check_collapse(history, COST_MODEL.choice_costs, landscapes.TARGET_MS)
-  assert health.check_collapse(history, COST_MODEL.choice_costs, 1.02 * history[0]['expected_cost']) is None
+  assert checks.check_collapse(history[:9], COST_MODEL.choice_costs, landscapes.TARGET_MS).startswith('epoch 8: ')
+  with pytest.raises(checks.UnhealthyError, match='for 10 epochs; raise --warmup_epochs, take --objective=constrained'):
+    checks.check_collapse(history, COST_MODEL.choice_costs, landscapes.TARGET_MS)
+  assert checks.check_collapse(history, COST_MODEL.choice_costs, 1.02 * history[0]['expected_cost']) is None
 
 
 # Wind-up of the constraint.

@@ -11,10 +11,10 @@ import pytest
 
 from tests.search import runs
 from tests.tools import loading
-from tf_proxyless import command_line
-from tf_proxyless import run_files
-from tf_proxyless.mains import locking
-from tf_proxyless.mains import subprocesses
+from tf_proxyless.app import command_line
+from tf_proxyless.infra import child_processes
+from tf_proxyless.infra import locking
+from tf_proxyless.infra import run_files
 
 ASKED = {signal.SIGTERM: 143, signal.SIGINT: 130}
 
@@ -38,8 +38,8 @@ def says(path, content):
 
 WORKER = '''
 import pathlib, sys, time
-from tf_proxyless.mains import stopping
-stop = stopping.StopRequest(lambda: pathlib.Path(sys.argv[1]).write_text('late'), deadline_s=0.2)
+from tf_proxyless.infra import shutdown
+stop = shutdown.StopRequest(lambda: pathlib.Path(sys.argv[1]).write_text('late'), deadline_s=0.2)
 {first}
 print('ready', flush=True)
 {then}
@@ -69,7 +69,7 @@ def test_who_has_saved_has_time(tmp_path):
 
 
 def test_a_second_ctrl_c_ends_at_once():
-  code = ('import time\nfrom tf_proxyless.mains import stopping\nstop = stopping.StopRequest()\nprint("ready", flush=True)\n'
+  code = ('import time\nfrom tf_proxyless.infra import shutdown\nstop = shutdown.StopRequest()\nprint("ready", flush=True)\n'
           'while not stop(): time.sleep(0.01)\nprint("asked", flush=True)\nwhile True: time.sleep(100)')
   process = python(code)
   for said in ('ready\n', 'asked\n'):
@@ -86,8 +86,9 @@ def test_signals_reach_a_child_once_and_end_the_parent_too(tmp_path, number, chi
   child = ('import pathlib, signal, sys, time\nlog = pathlib.Path(sys.argv[1])\n'
            'def note(number, frame):\n  log.write_text(log.read_text() + str(number))\n  time.sleep(0.3)\n  sys.exit(int(sys.argv[2]))\n'
            'signal.signal(15, note)\nsignal.signal(2, note)\nlog.write_text("x")\nwhile True: time.sleep(100)')
-  parent = python('import sys\nfrom tf_proxyless import command_line\nfrom tf_proxyless.mains import subprocesses\n'
-                  'command_line.run(lambda argv: subprocesses.run(["-c", *argv[1:]]), positional=("a", "b", "c"))', child, tmp_path / 'log',
+  parent = python('import sys\nfrom tf_proxyless.app import command_line\nfrom tf_proxyless.infra import child_processes\n'
+                  'command_line.run(lambda argv: child_processes.run(["-c", *argv[1:]]), positional=("a", "b", "c"))',
+                  child, tmp_path / 'log',
                   child_code)
   wait_for(lambda: says(tmp_path / 'log', 'x'))
   parent.send_signal(number)
@@ -97,20 +98,20 @@ def test_signals_reach_a_child_once_and_end_the_parent_too(tmp_path, number, chi
 
 @pytest.mark.parametrize('code, expected', [(0, 0), (3, 3)])
 def test_exit_codes_of_children(code, expected):
-  assert subprocesses.run(['-c', f'import tf_proxyless, sys; sys.exit({code})']) == expected
+  assert child_processes.run(['-c', f'import tf_proxyless, sys; sys.exit({code})']) == expected
 
 
 @pytest.mark.parametrize('number, error', [(2, KeyboardInterrupt), (15, SystemExit)])
 def test_a_child_that_somebody_else_asked_to_end_ends_the_parent(number, error):
   with pytest.raises(error):
-    subprocesses.run(['-c', f'import os; os.kill(os.getpid(), {number}); import time; time.sleep(9)'], stderr=subprocess.DEVNULL)
+    child_processes.run(['-c', f'import os; os.kill(os.getpid(), {number}); import time; time.sleep(9)'], stderr=subprocess.DEVNULL)
 
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='needs PR_SET_PDEATHSIG')
 def test_a_child_does_not_outlive_a_parent_that_is_killed(tmp_path):
   child = ('import os, pathlib, signal, sys, time\nlog = pathlib.Path(sys.argv[1])\n'
            'signal.signal(15, lambda *_: (log.write_text("asked"), sys.exit()))\nlog.write_text("x")\nwhile True: time.sleep(100)')
-  parent = python('import sys\nfrom tf_proxyless.mains import subprocesses\nsubprocesses.run(["-c", *sys.argv[1:]])', child,
+  parent = python('import sys\nfrom tf_proxyless.infra import child_processes\nchild_processes.run(["-c", *sys.argv[1:]])', child,
                   tmp_path / 'log')
   wait_for(lambda: says(tmp_path / 'log', 'x'))
   parent.kill()
@@ -126,7 +127,7 @@ def test_a_folder_has_one_process(tmp_path):
 
 
 def test_a_lock_of_a_process_that_was_killed_is_none(tmp_path):
-  code = 'import sys, time\nfrom tf_proxyless.mains import locking\nlock = locking.take(sys.argv[1])\nprint(1, flush=True)\ntime.sleep(100)'
+  code = 'import sys, time\nfrom tf_proxyless.infra import locking\nlock = locking.take(sys.argv[1])\nprint(1, flush=True)\ntime.sleep(100)'
   process = python(code, tmp_path)
   process.stdout.readline()
   with pytest.raises(ValueError, match=f'in use by process {process.pid} '):

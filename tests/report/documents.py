@@ -7,10 +7,10 @@ import random
 
 from tf_proxyless.cost import counting
 from tf_proxyless.cost import named_tables
-from tf_proxyless.space import archive
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import ops
 from tf_proxyless.space import proxyless
+from tf_proxyless.space import published
 from tf_proxyless.space import schema
 
 TABLE = 'pixel1_tflite_float'
@@ -170,7 +170,7 @@ def _deployments(predicted):
 
 def _published():
   """Costs from MACs alone: the table does not cover these networks."""
-  return [{'name': name, 'cost': counting.count_network(archive.network(name)).macs / 4.0e6, 'top1_imagenet': top1,
+  return [{'name': name, 'cost': counting.count_network(published.network(name)).macs / 4.0e6, 'top1_imagenet': top1,
            'note': 'ImageNet top-1 of the paper'}
           for name, top1 in (('proxyless_mobile', 0.746), ('proxyless_gpu', 0.751), ('proxyless_cpu', 0.753))]
 
@@ -224,7 +224,7 @@ def _document(*runs):
 def _imagenet(epochs, seed, name):
   space = proxyless.proxyless()
   table = named_tables.find(TABLE)
-  choices = archive.published('proxyless_mobile')[1]
+  choices = published.published('proxyless_mobile')[1]
   goal = [choices[path] for path, _ in schema.walk(space)]
   run = _run(space, lambda signature: 0.0 if signature is None else table.latency_ms(signature), goal, 84.0, epochs,
              epochs // 3, seed, name)

@@ -10,9 +10,9 @@ import pytest
 
 from tests import programs
 from tests.report import documents
-from tf_proxyless.report import animation
 from tf_proxyless.report import drawing
-from tf_proxyless.report import frames
+from tf_proxyless.report.figures import animation
+from tf_proxyless.report.figures import frames
 
 
 def test_gif_has_a_frame_for_each_epoch(tmp_path):

@@ -7,10 +7,10 @@ import pytest
 
 from tests import programs
 from tests.report import documents
-from tf_proxyless import files
+from tf_proxyless.infra import files
 from tf_proxyless.report import drawing
-from tf_proxyless.report import network_svg
-from tf_proxyless.report import page
+from tf_proxyless.report.page import network_svg
+from tf_proxyless.report.page import page as page_lib
 
 webdriver = pytest.importorskip('selenium.webdriver')
 from selenium.webdriver.chrome import service as service_lib  # noqa: E402
@@ -40,7 +40,7 @@ def open_page_fixture(driver, tmp_path):
   """Opens the page of a document at a width in px; afterwards nothing may have been said in the console."""
   def opened(document, width=1280, height=900):
     path = tmp_path / 'report.html'
-    path.write_text(page.render(document), encoding='utf-8')
+    path.write_text(page_lib.render(document), encoding='utf-8')
     driver.execute_cdp_cmd('Emulation.setDeviceMetricsOverride',
                            {'width': width, 'height': height, 'deviceScaleFactor': 1, 'mobile': width < 500})
     driver.get(path.as_uri())
@@ -263,7 +263,7 @@ def test_a_running_search_reloads_and_keeps_the_place(driver, open_page, tmp_pat
     driver.find_element('id', 'epoch').send_keys(KEYS.HOME)
     driver.execute_script('document.querySelector("details").open = true; scrollTo(0, 300)')
     document['runs'][0]['settings'][-1][-1] = 'written anew'
-    files.write_atomically(tmp_path / 'report.html', page.render(document))
+    files.write_atomically(tmp_path / 'report.html', page_lib.render(document))
     driver.execute_script('tenSeconds()')
     wait_for(lambda: driver.execute_script(
         'return document.readyState === "complete" && document.body.textContent.includes("written anew")'))

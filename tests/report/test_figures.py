@@ -8,12 +8,12 @@ from PIL import Image
 import pytest
 
 from tests.report import documents
-from tf_proxyless.report import cost_figures
 from tf_proxyless.report import drawing
-from tf_proxyless.report import figure_style
-from tf_proxyless.report import figures
-from tf_proxyless.report import history_figures
-from tf_proxyless.report import network_figure
+from tf_proxyless.report.figures import cost_figures
+from tf_proxyless.report.figures import figure_style
+from tf_proxyless.report.figures import figures as figures_lib
+from tf_proxyless.report.figures import history_figures
+from tf_proxyless.report.figures import network_figure
 
 ALL = ['network', 'blocks', 'curves', 'probabilities', 'pareto', 'table']
 SVG = '{http://www.w3.org/2000/svg}'
@@ -28,7 +28,7 @@ def svg_text(path):
 def saved(tmp_path_factory):
   """The document of a small search, its figures by file name, and what was said of progress."""
   document, seen = documents.tiny(), []
-  paths = figures.save_all(document, tmp_path_factory.mktemp('figures') / 'new', lambda done, total: seen.append((done, total)))
+  paths = figures_lib.save_all(document, tmp_path_factory.mktemp('figures') / 'new', lambda done, total: seen.append((done, total)))
   return document, {path.name: path for path in paths}, seen
 
 
@@ -55,7 +55,7 @@ def test_text_of_an_svg_is_text(saved):
 def test_the_same_document_gives_the_same_files(saved, tmp_path):
   document, paths, _ = saved
   with figure_style.style():
-    again = figure_style.save(figures.available(document)['network'](), tmp_path, 'network')
+    again = figure_style.save(figures_lib.available(document)['network'](), tmp_path, 'network')
   assert [path.read_bytes() for path in again] == [paths['network.png'].read_bytes(), paths['network.svg'].read_bytes()]
 
 
@@ -63,7 +63,7 @@ def test_the_same_document_gives_the_same_files(saved, tmp_path):
     ('empty', []), ('running', ['network', 'blocks', 'curves', 'probabilities', 'table']),
     ('interrupted', ['network', 'blocks', 'curves', 'probabilities', 'table']), ('macs', ['network', 'blocks', 'curves', 'probabilities'])])
 def test_a_run_has_the_figures_for_which_it_has_data(name, expected):
-  makers = figures.available(getattr(documents, name)())
+  makers = figures_lib.available(getattr(documents, name)())
   assert list(makers) == expected
   with figure_style.style():
     for make in makers.values():
@@ -71,13 +71,13 @@ def test_a_run_has_the_figures_for_which_it_has_data(name, expected):
 
 
 def test_a_run_without_data_leaves_an_empty_folder(tmp_path):
-  assert figures.save_all(documents.empty(), tmp_path / 'figures') == []
+  assert figures_lib.save_all(documents.empty(), tmp_path / 'figures') == []
   assert not list((tmp_path / 'figures').iterdir())
 
 
 @pytest.mark.filterwarnings('error')
 def test_hostile_names_are_text_of_bounded_length(tmp_path):
-  paths = figures.save_all(documents.hostile(), tmp_path)
+  paths = figures_lib.save_all(documents.hostile(), tmp_path)
   for path in paths[1::2]:
     assert not {'script', f'{SVG}script'} & {element.tag for element in xml.etree.ElementTree.parse(path).iter()}, path
     assert max(map(len, svg_text(path))) <= 60, path
@@ -87,7 +87,7 @@ def test_names_with_dollars_and_control_characters_are_no_formulas(tmp_path):
   document = documents.tiny()
   document['runs'][0]['network']['blocks'][0]['label'] = '$\\frac{\x00'
   with figure_style.style():
-    figure_style.save(figures.available(document)['network'](), tmp_path, 'network')
+    figure_style.save(figures_lib.available(document)['network'](), tmp_path, 'network')
   assert '$\\frac{?' in svg_text(tmp_path / 'network.svg')
 
 

@@ -9,14 +9,14 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.report import documents
-from tf_proxyless.report import charts
 from tf_proxyless.report import drawing
-from tf_proxyless.report import network_svg
-from tf_proxyless.report import page
-from tf_proxyless.report import sections
-from tf_proxyless.report import sections_history
-from tf_proxyless.report import svg
 from tf_proxyless.report import units
+from tf_proxyless.report.page import charts
+from tf_proxyless.report.page import network_svg
+from tf_proxyless.report.page import page as page_lib
+from tf_proxyless.report.page import sections as sections_lib
+from tf_proxyless.report.page import sections_history
+from tf_proxyless.report.page import svg
 
 DOCUMENTS = ('imagenet', 'tiny', 'macs', 'running', 'interrupted', 'empty', 'comparison', 'hostile')
 VOID = {'meta', 'link', 'input'}
@@ -57,7 +57,7 @@ class Reader(html.parser.HTMLParser):
 @pytest.fixture(scope='module', params=DOCUMENTS)
 def rendered(request):
   document = getattr(documents, request.param)()
-  text = page.render(document)
+  text = page_lib.render(document)
   return document, text, Reader(text)
 
 
@@ -120,7 +120,7 @@ def test_holds_its_data(rendered):
 
 def test_hostile_names_stay_text():
   document = documents.hostile()
-  reader = Reader(page.render(document))
+  reader = Reader(page_lib.render(document))
   assert len(reader.all('script')) == 2 and not reader.all('img')
   assert not [name for _, attributes in reader.elements for name in attributes if name.startswith('on')]
   assert reader.all('h1')[0][1] == document['runs'][0]['name']
@@ -129,15 +129,15 @@ def test_hostile_names_stay_text():
 def test_half_a_surrogate_pair_can_be_written():
   document = documents.tiny()
   document['runs'][0]['name'] = 'a\ud800b'
-  assert 'a?b' in page.render(document).encode('utf-8').decode('utf-8')
+  assert 'a?b' in page_lib.render(document).encode('utf-8').decode('utf-8')
 
 
 def test_imagenet_search_is_below_three_megabytes():
-  assert len(page.render(documents.imagenet(epochs=120)).encode('utf-8')) < MAX_BYTES
+  assert len(page_lib.render(documents.imagenet(epochs=120)).encode('utf-8')) < MAX_BYTES
 
 
 def test_shows_all_that_a_finished_search_has():
-  reader = Reader(page.render(documents.imagenet(epochs=12)))
+  reader = Reader(page_lib.render(documents.imagenet(epochs=12)))
   found = [attributes['id'] for attributes, _ in reader.all('section')]
   assert found == ['network', 'history', 'curves', 'costs', 'derivation', 'files', 'table', 'settings']
   strips = [attributes for attributes, _ in reader.all('figure') if attributes.get('class') == 'strip']
@@ -146,7 +146,7 @@ def test_shows_all_that_a_finished_search_has():
 
 def test_every_section_is_in_the_contents():
   for document in (documents.comparison(), documents.tiny()):
-    reader = Reader(page.render(document))
+    reader = Reader(page_lib.render(document))
     targets = [attributes['href'][1:] for attributes, _ in reader.all('a') if len(attributes['href']) > 1]
     assert targets == [attributes['id'] for attributes, _ in reader.all('section')]
 
@@ -155,31 +155,31 @@ def test_a_search_without_a_network_shows_the_most_likely_one():
   document = documents.running()
   run = document['runs'][0]
   labels = [decision['choices'][index]['label'] for decision, index in zip(run['decisions'], run['most_likely']['choices'][-1])]
-  reader = Reader(page.render(document))
+  reader = Reader(page_lib.render(document))
   drawn = next(attributes['aria-label'] for attributes, _ in reader.all('svg') if attributes.get('class') == 'network')
   assert drawn.endswith(': conv 3x3, MB1 3x3, ' + ', '.join(labels) + ', conv 1x1, classifier')
 
 
 def test_a_running_search_reloads_itself_and_others_do_not():
-  assert '<noscript><meta http-equiv="refresh"' in page.render(documents.running())
-  assert 'about 10 min 20 s left' in page.render(documents.running())
-  assert 'http-equiv="refresh"' not in page.render(documents.interrupted())
+  assert '<noscript><meta http-equiv="refresh"' in page_lib.render(documents.running())
+  assert 'about 10 min 20 s left' in page_lib.render(documents.running())
+  assert 'http-equiv="refresh"' not in page_lib.render(documents.interrupted())
 
 
 def test_names_what_could_not_be_read():
-  text = page.render(documents.interrupted())
+  text = page_lib.render(documents.interrupted())
   assert 'history.jsonl:3: not JSON; passed over' in text and 'SIGTERM' in text
 
 
 def test_an_empty_run_says_so():
-  reader = Reader(page.render(documents.empty()))
+  reader = Reader(page_lib.render(documents.empty()))
   assert not reader.all('section') and 'Nothing to show yet' in ' '.join(text for _, text in reader.all('p'))
 
 
 def test_other_documents_are_refused():
   for change in ({'schema': 'tf_proxyless/other'}, {'version': 2}, {'runs': []}):
     with pytest.raises(ValueError, match='document must be'):
-      page.render({**documents.tiny(), **change})
+      page_lib.render({**documents.tiny(), **change})
 
 
 def test_columns_with_gaps_and_missing_columns_render():
@@ -188,7 +188,7 @@ def test_columns_with_gaps_and_missing_columns_render():
   history['loss'] = [None, 1.0, None, 2.0, None, None]
   history['accuracy'] = [None] * 6
   del history['multiplier'], history['seconds'], history['most_likely_accuracy']
-  Reader(page.render(document))
+  Reader(page_lib.render(document))
 
 
 def rectangles(picture, classes):
@@ -277,23 +277,23 @@ def test_published_networks_far_beyond_the_samples_are_told_not_drawn():
   run = document['runs'][0]
   run['cost']['target'] = None
   run['published'][1]['cost'] = 10 * max(run['samples']['cost'])
-  picture = re.search(r'(<svg[^>]*aria-label="accuracy, % over ms.*?</svg>)', page.render(document))[1]
+  picture = re.search(r'(<svg[^>]*aria-label="accuracy, % over ms.*?</svg>)', page_lib.render(document))[1]
   texts = [text for text in (node.text for node in ElementTree.fromstring(picture).iter('text')) if text[:2] in ('1:', '2:', '3:')]
   assert texts == ['1: proxyless_mobile', '2: proxyless_cpu']
-  assert 'Beyond the edge: proxyless_gpu at ' in page.render(document)
+  assert 'Beyond the edge: proxyless_gpu at ' in page_lib.render(document)
 
 
 def test_summary_sets_the_cost_against_the_target():
   run = documents.tiny()['runs'][0]
   run['network']['cost'], run['cost']['target'] = 90.0, 100.0
-  assert '10.0 % below the target' in sections.summary(run)
+  assert '10.0 % below the target' in sections_lib.summary(run)
   run['network']['cost'] = 120.0
-  assert '20.0 % above the target' in sections.summary(run)
+  assert '20.0 % above the target' in sections_lib.summary(run)
 
 
 def test_latencies_that_rest_on_estimates_say_so():
   document = documents.tiny()
-  assert 'estimates' not in page.render(document).partition('id="table"')[0]
+  assert 'estimates' not in page_lib.render(document).partition('id="table"')[0]
   document['runs'][0]['cost']['provenance'] = 'measured, estimated'
-  before_the_table = page.render(document).partition('id="table"')[0]
+  before_the_table = page_lib.render(document).partition('id="table"')[0]
   assert 'latencies rest on estimates' in before_the_table and '>estimated, ' in before_the_table

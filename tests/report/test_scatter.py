@@ -3,8 +3,8 @@
 import numpy as np
 from PIL import Image
 
-from tf_proxyless.report import figure_style
-from tf_proxyless.report import scatter
+from tf_proxyless.report.figures import figure_style
+from tf_proxyless.report.figures import scatter
 
 
 def pixels(path):

@@ -12,8 +12,8 @@ import functools
 
 import numpy as np
 
-from tf_proxyless.search import knapsack
-from tf_proxyless.search import samples as samples_lib
+from tf_proxyless.derive import evaluations as evaluations_lib
+from tf_proxyless.derive import solver
 
 BASE_ACCURACY = 0.55
 TARGET_MS = 80.0
@@ -177,7 +177,7 @@ class Landscape:
 
   def _best(self, gains: np.ndarray) -> np.ndarray:
     if self.pairs is None:
-      return knapsack.solve([row[mask] for row, mask in zip(gains, MASK)], CHOICE_COSTS, TARGET_MS, FIXED_MS)
+      return solver.solve([row[mask] for row, mask in zip(gains, MASK)], CHOICE_COSTS, TARGET_MS, FIXED_MS)
     if self._neighbours:
       return _chain_knapsack(gains, self.pairs)
     rng = np.random.default_rng(0)
@@ -193,7 +193,7 @@ class Landscape:
     """Scored samples of networks drawn from fixed probabilities, ten a batch."""
     paths = sample(probabilities, networks, rng)
     accuracy = np.concatenate([self.score(paths[i:i + per_batch]) for i in range(0, networks, per_batch)])
-    return samples_lib.ScoredSamples(CHOICE_COUNTS, paths, accuracy, costs_of(paths), np.arange(networks) // per_batch)
+    return evaluations_lib.ScoredSamples(CHOICE_COUNTS, paths, accuracy, costs_of(paths), np.arange(networks) // per_batch)
 
   def random_search(self, networks: int, rng: np.random.Generator) -> np.ndarray:
     """The best of some networks under the budget by one score each, drawn uniformly and tilted to the budget."""

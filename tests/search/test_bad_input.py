@@ -9,15 +9,15 @@ import sys
 import pytest
 
 from tests.search import runs
-from tf_proxyless import shipped
-from tf_proxyless.cost import latency_table
+from tf_proxyless.cost import table as table_lib
+from tf_proxyless.infra import resources
 from tf_proxyless.search import run_directory
 
 # The main itself in a process in which importing TensorFlow fails.
 _WITHOUT_TENSORFLOW = '''
 import os, sys
 sys.modules['tensorflow'] = None
-from tf_proxyless import command_line
+from tf_proxyless.app import command_line
 from tf_proxyless.search import __main__ as search_main
 if '--as-nobody' in sys.argv:
   sys.argv.remove('--as-nobody')
@@ -26,7 +26,7 @@ if '--as-nobody' in sys.argv:
 command_line.run(search_main.main)
 '''
 
-PIXEL_1 = shipped.latency_table('pixel1_tflite_float')
+PIXEL_1 = resources.latency_table('pixel1_tflite_float')
 MOBILE = ('--dataset=imagenet2012', f'--latency_table={PIXEL_1}', '--target_latency_ms=80')  # the default space
 
 
@@ -99,10 +99,10 @@ def test_latencies(tmp_path, flags, messages):
 
 
 def test_all_missing_entries_are_listed(tmp_path):
-  table = latency_table.load(PIXEL_1)
+  table = table_lib.load(PIXEL_1)
   missing = [entry.signature for entry in table.entries[10:40:7]]
   entries = tuple(entry for entry in table.entries if entry.signature not in missing)
-  latency_table.save(dataclasses.replace(table, entries=entries), tmp_path / 'table.json')
+  table_lib.save(dataclasses.replace(table, entries=entries), tmp_path / 'table.json')
   result = refuse(tmp_path, *MOBILE, f'--latency_table={tmp_path / "table.json"}')
   runs.check_mistake(result, f'lacks {len(missing)} of the', *map(str, missing))
 

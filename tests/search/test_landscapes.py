@@ -11,19 +11,19 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tf_proxyless.cost import latency_model
-from tf_proxyless.search import derive
-from tf_proxyless.search import diagnosis
-from tf_proxyless.search import evidence
-from tf_proxyless.search import gradient
-from tf_proxyless.search import objectives
-from tf_proxyless.search import parameters as parameters_lib
-from tf_proxyless.search import reinforce
-from tf_proxyless.search import samples as samples_lib
 from tests.search import landscapes
+from tf_proxyless.cost import model as model_lib
+from tf_proxyless.derive import candidates as candidates_lib
+from tf_proxyless.derive import diagnostics
+from tf_proxyless.derive import effects as effects_lib
+from tf_proxyless.derive import evaluations as evaluations_lib
+from tf_proxyless.search import objectives
+from tf_proxyless.search import policy as policy_lib
+from tf_proxyless.search.optimizers import reinforce
+from tf_proxyless.search.optimizers import two_path
 
-COST_MODEL = latency_model.CostModel('ms', landscapes.DECISIONS, landscapes.FIXED_MS, landscapes.CHOICE_COSTS)
-BUDGET = derive.Budget(landscapes.TARGET_MS, COST_MODEL.choice_costs, COST_MODEL.fixed)
+COST_MODEL = model_lib.CostModel('ms', landscapes.DECISIONS, landscapes.FIXED_MS, landscapes.CHOICE_COSTS)
+BUDGET = candidates_lib.Budget(landscapes.TARGET_MS, COST_MODEL.choice_costs, COST_MODEL.fixed)
 NETWORKS = 10
 
 
@@ -36,15 +36,15 @@ class Search:
   expected_cost: float
   multiplier: float
   most_likely_cost: float
-  samples: samples_lib.ScoredSamples
+  samples: evaluations_lib.ScoredSamples
 
-  def by_probability(self) -> derive.Choices:
-    return derive.by_probability(self.log_probabilities, BUDGET)
+  def by_probability(self) -> candidates_lib.Choices:
+    return candidates_lib.by_probability(self.log_probabilities, BUDGET)
 
-  def by_evidence(self, recency: bool | None = None) -> derive.Choices:
-    return derive.by_evidence(evidence.fit(self.samples, recency), BUDGET)
+  def by_evidence(self, recency: bool | None = None) -> candidates_lib.Choices:
+    return candidates_lib.by_evidence(effects_lib.fit(self.samples, recency), BUDGET)
 
-  def ratio(self, choices: derive.Choices) -> float:
+  def ratio(self, choices: candidates_lib.Choices) -> float:
     """Gain ratio of a derived network, which must be under the budget."""
     assert COST_MODEL.cost(choices) <= landscapes.TARGET_MS
     return self.landscape.gain_ratio(choices)
@@ -63,7 +63,7 @@ def constrained(updates):
 
 
 def search_reinforce(landscape, updates, learning_rate, seed=0, exploration=0.1) -> Search:
-  parameters = parameters_lib.ArchitectureParameters(landscapes.CHOICE_COUNTS, exploration=exploration, seed=seed)
+  parameters = policy_lib.ArchitectureParameters(landscapes.CHOICE_COUNTS, exploration=exploration, seed=seed)
   optimizer = reinforce.Reinforce(parameters, COST_MODEL, constrained(updates), landscape.score, learning_rate=learning_rate,
                                   networks=NETWORKS)
   paths, accuracies = [], []
@@ -74,15 +74,15 @@ def search_reinforce(landscape, updates, learning_rate, seed=0, exploration=0.1)
     if landscape.learns:
       landscape.train(parameters.policy().numpy(), landscapes.JOINT_STEPS / updates)
   paths = np.concatenate(paths)
-  samples = samples_lib.ScoredSamples(landscapes.CHOICE_COUNTS, paths, np.concatenate(accuracies), landscapes.costs_of(paths),
+  samples = evaluations_lib.ScoredSamples(landscapes.CHOICE_COUNTS, paths, np.concatenate(accuracies), landscapes.costs_of(paths),
                                       np.repeat(np.arange(updates), NETWORKS))
   return finish(landscape, optimizer, samples)
 
 
 def search_gradient(landscape, updates, learning_rate, seed=0, exploration=0.1, extra_networks=3000) -> Search:
   """The two-path rule, then networks scored with frozen weights: policy with a floor of 30 %, ten a batch."""
-  parameters = parameters_lib.ArchitectureParameters(landscapes.CHOICE_COUNTS, exploration=exploration, seed=seed)
-  optimizer = gradient.GradientRule(parameters, COST_MODEL, constrained(updates), landscape.gate_gradients,
+  parameters = policy_lib.ArchitectureParameters(landscapes.CHOICE_COUNTS, exploration=exploration, seed=seed)
+  optimizer = two_path.GradientRule(parameters, COST_MODEL, constrained(updates), landscape.gate_gradients,
                                     learning_rate=learning_rate)
   for _ in range(updates):
     optimizer.update()
@@ -94,15 +94,15 @@ def search_gradient(landscape, updates, learning_rate, seed=0, exploration=0.1, 
 def uniform_ratio(landscape, networks, seed) -> float:
   """Gain ratio by evidence on networks that no search chose."""
   samples = landscape.score_batches(landscapes.tilted(), networks, np.random.default_rng(seed))
-  return landscape.gain_ratio(derive.by_evidence(evidence.fit(samples, recency=False), BUDGET))
+  return landscape.gain_ratio(candidates_lib.by_evidence(effects_lib.fit(samples, recency=False), BUDGET))
 
 
 def warnings_of(search) -> tuple[str, ...]:
-  effects = evidence.fit(search.samples)
-  derivation = derive.derive(search.log_probabilities, effects, BUDGET, score=search.landscape.validate)
+  effects = effects_lib.fit(search.samples)
+  derivation = candidates_lib.derive(search.log_probabilities, effects, BUDGET, score=search.landscape.validate)
   assert all(candidate.cost <= landscapes.TARGET_MS for candidate in derivation.candidates)
-  end = diagnosis.SearchEnd(landscapes.TARGET_MS, search.expected_cost, search.multiplier, 1000)
-  return diagnosis.warnings(derivation, landscapes.DECISIONS, end, effects, search.samples)
+  end = diagnostics.SearchEnd(landscapes.TARGET_MS, search.expected_cost, search.multiplier, 1000)
+  return diagnostics.warnings(derivation, landscapes.DECISIONS, end, effects, search.samples)
 
 
 def says_undertrained(search) -> bool:

@@ -11,13 +11,13 @@ import sys
 import pytest
 
 from tests.search import runs
+from tf_proxyless.app import problem as problem_lib
+from tf_proxyless.app import search_flags
 from tf_proxyless.cost import counting
-from tf_proxyless.cost import latency_model
-from tf_proxyless.cost import latency_table
-from tf_proxyless.mains import plan
-from tf_proxyless.mains import search_flags
+from tf_proxyless.cost import model as model_lib
+from tf_proxyless.cost import table as table_lib
+from tf_proxyless.derive import evaluations as evaluations_lib
 from tf_proxyless.search import run_directory
-from tf_proxyless.search import samples as samples_lib
 from tf_proxyless.space import io
 from tf_proxyless.space import network
 from tf_proxyless.space import schema
@@ -28,12 +28,12 @@ pytestmark = pytest.mark.long  # by one worker (--dist loadfile): the search is 
 def make_table(path):
   """A table of the quickstart's space: 2 us an operation, and 1 ms for 100 M multiply-adds."""
   lines = (runs.ROOT / 'configs' / 'quickstart.flags').read_text().splitlines()
-  space = plan.make_space(search_flags.RUN.from_flagfile(line for line in lines if not line.startswith('#')), 10)
+  space = problem_lib.make_space(search_flags.RUN.from_flagfile(line for line in lines if not line.startswith('#')), 10)
   entries = []
   for signature in network.op_signatures(space):
-    latency = latency_table.LatencyStats('measured', median_ms=0.002 + 1e-8 * counting.count(signature).macs)
-    entries.append(latency_table.Entry(signature, latency))
-  latency_table.save(latency_table.LatencyTable('made up', latency_table.Runtime('nothing', 'int8', 'builtin'), tuple(entries)), path)
+    latency = table_lib.LatencyStats('measured', median_ms=0.002 + 1e-8 * counting.count(signature).macs)
+    entries.append(table_lib.Entry(signature, latency))
+  table_lib.save(table_lib.LatencyTable('made up', table_lib.Runtime('nothing', 'int8', 'builtin'), tuple(entries)), path)
 
 
 @pytest.fixture(scope='module')
@@ -70,8 +70,8 @@ def test_the_architecture_is_under_its_budget_and_loads(finished):
   space = io.load_search_space(run.search_space)
   assert schema.resolve(space, architecture.genotype) == architecture.network
   assert counting.count_network(architecture.network).macs == architecture.cost.macs
-  table = latency_table.load(run.latency_table)
-  predicted = latency_model.from_latency_table(space, table).cost(architecture.genotype)
+  table = table_lib.load(run.latency_table)
+  predicted = model_lib.from_latency_table(space, table).cost(architecture.genotype)
   assert predicted <= architecture.derivation.budget
   assert architecture.cost.predicted_ms == pytest.approx(predicted, rel=1e-12)  # scaled before or after the sum
   assert (table.provenance, architecture.latency_table.provenance) == ('measured', 'measured')
@@ -83,7 +83,7 @@ def test_the_derived_network_scores_well_and_both_winners_are_told(finished):
     assert line in result.stdout
   derivation = json.loads(run.derivation.read_text())
   assert derivation['validation_accuracy'] >= 0.9
-  assert len(samples_lib.load(run.samples)[1]) >= 1000
+  assert len(evaluations_lib.load(run.samples)[1]) >= 1000
 
 
 def test_is_described(finished):

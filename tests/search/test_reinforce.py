@@ -5,14 +5,14 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_proxyless.cost import latency_model
+from tf_proxyless.cost import model as model_lib
 from tf_proxyless.search import objectives
-from tf_proxyless.search import parameters as parameters_lib
-from tf_proxyless.search import reinforce
+from tf_proxyless.search import policy as policy_lib
+from tf_proxyless.search.optimizers import reinforce
 
 COUNTS = (2, 4, 3)
 COSTS = ((1.0, 3.0), (4.0, 2.0, 6.0, 5.0), (5.0, 0.0, 1.0))
-COST_MODEL = latency_model.CostModel('ms', ('a', 'b', 'c'), 2.0, COSTS)
+COST_MODEL = model_lib.CostModel('ms', ('a', 'b', 'c'), 2.0, COSTS)
 VALUES = (np.array([0.1, 0.3]), np.array([0.0, 0.2, 0.05, 0.3]), np.array([0.1, 0.0, 0.2]))  # accuracy is their sum
 EXPLORATION = 0.2
 
@@ -24,7 +24,7 @@ def accuracies(paths, batch=None):
 
 def make(objective=None, score=accuracies, plain=False, **settings):
   """`plain` descends by the gradient itself in place of Adam, so that the gradient can be read off."""
-  parameters = parameters_lib.ArchitectureParameters(COUNTS, exploration=EXPLORATION, seed=1)
+  parameters = policy_lib.ArchitectureParameters(COUNTS, exploration=EXPLORATION, seed=1)
   parameters.alpha.assign(np.random.default_rng(0).standard_normal((3, 4)))
   optimizer = reinforce.Reinforce(parameters, COST_MODEL, objective or objectives.Objective(), score,
                                   **{'learning_rate': 0.05, **settings})
@@ -53,8 +53,8 @@ def step_of(optimizer):
 
 
 def test_a_bandit_with_two_arms():
-  parameters = parameters_lib.ArchitectureParameters((2,))
-  model = latency_model.CostModel('macs', ('arm',), 0, ((5, 5),))
+  parameters = policy_lib.ArchitectureParameters((2,))
+  model = model_lib.CostModel('macs', ('arm',), 0, ((5, 5),))
   optimizer = reinforce.Reinforce(parameters, model, objectives.Objective(), lambda paths, _: np.array([0.6, 0.7])[paths[:, 0]],
                                   learning_rate=0.05)
   for _ in range(150):

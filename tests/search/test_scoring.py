@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from tests.nn import spaces
-from tf_proxyless.cost import latency_model
-from tf_proxyless.search import gradient
+from tf_proxyless.cost import model as model_lib
+from tf_proxyless.derive import evaluations as evaluations_lib
 from tf_proxyless.search import loop
 from tf_proxyless.search import objectives
-from tf_proxyless.search import parameters as parameters_lib
-from tf_proxyless.search import samples as samples_lib
+from tf_proxyless.search import policy as policy_lib
 from tf_proxyless.search import scoring
 from tf_proxyless.search import steps as steps_lib
 from tf_proxyless.search import weight_optimizer
+from tf_proxyless.search.optimizers import two_path
 
 POLICY = (np.array([0.9, 0.1]), np.array([0.0, 0.25, 0.7, 0.05]))
 
@@ -46,19 +46,19 @@ def test_an_interrupted_scoring_ends_as_an_uninterrupted_one(tmp_path):
   space = spaces.tiny()
   supernet = spaces.supernet(space)
   steps = steps_lib.SupernetSteps(supernet, weight_optimizer.SupernetSGD(supernet))
-  model = latency_model.from_macs(space)
+  model = model_lib.from_macs(space)
   counts = tuple(map(len, model.choice_costs))
-  architecture = gradient.GradientRule(parameters_lib.ArchitectureParameters(counts), model, objectives.Objective(),
+  architecture = two_path.GradientRule(policy_lib.ArchitectureParameters(counts), model, objectives.Objective(),
                                        steps.gate_gradients, learning_rate=0.01)
   architecture.updates.assign(40)
   stream = lambda first: (spaces.batch(space, 8, seed=index) for index in range(first, first + 100))
 
   def score(name, scored, networks, observer):
-    file = samples_lib.SampleFile(str(tmp_path / name), model.decisions, counts)
+    file = evaluations_lib.SampleFile(str(tmp_path / name), model.decisions, counts)
     if not scored:
       file.create()
     finished = scoring.score_policy(steps, architecture, stream, file, scored, networks, 5, observer)
-    return finished, samples_lib.load(file.path)[1]
+    return finished, evaluations_lib.load(file.path)[1]
 
   told = []
   finished, whole = score('whole', 0, 45, loop.Observer(on_scored=told.append))

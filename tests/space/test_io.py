@@ -6,11 +6,11 @@ import random
 
 import pytest
 
-from tf_proxyless.space import archive
 from tf_proxyless.space import io
 from tf_proxyless.space import network
 from tf_proxyless.space import ops
 from tf_proxyless.space import proxyless
+from tf_proxyless.space import published
 from tf_proxyless.space import schema
 
 SPACE = network.Network(
@@ -49,7 +49,7 @@ def test_architecture_round_trip(tmp_path):
 
 
 def test_only_network_and_genotype_are_required(tmp_path):
-  space, genotype = archive.published('proxyless_mobile')
+  space, genotype = published.published('proxyless_mobile')
   path = tmp_path / 'architecture.json'
   small = io.Architecture(schema.resolve(space, genotype), genotype)
   io.save_architecture(small, path)
@@ -65,7 +65,7 @@ def test_an_architecture_has_no_open_decisions():
 def test_find_architecture(tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   (tmp_path / 'proxyless_gpu').mkdir()  # a published name wins over whatever lies here
-  assert io.find_architecture('proxyless_gpu').network == archive.network('proxyless_gpu')
+  assert io.find_architecture('proxyless_gpu').network == published.network('proxyless_gpu')
   io.save_architecture(architecture(), 'mine')
   assert io.find_architecture('mine') == architecture()
   with pytest.raises(FileNotFoundError):

@@ -6,13 +6,13 @@ import pathlib
 
 import tf_keras as keras
 
-from tf_proxyless import files
+from tf_proxyless.app import models
 from tf_proxyless.data import pipelines
 from tf_proxyless.data import preprocessing
 from tf_proxyless.data import sources
 from tf_proxyless.data import splits
-from tf_proxyless.mains import models
-from tf_proxyless.nn import network as nn_network
+from tf_proxyless.infra import files
+from tf_proxyless.nn import keras_network as nn_network
 from tf_proxyless.space import io
 from tf_proxyless.space import proxyless
 from tf_proxyless.space import schema

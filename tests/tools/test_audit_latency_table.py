@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from tf_proxyless.cost import latency_table
+from tf_proxyless.cost import table as table_lib
 
 ROOT = pathlib.Path(__file__).parents[2]
 PIXEL1 = ROOT / 'configs' / 'latency' / 'pixel1_tflite_float.json'
@@ -22,17 +22,17 @@ def audit(*arguments, cwd):
 
 def change(table, factor, **fields):
   """A table whose entries are multiplied with a factor by signature."""
-  entries = tuple(dataclasses.replace(entry, latency=latency_table.LatencyStats(
+  entries = tuple(dataclasses.replace(entry, latency=table_lib.LatencyStats(
       'measured', median_ms=entry.latency.latency_ms * factor(entry.signature))) for entry in table.entries)
   return dataclasses.replace(table, name='other', entries=entries, **fields)
 
 
 def test_kernels_that_are_slower(tmp_path):
   """7x7 costs three times as much, everything else half as much."""
-  table = latency_table.load(PIXEL1)
+  table = table_lib.load(PIXEL1)
   runtime = dataclasses.replace(table.runtime, device='Pixel 2', threads=2)
   slower = change(table, lambda signature: 3.0 if signature.kernel_size == 7 else 0.5, runtime=runtime)
-  latency_table.save(dataclasses.replace(slower, entries=slower.entries[1:]), tmp_path / 'other.json')
+  table_lib.save(dataclasses.replace(slower, entries=slower.entries[1:]), tmp_path / 'other.json')
   result = audit('pixel1_tflite_float', 'other.json', '--json', cwd=tmp_path)
   assert (result.returncode, result.stderr) == (0, '')
   found = json.loads(result.stdout)
@@ -48,8 +48,8 @@ def test_kernels_that_are_slower(tmp_path):
 
 
 def test_a_table_is_like_itself_up_to_scale(tmp_path):
-  table = latency_table.load(PIXEL1)
-  latency_table.save(change(table, lambda signature: 0.8, calibration=latency_table.Calibration(1.0, 2.0, 5)), tmp_path / 'other.json')
+  table = table_lib.load(PIXEL1)
+  table_lib.save(change(table, lambda signature: 0.8, calibration=table_lib.Calibration(1.0, 2.0, 5)), tmp_path / 'other.json')
   arguments = ('pixel1_tflite_float', 'other.json', '--networks=50')
   found = json.loads(audit(*arguments, '--json', cwd=tmp_path).stdout)
   assert found['entries']['ratio'] == pytest.approx({'p5': 0.8, 'median': 0.8, 'p95': 0.8})
@@ -86,8 +86,8 @@ def test_an_estimate_against_a_published_table(tmp_path):
 ])
 def test_mistakes_are_one_line(tmp_path, arguments, message):
   (tmp_path / 'empty.json').write_text('')
-  table = change(latency_table.load(PIXEL1), lambda signature: 1.0)
-  latency_table.save(dataclasses.replace(table, entries=table.entries[:2]), tmp_path / 'few.json')
+  table = change(table_lib.load(PIXEL1), lambda signature: 1.0)
+  table_lib.save(dataclasses.replace(table, entries=table.entries[:2]), tmp_path / 'few.json')
   result = audit(*arguments, cwd=tmp_path)
   assert (result.returncode, result.stdout) == (2, '')
   assert result.stderr.startswith('error: ') and result.stderr.count('\n') == 1

@@ -11,7 +11,7 @@ import time
 from PIL import Image
 import pytest
 
-from tf_proxyless.cost import latency_table
+from tf_proxyless.cost import table as table_lib
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import proxyless
 
@@ -43,7 +43,7 @@ def built(tmp_path_factory):
 def test_a_table_with_its_proof(built):
   result, folder = built
   assert result.returncode == 0, result.stderr
-  table = latency_table.load(folder / 'table.json')
+  table = table_lib.load(folder / 'table.json')
   assert {entry.signature for entry in table.entries} == set(network_lib.op_signatures(SPACE))
   assert (table.provenance, table.runtime.precision, table.runtime.kernels, table.runtime.threads) == ('measured', 'int8', 'builtin', 1)
   assert table.runtime.benchmark_tool == 'litert_benchmark' and table.runtime.benchmark_version and table.runtime.soc
@@ -71,10 +71,10 @@ def test_a_killed_run_continues_and_a_finished_one_measures_anew(tmp_path):
   result = run('--output=table.json', *TINY, *FAST, cwd=tmp_path)
   assert result.returncode == 0, result.stderr
   assert kept.count('\n') > 1 and not partial.exists()
-  first = latency_table.load(tmp_path / 'table.json')
+  first = table_lib.load(tmp_path / 'table.json')
   again = run('--output=table.json', *TINY, *FAST, cwd=tmp_path)
   assert again.returncode == 0, again.stderr
-  assert latency_table.load(tmp_path / 'table.json').entries != first.entries
+  assert table_lib.load(tmp_path / 'table.json').entries != first.entries
 
 
 @pytest.mark.parametrize('arguments, message', [

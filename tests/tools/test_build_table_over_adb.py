@@ -10,7 +10,7 @@ import pytest
 
 from tests.android_benchmark import conftest as adb_fixtures
 from tests.tools import test_build_latency_table as host
-from tf_proxyless.cost import latency_table
+from tf_proxyless.cost import table as table_lib
 from tf_proxyless.space import network as network_lib
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -42,7 +42,7 @@ def test_a_table_of_a_phone(phone, binary, tmp_path):
   phone.fault_at_launch('drop', match='mbconv', skip=3)  # the connection, in the middle of a block
   result = build(tmp_path, binary)
   assert result.returncode == 0, result.stderr
-  table = latency_table.load(tmp_path / 'table.json')
+  table = table_lib.load(tmp_path / 'table.json')
   assert {entry.signature for entry in table.entries} == set(network_lib.op_signatures(host.SPACE))
   runtime = table.runtime
   assert (runtime.device, runtime.core_mask, runtime.threads, runtime.kernels, runtime.precision) == ('Pixel 2', '10', 1, 'builtin', 'int8')

@@ -8,19 +8,20 @@ import sys
 
 import pytest
 
-from tf_proxyless.cost import latency_model
-from tf_proxyless.cost import latency_table
 from tf_proxyless.cost import mobilenets
+from tf_proxyless.cost import model as model_lib
 from tf_proxyless.cost import pixel2
-from tf_proxyless.space import archive
+from tf_proxyless.cost import table as table_lib
 from tf_proxyless.space import io
 from tf_proxyless.space import proxyless
+from tf_proxyless.space import published
 from tf_proxyless.space import schema
 
 ROOT = pathlib.Path(__file__).parents[2]
 ESTIMATE = '--latency_table=pixel2_int8_estimate'
 NETWORKS = {
-    'small': mobilenets.mobilenet_v2(0.5, 160), 'medium': mobilenets.mobilenet_v2(1.0, 224), 'mobile': archive.network('proxyless_mobile')}
+    'small': mobilenets.mobilenet_v2(0.5, 160), 'medium': mobilenets.mobilenet_v2(1.0, 224),
+    'mobile': published.network('proxyless_mobile')}
 
 
 def calibrate(*arguments, cwd):
@@ -29,7 +30,7 @@ def calibrate(*arguments, cwd):
 
 
 def server_ms(net):
-  return latency_model.from_latency_table(net, pixel2.named_table(pixel2.SERVER, net)).fixed
+  return model_lib.from_latency_table(net, pixel2.named_table(pixel2.SERVER, net)).fixed
 
 
 @pytest.fixture
@@ -57,14 +58,14 @@ def test_a_phone_that_keeps_to_the_estimate(folder, measurements):
   assert (result.returncode, result.stderr) == (0, '')
   assert 'from 3 networks; each left out in turn is missed by 0.0 % (rms)' in result.stdout
   assert 'note:' not in result.stdout  # the published network has 7x7 kernels
-  table = latency_table.load(folder / 'mine.json')
+  table = table_lib.load(folder / 'mine.json')
   space = proxyless.proxyless(width_multiplier=0.5)
   table.check_covers(space)
   table.check_runtime(device='Pixel 2', precision='int8', kernels='builtin')
   assert (table.calibration.scale, table.calibration.networks) == (pytest.approx(0.8, rel=1e-6), 3)
   assert table.provenance == 'estimated' and table.name == 'pixel2_int8_estimate, calibrated'
   net = schema.resolve(space, schema.Genotype({path: 0 for path, _ in schema.walk(space)}))
-  assert latency_model.from_latency_table(net, table).fixed == pytest.approx(2.0 + 0.8 * server_ms(net), rel=1e-6)
+  assert model_lib.from_latency_table(net, table).fixed == pytest.approx(2.0 + 0.8 * server_ms(net), rel=1e-6)
 
 
 def test_a_table_that_was_measured_and_a_space_from_a_file(folder):

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tf_proxyless.cost import latency_table
+from tf_proxyless.cost import table as table_lib
 
 ROOT = pathlib.Path(__file__).parents[2]
 PIXEL1 = ROOT / 'configs' / 'latency' / 'pixel1_tflite_float.json'
@@ -22,17 +22,17 @@ def convert(*arguments, cwd):
 def test_there_and_back(tmp_path):
   result = convert('--input=pixel1_tflite_float', '--output=table.yaml', cwd=tmp_path)
   assert (result.returncode, result.stderr, result.stdout) == (0, '', 'table.yaml: 72 entries, published\n')
-  table = latency_table.load(PIXEL1)
+  table = table_lib.load(PIXEL1)
   result = convert('--input=table.yaml', '--output=table.json', '--device=Pixel 1', '--precision=float32', '--threads=1',
                    '--benchmark_tool=TensorFlow Lite benchmark_model', '--name=pixel1_tflite_float', f'--source={table.source}',
                    '--provenance=published', cwd=tmp_path)
   assert (result.returncode, result.stderr) == (0, '')
-  assert latency_table.load(tmp_path / 'table.json') == table
+  assert table_lib.load(tmp_path / 'table.json') == table
 
 
 def test_a_calibration_that_is_lost_is_told(tmp_path):
-  table = dataclasses.replace(latency_table.load(PIXEL1), calibration=latency_table.Calibration(0.9, -1.5, 5))
-  latency_table.save(table, tmp_path / 'table.json')
+  table = dataclasses.replace(table_lib.load(PIXEL1), calibration=table_lib.Calibration(0.9, -1.5, 5))
+  table_lib.save(table, tmp_path / 'table.json')
   result = convert('--input=table.json', '--output=table.yml', cwd=tmp_path)
   assert result.stdout.splitlines()[1] == 'the calibration stands in a comment only: ms = -1.5 + 0.9 * sum'
 

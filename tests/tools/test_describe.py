@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from tf_proxyless.space import archive
 from tf_proxyless.space import io
 from tf_proxyless.space import proxyless
+from tf_proxyless.space import published
 from tf_proxyless.space import schema
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -41,7 +41,7 @@ def test_json_of_a_published_network(tmp_path, name, macs, parameters):
   assert (found['name'], found['macs'], found['parameters'], found['latency_ms']) == (name, macs, parameters, None)
   assert sum(block['macs'] for block in found['blocks']) == macs
   assert sum(block['parameters'] for block in found['blocks']) == parameters
-  assert [block['name'] for block in found['blocks']] == [block.name for block in archive.network(name).blocks]
+  assert [block['name'] for block in found['blocks']] == [block.name for block in published.network(name).blocks]
 
 
 @pytest.mark.parametrize('table', [

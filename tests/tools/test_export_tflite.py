@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 
 from tests.tools import digits_model
-from tf_proxyless import files
+from tf_proxyless.app import architectures
+from tf_proxyless.app import model_card
+from tf_proxyless.app import models
 from tf_proxyless.deploy import metadata
 from tf_proxyless.deploy import ovic
 from tf_proxyless.deploy import qat
-from tf_proxyless.mains import architectures
-from tf_proxyless.mains import model_card
-from tf_proxyless.mains import models
-from tf_proxyless.nn import network as nn_network
-from tf_proxyless.space import archive
+from tf_proxyless.infra import files
+from tf_proxyless.nn import keras_network as nn_network
 from tf_proxyless.space import io
+from tf_proxyless.space import published
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -95,7 +95,7 @@ def test_quantization_aware_training(quantized, data_dir, tmp_path):
 @pytest.mark.long
 @pytest.mark.parametrize('normalization', [None, {'mean': (0.485, 0.456, 0.406), 'std': (0.229, 0.224, 0.225)}])
 def test_ovic_from_random_weights(tmp_path, data_dir, normalization):
-  network = archive.network('proxyless_mobile', resolution=32)
+  network = published.network('proxyless_mobile', resolution=32)
   models.save(nn_network.build(network), tmp_path / 'model.keras')
   architecture = dataclasses.replace(io.find_architecture('proxyless_mobile'), network=network, input_normalization=normalization)
   io.save_architecture(architecture, tmp_path / 'architecture.json')

@@ -11,8 +11,8 @@ import pytest
 
 from tests.search import runs as search_runs
 from tests.train import runs as train_runs
-from tf_proxyless import files
-from tf_proxyless.mains import models
+from tf_proxyless.app import models
+from tf_proxyless.infra import files
 from tf_proxyless.space import io
 from tf_proxyless.train import run_directory
 

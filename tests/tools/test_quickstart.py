@@ -9,8 +9,8 @@ import sys
 import pytest
 
 from tests.tools import loading
-from tf_proxyless.cost import latency_model
-from tf_proxyless.cost import latency_table
+from tf_proxyless.cost import model as model_lib
+from tf_proxyless.cost import table as table_lib
 from tf_proxyless.space import io
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import proxyless
@@ -32,12 +32,12 @@ def quickstart():
 @pytest.fixture
 def run(tmp_path):
   """Files of a search that has found something."""
-  entries = tuple(latency_table.Entry(signature, latency_table.LatencyStats('measured', median_ms=0.01 * (1 + i**2 % 17)))
+  entries = tuple(table_lib.Entry(signature, table_lib.LatencyStats('measured', median_ms=0.01 * (1 + i**2 % 17)))
                   for i, signature in enumerate(network_lib.op_signatures(SPACE)))
-  table = latency_table.LatencyTable('planted', latency_table.Runtime('here', 'int8', 'builtin'), entries)
+  table = table_lib.LatencyTable('planted', table_lib.Runtime('here', 'int8', 'builtin'), entries)
   genotype = sampling.spread(SPACE, 1, seed=5)[0]
-  cost = latency_model.from_latency_table(SPACE, table).cost(genotype)
-  latency_table.save(table, tmp_path / 'latency_table.json')
+  cost = model_lib.from_latency_table(SPACE, table).cost(genotype)
+  table_lib.save(table, tmp_path / 'latency_table.json')
   io.save_search_space(SPACE, tmp_path / 'search_space.json')
   io.save_architecture(io.Architecture(schema.resolve(SPACE, genotype), genotype, cost=io.Cost(1, 1, cost)), tmp_path / 'architecture.json')
   return tmp_path
@@ -47,7 +47,7 @@ def test_the_random_network_is_another_one_of_about_the_same_latency(quickstart,
   found = io.load_architecture(run / 'architecture.json')
   other = quickstart.random_network(run, seed=0)
   assert other.genotype != found.genotype
-  model = latency_model.from_latency_table(SPACE, latency_table.load(run / 'latency_table.json'))
+  model = model_lib.from_latency_table(SPACE, table_lib.load(run / 'latency_table.json'))
   distance = abs(other.cost.predicted_ms - found.cost.predicted_ms)
   everything = sampling.spread(SPACE, 41, 0, frozenset([found.genotype]))  # all that the space has
   assert distance == min(abs(model.cost(genotype) - found.cost.predicted_ms) for genotype in everything)

@@ -7,12 +7,12 @@ import sys
 
 import pytest
 
-from tests.mains import report_runs
+from tests.report.document import report_runs
 from tests.search import runs
-from tf_proxyless.cost import latency_table
-from tf_proxyless.mains import plan as plan_lib
-from tf_proxyless.mains import report_data
-from tf_proxyless.mains import search_flags
+from tf_proxyless.app import problem as problem_lib
+from tf_proxyless.app import search_flags
+from tf_proxyless.cost import table as table_lib
+from tf_proxyless.report.document import document as document_lib
 from tf_proxyless.search import run_directory
 
 
@@ -71,8 +71,8 @@ def test_mistakes(tmp_path):
 def write_table(path, arguments):
   """A proven table of the space of a search, beside which its proof lies."""
   values = search_flags.RUN.from_flagfile(arguments)
-  table = report_runs.make_table(plan_lib.make_space(values, 10))
-  latency_table.save(table, path)
+  table = report_runs.make_table(problem_lib.make_space(values, 10))
+  table_lib.save(table, path)
   report_runs.make_proof(table, path.with_name(f'{path.stem}_proof.json'))
 
 
@@ -87,7 +87,7 @@ def search(tmp_path, data_dir):
 
 
 def read(run):
-  return report_data.document(run.path)['runs'][0]
+  return document_lib.document(run.path)['runs'][0]
 
 
 def test_a_search_keeps_its_report_and_the_proof_of_its_table(search):

@@ -62,8 +62,8 @@ def test_the_whole_path(tmp_path, data_dir):
 
 
 def test_runtimes_have_their_own_flags(tmp_path):
-  from tf_proxyless.mains import search_flags
-  from tf_proxyless.mains import specialization_runs
+  from tf_proxyless.app import search_flags
+  from tools.experiments import specialization_runs
 
   settings = specialization_runs.Settings(tmp_path, search_flags.RUN.from_flagfile(TINY[:-5]), 1, 0.1, 1, 1, 1, 0.1, 1e-3)
   found = {runtime: specialization_runs.search_values(settings, runtime) for runtime in specialization_runs.RUNTIMES}

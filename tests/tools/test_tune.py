@@ -12,9 +12,9 @@ import pytest
 
 from tests.search import runs
 from tests.tools import loading
-from tf_proxyless import files
-from tf_proxyless.mains import models
-from tf_proxyless.mains import tuning
+from tf_proxyless.app import models
+from tf_proxyless.app import tuning
+from tf_proxyless.infra import files
 from tf_proxyless.space import io
 from tf_proxyless.space import proxyless
 from tf_proxyless.space import schema

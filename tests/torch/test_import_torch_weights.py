@@ -14,8 +14,8 @@ from tests.tools import loading
 from tests.tools import test_import_torch_weights as process
 from tests.torch import networks
 from tf_proxyless import zoo
-from tf_proxyless.space import archive
 from tf_proxyless.space import io
+from tf_proxyless.space import published
 
 pytestmark = pytest.mark.torch
 
@@ -28,7 +28,7 @@ def import_torch_weights():
 
 @functools.cache
 def official(name='proxyless_mobile', classes=1000):
-  net = networks.ProxylessNet(archive.network(name, classes=classes, padding='symmetric'))
+  net = networks.ProxylessNet(published.network(name, classes=classes, padding='symmetric'))
   networks.randomize(net, seed=5)
   return net
 
@@ -42,7 +42,7 @@ def test_from_file_to_file(tmp_path):
   assert '4,080,512 parameters, 320.43 M MACs' in result.stdout and 'images                 (x / 255 - mean) / std' in result.stdout
   assert sorted(path.name for path in tmp_path.iterdir()) == ['mobile.json', 'mobile.keras', 'mobile.pth']
   description = io.load_architecture(tmp_path / 'mobile.json')
-  assert description.network == archive.network('proxyless_mobile', padding='symmetric')
+  assert description.network == published.network('proxyless_mobile', padding='symmetric')
   assert description.input_normalization == {'mean': (0.485, 0.456, 0.406), 'std': (0.229, 0.224, 0.225)}
   assert description.cost == io.Cost(macs=320_427_584, parameters=4_080_512) and 'tf_keras' in description.versions
   model = zoo.proxyless_mobile(padding='symmetric', weights=tmp_path / 'mobile.keras')
@@ -53,8 +53,8 @@ def test_from_file_to_file(tmp_path):
 def test_an_architecture_file_becomes_symmetric(tmp_path):
   net = official('proxyless_gpu', classes=10)
   networks.save(net, tmp_path / 'gpu.pth')
-  space, genotype = archive.published('proxyless_gpu', classes=10, resolution=64)
-  found = io.Architecture(archive.network('proxyless_gpu', classes=10, resolution=64), genotype, io.Cost(1, 2, predicted_ms=3.0))
+  space, genotype = published.published('proxyless_gpu', classes=10, resolution=64)
+  found = io.Architecture(published.network('proxyless_gpu', classes=10, resolution=64), genotype, io.Cost(1, 2, predicted_ms=3.0))
   io.save_architecture(found, tmp_path / 'found.json')
   result = process.import_weights(f'--weights={tmp_path / "gpu.pth"}', f'--architecture={tmp_path / "found.json"}',
                                   f'--output={tmp_path / "model.keras"}', '--input_normalization=none')

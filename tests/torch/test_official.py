@@ -18,9 +18,9 @@ import pytest
 
 from tests.tools import loading
 from tests.torch import networks
-from tf_proxyless.nn import network as nn_network
+from tf_proxyless.nn import keras_network as nn_network
 from tf_proxyless.nn import torch_weights
-from tf_proxyless.space import archive
+from tf_proxyless.space import published
 
 CODE, CONFIGS = os.environ.get('OFFICIAL_CODE'), os.environ.get('OFFICIAL_CONFIGS')
 pytestmark = [pytest.mark.torch, pytest.mark.skipif(not (CODE and CONFIGS), reason='OFFICIAL_CODE and OFFICIAL_CONFIGS are not set')]
@@ -35,7 +35,7 @@ def modules(monkeypatch):
 
 
 @pytest.mark.parametrize('weights', ['random', 'published'])
-@pytest.mark.parametrize('name', archive.NAMES)
+@pytest.mark.parametrize('name', published.NAMES)
 def test_logits_agree(modules, tmp_path, name, weights):
   config = json.loads(next(pathlib.Path(CONFIGS).glob(f'{name}.*config*')).read_text())
   net = modules.ProxylessNASNets.build_from_config(config)
@@ -49,7 +49,7 @@ def test_logits_agree(modules, tmp_path, name, weights):
     path = tmp_path / 'random.pth'
     networks.randomize(net, seed=1)
     networks.save(net, path, wrap=lambda state: {'state_dict': state, 'dataset': 'imagenet'})
-  network = archive.network(name, padding='symmetric')
+  network = published.network(name, padding='symmetric')
   model = nn_network.build(network)
   with loading.loaded('import_torch_weights') as tool:
     torch_weights.assign(model, network, tool._read(path))

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from tests.torch import networks
-from tf_proxyless.nn import network as nn_network
+from tf_proxyless.nn import keras_network as nn_network
 from tf_proxyless.nn import torch_weights
-from tf_proxyless.space import archive
+from tf_proxyless.space import published
 
 pytestmark = pytest.mark.torch
 
@@ -28,9 +28,9 @@ def images(network, count, seed=0):
   return np.random.default_rng(seed).normal(size=(count, *network.input_shape)).astype(np.float32)
 
 
-@pytest.mark.parametrize('name', archive.NAMES)
+@pytest.mark.parametrize('name', published.NAMES)
 def test_logits_agree(name):
-  network = archive.network(name, padding='symmetric')
+  network = published.network(name, padding='symmetric')
   net, model = both(network, seed=1)
   batch = images(network, 2)
   theirs, ours = networks.logits(net, batch), model(batch, training=False).numpy()
@@ -40,9 +40,9 @@ def test_logits_agree(name):
 
 
 def test_keras_padding_would_not_agree():
-  network = archive.network('proxyless_mobile', resolution=96, classes=10, padding='symmetric')
+  network = published.network('proxyless_mobile', resolution=96, classes=10, padding='symmetric')
   net, _ = both(network, seed=2)
-  other = archive.network('proxyless_mobile', resolution=96, classes=10, padding='same')
+  other = published.network('proxyless_mobile', resolution=96, classes=10, padding='same')
   model = nn_network.build(other)
   torch_weights.assign(model, other, arrays(net))
   batch = images(network, 2)
@@ -62,9 +62,9 @@ def test_odd_sizes_agree(resolution):
   np.testing.assert_allclose(model(batch, training=False), networks.logits(net, batch), rtol=0, atol=1e-3)
 
 
-@pytest.mark.parametrize('name', archive.NAMES)
+@pytest.mark.parametrize('name', published.NAMES)
 def test_names_and_shapes_are_those_of_the_modules(name):
-  network = archive.network(name, resolution=32, classes=7)
+  network = published.network(name, resolution=32, classes=7)
   net = networks.ProxylessNet(network)
   assert {entry.name: entry.shape for entry in torch_weights.entries(network)} == {
       name: tuple(value.shape) for name, value in arrays(net).items()}

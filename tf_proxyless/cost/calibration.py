@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tf_proxyless.cost import latency_table
+from tf_proxyless.cost import table as table_lib
 
 MIN_NETWORKS = 3
 
@@ -14,7 +14,7 @@ MIN_NETWORKS = 3
 _MIN_SPREAD = 0.05
 
 
-def fit(sums_ms: Sequence[float], measured_ms: Sequence[float], names: Sequence[str]) -> latency_table.Calibration:
+def fit(sums_ms: Sequence[float], measured_ms: Sequence[float], names: Sequence[str]) -> table_lib.Calibration:
   """Fits ms = offset_ms + scale * sum to whole networks, by least squares of the relative errors.
 
   Errors of measured latencies grow with the latency, so each network's is divided by its own.
@@ -39,7 +39,7 @@ def fit(sums_ms: Sequence[float], measured_ms: Sequence[float], names: Sequence[
   if scale <= 0:
     raise ValueError(f'of the networks {", ".join(names)}, those with larger sums were measured faster (scale {scale:g}): is this the '
                      'table of that runtime?')
-  return latency_table.Calibration(scale, offset_ms, len(sums))
+  return table_lib.Calibration(scale, offset_ms, len(sums))
 
 
 def leave_one_out(sums_ms: Sequence[float], measured_ms: Sequence[float], names: Sequence[str]) -> tuple[float, ...]:
@@ -57,7 +57,7 @@ def leave_one_out(sums_ms: Sequence[float], measured_ms: Sequence[float], names:
   return tuple(predictions)
 
 
-def validate(predicted_ms: Sequence[float], measured_ms: Sequence[float], names: Sequence[str]) -> latency_table.Validation:
+def validate(predicted_ms: Sequence[float], measured_ms: Sequence[float], names: Sequence[str]) -> table_lib.Validation:
   """Compares predictions with measurements of networks that were used for nothing else.
 
   Args:
@@ -74,7 +74,7 @@ def validate(predicted_ms: Sequence[float], measured_ms: Sequence[float], names:
   """
   predicted, measured = _pairs(predicted_ms, measured_ms, names)
   errors = np.abs(predicted - measured)
-  return latency_table.Validation(
+  return table_lib.Validation(
       rmse_ms=float(np.sqrt(np.mean(errors**2))), mape_percent=float(100 * np.mean(errors / measured)),
       within_5_percent=float(100 * np.mean(errors <= 0.05 * measured)),
       within_10_percent=float(100 * np.mean(errors <= 0.1 * measured)), spearman=spearman(predicted, measured), networks=len(measured))

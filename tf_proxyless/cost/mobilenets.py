@@ -8,10 +8,10 @@ from __future__ import annotations
 import dataclasses
 
 from tf_proxyless.cost import features
-from tf_proxyless.space import archive
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import ops
 from tf_proxyless.space import proxyless
+from tf_proxyless.space import published
 
 # (filters, strides) of each separable convolution: Howard et al., arXiv 1704.04861, table 1.
 _V1 = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1))
@@ -76,7 +76,7 @@ def mobilenet_v3_large_minimalistic(resolution: int = 224, classes: int = 1001) 
 
 def proxyless_mobile(width: float, resolution: int, classes: int = 1001) -> network_lib.Network:
   """The published ProxylessNAS-mobile with all widths multiplied, its last convolution's only above 1; arguments as for `mobilenet_v1`."""
-  network = archive.network('proxyless_mobile', resolution=resolution, classes=classes)
+  network = published.network('proxyless_mobile', resolution=resolution, classes=classes)
   blocks = []
   for block in network.blocks:
     if isinstance(block.op, (ops.ConvBn, ops.MBConv)):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tf_proxyless import shipped
-from tf_proxyless import spelling
-from tf_proxyless.cost import latency_table
 from tf_proxyless.cost import pixel2
+from tf_proxyless.cost import table as table_lib
+from tf_proxyless.infra import resources
+from tf_proxyless.infra import suggest
 from tf_proxyless.space import network as network_lib
 
 
-def find(name: str, space: network_lib.Network | None = None, besides: Sequence[str] = ()) -> latency_table.LatencyTable:
+def find(name: str, space: network_lib.Network | None = None, besides: Sequence[str] = ()) -> table_lib.LatencyTable:
   """The table of that name.
 
   Args:
@@ -28,7 +28,7 @@ def find(name: str, space: network_lib.Network | None = None, besides: Sequence[
       raise ValueError(f'{name} has no entries of its own; it is made for a search space')
     return pixel2.named_table(name, space)
   try:
-    path = shipped.latency_table(name)
+    path = resources.latency_table(name)
   except ValueError as error:
-    raise ValueError(f'{error}; estimates are {", ".join(pixel2.NAMES)}{spelling.hint(name, (*pixel2.NAMES, *besides))}') from error
-  return latency_table.load(path)
+    raise ValueError(f'{error}; estimates are {", ".join(pixel2.NAMES)}{suggest.hint(name, (*pixel2.NAMES, *besides))}') from error
+  return table_lib.load(path)

@@ -13,17 +13,17 @@ import dataclasses
 
 import numpy as np
 
-from tf_proxyless import files
-from tf_proxyless import records
-from tf_proxyless import shipped
 from tf_proxyless.cost import features as features_lib
-from tf_proxyless.cost import latency_table
 from tf_proxyless.cost import mobilenets
+from tf_proxyless.cost import table as table_lib
+from tf_proxyless.infra import files
+from tf_proxyless.infra import resources
+from tf_proxyless.infra import serialization
 from tf_proxyless.space import network as network_lib
 
 SERVER, LPIRC = NAMES = ('pixel2_int8_estimate', 'pixel2_int8_estimate_lpirc')
 
-RUNTIME = latency_table.Runtime('Pixel 2', 'int8', kernels='builtin', threads=1, soc='Snapdragon 835', core_mask='10',
+RUNTIME = table_lib.Runtime('Pixel 2', 'int8', kernels='builtin', threads=1, soc='Snapdragon 835', core_mask='10',
                                 benchmark_tool='TFLite 2019 builtin kernels')
 
 # Two published tables of float latencies on a Pixel 1 give 0.41 to 0.42 (medians of the differences of their 5x5 and 7x7 blocks to the 3x3
@@ -139,18 +139,18 @@ class Estimate:
 def load_figures() -> Figures:
   """The published latencies that ship with the package."""
   path, kind = _FIGURES
-  return records.decode(Figures, files.read_json(shipped.folder() / path, kind))
+  return serialization.decode(Figures, files.read_json(resources.folder() / path, kind))
 
 
 def load_estimate() -> Estimate:
   """The formula that ships with the package, fitted to them by tools/fit_pixel2_estimate.py."""
   path, kind = _ESTIMATE
-  return records.decode(Estimate, files.read_json(shipped.folder() / path, kind))
+  return serialization.decode(Estimate, files.read_json(resources.folder() / path, kind))
 
 
 def save_estimate(estimate: Estimate, path: files.PathLike) -> None:
   """Writes a formula atomically."""
-  files.write_json(path, _ESTIMATE[1], records.encode(estimate))
+  files.write_json(path, _ESTIMATE[1], serialization.encode(estimate))
 
 
 def fit(figures: Figures) -> Estimate:
@@ -183,7 +183,7 @@ def _amounts(features: features_lib.Features) -> tuple[float, float, float, floa
   return 1.0, 1e-6 * features.matrix_macs, 1e-6 * features.output_elements, 1e-6 * features.weights
 
 
-def named_table(name: str, space: network_lib.Network, estimate: Estimate | None = None) -> latency_table.LatencyTable:
+def named_table(name: str, space: network_lib.Network, estimate: Estimate | None = None) -> table_lib.LatencyTable:
   """The estimate as a latency table for a search space, or for one architecture.
 
   Args:
@@ -202,11 +202,11 @@ def named_table(name: str, space: network_lib.Network, estimate: Estimate | None
   estimate = estimate or load_estimate()
   factor = estimate.lpirc_factor if name == LPIRC else 1.0
   entries = tuple(
-      latency_table.Entry(signature, latency_table.LatencyStats(
+      table_lib.Entry(signature, table_lib.LatencyStats(
           'estimated', mean_ms=factor * estimate.operation_ms(features_lib.of_signature(signature))))
       for signature in network_lib.op_signatures(space))
-  calibration = latency_table.Calibration(1.0, factor * estimate.per_network_ms, estimate.networks)
-  return latency_table.LatencyTable(name, RUNTIME, entries, _source(name, factor), calibration, estimate_error_percent=ENTRY_ERROR_PERCENT)
+  calibration = table_lib.Calibration(1.0, factor * estimate.per_network_ms, estimate.networks)
+  return table_lib.LatencyTable(name, RUNTIME, entries, _source(name, factor), calibration, estimate_error_percent=ENTRY_ERROR_PERCENT)
 
 
 def _source(name: str, factor: float) -> str:

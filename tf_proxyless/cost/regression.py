@@ -12,7 +12,7 @@ import dataclasses
 import numpy as np
 
 from tf_proxyless.cost import features as features_lib
-from tf_proxyless.cost import latency_table
+from tf_proxyless.cost import table as table_lib
 from tf_proxyless.space import network as network_lib
 
 MIN_ENTRIES = 10
@@ -29,12 +29,12 @@ class Fill:
       kinds of operations that were missing; None if nothing was missing.
   """
 
-  table: latency_table.LatencyTable
+  table: table_lib.LatencyTable
   estimated: tuple[network_lib.OpSignature, ...]
   rmse_percent: float | None
 
 
-def fill(table: latency_table.LatencyTable, signatures: Sequence[network_lib.OpSignature]) -> Fill:
+def fill(table: table_lib.LatencyTable, signatures: Sequence[network_lib.OpSignature]) -> Fill:
   """Completes a table with estimates.
 
   An operation is estimated from the entries of its own kind if there are ten of them, otherwise from all: a fully connected layer waits for
@@ -67,7 +67,7 @@ def fill(table: latency_table.LatencyTable, signatures: Sequence[network_lib.OpS
       errors.append(_leave_one_out_percent(teachers))
       estimates += zip(wanted, _estimate(teachers, wanted))
   rmse_percent = max(errors)
-  entries = tuple(latency_table.Entry(signature, latency_table.LatencyStats('estimated', mean_ms=ms)) for signature, ms in estimates)
+  entries = tuple(table_lib.Entry(signature, table_lib.LatencyStats('estimated', mean_ms=ms)) for signature, ms in estimates)
   total = len(table.entries) + len(missing)
   source = (f'{table.source} ESTIMATED: {len(missing)} of {total} entries, by regression on the others; each of those, left out, is '
             f'missed by {rmse_percent:.1f} % (rms).').lstrip()
@@ -76,7 +76,7 @@ def fill(table: latency_table.LatencyTable, signatures: Sequence[network_lib.OpS
   return Fill(filled, missing, rmse_percent)
 
 
-def _leave_one_out_percent(entries: Sequence[latency_table.Entry]) -> float:
+def _leave_one_out_percent(entries: Sequence[table_lib.Entry]) -> float:
   errors = []
   for i, entry in enumerate(entries):
     estimate, = _estimate([*entries[:i], *entries[i + 1:]], [entry.signature])
@@ -84,7 +84,7 @@ def _leave_one_out_percent(entries: Sequence[latency_table.Entry]) -> float:
   return float(100 * np.sqrt(np.mean(np.square(errors))))
 
 
-def _estimate(entries: Sequence[latency_table.Entry], signatures: Sequence[network_lib.OpSignature]) -> list[float]:
+def _estimate(entries: Sequence[table_lib.Entry], signatures: Sequence[network_lib.OpSignature]) -> list[float]:
   """Fits the relative errors of `entries` and evaluates `signatures`, in ms."""
   from scipy import optimize  # slow to import, and most tables are complete
 

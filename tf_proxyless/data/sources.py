@@ -9,8 +9,8 @@ import functools
 import numpy as np
 import tensorflow as tf
 
-from tf_proxyless import dataset_names
 from tf_proxyless.data import image_folder
+from tf_proxyless.data import names as dataset_names
 from tf_proxyless.data import records
 from tf_proxyless.data import selection
 from tf_proxyless.data import tfds_records

@@ -16,11 +16,11 @@ import os
 
 import numpy as np
 
-from tf_proxyless import archives
-from tf_proxyless import files
 from tf_proxyless.data import records as records_lib
 from tf_proxyless.data import selection
 from tf_proxyless.data import sources
+from tf_proxyless.infra import files
+from tf_proxyless.infra import safe_zip
 
 _HEADER = {'dataset': str, 'seed': int, 'examples': int, 'ids_sha256': str}
 _COLUMNS = {'ids': 'S', 'labels': 'i', 'shard': 'i', 'offset': 'i'}  # kinds of arrays
@@ -161,7 +161,7 @@ def load(path: str, source: sources.Source) -> Split:
 def _read(path: str) -> tuple[dict, dict[str, np.ndarray]]:
   """The header and the columns of a file that nobody vouches for."""
   try:
-    columns = archives.read_arrays(path)
+    columns = safe_zip.read_arrays(path)
   except ValueError as error:
     raise ValueError(f'{path} is not a split: {str(error).removeprefix(f"{path}: ")}') from error
   header = _read_header(path, columns.get('header'))

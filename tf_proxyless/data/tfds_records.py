@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from tf_proxyless import dataset_names
+from tf_proxyless.data import names as dataset_names
 from tf_proxyless.data import cluttered_digits  # noqa: F401, registers its builder
 from tf_proxyless.data import digits  # noqa: F401, registers its builder
 from tf_proxyless.data import records

@@ -11,7 +11,7 @@ import threading
 from ai_edge_litert import interpreter as litert
 import numpy as np
 
-from tf_proxyless import quiet
+from tf_proxyless.infra import stderr as stderr_lib
 
 _TOP = 5
 
@@ -36,7 +36,7 @@ class LiteRtModel:
     self._content, self._local = content, threading.local()
     self._resolver = types.BUILTIN_WITHOUT_DEFAULT_DELEGATES if kernels == 'builtin' else types.BUILTIN
     try:
-      with quiet.held_back():  # LiteRT tells that it has made a delegate
+      with stderr_lib.held_back():  # LiteRT tells that it has made a delegate
         first = self._open()
     except (RuntimeError, ValueError) as error:
       raise ValueError(f'LiteRT cannot load the model: {error}') from error

@@ -15,7 +15,7 @@ from typing import Any
 import tensorflow as tf
 
 from tf_proxyless.deploy.litert_benchmark import results
-from tf_proxyless.nn import network as nn_network
+from tf_proxyless.nn import keras_network as nn_network
 from tf_proxyless.space import network as network_lib
 
 

@@ -10,7 +10,7 @@ import struct
 from ai_edge_litert import schema_py_generated as schema
 import flatbuffers
 
-from tf_proxyless import files
+from tf_proxyless.infra import files
 
 _IDENTIFIER = b'TFL3'
 # What reading beyond the end, and tables that refer to what is not there, raise.

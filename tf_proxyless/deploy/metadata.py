@@ -17,8 +17,8 @@ import flatbuffers
 from ai_edge_litert import schema_py_generated as schema
 import numpy as np
 
-from tf_proxyless import archives
 from tf_proxyless.deploy import inspection
+from tf_proxyless.infra import safe_zip
 
 _NAME = 'TFLITE_METADATA'  # of the buffer in the model
 _IDENTIFIER, _MIN_PARSER_VERSION = b'M001', '1.0.0'
@@ -79,7 +79,7 @@ def read_labels(content: bytes) -> list[str]:
   """
   if not zipfile.is_zipfile(io.BytesIO(content)):
     return []
-  return archives.read(content).get(LABELS, b'').decode('utf-8').splitlines()
+  return safe_zip.read(content).get(LABELS, b'').decode('utf-8').splitlines()
 
 
 def _attach(content: bytes, name: str, text: str) -> bytes:

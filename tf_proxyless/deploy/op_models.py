@@ -12,9 +12,9 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_proxyless import files
 from tf_proxyless.deploy import tflite
-from tf_proxyless.nn import network as nn_network
+from tf_proxyless.infra import files
+from tf_proxyless.nn import keras_network as nn_network
 from tf_proxyless.space import io as space_io
 from tf_proxyless.space import network as network_lib
 

@@ -23,11 +23,11 @@ import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 import tf_keras as keras
 
-from tf_proxyless import archives
-from tf_proxyless import files
-from tf_proxyless import records
 from tf_proxyless.deploy import qat_scheme
-from tf_proxyless.nn import network as nn_network
+from tf_proxyless.infra import files
+from tf_proxyless.infra import safe_zip
+from tf_proxyless.infra import serialization
+from tf_proxyless.nn import keras_network as nn_network
 from tf_proxyless.space import io as space_io
 
 SETTINGS, WEIGHTS, ARCHITECTURE = 'quantization.json', 'weights.npz', 'architecture.json'
@@ -172,7 +172,7 @@ def save(model: keras.Model, architecture: space_io.Architecture, directory: fil
   directory = pathlib.Path(directory)
   space_io.save_architecture(architecture, directory / ARCHITECTURE)
   save_weights(model, directory / WEIGHTS)
-  files.write_json(directory / SETTINGS, _KIND, records.encode(settings, {}))
+  files.write_json(directory / SETTINGS, _KIND, serialization.encode(settings, {}))
 
 
 def load(directory: files.PathLike) -> keras.Model:
@@ -204,7 +204,7 @@ def load_weights(model: keras.Model, path: files.PathLike) -> None:
     ValueError: The file is damaged, or of another model; one line.
     OSError: The file cannot be read.
   """
-  values = archives.read_arrays(path)
+  values = safe_zip.read_arrays(path)
   expected = _weights(model)
   differing = sorted(expected.keys() ^ values.keys()) + [key for key, weight in expected.items()
                                                          if key in values and not _fits(values[key], weight)]
@@ -228,7 +228,7 @@ def load_settings(directory: files.PathLike) -> Settings:
   path = pathlib.Path(directory) / SETTINGS
   body = files.read_json(path, _KIND)
   try:
-    return records.decode(Settings, body, {})
+    return serialization.decode(Settings, body, {})
   except ValueError as error:
     raise ValueError(f'{path}: {error}') from error
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 from tensorflow.lite.python import convert_phase
 import tf_keras as keras
 
-from tf_proxyless import quiet
+from tf_proxyless.infra import stderr as stderr_lib
 
 PRECISIONS = ('float32', 'float16', 'int8')
 IO_TYPES = {'float32': tf.float32, 'int8': tf.int8, 'uint8': tf.uint8}
@@ -82,6 +82,6 @@ def _check(shape: tuple[int | None, ...], precision: str, representative: np.nda
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
   """Holds back what the converter writes, some lines for every model."""
-  with quiet.held_back(), warnings.catch_warnings():
+  with stderr_lib.held_back(), warnings.catch_warnings():
     warnings.simplefilter('ignore', UserWarning)  # that ranges were not given, although they come from images
     yield

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tf_keras as keras
 
-from tf_proxyless.nn import functional
+from tf_proxyless.nn import primitives
 from tf_proxyless.space import ops
 
 
@@ -27,13 +27,13 @@ class OpLayer(keras.layers.Layer):
     self.op = op
     self._padding = padding
     self._residual = residual
-    self.specs = functional.weight_specs(op, input_shape[-1])
+    self.specs = primitives.weight_specs(op, input_shape[-1])
     for spec in self.specs:
       self.add_weight(
           name=spec.name, shape=spec.shape,
-          initializer=lambda shape, dtype=None, spec=spec: functional.initial_value(spec, seed))
+          initializer=lambda shape, dtype=None, spec=spec: primitives.initial_value(spec, seed))
 
   def call(self, inputs, training=None):
     """Runs the operation on float [batch, height, width, channels]; `training` changes nothing."""
-    outputs = functional.apply(self.op, inputs, self.weights, self._padding)
+    outputs = primitives.apply(self.op, inputs, self.weights, self._padding)
     return inputs + outputs if self._residual else outputs

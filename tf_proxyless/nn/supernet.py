@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_proxyless.nn import functional
+from tf_proxyless.nn import choice as choice_lib
 from tf_proxyless.nn import gates as gates_lib
-from tf_proxyless.nn import mixed_op
 from tf_proxyless.nn import op_layer
+from tf_proxyless.nn import primitives
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import schema
 
@@ -36,12 +36,12 @@ class Supernet(keras.Model):
     """
     super().__init__(name='supernet')
     self.space = space
-    self.block_layers = [self._make_layer(traced, space.padding, functional.block_seed(seed, i))
+    self.block_layers = [self._make_layer(traced, space.padding, primitives.block_seed(seed, i))
                          for i, traced in enumerate(network_lib.trace(space))]
-    self.mixed_ops = [layer for layer in self.block_layers if isinstance(layer, mixed_op.MixedOp)]
+    self.mixed_ops = [layer for layer in self.block_layers if isinstance(layer, choice_lib.MixedOp)]
     if len(self.mixed_ops) != len(list(schema.walk(space))):
       raise ValueError(f'space {space.name!r} has decisions below the operations of its blocks, which a supernet cannot hold')
-    self.fixed_weights = [weight for layer in self.block_layers if not isinstance(layer, mixed_op.MixedOp)
+    self.fixed_weights = [weight for layer in self.block_layers if not isinstance(layer, choice_lib.MixedOp)
                           for weight in layer.weights]
     self.built = True
 
@@ -49,7 +49,7 @@ class Supernet(keras.Model):
   def _make_layer(traced: network_lib.TracedBlock, padding: str, seed: int) -> keras.layers.Layer:
     block = traced.block
     if isinstance(block.op, schema.OneOf):
-      return mixed_op.MixedOp(block.candidates, traced.input_shape, block.residual, padding, seed, name=block.name)
+      return choice_lib.MixedOp(block.candidates, traced.input_shape, block.residual, padding, seed, name=block.name)
     return op_layer.OpLayer(block.op, traced.input_shape, padding, seed, block.residual, name=block.name)
 
   def sample(self, path: tf.Tensor) -> list[gates_lib.Sampled]:
@@ -87,5 +87,5 @@ class Supernet(keras.Model):
     remaining = iter(gates)
     found = [inputs]
     for layer in self.block_layers:
-      found.append(layer(found[-1], next(remaining)) if isinstance(layer, mixed_op.MixedOp) else layer(found[-1]))
+      found.append(layer(found[-1], next(remaining)) if isinstance(layer, choice_lib.MixedOp) else layer(found[-1]))
     return found[1:]

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from tf_proxyless.space import archive
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import ops
+from tf_proxyless.space import published
 
 PADDING = 'symmetric'  # k // 2 on every side
 # Of pixels in [0, 1], by channel: what the official networks were trained on.
@@ -171,8 +171,8 @@ def _suggestion(network: network_lib.Network, state: Mapping[str, Any]) -> str:
   """What the state dict is instead, if that can be told."""
   head = state.get('classifier.linear.weight')
   classes = head.shape[0] if head is not None and len(head.shape) == 2 and head.shape[0] > 0 else network.classes
-  for name in archive.NAMES:
-    if not _differences(archive.network(name, classes=classes), state):
+  for name in published.NAMES:
+    if not _differences(published.network(name, classes=classes), state):
       return f'. These are the weights of {name!r} with {classes} classes'
   return ''
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tf_proxyless.report import svg
+from tf_proxyless.report.page import svg
 
 MACS = 'MACs'
 

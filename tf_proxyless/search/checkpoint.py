@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tf_proxyless import run_files
+from tf_proxyless.infra import run_files
 from tf_proxyless.nn import supernet as supernet_lib
-from tf_proxyless.search import architecture_optimizer
 from tf_proxyless.search import run_directory
 from tf_proxyless.search import weight_optimizer
+from tf_proxyless.search.optimizers import base
 
 
 class Progress(tf.Module):
@@ -40,7 +40,7 @@ class Checkpoint:
   """Saves and restores a search in its run directory; the two newest checkpoints are kept."""
 
   def __init__(self, run: run_directory.RunDirectory, supernet: supernet_lib.Supernet, optimizer: weight_optimizer.SupernetSGD,
-               architecture: architecture_optimizer.ArchitectureOptimizer, progress: Progress):
+               architecture: base.ArchitectureOptimizer, progress: Progress):
     self._checkpoint = tf.train.Checkpoint(
         supernet=supernet, optimizer=optimizer, architecture=architecture, progress=progress)
     self._run = run
@@ -66,7 +66,7 @@ class Checkpoint:
     return True
 
 
-def restore_architecture(run: run_directory.RunDirectory, architecture: architecture_optimizer.ArchitectureOptimizer) -> None:
+def restore_architecture(run: run_directory.RunDirectory, architecture: base.ArchitectureOptimizer) -> None:
   """Restores the architecture optimizer alone from the newest checkpoint of a run.
 
   Raises:

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tf_proxyless.search import architecture_optimizer
+from tf_proxyless.derive import evaluations as evaluations_lib
 from tf_proxyless.search import checkpoint as checkpoint_lib
-from tf_proxyless.search import health
+from tf_proxyless.search import checks
 from tf_proxyless.search import run_directory
-from tf_proxyless.search import samples as samples_lib
 from tf_proxyless.search import schedule as schedule_lib
 from tf_proxyless.search import steps as steps_lib
+from tf_proxyless.search.optimizers import base
 
 Batch = tuple[tf.Tensor, tf.Tensor]
 
@@ -62,13 +62,13 @@ class Search:
   def __init__(
       self,
       steps: steps_lib.SupernetSteps,
-      architecture: architecture_optimizer.ArchitectureOptimizer,
+      architecture: base.ArchitectureOptimizer,
       schedule: schedule_lib.Schedule,
       data: Data,
       run: run_directory.RunDirectory,
       progress: checkpoint_lib.Progress,
       checkpoint: checkpoint_lib.Checkpoint,
-      sample_file: samples_lib.SampleFile,
+      sample_file: evaluations_lib.SampleFile,
       checkpoint_every_steps: int,
       observer: Observer,
       target: float | None = None,
@@ -84,7 +84,7 @@ class Search:
     self._sample_file = sample_file
     self._checkpoint_every_steps = checkpoint_every_steps
     self._observer = observer
-    self._unsaved: list[samples_lib.ScoredSamples] = []
+    self._unsaved: list[evaluations_lib.ScoredSamples] = []
     self._target = architecture.cost_model.largest if target is None else target
     self._scalars: dict[str, float] = {}  # of the architecture, which changes in its updates only
 
@@ -114,7 +114,7 @@ class Search:
     for epoch in range(int(self._progress.epoch), self._schedule.epochs):
       start_time, first_step = time.monotonic(), int(self._progress.step)
       for step, batch in enumerate(self._data.training(epoch, first_step), first_step):
-        with health.located(epoch, step):
+        with checks.located(epoch, step):
           self._train(epoch, step, batch)
           if self._schedule.updates_after(epoch, step):
             if validation is None:
@@ -125,7 +125,7 @@ class Search:
           self.save()
         if stop:
           return False
-      with health.located(epoch, self._schedule.steps_per_epoch - 1):
+      with checks.located(epoch, self._schedule.steps_per_epoch - 1):
         self._finish_epoch(epoch, time.monotonic() - start_time)
     return True
 
@@ -143,7 +143,7 @@ class Search:
     loss, correct = self._steps.train(*batch, path, tf.constant(self._schedule.learning_rate(epoch, step), tf.float32))
     loss = float(loss)
     if not math.isfinite(loss):
-      raise health.bad_loss(loss, self._steps.explain(path.numpy(), batch[0]))
+      raise checks.bad_loss(loss, self._steps.explain(path.numpy(), batch[0]))
     progress = self._progress
     progress.step.assign(step + 1)
     progress.loss_sum.assign_add(loss)
@@ -159,7 +159,7 @@ class Search:
       self._unsaved.append(make_samples(self._architecture, scored.paths, scored.accuracies, update))
     self._read_scalars()
     parameters, model = self._architecture.parameters, self._architecture.cost_model
-    health.check_architecture(parameters.alpha.numpy(), tuple(map(len, model.choice_costs)), model.decisions, self._scalars)
+    checks.check_architecture(parameters.alpha.numpy(), tuple(map(len, model.choice_costs)), model.decisions, self._scalars)
 
   def _finish_epoch(self, epoch: int, seconds: float) -> None:
     architecture, progress = self._architecture, self._progress
@@ -189,14 +189,14 @@ class Search:
   def _check_health(self) -> None:
     """Judges the run by its files, whether or not it was interrupted."""
     history = self._run.read_history()
-    health.check_samples(samples_lib.load(self._sample_file.path)[1])
-    warning = health.check_collapse(history, self._architecture.cost_model.choice_costs, self._target)
+    checks.check_samples(evaluations_lib.load(self._sample_file.path)[1])
+    warning = checks.check_collapse(history, self._architecture.cost_model.choice_costs, self._target)
     if warning is not None:
       self._observer.on_warning(warning)
 
 
-def make_samples(architecture: architecture_optimizer.ArchitectureOptimizer, paths: np.ndarray, accuracies: np.ndarray,
-                 batch: int) -> samples_lib.ScoredSamples:
+def make_samples(architecture: base.ArchitectureOptimizer, paths: np.ndarray, accuracies: np.ndarray,
+                 batch: int) -> evaluations_lib.ScoredSamples:
   """Networks scored on one batch, with their costs.
 
   Args:
@@ -207,5 +207,5 @@ def make_samples(architecture: architecture_optimizer.ArchitectureOptimizer, pat
   """
   model = architecture.cost_model
   costs = model.fixed + model.padded_costs()[np.arange(paths.shape[1]), paths].sum(axis=1)
-  return samples_lib.ScoredSamples(tuple(map(len, model.choice_costs)), paths, accuracies, costs,
+  return evaluations_lib.ScoredSamples(tuple(map(len, model.choice_costs)), paths, accuracies, costs,
                                    np.full(len(paths), batch, np.int64))

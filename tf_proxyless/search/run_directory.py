@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tf_proxyless import files
-from tf_proxyless import run_files
+from tf_proxyless.infra import files
+from tf_proxyless.infra import run_files
 
 
 class RunDirectory(run_files.RunFiles):

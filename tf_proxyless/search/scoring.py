@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 import tensorflow as tf
 
-from tf_proxyless.search import architecture_optimizer
+from tf_proxyless.derive import evaluations as evaluations_lib
 from tf_proxyless.search import loop
-from tf_proxyless.search import samples as samples_lib
 from tf_proxyless.search import steps as steps_lib
+from tf_proxyless.search.optimizers import base
 
 NETWORKS_PER_BATCH = 10
 EXPLORATION = 0.3  # share of each decision that is drawn evenly (simulation: policy + 30 % floor)
@@ -39,9 +39,9 @@ def draw(probabilities: Sequence[np.ndarray], networks: int, seed: Sequence[int]
 
 def score_policy(
     steps: steps_lib.SupernetSteps,
-    architecture: architecture_optimizer.ArchitectureOptimizer,
+    architecture: base.ArchitectureOptimizer,
     stream: Callable[[int], Iterable[tuple[tf.Tensor, tf.Tensor]]],
-    sample_file: samples_lib.SampleFile,
+    sample_file: evaluations_lib.SampleFile,
     scored: int,
     networks: int,
     seed: int,

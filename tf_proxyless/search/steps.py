@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_proxyless.nn import supernet as supernet_lib
-from tf_proxyless.search import health
+from tf_proxyless.search import checks
 from tf_proxyless.search import weight_optimizer
 from tf_proxyless.space import ops
 from tf_proxyless.space import schema
@@ -78,7 +78,7 @@ class SupernetSteps:
     """
     loss, gradients = self._gate_gradients(*batch, tf.constant(active), tf.constant(inactive))
     if not math.isfinite(loss):
-      raise health.bad_loss(float(loss), self.explain(active, batch[0]))
+      raise checks.bad_loss(float(loss), self.explain(active, batch[0]))
     return loss, gradients
 
   def accuracies(self, paths: np.ndarray, batch: tuple[tf.Tensor, tf.Tensor]) -> np.ndarray:
@@ -108,7 +108,7 @@ class SupernetSteps:
     """How many each network has right: float32 [networks]."""
     correct = np.asarray([self._correct(*batch, tf.constant(path, tf.int32)) for path in paths], np.float32)
     if not np.isfinite(correct).all():
-      raise health.bad_score(self.explain(paths[np.argmin(np.isfinite(correct))], batch[0]))
+      raise checks.bad_score(self.explain(paths[np.argmin(np.isfinite(correct))], batch[0]))
     return correct
 
   def explain(self, path: np.ndarray, images: tf.Tensor) -> str:

@@ -13,8 +13,8 @@ import functools
 import tensorflow as tf
 
 from tf_proxyless.nn import gates as gates_lib
-from tf_proxyless.nn import handles
 from tf_proxyless.nn import supernet as supernet_lib
+from tf_proxyless.nn import variable_table
 
 
 @functools.cache
@@ -57,7 +57,7 @@ class SupernetSGD(tf.Module):
     # One slot a variable, by candidate; a row for Zero repeats another candidate's and is never written.
     self.candidate_slots = [[[self._slot(weight) for weight in layer.weights] for layer in mixed_op.candidates]
                             for mixed_op in supernet.mixed_ops]
-    self._tables = [handles.HandleTable([row or rows[i - 1] for i, row in enumerate(rows)]) for rows in self.candidate_slots]
+    self._tables = [variable_table.HandleTable([row or rows[i - 1] for i, row in enumerate(rows)]) for rows in self.candidate_slots]
 
   @staticmethod
   def _slot(weight: tf.Variable) -> tf.Variable:

@@ -7,11 +7,11 @@ import dataclasses
 import os
 from typing import Any
 
-from tf_proxyless import files
-from tf_proxyless import records
-from tf_proxyless.space import archive
+from tf_proxyless.infra import files
+from tf_proxyless.infra import serialization
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import ops
+from tf_proxyless.space import published
 from tf_proxyless.space import schema
 
 # The "type" of each node that may stand where others may; files live longer than class names.
@@ -115,7 +115,7 @@ def check_normalization(normalization: Mapping[str, tuple[float, ...]] | None, c
 
 def network_to_json(network: network_lib.Network) -> dict[str, Any]:
   """A network or search space as JSON values."""
-  return records.encode(network, TAGS)
+  return serialization.encode(network, TAGS)
 
 
 def network_from_json(value: Any) -> network_lib.Network:
@@ -124,12 +124,12 @@ def network_from_json(value: Any) -> network_lib.Network:
   Raises:
     ValueError: One line that names the place and what is wrong.
   """
-  return records.decode(network_lib.Network, value, TAGS)
+  return serialization.decode(network_lib.Network, value, TAGS)
 
 
 def architecture_to_json(architecture: Architecture) -> dict[str, Any]:
   """An architecture as JSON values."""
-  return records.encode(architecture, TAGS)
+  return serialization.encode(architecture, TAGS)
 
 
 def architecture_from_json(value: Any) -> Architecture:
@@ -138,7 +138,7 @@ def architecture_from_json(value: Any) -> Architecture:
   Raises:
     ValueError: One line that names the place and what is wrong.
   """
-  return records.decode(Architecture, value, TAGS)
+  return serialization.decode(Architecture, value, TAGS)
 
 
 def save_search_space(space: network_lib.Network, path: files.PathLike) -> None:
@@ -172,15 +172,15 @@ def load_architecture(path: files.PathLike) -> Architecture:
 
 
 def find_architecture(name: str) -> Architecture:
-  """A published network by name, see `archive.NAMES`, or else the architecture in a file.
+  """A published network by name, see `published.NAMES`, or else the architecture in a file.
 
   Raises:
     ValueError: The name is unknown, or the file is not an architecture.
     OSError: The file cannot be read.
   """
-  if name not in archive.NAMES and (os.path.exists(name) or name.endswith('.json')):
+  if name not in published.NAMES and (os.path.exists(name) or name.endswith('.json')):
     return load_architecture(name)
-  space, genotype = archive.published(name)
+  space, genotype = published.published(name)
   return Architecture(schema.resolve(space, genotype), genotype)
 
 
@@ -194,6 +194,6 @@ class _SearchSpace:
 def _load(kind: type, name: str, path: files.PathLike) -> Any:
   body = files.read_json(path, name)
   try:
-    return records.decode(kind, body, TAGS)
+    return serialization.decode(kind, body, TAGS)
   except ValueError as error:
     raise ValueError(f'{path}: {error}') from error

@@ -16,14 +16,14 @@ import sys
 
 from absl import flags
 
-from tf_proxyless import command_line
-from tf_proxyless import dataset_names
-from tf_proxyless import quiet
-from tf_proxyless.mains import architectures
-from tf_proxyless.mains import locking
-from tf_proxyless.mains import models
-from tf_proxyless.mains import stopping
-from tf_proxyless.mains import train_flags
+from tf_proxyless.app import architectures
+from tf_proxyless.app import command_line
+from tf_proxyless.app import models
+from tf_proxyless.app import train_flags
+from tf_proxyless.data import names as dataset_names
+from tf_proxyless.infra import locking
+from tf_proxyless.infra import shutdown
+from tf_proxyless.infra import stderr as stderr_lib
 from tf_proxyless.space import io
 from tf_proxyless.train import run_directory
 
@@ -86,7 +86,7 @@ def _load_tensorflow(values: flags.FlagValues):
       tf.config.experimental.enable_op_determinism()
     return distribution.choose()
 
-  return quiet.load_tensorflow(start)
+  return stderr_lib.load_tensorflow(start)
 
 
 def _train(values: flags.FlagValues) -> int:
@@ -95,8 +95,8 @@ def _train(values: flags.FlagValues) -> int:
     lock = _Lock(run)
     if not os.environ.get('TF_CONFIG'):
       lock.take()
-  stop = stopping.StopRequest(lambda: lock.write_status('interrupted'))
-  with lock, stopping.status_kept(lock.write_status, stop):
+  stop = shutdown.StopRequest(lambda: lock.write_status('interrupted'))
+  with lock, shutdown.status_kept(lock.write_status, stop):
     return _train_in(run, lock, values, start, stop)
   return stop.exit_code
 
@@ -121,28 +121,28 @@ class _Lock(contextlib.ExitStack):
 
 
 def _train_in(run: run_directory.RunDirectory, lock: _Lock, values: flags.FlagValues, start: models.ModelFiles | None,
-              stop: stopping.StopRequest) -> int:
+              stop: shutdown.StopRequest) -> int:
   with command_line.user_errors():
     strategy = _load_tensorflow(values)
   stop.listen()
-  from tf_proxyless.mains import assembly
-  from tf_proxyless.mains import train_assembly
-  from tf_proxyless.mains import train_loop
+  from tf_proxyless.app import build_search
+  from tf_proxyless.app import build_training
+  from tf_proxyless.app import train_loop
   from tf_proxyless.train import distribution
 
   with command_line.user_errors():
     if distribution.is_chief(strategy):
       lock.take()
-    source = assembly.open_source(values)
+    source = build_search.open_source(values)
     architecture = _find_architecture(values, start, source.classes)
-    images = train_assembly.make_inputs(values, source, _identity(values, start, architecture), architecture, run, strategy)
-    trainer, training = train_assembly.make_training(values, images, architecture, run, strategy)
+    images = build_training.make_inputs(values, source, _identity(values, start, architecture), architecture, run, strategy)
+    trainer, training = build_training.make_training(values, images, architecture, run, strategy)
     if not training.prepare():
-      for line in train_assembly.start_from(values, start, architecture, images, trainer.model):
+      for line in build_training.start_from(values, start, architecture, images, trainer.model):
         print(line, file=sys.stderr)
   if not train_loop.run('training', run, lock.write_status, trainer, training, stop):
     return stop.exit_code
-  found = train_assembly.finish(values, images, architecture, trainer, run)
+  found = build_training.finish(values, images, architecture, trainer, run)
   if found is not None:
     _show(found, architecture)
     print(f'model                  {run.model}')
@@ -154,14 +154,14 @@ def _evaluate(values: flags.FlagValues) -> int:
   with command_line.user_errors():
     found = models.find(values.init or values.run_dir)
     architectures.adapt(found.architecture, str(found.model or found.directory), dataset_names.classes(values.dataset))
-  quiet.load_tensorflow()
-  from tf_proxyless.mains import assembly
-  from tf_proxyless.mains import train_assembly
+  stderr_lib.load_tensorflow()
+  from tf_proxyless.app import build_search
+  from tf_proxyless.app import build_training
 
   with command_line.user_errors():
-    source = assembly.open_source(values)
+    source = build_search.open_source(values)
     architectures.adapt(found.architecture, str(found.model or found.directory), source.classes)
-    _show(train_assembly.evaluate_test(values, source, models.load_found(found)), found.architecture)
+    _show(build_training.evaluate_test(values, source, models.load_found(found)), found.architecture)
   return 0
 
 

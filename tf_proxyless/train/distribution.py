@@ -7,7 +7,7 @@ import os
 
 import tensorflow as tf
 
-from tf_proxyless import files
+from tf_proxyless.infra import files
 
 
 def choose() -> tf.distribute.Strategy:

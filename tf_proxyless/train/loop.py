@@ -12,7 +12,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tf_proxyless import run_files
+from tf_proxyless.infra import run_files
 from tf_proxyless.train import trainer as trainer_lib
 
 _LOOK_EVERY_STEPS = 20  # to read figures waits for the device

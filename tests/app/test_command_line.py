@@ -1,0 +1,181 @@
+"""What every main shares, run as a user runs it: a process, its output and its exit code."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+MAIN = '''
+"""A main."""
+import os
+import sys
+from absl import flags
+from tf_proxyless.app import command_line
+_RATE = flags.DEFINE_float('rate', 0.1, 'A rate.', lower_bound=0)
+_RATES = flags.DEFINE_multi_float('rates', [], 'Rates.')
+_STEPS = flags.DEFINE_integer('steps', 1, 'Steps.')
+_COLOR = flags.DEFINE_enum('color', 'red', ['red', 'green', 'grey'], 'A colour.')
+_NAME = flags.DEFINE_string('name', 'x', 'A name.')
+_FAST = flags.DEFINE_bool('fast', False, 'A switch.')
+_RAISE = flags.DEFINE_string('raise', '', 'What to raise.')
+_RAISE_IN_SETUP = flags.DEFINE_string('raise_in_setup', '', 'What to raise while setting up.')
+
+def main(_):
+  with command_line.user_errors():
+    if _RAISE_IN_SETUP.value == 'open':
+      open('missing.txt')
+    if _RAISE_IN_SETUP.value:
+      raise eval(_RAISE_IN_SETUP.value)
+  if _RAISE.value:
+    raise eval(_RAISE.value)
+  print(_RATE.value, _STEPS.value, _NAME.value, _FAST.value)
+  return 3 if _NAME.value == 'three' else None
+
+if __name__ == '__main__':
+  command_line.run(main)
+'''
+
+
+@pytest.fixture
+def main(tmp_path):
+  (tmp_path / 'main.py').write_text(MAIN)
+
+  def run(*arguments, cwd=tmp_path):
+    return subprocess.run([sys.executable, tmp_path / 'main.py', *arguments], cwd=cwd, capture_output=True, text=True, timeout=60,
+                          env={**os.environ, 'PYTHONPATH': str(ROOT)})
+
+  return run
+
+
+def check_mistake(result, message):
+  """One line on stderr, nothing on stdout, exit code 2."""
+  assert result.stderr.startswith('error: ') and result.stderr.count('\n') == 1, result.stderr
+  assert message in result.stderr
+  assert (result.stdout, result.returncode) == ('', 2)
+
+
+def test_flags_and_exit_codes(main):
+  result = main('--rate=0.5', '--fast', '--steps', '7')
+  assert (result.stdout, result.stderr, result.returncode) == ('0.5 7 x True\n', '', 0)
+  assert main('--name=three').returncode == 3
+
+
+def test_command_line_wins_over_flagfile_wherever_it_stands(main, tmp_path):
+  (tmp_path / 'a.flags').write_text('--rate=0.5\n--steps=7\n--fast\n')
+  assert main('--flagfile=a.flags').stdout == '0.5 7 x True\n'
+  assert main('--steps=9', '--nofast', '--flagfile=a.flags').stdout == '0.5 9 x False\n'
+  assert main('--flagfile', 'a.flags', '--steps=9').stdout == '0.5 9 x True\n'
+
+
+def test_of_two_flagfiles_the_later_wins(main, tmp_path):
+  (tmp_path / 'a.flags').write_text('--rate=0.5\n--steps=7\n')
+  (tmp_path / 'b.flags').write_text('--steps=8\n')
+  assert main('--flagfile=a.flags', '--flagfile=b.flags').stdout == '0.5 8 x False\n'
+
+
+def test_a_flagfile_wins_over_those_it_includes_and_finds_them_beside_itself(main, tmp_path):
+  folder = tmp_path / 'folder'
+  folder.mkdir()
+  (folder / 'outer.flags').write_text('--steps=8\n--flagfile=inner.flags\n')
+  (folder / 'inner.flags').write_text('--steps=7\n--rate=0.5\n')
+  assert main('--flagfile=folder/outer.flags').stdout == '0.5 8 x False\n'
+  assert main(f'--flagfile={folder / "outer.flags"}', cwd='/').stdout == '0.5 8 x False\n'
+
+
+def test_comments_and_blank_lines(main, tmp_path):
+  (tmp_path / 'a.flags').write_text('# header\n// header\n\n  --rate=0.5  # a half\n--name=a#b//c\t# tab\n   # end\n')
+  assert main('--flagfile=a.flags').stdout == '0.5 1 a#b//c False\n'
+
+
+@pytest.mark.parametrize('content, message', [
+    ('--steps=7\nsteps=8\n', "a.flags:2: not a flag: 'steps=8'"),
+    ('--\n', "a.flags:1: not a flag: '--'"),
+    ('--flagfile=a.flags\n', 'a.flags includes itself'),
+    ('--flagfile=b.flags\n', "flagfile 'b.flags' is neither a file nor one of those shipped"),
+    ('--stepz=8\n', 'unknown flag --stepz; did you mean --steps?'),
+    ('--rate=nan\n', 'flag --rate=nan: must be a finite number'),
+    (b'\xff\xfe', 'not UTF-8 text'),
+])
+def test_flagfiles_that_are_refused(main, tmp_path, content, message):
+  (tmp_path / 'a.flags').write_bytes(content if isinstance(content, bytes) else content.encode())
+  check_mistake(main('--flagfile=a.flags'), message)
+
+
+@pytest.mark.parametrize('arguments, message', [
+    (['--flagfile=no.flags'], "flagfile 'no.flags' is neither a file nor one of those shipped"),
+    (['--flagfile'], "flagfile ''"),
+    (['--flagfile='], "flagfile ''"),
+    (['--flagfile=.'], "flagfile '.'"),
+    (['--rate=nan'], 'flag --rate=nan: must be a finite number'),
+    (['--rate=inf'], 'flag --rate=inf: must be a finite number'),
+    (['--rate=1e999'], 'flag --rate=inf: must be a finite number'),
+    (['--rates=1', '--rates=-inf'], 'flag --rates=-inf: must be a finite number'),
+    (['--rate=-1'], 'flag --rate=-1: must be a number, at least 0'),
+    (['--rate=x'], 'flag --rate=x: must be a number, at least 0'),
+    (['--steps=1.5'], 'flag --steps=1.5: must be an integer'),
+    (['--steps=a: b'], 'flag --steps=a: b: must be an integer'),
+    (['--color=gren'], "flag --color=gren: must be one of red, green, grey; did you mean 'green' or 'grey'?"),
+    (['--color=ultramarine'], 'flag --color=ultramarine: must be one of red, green, grey\n'),
+    (['--fast=maybe'], 'flag --fast=maybe: must be true or false'),
+    (['--nofas'], 'unknown flag --nofas; did you mean --nofast?'),
+    (['--ultramarine'], 'unknown flag --ultramarine; --help lists those that there are'),
+    (['step=2'], "unexpected argument 'step=2'; flags begin with --; did you mean --steps?"),
+    (['--steps'], 'Missing value for flag --steps'),
+    (['stray'], "unexpected argument 'stray'"),
+    (['--steps=2', 'stray', '--rate=1'], "unexpected argument 'stray'"),
+    (['--', '--steps=2'], "unexpected argument '--steps=2'"),
+    (['--fast', 'true'], "unexpected argument 'true'"),
+    (['--stepz=1'], 'unknown flag --stepz; did you mean --steps?'),
+])
+def test_command_lines_that_are_refused(main, arguments, message):
+  check_mistake(main(*arguments), message)
+
+
+@pytest.mark.parametrize('error, message', [
+    ('open', 'error: missing.txt: No such file or directory\n'),
+    ('ValueError("two\\nlines \\x1b[31m")', 'error: two lines ?[31m\n'),
+    ('KeyError("no choice for \'x\'")', "error: no choice for 'x'\n"),
+    ('TypeError("wrong")', 'error: wrong\n'),
+    ('OSError("disk")', 'error: disk\n'),
+    ('command_line.UserError("mine")', 'error: mine\n'),
+])
+def test_mistakes_while_setting_up_are_one_line(main, error, message):
+  result = main(f'--raise_in_setup={error}')
+  assert (result.stderr, result.stdout, result.returncode) == (message, '', 2)
+
+
+def test_verbosity_shows_the_traceback_of_a_mistake(main):
+  result = main('--raise_in_setup=ValueError("mine")', '--verbosity=1')
+  assert 'Traceback' in result.stderr and result.stderr.endswith('error: mine\n') and result.returncode == 2
+
+
+def test_defects_keep_their_traceback(main):
+  result = main('--raise=ValueError("a defect")')
+  assert 'Traceback' in result.stderr and 'ValueError: a defect' in result.stderr and result.returncode == 1
+  result = main('--raise_in_setup=ZeroDivisionError("a defect")')
+  assert 'Traceback' in result.stderr and result.returncode == 1
+
+
+def test_a_user_error_may_also_come_later(main):
+  check_mistake(main('--raise=command_line.UserError("changed flags")'), 'changed flags')
+
+
+def test_interruption(main):
+  result = main('--raise=KeyboardInterrupt()')
+  assert (result.stderr, result.returncode) == ('', 130)
+
+
+def test_a_closed_pipe_is_no_defect(main):
+  result = main('--raise=BrokenPipeError()')
+  assert (result.stderr, result.returncode) == ('', 141)
+
+
+@pytest.mark.parametrize('flag', ['--help', '--helpfull', '--helpshort'])
+def test_help_exits_with_0(main, flag):
+  result = main(flag)
+  assert 'A main.' in result.stdout and '--steps' in result.stdout
+  assert (result.stderr, result.returncode) == ('', 0)

@@ -1,0 +1,99 @@
+"""Architecture parameters: closed forms of a softmax, and samples that are a pure function of (seed, stream, counter)."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_proxyless.search import policy as policy_lib
+
+COUNTS = (2, 7, 3)
+
+
+def make(alpha=None, **settings):
+  parameters = policy_lib.ArchitectureParameters(COUNTS, **settings)
+  if alpha is not None:
+    parameters.alpha.assign(alpha)
+  return parameters
+
+
+def random_alpha(seed=0):
+  """Entries that are no choices are large, so that a mistake with them shows."""
+  alpha = np.random.default_rng(seed).standard_normal((3, 7))
+  return np.where(np.arange(7) < np.array(COUNTS)[:, None], alpha, 50.0)
+
+
+def softmax(alpha):
+  return [np.exp(row[:n]) / np.exp(row[:n]).sum() for row, n in zip(alpha, COUNTS)]
+
+
+def test_uniform():
+  parameters = make(np.zeros((3, 7)))
+  assert float(parameters.entropy()) == pytest.approx(np.mean(np.log(COUNTS)), rel=1e-6)
+  for row, n in zip(parameters.probabilities().numpy(), COUNTS):
+    np.testing.assert_allclose(row, [1 / n] * n + [0] * (7 - n), rtol=1e-6)
+
+
+def test_starts_nearly_uniform():
+  alpha = make(seed=3).alpha.numpy()
+  assert 0 < np.abs(alpha).max() < 5e-3
+  np.testing.assert_array_equal(alpha, make(seed=3).alpha)
+  assert not np.array_equal(alpha, make(seed=4).alpha)
+
+
+def test_closed_forms():
+  alpha = random_alpha()
+  parameters = make(alpha, exploration=0.2)
+  expected = softmax(alpha)
+  np.testing.assert_allclose(parameters.entropy(), np.mean([-(p * np.log(p)).sum() for p in expected]), rtol=1e-5)
+  np.testing.assert_array_equal(parameters.most_likely(), [p.argmax() for p in expected])
+  for n, p, probability, log_probability, policy in zip(
+      COUNTS, expected, parameters.probabilities().numpy(), parameters.log_probabilities().numpy(), parameters.policy().numpy()):
+    np.testing.assert_allclose(probability[:n], p, rtol=1e-5)
+    np.testing.assert_allclose(log_probability[:n], np.log(p), rtol=1e-5)
+    np.testing.assert_allclose(policy[:n], 0.8 * p + 0.2 / n, rtol=1e-5)
+    assert not probability[n:].any() and not policy[n:].any()
+
+
+def test_a_certain_decision_is_one_hot_and_has_finite_gradients():
+  parameters = make(np.array([[200.0, 0, 0, 0, 0, 0, 0]] * 3))
+  np.testing.assert_array_equal(parameters.probabilities(), np.eye(7)[[0, 0, 0]])
+  with tf.GradientTape() as tape:
+    entropy = parameters.entropy()
+  assert float(entropy) == 0.0
+  assert np.isfinite(tape.gradient(entropy, parameters.alpha)).all()
+
+
+@pytest.mark.parametrize('exploration', [0.0, 0.3])
+def test_frequencies_are_the_policy(exploration):
+  alpha = random_alpha(1)
+  paths = make(alpha, exploration=exploration).sample(1, tf.constant(0, tf.int64), 20_000).numpy()
+  for column, n, p in zip(paths.T, COUNTS, softmax(alpha)):
+    policy = (1 - exploration) * p + exploration / n
+    counts = np.bincount(column, minlength=n)
+    assert len(counts) == n  # never an entry that is no choice
+    assert (np.abs(counts - 20_000 * policy) < 5 * np.sqrt(20_000 * policy * (1 - policy))).all()
+
+
+def test_decisions_are_independent():
+  paths = make(np.zeros((3, 7))).sample(1, tf.constant(0, tf.int64), 20_000).numpy()
+  joint = np.histogram2d(paths[:, 0], paths[:, 2], bins=(2, 3))[0]
+  assert (np.abs(joint - 20_000 / 6) < 5 * np.sqrt(20_000 / 6)).all()
+
+
+def test_samples_are_a_pure_function_of_seed_stream_and_counter():
+  draw = lambda seed, stream, counter: make(np.zeros((3, 7)), seed=seed).sample(stream, tf.constant(counter, tf.int64), 50).numpy()
+  first = draw(5, 1, 9)
+  np.testing.assert_array_equal(first, draw(5, 1, 9))
+  for other in ((6, 1, 9), (5, 2, 9), (5, 1, 10), (4, 1, 9)):
+    assert not np.array_equal(first, draw(*other))
+
+
+@pytest.mark.parametrize('counts, settings, message', [
+    ((), {}, 'at least 2 choices'),
+    ((3, 1), {}, r'at least 2 choices, got \[3, 1\]'),
+    ((2, 2), {'exploration': 1.0}, r'exploration must be in \[0, 1\), got 1.0'),
+    ((2, 2), {'exploration': float('nan')}, 'exploration must be in'),
+])
+def test_refuses(counts, settings, message):
+  with pytest.raises(ValueError, match=message):
+    policy_lib.ArchitectureParameters(counts, **settings)

@@ -1,0 +1,1 @@
+"""Commands: the only package that may import all others; nothing imports it."""

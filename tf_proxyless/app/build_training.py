@@ -1,0 +1,212 @@
+"""Puts a training together from its flags. For mains only, which may import every room; no room imports this."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from absl import flags
+import tensorflow as tf
+import tf_keras as keras
+
+from tf_proxyless.app import models
+from tf_proxyless.app import progress
+from tf_proxyless.app import train_flags
+from tf_proxyless.app import training_images
+from tf_proxyless.data import pipelines
+from tf_proxyless.data import preprocessing
+from tf_proxyless.data import sources
+from tf_proxyless.infra import files
+from tf_proxyless.infra import run_files
+from tf_proxyless.infra import versions
+from tf_proxyless.nn import depthwise_training
+from tf_proxyless.nn import keras_network as nn_network
+from tf_proxyless.nn import supernet as supernet_lib
+from tf_proxyless.nn import transfer
+from tf_proxyless.search import run_directory as search_directory
+from tf_proxyless.space import io
+from tf_proxyless.train import distribution
+from tf_proxyless.train import loop
+from tf_proxyless.train import recipe as recipe_lib
+from tf_proxyless.train import run_directory
+from tf_proxyless.train import trainer as trainer_lib
+from tf_proxyless.train import training as training_lib
+
+_STATISTICS_BATCHES = 50  # for batch normalisation of inherited weights
+
+
+def make_inputs(values: flags.FlagValues, source: sources.Source, identity: dict[str, object], architecture: io.Architecture,
+                run: run_directory.RunDirectory, strategy: tf.distribute.Strategy) -> training_images.Images:
+  """Claims the run directory, puts flags, architecture and split into it if they are not there, and returns the images.
+
+  Raises:
+    ValueError: Another run lies there, or the split is not possible.
+  """
+  writes = distribution.is_chief(strategy)
+  if not run.check(identity) and writes:
+    for file in (run.split, run.model, run.results):  # of a run that came to nothing
+      file.unlink(missing_ok=True)
+    files.write_atomically(run.flags, train_flags.RUN.to_flagfile(values))
+    io.save_architecture(architecture, run.architecture)
+    run.claim(identity)
+  return training_images.make(values, source, architecture, run, writes)
+
+
+def make_loop(values: flags.FlagValues, images: training_images.Images, trainer: trainer_lib.Trainer,
+              run: run_directory.RunDirectory) -> loop.Training:
+  """The loop of a training."""
+  data = loop.Data(images.training, images.evaluation() if values.evaluate_every_epochs else None)
+  return loop.Training(trainer, data, run, values.checkpoint_every_steps, max(values.evaluate_every_epochs, 1))
+
+
+def make_recipe(values: flags.FlagValues, steps_per_epoch: int) -> recipe_lib.Recipe:
+  """The recipe that the flags say."""
+  return recipe_lib.Recipe(
+      values.epochs, steps_per_epoch, train_flags.learning_rate(values), values.momentum, values.weight_decay, values.label_smoothing,
+      values.decoupled_weight_decay, values.warmup_epochs, values.optimizer, values.schedule, values.decay_rate, values.decay_epochs,
+      values.rho, values.epsilon, values.average_momentum)
+
+
+def build(values: flags.FlagValues, architecture: io.Architecture, precision: str = 'float32') -> keras.Model:
+  """The network with random start values, computing in some precision."""
+  previous = keras.mixed_precision.global_policy()
+  keras.mixed_precision.set_global_policy(precision)
+  try:
+    return nn_network.build(dataclasses.replace(architecture.network, name='network'), values.seed)
+  finally:
+    keras.mixed_precision.set_global_policy(previous)
+
+
+def copy_weights(model: keras.Model, start: keras.Model) -> list[str]:
+  """Copies weights by layer, all but those of a classifier of other classes.
+
+  Returns:
+    Names of the layers that keep their own weights.
+
+  Raises:
+    ValueError: The models are not of the same network otherwise; the layers that differ are named.
+  """
+  differing, kept, sources_by_name = [], [], {layer.name: layer for layer in start.layers}
+  for layer in model.layers:
+    shapes = [tuple(weight.shape) for weight in layer.weights]
+    source = sources_by_name.pop(layer.name, None)
+    found = None if source is None else [tuple(weight.shape) for weight in source.weights]
+    if shapes == (found or []):
+      if shapes:
+        layer.set_weights(source.get_weights())
+    elif isinstance(layer, keras.layers.Dense) and found and found[0][0] == shapes[0][0]:
+      kept.append(layer.name)
+    else:
+      differing.append(layer.name)
+  differing += [name for name, layer in sources_by_name.items() if layer.weights]
+  if differing:
+    raise ValueError(f'the start values are of another network; {len(differing)} layers differ, for instance {", ".join(differing[:5])}')
+  return kept
+
+
+def inherit(model: keras.Model, architecture: io.Architecture, search_dir: str, images: training_images.Images) -> None:
+  """Gives a model the weights of a search, and statistics of batch normalisation over training images.
+
+  Raises:
+    ValueError: The search has no checkpoint, or a damaged one.
+  """
+  search = search_directory.RunDirectory(search_dir)
+  newest = search.newest_checkpoint()
+  if newest is None:
+    raise ValueError(f'{search.checkpoints} holds no checkpoint to inherit weights from')
+  supernet = supernet_lib.Supernet(io.load_search_space(search.search_space), seed=0)
+  with run_files.restoring(newest):
+    tf.train.Checkpoint(supernet=supernet).read(newest).assert_existing_objects_matched().expect_partial()
+  transfer.inherit(model, supernet, architecture.genotype)
+  batches = images.training(epoch=0, augment=False).take(_STATISTICS_BATCHES)
+  transfer.reestimate_batch_norm(model, batches.map(lambda pixels, labels: pixels))
+
+
+def start_from(values: flags.FlagValues, start: models.ModelFiles | None, architecture: io.Architecture, images: training_images.Images,
+               model: keras.Model) -> list[str]:
+  """Gives a model the start values that the flags say.
+
+  Returns:
+    Lines for the user.
+
+  Raises:
+    ValueError: They are of another network, or cannot be read.
+  """
+  if not values.init:
+    return []
+  plain, kept = build(values, architecture), []  # the model itself may lie on several devices
+  if start is None:
+    inherit(plain, architecture, values.search_dir, images)
+  else:
+    kept = copy_weights(plain, models.load_found(start).model)
+  model.set_weights(plain.get_weights())
+  return [f'{name} starts from random values: the classes are others' for name in kept]
+
+
+def make_training(values: flags.FlagValues, images: training_images.Images, architecture: io.Architecture, run: run_directory.RunDirectory,
+                  strategy: tf.distribute.Strategy) -> tuple[trainer_lib.Trainer, loop.Training]:
+  """The trainer with its model, and the loop; nothing is restored or run yet.
+
+  Raises:
+    ValueError: The batch size fits neither the dataset nor the replicas.
+  """
+  replicas = strategy.num_replicas_in_sync
+  if values.batch_size % replicas:
+    raise ValueError(f'--batch_size={values.batch_size} cannot be divided among {replicas} devices')
+  recipe = make_recipe(values, pipelines.steps_per_epoch(images.split, values.batch_size))
+  with strategy.scope():
+    model = build(values, architecture, values.precision)
+  trainer = trainer_lib.Trainer(model, recipe, values.seed, strategy, depthwise_training.fast_depthwise)
+  return trainer, make_loop(values, images, trainer, run)
+
+
+def finish(values: flags.FlagValues, images: training_images.Images, architecture: io.Architecture, trainer: trainer_lib.Trainer,
+           run: run_directory.RunDirectory) -> dict | None:
+  """Writes the model, whatever it was trained in, in float32, and what it is worth; None on workers that write nothing."""
+  with trainer.averaged():
+    weights = trainer.model.get_weights()
+  if not trainer.is_chief:
+    return None
+  model = build(values, architecture)
+  model.set_weights(weights)
+  found = results(values, images, architecture, model, seconds=sum(entry['seconds'] for entry in run.read_history()))
+  models.save(model, run.model)
+  files.write_json(run.results, models.RESULTS, found)
+  return found
+
+
+def evaluate(model: keras.Model, batches: tf.data.Dataset, text: str = 'test images') -> trainer_lib.Scores:
+  """Top-1, top-5 and loss of a model on batches, which a bar calls by `text`."""
+  return training_lib.evaluate(model, progress.over_batches(batches, text))
+
+
+def results(values: flags.FlagValues, images: training_images.Images, architecture: io.Architecture, model: keras.Model,
+            seconds: float) -> dict:
+  """What results.json says of a finished training."""
+  found = _test_results(evaluate(model, images.test()))
+  if len(images.split.validation):
+    validation = evaluate(model, images.validation(), 'validation images')
+    found.update(validation_top1=validation.top1, validation_top5=validation.top5, validation_loss=validation.loss,
+                 validation_images=validation.images)
+  return {**found, 'epochs': values.epochs, 'dataset': values.dataset, 'class_names': list(images.source.class_names),
+          'resolution': architecture.network.input_shape[0], 'preprocessing': describe_preprocessing(values, images),
+          'versions': versions.installed(), 'seed': values.seed, 'seconds': seconds}
+
+
+def describe_preprocessing(values: flags.FlagValues, images: training_images.Images) -> dict:
+  """What was done to pixels, as JSON values."""
+  augmentation = values.augmentation or preprocessing.default_augmentation(images.source)
+  return {'augmentation': augmentation, 'color_jitter': values.color_jitter if augmentation == 'imagenet' else None,
+          'input_range': [0.0, 1.0], 'input_normalization': images.normalization and dict(images.normalization)}
+
+
+def evaluate_test(values: flags.FlagValues, source: sources.Source, loaded: models.LoadedModel) -> dict:
+  """What a model is worth on the test images."""
+  architecture = loaded.architecture
+  transform = preprocessing.for_source(source, architecture.network.input_shape[0], values.augmentation)
+  batch_size = values.evaluation_batch_size or values.batch_size
+  batches = training_images.test_images(source, transform, architecture.input_normalization, batch_size)
+  return _test_results(evaluate(loaded.model, batches))
+
+
+def _test_results(scores: trainer_lib.Scores) -> dict:
+  return {'test_top1': scores.top1, 'test_top5': scores.top5, 'test_loss': scores.loss, 'test_images': scores.images}

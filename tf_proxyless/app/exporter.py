@@ -1,0 +1,273 @@
+"""Makes .tflite files of trained networks and proves them on the dataset, before they are written. For mains only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+import dataclasses
+import hashlib
+from typing import Any
+
+import numpy as np
+import tf_keras as keras
+
+from tf_proxyless.app import model_card
+from tf_proxyless.app import models
+from tf_proxyless.app import progress as progress_lib
+from tf_proxyless.cost import counting
+from tf_proxyless.data import pipelines
+from tf_proxyless.data import preprocessing
+from tf_proxyless.data import sources
+from tf_proxyless.data import splits
+from tf_proxyless.deploy import evaluation
+from tf_proxyless.deploy import export
+from tf_proxyless.deploy import inspection
+from tf_proxyless.deploy import metadata
+from tf_proxyless.deploy import normalization
+from tf_proxyless.deploy import ovic
+from tf_proxyless.infra import versions
+from tf_proxyless.space import io
+from tf_proxyless.space import network as network_lib
+
+# Steps that the outputs of a file may differ from those of its QAT model by, and the share of outputs that may differ by more. That is
+# judged on XNNPACK's kernels, which round once, as the model does: of 3,600 outputs of the quickstart's network 33 differed by 1 and 4 by
+# 2. The builtin kernels round twice: there 1,622 differed by 1 and 229 by 2 or 3, and as much from the reference kernels of their library.
+MAX_STEPS = 1
+_MAX_BEYOND = 0.005
+_MAX_RELATIVE = {'none': 1e-3, 'float16': 0.05}  # that other files may differ from their Keras model by
+_BATCH = 64
+_RANDOM_IMAGES = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+  """A dataset as a network takes it: the source, and the transform of its images."""
+
+  source: sources.Source
+  transform: preprocessing.Transform
+
+  def representative(self, images: int, seed: int) -> np.ndarray:
+    """Training images without augmentation, float32 [images, height, width, 3]; all that there are if there are fewer."""
+    count = min(images, self.source.num_train)
+    batches = pipelines.training_batches(splits.whole(self.source, seed), self.transform, count, seed, epoch=0, augment=False)
+    return next(iter(batches.take(1).as_numpy_iterator()))[0]
+
+  def test_batches(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The whole test set once."""
+    return pipelines.test_pass(self.source, self.transform, min(_BATCH, self.source.num_test)).as_numpy_iterator()
+
+
+def open_data(name: str, network: network_lib.Network, data_dir: str | None = None, download: bool = False,
+              any_classes: bool = False) -> Data:
+  """Opens a dataset for a network.
+
+  Args:
+    name: As for `sources.open_dataset`, as `data_dir` and `download`.
+    network: Whose images are wanted.
+    any_classes: Whether images are wanted only, so that other classes than the network's will do.
+
+  Raises:
+    ValueError: It cannot be opened, or has other classes than the network.
+  """
+  with progress_lib.working(f'opening {name}'):
+    source = sources.open_dataset(name, data_dir, download)
+  if source.classes != network.classes and not any_classes:
+    raise ValueError(f'the network {network.name!r} has {network.classes} classes, the dataset {source.name} {source.classes}')
+  height, width, _ = network.input_shape
+  if height != width:
+    raise ValueError(f'images are square, the network {network.name!r} takes {height} x {width}')
+  return Data(source, preprocessing.for_source(source, height))
+
+
+def load(found: models.ModelFiles) -> keras.Model:
+  """Loads a network as one that takes pixels / 255."""
+  return normalization.prepend(models.load_found(found).model, found.architecture.input_normalization)
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+  """What file is wanted.
+
+  Attributes:
+    quantization: One of `export.QUANTIZATIONS`.
+    io: Type of input and output of an int8 file.
+    ovic: Whether it is for the Low-Power Image Recognition Challenge.
+    min_agreement: Share of images of which file and Keras model must say the same.
+    workers: Interpreters at the same time; None is one for each core.
+  """
+
+  quantization: str
+  io: str = 'uint8'
+  ovic: bool = False
+  min_agreement: float = 0.98
+  workers: int | None = None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Export:
+  """A file to be, and how it compares with its Keras model.
+
+  Attributes:
+    how: 'float', 'ptq' (post-training quantization) or 'qat' (quantization-aware training).
+    content: Of the .tflite file.
+    comparison: On all test images, or where there is no dataset on others; builtin kernels.
+    steps: Largest difference on XNNPACK's kernels, for 'qat', on the first test images.
+  """
+
+  how: str
+  content: bytes
+  comparison: evaluation.Comparison
+  steps: float | None = None
+
+
+def make(request: Request, how: str, model: keras.Model, representative: np.ndarray | None, data: Data | None) -> Export:
+  """Converts a model and checks everything that can be checked.
+
+  Args:
+    request: What file is wanted.
+    how: 'float', 'ptq' or 'qat'.
+    model: Takes pixels / 255; for 'qat' one that emulates int8.
+    representative: For 'ptq', images from which ranges are taken.
+    data: Whose test set the file must prove itself on; None has to make do with the representative images, or random ones.
+
+  Raises:
+    ValueError: The file would not be fit, or is not what the model is.
+  """
+  with progress_lib.working(f'converting ({how})'):
+    content = export.convert(model, request.quantization, representative if how == 'ptq' else None, request.io)
+  if request.ovic:
+    content = ovic.add_background(content)
+    ovic.validate(content)
+  export.check(content, request.quantization, model.input_shape[1:])
+  if data is None:
+    batches, total = _unlabelled(representative, model.input_shape[1:])
+  else:
+    batches, total = data.test_batches(), data.source.num_test
+  steps = None
+  if how == 'qat':
+    with progress_lib.working('comparing outputs'):
+      steps = _steps(evaluation.LiteRtModel(content, 'xnnpack', request.workers), model, next(data.test_batches())[0], request.ovic)
+  with progress_lib.bar(f'test images ({how})', total, unit='image') as bar:
+    comparison = evaluation.compare(evaluation.LiteRtModel(content, 'builtin', request.workers), model.predict_on_batch, batches,
+                                    request.ovic, bar.update)
+  made = Export(how, content, comparison, steps)
+  _check(made, request)
+  return made
+
+
+def _steps(runner: evaluation.LiteRtModel, model: keras.Model, images: np.ndarray, background: bool) -> float:
+  """By how many steps a file differs from its QAT model at most.
+
+  Raises:
+    ValueError: By too many.
+  """
+  steps = evaluation.steps_apart(runner, model.predict_on_batch, images, background)
+  beyond = float(np.mean(steps > MAX_STEPS))
+  if beyond > _MAX_BEYOND:
+    raise ValueError(f'{100 * beyond:.1f} % of the outputs of the file differ from those of its QAT model by more than {MAX_STEPS} '
+                     f'step, by up to {steps.max()}; {100 * _MAX_BEYOND:g} % may')
+  return float(steps.max())
+
+
+def _unlabelled(images: np.ndarray | None, shape: tuple[int, ...]) -> tuple[list[tuple[np.ndarray, np.ndarray]], int]:
+  """Images for a comparison of outputs, and how many; labels are zeros that mean nothing."""
+  if images is None:
+    images = np.random.default_rng(0).random((_RANDOM_IMAGES, *shape), np.float32)
+  batches = [images[i:i + _BATCH] for i in range(0, len(images), _BATCH)]
+  return [(batch, np.zeros(len(batch), np.int64)) for batch in batches], len(images)
+
+
+def evaluate(content: bytes, data: Data, background: bool = False, workers: int | None = None) -> evaluation.Accuracy:
+  """Accuracy of a .tflite file on the whole test set, on builtin kernels.
+
+  Args:
+    content: Of the file.
+    data: Whose test set.
+    background: Whether the file has an output more, in front.
+    workers: Interpreters at the same time; None is one for each core.
+  """
+  runner = evaluation.LiteRtModel(content, workers=workers)
+  with progress_lib.bar('test images', data.source.num_test, unit='image') as bar:
+    return evaluation.accuracy(runner, data.test_batches(), background, bar.update)
+
+
+def _check(made: Export, request: Request) -> None:
+  """Refuses a file that differs from its Keras model by more than the way of quantization explains."""
+  found = made.comparison
+  if made.how == 'float' and found.difference > _MAX_RELATIVE[request.quantization]:
+    raise ValueError(f'the file differs from its Keras model by {found.difference:.2g} of the largest output, '
+                     f'more than {_MAX_RELATIVE[request.quantization]:g}')
+  if found.agreement < request.min_agreement:
+    raise ValueError(f'the file agrees with its Keras model on {found.agreement:.2%} of {found.images} images, less than '
+                     f'--min_agreement={request.min_agreement:g}; quantization-aware training, tools/quantize.py, may help')
+
+
+def best(exports: Sequence[Export]) -> Export:
+  """The one of highest accuracy; of equals the first."""
+  return max(exports, key=lambda made: made.comparison.top1)
+
+
+def finish(made: Export, architecture: io.Architecture, class_names: Sequence[str], request: Request) -> bytes:
+  """The file as it is written: with metadata for tools on phones, and still the same model.
+
+  Args:
+    made: The file.
+    architecture: Of the network.
+    class_names: Empty if they are not known.
+    request: What was wanted.
+
+  Raises:
+    ValueError: The classes are not those of the outputs.
+  """
+  count = counting.count_network(architecture.network)
+  description = (f'Image classification network of {count.macs / 1e6:.1f} million multiply-adds. Input: RGB pixels, as bytes or as '
+                 'pixel / 255. Output: one number a class, the higher the likelier.')
+  labels = [ovic.BACKGROUND, *class_names] if request.ovic and class_names else list(class_names)
+  content = metadata.add(made.content, architecture.network.name, description, labels)
+  images = np.random.default_rng(0).random((1, *architecture.network.input_shape), np.float32)
+  before, after = (evaluation.LiteRtModel(file, workers=1)(images) for file in (made.content, content))
+  if not np.array_equal(before, after):
+    raise ValueError('with metadata the file computes something else')
+  return content
+
+
+def make_card(made: Export, content: bytes, architecture: io.Architecture, request: Request, **known) -> model_card.ModelCard:
+  """The card of a file.
+
+  Args:
+    made: The file before metadata were added.
+    content: The file.
+    architecture: Of the network.
+    request: What was wanted.
+    **known: Other fields of the card.
+  """
+  found, count, labels = inspection.read(content), counting.count_network(architecture.network), metadata.read_labels(content)
+  describe = lambda tensor: model_card.Tensor(tensor.shape, tensor.type, tensor.scale, tensor.zero_point)
+  return model_card.ModelCard(
+      architecture=architecture.network.name, genotype=architecture.genotype, network=architecture.network,
+      macs=count.macs, parameters=count.parameters,
+      quantization=request.quantization, how=made.how, ovic=request.ovic, size_bytes=len(content),
+      sha256=hashlib.sha256(content).hexdigest(), input=describe(found.inputs[0]), output=describe(found.outputs[0]),
+      operators=found.operators, labels=len(labels), versions=versions.installed(),
+      input_normalization=architecture.input_normalization, **known)
+
+
+def accuracies(dataset: str, exports: Sequence[Export], kept: Export, results: Mapping[str, Any]) -> dict[str, Any]:
+  """What the card says of accuracy.
+
+  Args:
+    dataset: Name of that whose test set was used.
+    exports: All files that were made and tried on it.
+    kept: The one that is written.
+    results: Of the training, or of the quantization-aware training, as in results.json.
+  """
+  top1, top5 = {}, {}
+  if 'float_test_top1' in results:
+    top1['float'] = results['float_test_top1']
+  for made in exports:
+    model = 'qat' if made.how == 'qat' else 'float'
+    top1[model], top5[model] = made.comparison.reference_top1, made.comparison.reference_top5
+  found = kept.comparison
+  return {'dataset': dataset, 'test_images': found.images,
+          'agreement': found.agreement, 'difference': found.difference, 'steps': kept.steps,
+          'accuracies': {**top1, 'tflite': found.top1}, 'top5_accuracies': {**top5, 'tflite': found.top5},
+          'tried': {made.how: made.comparison.top1 for made in exports} if len(exports) > 1 else None}

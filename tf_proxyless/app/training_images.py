@@ -1,0 +1,94 @@
+"""The images of a training or a fine-tuning, as its model takes them. For mains only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+import dataclasses
+
+from absl import flags
+import tensorflow as tf
+
+from tf_proxyless.app import progress
+from tf_proxyless.data import pipelines
+from tf_proxyless.data import preprocessing
+from tf_proxyless.data import sources
+from tf_proxyless.data import splits
+from tf_proxyless.space import io
+from tf_proxyless.train import run_directory
+
+Normalization = Mapping[str, tuple[float, ...]] | None  # see `io.Architecture`
+
+
+@dataclasses.dataclass(frozen=True)
+class Images:
+  """The images of a training as batches (float32 NHWC, int32 labels) of what its model takes.
+
+  Attributes:
+    source: The dataset.
+    split: What is trained on, and held out.
+    transform: From files to pixels in [0, 1].
+    normalization: Of the architecture, applied after that.
+    batch_size: Of training.
+    evaluation_batch_size: Of evaluation.
+    seed: Of order and augmentation.
+  """
+
+  source: sources.Source
+  split: splits.Split
+  transform: preprocessing.Transform
+  normalization: Normalization
+  batch_size: int
+  evaluation_batch_size: int
+  seed: int
+
+  def training(self, epoch: int, step: int = 0, augment: bool = True) -> tf.data.Dataset:
+    """The batches of an epoch from a step on."""
+    batches = pipelines.training_batches(self.split, self.transform, self.batch_size, self.seed, epoch, step, augment)
+    return normalize(batches, self.normalization)
+
+  def validation(self) -> tf.data.Dataset:
+    """What was held out."""
+    size = min(self.evaluation_batch_size, len(self.split.validation))
+    return normalize(pipelines.validation_pass(self.split, self.transform, size), self.normalization)
+
+  def test(self) -> tf.data.Dataset:
+    """The test images."""
+    return test_images(self.source, self.transform, self.normalization, self.evaluation_batch_size)
+
+  def evaluation(self) -> Callable[[], tf.data.Dataset]:
+    """What is evaluated on while training: images that were held out, if there are any."""
+    return self.validation if len(self.split.validation) else self.test
+
+
+def normalize(batches: tf.data.Dataset, normalization: Normalization) -> tf.data.Dataset:
+  """Batches of pixels in [0, 1], normalised by channel as an architecture's input_normalization says."""
+  if normalization is None:
+    return batches
+  mean, std = (tf.constant(normalization[name], tf.float32) for name in ('mean', 'std'))
+  return batches.map(lambda images, labels: ((images - mean) / std, labels), num_parallel_calls=tf.data.AUTOTUNE).prefetch(1)
+
+
+def test_images(source: sources.Source, transform: preprocessing.Transform, normalization: Normalization,
+                batch_size: int) -> tf.data.Dataset:
+  """Test images as a model takes them."""
+  return normalize(pipelines.test_pass(source, transform, min(batch_size, source.num_test)), normalization)
+
+
+def make(values: flags.FlagValues, source: sources.Source, architecture: io.Architecture, run: run_directory.RunDirectory,
+         writes: bool) -> Images:
+  """The images of a run, by the split that its directory has, or gets if it `writes`.
+
+  Raises:
+    ValueError: The split is not possible, or the one that is there is damaged.
+  """
+  if writes and run.split.exists():
+    split = splits.load(str(run.split), source)
+  else:  # a function of the flags, and so the same on all workers
+    with progress.working(f'reading {source.name}'):
+      held_out = values.validation_images
+      split = splits.make(source, held_out, values.seed) if held_out else splits.whole(source, values.seed)
+    if writes:
+      splits.save(split, str(run.split))
+  transform = preprocessing.for_source(source, architecture.network.input_shape[0], values.augmentation, values.color_jitter)
+  return Images(source, split, transform, architecture.input_normalization, values.batch_size,
+                values.evaluation_batch_size or values.batch_size, values.seed)

@@ -1,0 +1,1 @@
+"""Latency tables in foreign formats, one file a format."""

@@ -1,0 +1,198 @@
+"""Latency tables in the YAML form of the official ProxylessNAS code (Cai et al., ICLR 2019).
+
+An entry is a key and up to three numbers, in ms:
+
+  expanded_conv-input:56x56x24-output:56x56x24-expand:3-kernel:3-stride:1-idskip:1:
+    count: 157
+    mean: 6.273
+    var: 0.05
+
+The form says nothing of the runtime, of padding or of a calibration: a reader states the runtime, and paddings are taken to be 'same'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import contextlib
+import math
+import re
+
+from tf_proxyless.cost import table as table_lib
+from tf_proxyless.infra import files
+from tf_proxyless.space import network as network_lib
+
+MAX_BYTES = 16 * 2**20
+
+_SHAPE = r'(\d+)x(\d+)x(\d+)'
+_CONVOLUTION = re.compile(rf'(Conv|Conv_1)-input:{_SHAPE}-output:{_SHAPE}')
+_CLASSIFIER = re.compile(rf'Logits-input:{_SHAPE}-output:(\d+)')
+_MBCONV = re.compile(rf'expanded_conv-input:{_SHAPE}-output:{_SHAPE}-expand:(\d+)-kernel:(\d+)-stride:(\d+)-idskip:([01])')
+
+_NUMBERS = ('count', 'mean', 'var')
+_NUMBER = re.compile(r'\d+(\.\d*)?([eE][+-]?\d+)?')
+
+_Found = dict[network_lib.OpSignature, tuple[int, dict[str, float]]]  # line of the key, and numbers by name
+
+
+def key(signature: network_lib.OpSignature) -> str:
+  """The official key of an operation.
+
+  Raises:
+    ValueError: The form has no key for it.
+  """
+  height, width, channels = signature.input_shape
+  place = f'input:{height}x{width}x{channels}'
+  if signature.op == 'classifier':
+    text = f'Logits-{place}-output:{signature.filters}'
+  else:
+    output = f'output:{-(-height // signature.strides)}x{-(-width // signature.strides)}x{signature.filters}'
+    if signature.op == 'conv_bn':
+      text = f'{"Conv_1" if signature.kernel_size == 1 else "Conv"}-{place}-{output}'
+    else:
+      text = (f'expanded_conv-{place}-{output}-expand:{signature.expand_ratio}-kernel:{signature.kernel_size}'
+              f'-stride:{signature.strides}-idskip:{int(signature.residual)}')
+  if parse_key(text) != signature:
+    raise ValueError(f'the official YAML form has no key for {signature}')
+  return text
+
+
+def parse_key(text: str) -> network_lib.OpSignature:
+  """The operation of an official key.
+
+  `Conv` is the 3x3 stem and `Conv_1` the 1x1 convolution before pooling; their strides follow from the shapes.
+
+  Raises:
+    ValueError: It is not such a key, or its numbers do not fit each other.
+  """
+  if match := _CLASSIFIER.fullmatch(text):
+    height, width, channels, units = map(int, match.groups())
+    return network_lib.OpSignature('classifier', (height, width, channels), units)
+  if match := _CONVOLUTION.fullmatch(text):
+    height, width, channels, *output = map(int, match.groups()[1:])
+    kernel_size = 3 if match[1] == 'Conv' else 1
+    signature = network_lib.OpSignature('conv_bn', (height, width, channels), output[2], kernel_size, _strides(height, output[0]))
+  elif match := _MBCONV.fullmatch(text):
+    height, width, channels, *output, expand_ratio, kernel_size, strides, residual = map(int, match.groups())
+    signature = network_lib.OpSignature('mbconv', (height, width, channels), output[2], kernel_size, strides, expand_ratio, bool(residual))
+  else:
+    raise ValueError(f'not a key of an operation: {files.shorten(text, 120)}')
+  if output[:2] != [-(-height // signature.strides), -(-width // signature.strides)]:
+    raise ValueError(f'input, stride and output do not fit each other: {text}')
+  return signature
+
+
+def _strides(size: int, output: int) -> int:
+  return -(-size // output) if output else 0
+
+
+def load(path: files.PathLike, name: str, runtime: table_lib.Runtime, provenance: str = 'published',
+         source: str = '') -> table_lib.LatencyTable:
+  """Reads a table.
+
+  Args:
+    path: The file.
+    name: Of the table.
+    runtime: What it was measured on, which the file does not say.
+    provenance: 'measured', 'published' or 'estimated'.
+    source: Where the numbers come from, in words.
+
+  Returns:
+    A table with `mean` as mean_ms, `count` as runs, and the square root of `var` as std_ms.
+
+  Raises:
+    ValueError: The file is not such a table; one line that names the file and the line in it.
+    OSError: The file cannot be read.
+  """
+  with _located(path):
+    text = _read(path)
+  found: _Found = {}
+  for number, line in enumerate(text.splitlines(), 1):
+    with _located(f'{path}:{number}'):
+      _read_line(line, number, found)
+  entries = []
+  for signature, (number, numbers) in found.items():
+    with _located(f'{path}:{number}'):
+      entries.append(table_lib.Entry(signature, _stats(numbers, provenance)))
+  with _located(path):
+    return table_lib.LatencyTable(name, runtime, tuple(entries), source)
+
+
+def save(table: table_lib.LatencyTable, path: files.PathLike) -> None:
+  """Writes a table atomically.
+
+  `mean` is the number that costs are made of, so the median where there is one. What the form cannot say stands in a comment.
+
+  Raises:
+    ValueError: The form has no key for an operation.
+  """
+  runtime, calibration = table.runtime, table.calibration
+  comment = (f'{table.name}: {runtime.device}, {runtime.precision}, kernels {runtime.kernels}; {table.provenance}; ms of a network = '
+             f'{calibration.offset_ms:g} + {calibration.scale:g} * (sum of its entries)')
+  lines = [f'# {" ".join(comment.split())}']
+  for entry in table.entries:
+    latency = entry.latency
+    lines.append(f'{key(entry.signature)}:')
+    lines += [] if latency.runs is None else [f'  count: {latency.runs}']
+    lines.append(f'  mean: {_format(latency.latency_ms)}')
+    lines += [] if latency.std_ms is None else [f'  var: {_format(latency.std_ms**2)}']
+  files.write_atomically(path, '\n'.join(lines) + '\n')
+
+
+@contextlib.contextmanager
+def _located(where: files.PathLike) -> Iterator[None]:
+  """Puts the place before the message of a ValueError."""
+  try:
+    yield
+  except ValueError as error:
+    raise ValueError(f'{where}: {error}') from error
+
+
+def _read(path: files.PathLike) -> str:
+  with open(path, 'rb') as file:
+    data = file.read(MAX_BYTES + 1)
+  if len(data) > MAX_BYTES:
+    raise ValueError(f'larger than {MAX_BYTES} bytes, which no table is')
+  if not data.endswith(b'\n'):
+    raise ValueError('empty, or truncated: the last line does not end')
+  try:
+    return data.decode('utf-8')
+  except UnicodeDecodeError as error:
+    raise ValueError('not UTF-8 text') from error
+
+
+def _read_line(line: str, number: int, found: _Found) -> None:
+  """Adds a line to what was found; a number belongs to the last key."""
+  if not line.strip() or line.lstrip().startswith('#'):
+    return
+  name, colon, value = line.rpartition(':')
+  if not colon:
+    raise ValueError(f'neither a key nor a number: {files.shorten(line)}')
+  if not line.startswith(' '):
+    signature = parse_key(name if not value.strip() else line)
+    if signature in found:
+      raise ValueError(f'a second entry for {signature}, after that of line {found[signature][0]}')
+    found[signature] = (number, {})
+    return
+  numbers = found[next(reversed(found))][1] if found else {}
+  name = name.strip()
+  if not found or name not in _NUMBERS or name in numbers:
+    raise ValueError(f'expected a key, or one each of {", ".join(_NUMBERS)} below a key, got {files.shorten(line.strip())}')
+  if not _NUMBER.fullmatch(value.strip()) or not math.isfinite(float(value)):
+    raise ValueError(f'{name} must be a finite number, at least 0, got {files.shorten(value.strip())}')
+  if name == 'count' and not float(value).is_integer():
+    raise ValueError(f'count must be a whole number, got {value.strip()}')
+  numbers[name] = float(value)
+
+
+def _stats(numbers: dict[str, float], provenance: str) -> table_lib.LatencyStats:
+  if 'mean' not in numbers:
+    raise ValueError('the entry has no mean; truncated?')
+  std_ms = math.sqrt(numbers['var']) if 'var' in numbers else None
+  runs = int(numbers['count']) if 'count' in numbers else None
+  return table_lib.LatencyStats(provenance, mean_ms=numbers['mean'], std_ms=std_ms, runs=runs)
+
+
+def _format(value: float) -> str:
+  """A number that YAML 1.1 reads as one: it needs the point that Python leaves out of 1e-05."""
+  text = repr(float(value))
+  return text if '.' in text else text.replace('e', '.0e')

@@ -1,0 +1,47 @@
+"""Names of datasets, checked before TensorFlow is loaded."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from tf_proxyless.infra import suggest
+
+EMBEDDED = ('digits', 'cluttered_digits')  # need no download
+FOLDER_PREFIX = 'folder:'
+# Lets mistakes in tables and targets come to light before a dataset is opened; the dataset has the last word.
+_CLASSES = {'digits': 10, 'cluttered_digits': 10, 'cifar10': 10, 'cifar100': 100, 'imagenet2012': 1000}
+_NAME = re.compile(r'(?P<name>\w+)(/[\w\-.]+)?(:\d+\.\d+\.\d+)?')  # no namespaces: those ask the network
+
+
+def classes(name: str) -> int | None:
+  """How many classes a dataset has that need not be opened for it, else None."""
+  return _CLASSES.get(name.split(':')[0])
+
+
+def check(name: str, data_dir: str | None = None) -> None:
+  """Refuses what is neither a folder, nor known, nor prepared, without asking the network or loading TensorFlow.
+
+  Args:
+    name: As for `data.sources.open_dataset`.
+    data_dir: Where prepared datasets lie; None is ~/tensorflow_datasets.
+
+  Raises:
+    ValueError: There is no such dataset; the message says what may have been meant.
+  """
+  if name.startswith(FOLDER_PREFIX):
+    path = name.removeprefix(FOLDER_PREFIX)
+    if not os.path.isdir(os.path.expanduser(path)):
+      raise ValueError(f'--dataset={name}: {path!r} is not a folder')
+    return
+  if name in _CLASSES:
+    return
+  import tensorflow_datasets as tfds  # without TensorFlow, which it loads once it is needed
+
+  match = _NAME.fullmatch(name)
+  base = match['name'] if match else name.split(':')[0].split('/')[0]
+  known = [*EMBEDDED, *tfds.list_builders(with_community_datasets=False)]  # also those that a main of one's own has imported
+  prepared = os.path.join(os.path.expanduser(data_dir or tfds.core.constants.DATA_DIR), base)
+  if match is None or not (base in known or os.path.isdir(prepared)):
+    raise ValueError(f'unknown dataset {name!r}: accepted are {", ".join(EMBEDDED)}, folder:PATH and the names of tensorflow-datasets '
+                     f'(name, name:version, name/config:version), such as cifar10 or imagenet2012{suggest.hint(base, known, most=1)}')

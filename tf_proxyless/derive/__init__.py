@@ -1,0 +1,1 @@
+"""From evaluated networks and a policy to one architecture within its budget; no TensorFlow."""

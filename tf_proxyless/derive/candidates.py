@@ -1,0 +1,257 @@
+"""From a finished search to one architecture, exact under the budget.
+
+By probability: the most likely network under the budget, as published (by a knapsack, where others take the argmax and hope).
+By evidence: the network under the budget whose estimated accuracy is greatest (`evidence`). By validation: about thirty networks
+from both are scored once on the whole validation split, and the best wins; of equals, that of the greater estimate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from tf_proxyless.derive import effects as effects_lib
+from tf_proxyless.derive import solver
+
+BY = ('probability', 'evidence', 'validation')
+CANDIDATES = 30
+REDRAWS = 20  # of the coefficients, for the expected loss
+
+Choices = tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Budget:
+  """What networks cost, and how much they may.
+
+  Attributes:
+    limit: Greatest cost; infinity for none.
+    choice_costs: By decision, the cost of each choice, in the unit of the limit.
+    fixed: Cost of what is not searched.
+  """
+
+  limit: float
+  choice_costs: Sequence[Sequence[float]]
+  fixed: float
+
+  def best(self, values: Sequence[np.ndarray]) -> Choices:
+    """The network of greatest total value within the limit; values are by decision and choice."""
+    return tuple(solver.solve(values, self.choice_costs, self.limit, self.fixed).tolist())
+
+  def cost(self, choices: Sequence[int]) -> float:
+    return solver.network_cost(self.fixed, self.choice_costs, choices)
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+  """A network that was derived.
+
+  Attributes:
+    choices: Choice of each decision.
+    source: 'probability' or 'evidence': which of them proposed it.
+    cost: In the unit of the budget.
+    log_probability: Sum of log p of its choices.
+    estimate, standard_error: Accuracy on a validation batch as evidence has it; None without evidence.
+    validation_accuracy: On the whole validation split; None if it was not scored.
+  """
+
+  choices: Choices
+  source: str
+  cost: float
+  log_probability: float
+  estimate: float | None = None
+  standard_error: float | None = None
+  validation_accuracy: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Margin:
+  """How much a decision's choice is worth over the next that fits the budget with everything else unchanged.
+
+  Attributes:
+    decision, choice, alternative: Indices.
+    difference, standard_error: Of accuracy.
+  """
+
+  decision: int
+  choice: int
+  alternative: int
+  difference: float
+  standard_error: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Derivation:
+  """What was derived, and what else it could have been.
+
+  Attributes:
+    by: 'probability', 'evidence' or 'validation'.
+    budget: Greatest cost allowed.
+    chosen: The network.
+    probability: The most likely network under the budget.
+    evidence: The network of greatest estimated accuracy under the budget; None without evidence.
+    differing: Decisions (indices) in which these two differ.
+    advantage, advantage_error: Estimated accuracy of `evidence` less that of `probability`, and its standard error; optimistic,
+      since the first was chosen by the same estimates.
+    expected_loss: Accuracy that `evidence` is expected to miss because effects are estimates; knows noise, not the
+      supernet's systematic error.
+    margins: Of the choices of `evidence`, where an alternative fits the budget.
+    candidates: Every network that was considered, best first if they were scored.
+    warnings: Lines for the user, see `diagnosis`.
+  """
+
+  by: str
+  budget: float
+  chosen: Candidate
+  probability: Candidate
+  evidence: Candidate | None
+  differing: tuple[int, ...]
+  advantage: float | None
+  advantage_error: float | None
+  expected_loss: float | None
+  margins: tuple[Margin, ...]
+  candidates: tuple[Candidate, ...]
+  warnings: tuple[str, ...] = ()
+
+  def to_json(self) -> dict[str, Any]:
+    """JSON values for architecture.json; no budget is null."""
+    record = dataclasses.asdict(self)
+    chosen = record.pop('chosen')
+    record['budget'] = self.budget if np.isfinite(self.budget) else None
+    return {'by': record.pop('by'), 'budget': record.pop('budget'), 'estimate': chosen['estimate'],
+            'standard_error': chosen['standard_error'], 'validation_accuracy': chosen['validation_accuracy'], **record}
+
+
+def by_probability(log_probabilities: Sequence[np.ndarray], budget: Budget) -> Choices:
+  """The most likely network under the budget; log p is by decision and choice, from a log-softmax and not clipped."""
+  return budget.best(log_probabilities)
+
+
+def by_evidence(effects: effects_lib.Effects, budget: Budget) -> Choices:
+  """The network under the budget whose main effects add up to most."""
+  return budget.best(effects.values)
+
+
+def redraw(effects: effects_lib.Effects, budget: Budget, rng: np.random.Generator, count: int = REDRAWS) -> tuple[
+    list[Choices], float]:
+  """Derives again from coefficients as they might be.
+
+  Args:
+    effects: Main effects.
+    budget: Of the networks.
+    rng: For the draws of coefficients.
+    count: Draws.
+
+  Returns:
+    The network of each draw, and the mean over draws of how much better it is, in its draw, than the network by evidence.
+  """
+  derived = by_evidence(effects, budget)
+  networks, losses = [], []
+  for coefficients in effects_lib.draw(effects, count, rng):
+    values = effects.by_decision(coefficients)
+    networks.append(budget.best(values))
+    losses.append(sum(v[i] - v[j] for v, i, j in zip(values, networks[-1], derived)))
+  return networks, float(np.mean(losses))
+
+
+def margins(effects: effects_lib.Effects, choices: Choices, budget: Budget) -> tuple[Margin, ...]:
+  """Compares each choice of a network with the best other one that fits the budget, everything else unchanged."""
+  found = []
+  for d, (values, choice) in enumerate(zip(effects.values, choices)):
+    changed = {i: (*choices[:d], i, *choices[d + 1:]) for i in range(len(values)) if i != choice}
+    fitting = [i for i, network in changed.items() if budget.cost(network) <= budget.limit]
+    if fitting:
+      alternative = max(fitting, key=lambda i: values[i])
+      found.append(Margin(d, choice, alternative, *effects_lib.difference(effects, choices, changed[alternative])))
+  return tuple(found)
+
+
+def propose(log_probabilities: Sequence[np.ndarray], effects: effects_lib.Effects | None, redrawn: Sequence[Choices],
+            budget: Budget, rng: np.random.Generator, count: int = CANDIDATES) -> dict[Choices, str]:
+  """Networks worth scoring: both winners, those of redrawn coefficients, and draws of the policy.
+
+  A draw of the policy that fits the budget is the knapsack on log p + Gumbel noise; its argmax would be a draw without budget.
+
+  Args:
+    log_probabilities: By decision, log p of each choice.
+    effects: Main effects, or None.
+    redrawn: Networks of redrawn coefficients.
+    budget: Of the networks.
+    rng: For the draws of the policy.
+    count: Most networks; fewer if the policy has no more to offer.
+
+  Returns:
+    Source ('probability' or 'evidence') by network, all different and within the budget, the winners first.
+  """
+  networks = {by_probability(log_probabilities, budget): 'probability'}
+  if effects is not None:
+    networks.setdefault(by_evidence(effects, budget), 'evidence')
+  spare = [network for network in dict.fromkeys(redrawn) if network not in networks]
+  for network in spare[:count // 2]:
+    networks[network] = 'evidence'
+  for _ in range(2 * count):
+    if len(networks) >= count:
+      break
+    networks.setdefault(budget.best([log_p + rng.gumbel(size=len(log_p)) for log_p in log_probabilities]), 'probability')
+  for network in spare[count // 2:][:max(count - len(networks), 0)]:
+    networks.setdefault(network, 'evidence')
+  return networks
+
+
+def derive(
+    log_probabilities: Sequence[np.ndarray],
+    effects: effects_lib.Effects | None,
+    budget: Budget,
+    *,
+    by: str = 'validation',
+    score: Callable[[np.ndarray], np.ndarray] | None = None,
+    seed: int = 0,
+) -> Derivation:
+  """Derives one network, with all that there is to say about it but the warnings.
+
+  Args:
+    log_probabilities: By decision, log p of each choice.
+    effects: Main effects of the networks that were scored, or None.
+    budget: Of the network; hard.
+    by: 'probability', 'evidence' (needs effects), or 'validation' (needs score).
+    score: paths int32 [networks, decisions] -> accuracy [networks] on the whole validation split; called once if given.
+    seed: Of redrawn coefficients and draws of the policy.
+
+  Returns:
+    The derivation, without warnings.
+
+  Raises:
+    ValueError: `by` is unknown or lacks what it needs, or the budget cannot be reached (states the smallest cost).
+  """
+  if by not in BY or (by == 'evidence' and effects is None) or (by == 'validation' and score is None):
+    raise ValueError(f'by must be one of {BY}, with effects for evidence and a score for validation, got {by!r}')
+  rng = np.random.default_rng(seed)
+  redrawn, loss = ([], None) if effects is None else redraw(effects, budget, rng)
+  likely, best = by_probability(log_probabilities, budget), None if effects is None else by_evidence(effects, budget)
+  networks = {likely: 'probability'}
+  if best is not None:
+    networks.setdefault(best, 'evidence')
+  accuracies = {}
+  if score is not None:
+    networks = propose(log_probabilities, effects, redrawn, budget, rng)
+    accuracies = dict(zip(networks, np.asarray(score(np.array(list(networks), np.int32)), np.float64).tolist(), strict=True))
+
+  def candidate(choices: Choices) -> Candidate:
+    log_p = float(sum(values[i] for values, i in zip(log_probabilities, choices)))
+    estimate, error = (None, None) if effects is None else effects_lib.predict(effects, choices)
+    return Candidate(choices, networks[choices], budget.cost(choices), log_p, estimate, error, accuracies.get(choices))
+
+  candidates = [candidate(choices) for choices in networks]
+  if accuracies:
+    candidates.sort(key=lambda c: (-accuracies[c.choices], -(c.estimate or 0.0), c.cost, c.choices))
+  chosen = {'probability': likely, 'evidence': best}.get(by) or candidates[0].choices
+  derivation = Derivation(by, budget.limit, candidate(chosen), candidate(likely), None, (), None, None, loss, (), tuple(candidates))
+  if effects is None or best is None:
+    return derivation
+  advantage, error = effects_lib.difference(effects, best, likely)
+  return dataclasses.replace(
+      derivation, evidence=candidate(best), differing=tuple(np.flatnonzero(np.not_equal(best, likely)).tolist()),
+      advantage=advantage, advantage_error=error, margins=margins(effects, best, budget))

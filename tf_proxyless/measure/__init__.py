@@ -1,0 +1,1 @@
+"""Builds, validates and fills latency tables from measurements."""

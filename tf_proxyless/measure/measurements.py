@@ -1,0 +1,150 @@
+"""What android_benchmark measured, read from a file that may hold anything. For mains only."""
+
+from __future__ import annotations
+
+import collections.abc
+from collections.abc import Mapping
+import dataclasses
+import typing
+from typing import Any
+
+from tf_proxyless.infra import files
+from tf_proxyless.infra import serialization
+
+_SCHEMA = ('android_benchmark/measurements', 1)
+_LARGEST_MS = 1e12
+
+
+@dataclasses.dataclass(frozen=True)
+class _Figures:
+  """Of a network, or of one launch of it; None was not printed by the tool."""
+
+  mean_ms: float
+  median_ms: float
+  p5_ms: float | None
+  p95_ms: float | None
+  std_ms: float | None
+  min_ms: float | None
+  runs: int | None
+
+  def __post_init__(self) -> None:
+    wrong = [value for value in (self.mean_ms, self.median_ms) if not 0 < value <= _LARGEST_MS]
+    wrong += [value for value in (self.p5_ms, self.p95_ms, self.std_ms, self.min_ms) if value is not None and not 0 <= value <= _LARGEST_MS]
+    if wrong or (self.runs is not None and self.runs < 1):
+      raise ValueError(f'latencies must be positive, and of one run at least, got {wrong or self.runs}')
+
+
+@dataclasses.dataclass(frozen=True)
+class _Device:
+  model: str
+  serial: str | None
+  soc: str | None
+  system: str | None
+  cores: int | None
+
+
+@dataclasses.dataclass(frozen=True)
+class _Benchmark:
+  tool: str
+  version: str | None
+  sha256: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class _Settings:
+  threads: int
+  kernels: str
+  core_mask: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class _Reference:
+  model: str
+  drift_percent: float
+
+  def __post_init__(self) -> None:
+    if self.drift_percent < 0:
+      raise ValueError(f'drift_percent must be at least 0, got {self.drift_percent}')
+
+
+@dataclasses.dataclass(frozen=True)
+class _Measurements:
+  """The fields that anybody uses; the others may be anything."""
+
+  device: _Device
+  benchmark: _Benchmark
+  settings: _Settings
+  reference: _Reference
+  models: Mapping[str, _Figures]
+  failed: Mapping[str, str]
+  warnings: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Model:
+  model: str
+
+
+@dataclasses.dataclass(frozen=True)
+class _Median:
+  median_ms: float
+
+  def __post_init__(self) -> None:
+    if not 0 < self.median_ms <= _LARGEST_MS:
+      raise ValueError(f'median_ms must be positive, got {self.median_ms}')
+
+
+@dataclasses.dataclass(frozen=True)
+class _Latencies:
+  """Who was measured, how, and the median of each network: what people write by hand, too."""
+
+  device: _Model
+  settings: _Settings
+  models: Mapping[str, _Median]
+
+
+def read(path: files.PathLike) -> dict[str, Any]:
+  """Reads measurements.json.
+
+  Returns:
+    Its content, of which 'device', 'benchmark', 'settings', 'reference', 'models', 'failed' and 'warnings' are as they should be.
+
+  Raises:
+    ValueError: They are not; one line that names the file and the place in it.
+    OSError: The file cannot be read.
+  """
+  return _read(path, _Measurements)
+
+
+def read_latencies(path: files.PathLike) -> dict[str, Any]:
+  """The same of a file of which only the device's model, the settings and the medians need to be as they should be."""
+  return _read(path, _Latencies)
+
+
+def _read(path: files.PathLike, kind: type) -> dict[str, Any]:
+  try:
+    return check(files.parse_json(files.read_bytes(path, files.MAX_JSON_BYTES)), kind)
+  except ValueError as error:
+    raise ValueError(f'{path}: {error}') from error
+
+
+def check(body: Any, kind: type = _Measurements) -> dict[str, Any]:
+  """The same measurements if they are as they should be; see `read`.
+
+  Raises:
+    ValueError: They are not.
+  """
+  if not isinstance(body, dict) or (body.get('schema'), body.get('version')) != _SCHEMA:
+    raise ValueError(f'schema and version must be {_SCHEMA[0]!r} and {_SCHEMA[1]}')
+  serialization.decode(kind, _known(kind, body))
+  return body
+
+
+def _known(kind: Any, value: Any) -> Any:
+  """A value without fields that dataclasses do not know."""
+  if dataclasses.is_dataclass(kind) and isinstance(value, dict):
+    hints = typing.get_type_hints(kind)
+    return {name: _known(hints[name], item) for name, item in value.items() if name in hints}
+  if typing.get_origin(kind) is collections.abc.Mapping and isinstance(value, dict):
+    return {name: _known(typing.get_args(kind)[1], item) for name, item in value.items()}
+  return value

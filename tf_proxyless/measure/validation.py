@@ -1,0 +1,209 @@
+"""Proves a latency table: predicts whole networks from it, measures them, and says how far off it was. For mains only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import dataclasses
+import pathlib
+from typing import Any
+
+from tf_proxyless.cost import calibration
+from tf_proxyless.cost import model as model_lib
+from tf_proxyless.cost import table as table_lib
+from tf_proxyless.infra import files
+from tf_proxyless.infra import serialization
+from tf_proxyless.measure import table_builder
+from tf_proxyless.space import network as network_lib
+from tf_proxyless.space import published
+from tf_proxyless.space import sampling
+from tf_proxyless.space import schema
+
+KIND = 'latency_table_proof'
+_SHORTEST_MS, _LONGEST_MS = 1e-9, 1e9
+_BLOCK_MODELS = 6  # networks take longer than operations, so that a busy moment disturbs few of them
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+  """A network of the proof.
+
+  Attributes:
+    name: 'random_12' or that of a published network.
+    purpose: 'calibration', 'validation', or 'published' (of the latter, too).
+    sum_ms: Of the table's entries.
+    predicted_ms: Calibrated.
+    measured_ms: Median.
+  """
+
+  name: str
+  purpose: str
+  sum_ms: float
+  predicted_ms: float
+  measured_ms: float
+
+  def __post_init__(self) -> None:
+    if not _SHORTEST_MS < self.measured_ms < _LONGEST_MS or not -_LONGEST_MS < self.predicted_ms < _LONGEST_MS:
+      raise ValueError(f'Row: milliseconds must lie between {_SHORTEST_MS:g} and {_LONGEST_MS:g}, got {self.measured_ms!r} measured, '
+                       f'{self.predicted_ms!r} predicted')
+
+  @property
+  def error_percent(self) -> float:
+    """Of the prediction, relative to the measurement."""
+    return 100 * (self.predicted_ms / self.measured_ms - 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Proof:
+  """What was found.
+
+  Attributes:
+    table: With calibration and validation.
+    rows: All networks, those for calibration first.
+    measurements: Of the networks.
+  """
+
+  table: table_lib.LatencyTable
+  rows: tuple[Row, ...]
+  measurements: Mapping[str, Any]
+
+
+def choose_networks(space: network_lib.Network, table: table_lib.LatencyTable, for_calibration: int, for_validation: int,
+                    seed: int) -> dict[str, tuple[str, network_lib.Network]]:
+  """Networks by name, each with its purpose: random ones from all over the range, and published ones that the table covers.
+
+  A space that has not enough networks gives those it has, half of them for each purpose at most.
+
+  Raises:
+    ValueError: The space has too few networks to fit and to validate anything.
+  """
+  available = schema.cardinality(space)
+  if available < 2 * calibration.MIN_NETWORKS:
+    raise ValueError(f'{space.name!r} has {available} networks; a proof needs {2 * calibration.MIN_NETWORKS} at least')
+  for_calibration = min(for_calibration, available // 2)
+  for_validation = min(for_validation, available - for_calibration)
+  genotypes = sampling.spread(space, for_calibration + for_validation, seed)
+  chosen = {}
+  for i, genotype in enumerate(genotypes):
+    purpose = 'calibration' if i < for_calibration else 'validation'
+    chosen[f'random_{i:02d}'] = (purpose, schema.resolve(space, genotype))
+  resolution = space.input_shape[0]
+  if resolution % 32 == 0:  # published networks take no other
+    for name in published.NAMES:
+      network = published.network(name, resolution=resolution, classes=space.classes, padding=space.padding)
+      if not table.missing(network_lib.op_signatures(network)):
+        chosen[name] = ('published', network)
+  return chosen
+
+
+def prove(space: network_lib.Network, table: table_lib.LatencyTable, setup: table_builder.Setup, work: pathlib.Path,
+          for_calibration: int, for_validation: int, seed: int) -> Proof:
+  """Measures whole networks, fits scale and offset on some, and validates on the others.
+
+  Args:
+    space: What the table is for.
+    table: Not calibrated.
+    setup: That of the table.
+    work: Folder for models and measurements.
+    for_calibration, for_validation: Numbers of networks.
+    seed: Of the choice of networks.
+
+  Raises:
+    ValueError: Too few networks were measured, or they do not fit the table at all. They are measured anew the next time.
+    UserError: The device was lost.
+  """
+  chosen = choose_networks(space, table, for_calibration, for_validation, seed)
+  setup = dataclasses.replace(setup, options=(*setup.options, f'--block_models={_BLOCK_MODELS}'))
+  measurements = table_builder.measure({name: network for name, (_, network) in chosen.items()}, setup, work / 'networks', io='uint8')
+  try:
+    return _fit(table, chosen, measurements)
+  except ValueError as error:
+    table_builder.forget(work / 'networks')
+    raise ValueError(f'no proof of the table: {error}; where other work disturbed the measurement (reference drift '
+                     f'{measurements["reference"]["drift_percent"]:.1f} %), the same command measures these networks anew') from error
+
+
+def _fit(table: table_lib.LatencyTable, chosen: Mapping[str, tuple[str, network_lib.Network]],
+         measurements: Mapping[str, Any]) -> Proof:
+  """The proof by networks that were measured."""
+  measured = {name: figures['median_ms'] for name, figures in measurements['models'].items()}
+  sums = {name: model_lib.entry_sum(table, chosen[name][1]) for name in measured}
+
+  def select(*purposes: str) -> list[str]:
+    return [name for name in measured if chosen[name][0] in purposes]
+
+  fitted, held_out = select('calibration'), select('validation', 'published')
+  line = calibration.fit([sums[name] for name in fitted], [measured[name] for name in fitted], fitted)
+  predicted = {name: line.offset_ms + line.scale * sums[name] for name in measured}
+  validation = calibration.validate([predicted[name] for name in held_out], [measured[name] for name in held_out], held_out)
+  rows = tuple(Row(name, chosen[name][0], sums[name], predicted[name], measured[name]) for name in (*fitted, *held_out))
+  return Proof(dataclasses.replace(table, calibration=line, validation=validation), rows, measurements)
+
+
+def measure(space: network_lib.Network, setup: table_builder.Setup, work: pathlib.Path, for_calibration: int, for_validation: int,
+            path: pathlib.Path) -> table_lib.LatencyTable:
+  """Measures a whole table and proves it; writes both.
+
+  Args:
+    space: What the table is for.
+    setup: How.
+    work: Folder for models and measurements.
+    for_calibration, for_validation: Numbers of networks.
+    path: Of the table, which is there only once it is proved.
+
+  Raises:
+    ValueError: An operation of the space could not be measured, and all are measured anew the next time; see also `prove`.
+    UserError: The device cannot be used, or was lost.
+  """
+  table, _ = table_builder.build(space, setup, work)
+  try:
+    table.check_covers(space)
+  except ValueError:
+    table_builder.forget(work / 'operations')
+    raise
+  proof = prove(space, table, setup, work, for_calibration, for_validation, seed=0)
+  save(proof, path_for(path))
+  table_lib.save(proof.table, path)
+  return proof.table
+
+
+def path_for(table: pathlib.Path) -> pathlib.Path:
+  """Where the proof of a table lies: TABLE_proof.json beside it."""
+  return table.with_name(f'{table.stem}_proof.json')
+
+
+def save(proof: Proof, path: files.PathLike) -> None:
+  """Writes the networks of a proof with predictions and measurements."""
+  rows = [{**dataclasses.asdict(row), 'error_percent': row.error_percent} for row in proof.rows]
+  files.write_json(path, KIND, {'table': proof.table.name, 'latency_table_sha256': proof.table.sha256, 'networks': rows})
+
+
+def load_rows(path: files.PathLike) -> tuple[Row, ...]:
+  """The networks of a proof that was saved.
+
+  Raises:
+    ValueError: The file is not a proof; one line that names the file and the place in it.
+    OSError: The file cannot be read.
+  """
+  rows = files.read_json(path, KIND).get('networks')
+  if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+    raise ValueError(f'{path}: no list "networks" of objects')
+  fields = [field.name for field in dataclasses.fields(Row)]
+  try:
+    return serialization.decode(tuple[Row, ...], [{name: row[name] for name in fields if name in row} for row in rows], where='networks')
+  except ValueError as error:
+    raise ValueError(f'{path}: {error}') from error
+
+
+def describe(proof: Proof) -> str:
+  """What a user should know of it, some lines."""
+  line, found = proof.table.calibration, proof.table.validation
+  reference = proof.measurements['reference']
+  worst = max((row for row in proof.rows if row.purpose != 'calibration'), key=lambda row: abs(row.error_percent))
+  return '\n'.join([
+      f'calibration            ms = {line.offset_ms:.3g} + {line.scale:.3f} * sum, from {line.networks} networks',
+      f'validation             {found.networks} other networks: RMSE {found.rmse_ms:.3g} ms, mean error {found.mape_percent:.1f} %, '
+      f'Spearman {found.spearman:.3f}',
+      f'                       {found.within_5_percent:.0f} % within 5 %, {found.within_10_percent:.0f} % within 10 %',
+      f'worst                  {worst.name}: predicted {worst.predicted_ms:.4g} ms, measured {worst.measured_ms:.4g} ms '
+      f'({worst.error_percent:+.1f} %)',
+      f'reference drift        {reference["drift_percent"]:.1f} %'])

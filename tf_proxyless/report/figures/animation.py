@@ -1,0 +1,142 @@
+"""The course of a search as a moving picture: the most likely network, the probabilities of all decisions, and costs, epoch by epoch.
+
+A GIF is written by Pillow, an MP4 by the program ffmpeg. Either stands under its name only when it is whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+import io
+import itertools
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+from typing import Any
+
+import numpy as np
+
+from tf_proxyless.infra import files
+from tf_proxyless.report import drawing
+from tf_proxyless.report.figures import figure_style
+from tf_proxyless.report.figures import frames
+
+SUFFIXES = ('.gif', '.mp4')
+_SECONDS = 12.0  # of a whole animation, unless that would be too fast or too slow to follow
+_FRAMES_PER_SECOND = (2.0, 10.0)
+_HOLD_SECONDS = 2.5  # on the last epoch
+_MAX_FRAMES = 300  # longer histories are thinned evenly
+
+Progress = Callable[[int, int], None]  # what is done, and how much there is
+
+
+def check(path: files.PathLike) -> None:
+  """Checks that an animation of this name can be written, before anything is drawn for it.
+
+  Raises:
+    ValueError: The name ends in neither .gif nor .mp4, or ffmpeg, which .mp4 needs, is not installed.
+  """
+  suffix = pathlib.Path(path).suffix.lower()
+  if suffix not in SUFFIXES:
+    raise ValueError(f'{path}: animations are {" and ".join(SUFFIXES)} files, not {suffix or "files without a suffix"}')
+  if suffix == '.mp4' and shutil.which('ffmpeg') is None:
+    raise ValueError(f'{path}: MP4 needs the program ffmpeg, which is not installed; install it, or write a .gif')
+
+
+def save(document: Mapping[str, Any], path: files.PathLike, progress: Progress | None = None, dpi: int = 110) -> None:
+  """Writes the history of the first run of a report's document.
+
+  Args:
+    document: A report's, with at least one epoch and one decision.
+    path: A .gif or .mp4 file; its folder must exist.
+    progress: Called after each frame.
+    dpi: Pixels for each of the 8 x 4.5 inches.
+
+  Raises:
+    ValueError: As `check`, the run has no history yet, or ffmpeg failed.
+    OSError: The file cannot be written.
+  """
+  check(path)
+  run = document['runs'][0]
+  if not run['history']['epoch'] or not run['decisions']:
+    raise ValueError(f'{run["name"]}: no epoch of a search is logged yet, so there is nothing to animate')
+  epochs = thin(len(run['history']['epoch']))
+  slowest, fastest = _FRAMES_PER_SECOND
+  frames_per_second = min(max(len(epochs) / _SECONDS, slowest), fastest)
+  write = _gif if pathlib.Path(path).suffix.lower() == '.gif' else _mp4
+  write(_count(frames.draw(run, epochs, dpi), len(epochs), progress), path, frames_per_second)
+
+
+def thin(count: int) -> list[int]:
+  """Which of `count` epochs are frames: all, or 300 of them from the first to the last."""
+  if count <= _MAX_FRAMES:
+    return list(range(count))
+  return [round(i * (count - 1) / (_MAX_FRAMES - 1)) for i in range(_MAX_FRAMES)]
+
+
+def _count(images: Iterable[np.ndarray], total: int, progress: Progress | None) -> Iterator[np.ndarray]:
+  for done, image in enumerate(images, 1):
+    yield image
+    if progress is not None:
+      progress(done, total)
+
+
+def _gif(images: Iterable[np.ndarray], path: files.PathLike, frames_per_second: float) -> None:
+  """All frames share one palette, so that what does not change is stored once."""
+  from PIL import Image
+
+  pictures = [Image.fromarray(image) for image in images]
+  palette = Image.new('P', (1, 1))
+  palette.putpalette(_palette())
+  pictures = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
+  durations = [round(1000 / frames_per_second)] * (len(pictures) - 1) + [round(1000 * _HOLD_SECONDS)]
+  content = io.BytesIO()
+  pictures[0].save(content, format='GIF', save_all=True, append_images=pictures[1:], duration=durations, loop=0, optimize=False)
+  files.write_atomically(path, content.getvalue())
+
+
+def _palette() -> list[int]:
+  """Red, green, blue of the colours of the drawings and their mixtures with white and with ink, for edges that are smooth."""
+  white, ink = (np.array(_rgb(color)) for color in ('#FFFFFF', figure_style.INK))
+  colors = [*drawing.COLORS.values(), figure_style.BLUE, figure_style.VERMILLION, figure_style.MUTED, figure_style.INK]
+  mixtures = [share * np.array(_rgb(color)) + (1 - share) * other for color in colors for other in (white, ink)
+              for share in (1.0, 0.8, 0.6, 0.4, 0.2)]
+  return [int(value) for row in np.unique(np.round(mixtures), axis=0) for value in row]
+
+
+def _rgb(color: str) -> list[int]:
+  return [int(color[i:i + 2], 16) for i in (1, 3, 5)]
+
+
+def _mp4(images: Iterator[np.ndarray], path: files.PathLike, frames_per_second: float) -> None:
+  """H.264 in the pixel format that every player knows; ffmpeg needs a file that it can go back in, so it gets one elsewhere."""
+  first = next(images)
+  height, width, _ = first.shape
+  with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as errors:
+    target = os.path.join(folder, 'animation.mp4')
+    command = ['ffmpeg', '-loglevel', 'error', '-f', 'rawvideo', '-pix_fmt', 'rgb24', '-s', f'{width}x{height}',
+               '-r', f'{frames_per_second}', '-i', '-', '-vf', f'tpad=stop_mode=clone:stop_duration={_HOLD_SECONDS}',
+               '-c:v', 'libx264', '-crf', '20', '-pix_fmt', 'yuv420p', '-movflags', '+faststart', target]
+    encoder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors)
+    try:
+      for image in itertools.chain([first], images):
+        encoder.stdin.write(image.tobytes())
+    except BrokenPipeError:
+      pass  # it has ended, and says below why
+    finally:
+      _close(encoder)
+    if encoder.returncode:
+      errors.seek(0)
+      reason = ' '.join(errors.read().decode('utf-8', 'replace').split())[-300:]
+      raise ValueError(f'{path}: ffmpeg failed with {encoder.returncode}: {reason}')
+    files.write_atomically(path, pathlib.Path(target).read_bytes())
+
+
+def _close(encoder: subprocess.Popen) -> None:
+  """Ends the input and waits."""
+  try:
+    encoder.stdin.close()
+  except BrokenPipeError:
+    pass
+  encoder.wait()

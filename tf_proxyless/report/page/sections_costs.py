@@ -1,0 +1,152 @@
+"""Sections of the page about costs: blocks, sampled networks, and the latency table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tf_proxyless.report import drawing
+from tf_proxyless.report import units
+from tf_proxyless.report.page import charts
+from tf_proxyless.report.page import markup
+from tf_proxyless.report.page import svg
+
+Run = Mapping[str, Any]
+
+_PROVENANCES = {'measured': 's0', 'published': 's2 cross', 'estimated': 's1 square'}
+_BEYOND = 1.2  # times the dearest sampled network: published networks beyond that would squeeze the points
+_PURPOSES = {'calibration': 's3 cross', 'validation': 's0', 'published': 's1 square'}
+
+
+def costs(run: Run) -> str:
+  """Where the milliseconds go, and what sampled networks reached."""
+  return markup.section('costs', 'Cost and accuracy', markup.grid(_blocks(run), _samples(run)))
+
+
+def _blocks(run: Run) -> str:
+  """A bar for each block of the found network; hatched ones rest on estimates."""
+  network, unit = run['network'], run['cost']['unit']
+  if not network or any(block['cost'] is None for block in network['blocks']):
+    return ''
+  blocks = [block for block in network['blocks'] if block['kind'] != 'zero']
+  total = sum(block['cost'] for block in blocks) or 1.0
+  rows = [charts.Bar(_name(block), block['cost'],
+                     f'{svg.number(units.factor(unit) * block["cost"])} · {100 * block["cost"] / total:.0f} %'
+                     + (' est.' if block.get('provenance') == 'estimated' else ''),
+                     drawing.key(block), drawing.PATTERNS[drawing.key(block)]) for block in blocks]
+  skipped = len(network['blocks']) - len(blocks)
+  note = f'In {units.unit_name(unit)}, with the share of all blocks.' + (f' {skipped} skipped blocks cost nothing.' if skipped else '')
+  if network['cost'] is not None and abs(network['cost'] - total) > 1e-6 * total:
+    note += f' The network costs {units.cost(network["cost"], unit)}: blocks and what the calibration adds.'
+  return markup.figure('Cost of the found network, block by block', charts.bars(rows, 'Cost of each block'), note=note)
+
+
+def _name(block: Mapping[str, Any]) -> str:
+  name = block['name'].replace('_', ' ')
+  return name if name == block['label'] else f'{name} {block["label"]}'
+
+
+def _samples(run: Run) -> str:
+  """Accuracy over cost of sampled networks, with the front, what was considered, the target and published networks."""
+  samples, cost = run['samples'], run['cost']
+  if not samples:
+    return ''
+  unit, front = cost['unit'], samples['front']
+  places = list(zip(front['cost'], front['accuracy'], front['error']))
+  considered = [row for row in run['candidates'] if row['validation_accuracy'] is not None]
+  def point(at: float, accuracy: float, name: str) -> tuple[float, float, str]:
+    return at, accuracy, f'{name}\n{units.cost(at, unit)}, {svg.percent(accuracy)}'
+  groups = [
+      charts.Points(f'{svg.number(samples["count"], 1)} sampled networks',
+                    [point(*pair, 'sampled') for pair in zip(samples['cost'], samples['accuracy'])], 'faint'),
+      charts.Points('front', [point(at, accuracy, f'front, ± {svg.percent(error, 2)}') for at, accuracy, error in places], 's0', True),
+      charts.Points('considered', [point(row['cost'], row['validation_accuracy'], row['source']) for row in considered], 's1 big square'),
+  ]
+  edge = _BEYOND * max(*samples['cost'], cost['target'] or 0.0)
+  near = [(row['name'], row['cost']) for row in run['published'] if row['cost'] <= edge]
+  far = [f'{row["name"]} at {units.cost(row["cost"], unit)}' for row in run['published'] if row['cost'] > edge]
+  factor = units.factor(unit)
+  plane = charts.Plane(units.unit_name(unit), 'accuracy, %', factor, 100.0)
+  rows = [['front', units.cost(at, unit), svg.estimate(accuracy, error)] for at, accuracy, error in places]
+  rows += [[row['source'], units.cost(row['cost'], unit), svg.percent(row['validation_accuracy'])] for row in considered]
+  rows += [[row['name'], units.cost(row['cost'], unit), f'{svg.percent(row["top1_imagenet"])} ({row["note"]})'] for row in run['published']]
+  note = ('A point is one network on one validation batch, with shared weights; so the best points are the luckiest. '
+          f'The front: {front["of"]}, with one standard error.')
+  if run['published']:
+    note += ' Published networks stand at their cost only: their accuracy is another one, after training (see the numbers).'
+    note += f' Beyond the edge: {", ".join(far)}.' if far else ''
+  return markup.figure('Sampled networks', charts.scatter(groups, plane, cost['target'], near, places),
+                       markup.table(['network', 'cost', 'accuracy'], rows, 'Front, considered and published networks'), note)
+
+
+def table(run: Run) -> str:
+  """The latency table: whose it is, how well it predicts, where its entries come from."""
+  found = run['table']
+  if not found:
+    return ''
+  figures = markup.grid(_proof(found), _entries(found))
+  counts = ', '.join(f'{count} {name}' for name, count in found['provenance'].items() if count)
+  lead = f'{found["name"]}: {counts or "no"} entries.' + (f' Source: {found["source"]}' if found['source'] else '')
+  facts = [[str(name).replace('_', ' '), str(value)] for name, value in found['runtime'].items() if value is not None]
+  facts += [[f'calibration {name.replace("_", " ")}', svg.number(value, 4)] for name, value in (found['calibration'] or {}).items()]
+  body = figures + f'<details><summary>Runtime and calibration</summary>{markup.table(["", "value"], facts, "Runtime")}</details>'
+  return markup.section('table', 'The latency table', _estimates(found) + _validation(found) + body, lead)
+
+
+def _estimates(found: Mapping[str, Any]) -> str:
+  """Says which share of a table is not measured."""
+  estimated, total = found['provenance'].get('estimated', 0), sum(found['provenance'].values())
+  if not estimated:
+    return ''
+  error = found.get('estimate_error_percent')
+  off = '' if error is None else f'; estimates of known entries are off by {svg.number(error, 2)} % on average'
+  return markup.messages([f'{estimated} of {total} entries are estimates, not measurements{off}.'], 'Estimated:', 'warning')
+
+
+def _validation(found: Mapping[str, Any]) -> str:
+  validation = found['validation']
+  if not validation:
+    return ''
+  names = {'mape_percent': ('mean error', ' %'), 'rmse_ms': ('root mean square error', ' ms'), 'within_5_percent': ('within 5 %', ' %'),
+           'within_10_percent': ('within 10 %', ' %'), 'spearman': ('rank correlation', '')}
+  return markup.key_figures((name, f'{svg.number(validation[field])}{unit}', f'of {validation["networks"]} networks')
+                            for field, (name, unit) in names.items() if validation.get(field) is not None)
+
+
+def _proof(found: Mapping[str, Any]) -> str:
+  """Predicted over measured latency of whole networks."""
+  if not found['proof']:
+    return ''
+  groups = []
+  for purpose, style in _PURPOSES.items():
+    rows = [row for row in found['proof'] if row['purpose'] == purpose]
+    groups.append(charts.Points(purpose, [(row['measured_ms'], row['predicted_ms'], f'{row["name"]}\n{_compared(row)}') for row in rows],
+                                f'{style} big'))
+  plane = charts.Plane('measured, ms', 'predicted, ms', diagonal=True)
+  rows = [[row['name'], row['purpose'], units.cost(row['predicted_ms'], 'ms'), units.cost(row['measured_ms'], 'ms'),
+           f'{100 * (row["predicted_ms"] / row["measured_ms"] - 1):+.1f} %'] for row in found['proof']]
+  return markup.figure('Whole networks: predicted and measured', charts.scatter(groups, plane),
+                       markup.table(['network', 'purpose', 'predicted', 'measured', 'error'], rows, 'Proof of the table'),
+                       'The bands are 5 and 10 % around equality. Calibration networks were used to fit, validation networks for '
+                       'nothing else.')
+
+
+def _compared(row: Mapping[str, Any]) -> str:
+  return f'predicted {units.cost(row["predicted_ms"], "ms")}, measured {units.cost(row["measured_ms"], "ms")}'
+
+
+def _entries(found: Mapping[str, Any]) -> str:
+  """Milliseconds over multiply-adds of every entry."""
+  groups = []
+  for provenance, style in _PROVENANCES.items():
+    rows = [entry for entry in found['entries'] if entry['provenance'] == provenance and entry['ms'] > 0 and entry['macs'] > 0]
+    groups.append(charts.Points(provenance, [(1e-6 * row['macs'], row['ms'], f'{row["label"]}\n{units.cost(row["ms"], "ms")}, {provenance}')
+                                             for row in rows], f'{style} middle'))
+  if not any(group.values for group in groups):
+    return ''
+  plane = charts.Plane('million multiply-adds', 'ms', logarithmic=True)
+  rows = [[entry['label'], *(units.cost(entry[name], 'ms') for name in ('ms', 'p5', 'p95')), entry['provenance'],
+           units.count(entry['macs'])] for entry in found['entries']]
+  numbers = markup.table(['operation', 'latency', 'p5', 'p95', 'is', 'MACs'], rows, 'Entries of the table')
+  return markup.figure('Every operation: latency over multiply-adds', charts.scatter(groups, plane), numbers,
+                       'Both axes are logarithmic' + ('; squares are estimates.' if found['provenance'].get('estimated') else '.'))

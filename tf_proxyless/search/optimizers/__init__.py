@@ -1,0 +1,1 @@
+"""Architecture optimizers, one file each."""

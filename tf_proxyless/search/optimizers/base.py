@@ -1,0 +1,86 @@
+"""What all architecture optimizers have in common; the search loop knows no more of them than this."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import dataclasses
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+
+from tf_proxyless.cost import model as model_lib
+from tf_proxyless.search import objectives
+from tf_proxyless.search import policy as policy_lib
+
+_WEIGHT_STREAM = 1  # of random numbers: paths of weight steps
+
+
+@dataclasses.dataclass(frozen=True)
+class Scored:
+  """Networks that an update scored on one validation batch.
+
+  Attributes:
+    paths: int32 [networks, decisions].
+    accuracies: float32 [networks], in [0, 1].
+  """
+
+  paths: np.ndarray
+  accuracies: np.ndarray
+
+
+class ArchitectureOptimizer(tf.Module):
+  """Samples gates for weight steps, and learns architecture parameters from validation batches.
+
+  All state is in variables, so that a checkpoint of this object holds it.
+
+  Attributes:
+    scores_networks: Whether `update` returns networks that it scored. If not, some are scored after the search, for derivation.
+  """
+
+  scores_networks = False
+
+  def __init__(self, parameters: policy_lib.ArchitectureParameters, cost_model: model_lib.CostModel,
+               objective: objectives.Objective, learning_rate: float, name: str):
+    """Adam has beta1 = 0: with momentum, choices that were not sampled would move."""
+    super().__init__(name=name)
+    self.parameters = parameters
+    self.cost_model = cost_model
+    self.objective = objective
+    self.updates = tf.Variable(0, dtype=tf.int64, trainable=False, name='updates')
+    self._adam = keras.optimizers.Adam(learning_rate, beta_1=0.0, beta_2=0.999, epsilon=1e-8, jit_compile=False)
+    self._adam.build([parameters.alpha])
+
+  @tf.function(input_signature=[tf.TensorSpec([], tf.int64)], autograph=False)
+  def next_path(self, step: tf.Tensor) -> tf.Tensor:
+    """The network of weight step `step`: int32 [decisions]."""
+    return self.parameters.sample(_WEIGHT_STREAM, step)[0]
+
+  @tf.function(input_signature=[], autograph=False)
+  def state(self) -> dict[str, tf.Tensor]:
+    """Scalars for the log: entropy, expected_cost, multiplier."""
+    return {
+        'entropy': self.parameters.entropy(),
+        'expected_cost': self.cost_model.expected(self.parameters.probabilities()),
+        'multiplier': self.objective.multiplier,
+    }
+
+  def update(self, batch: Any = None) -> Scored | None:
+    """Learns from one validation batch, which is handed to the callback given at construction; networks it scored."""
+    raise NotImplementedError
+
+  def _descend(self, loss_of: Callable[[], tuple[tf.Tensor, tf.Tensor]]) -> None:
+    """One Adam step on objective.loss(loss, expected_cost), then the objective's own step.
+
+    Args:
+      loss_of: Gives the loss and the expected cost, differentiable in alpha.
+    """
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+      tape.watch(self.parameters.alpha)
+      loss, expected_cost = loss_of()
+      total = self.objective.loss(loss, expected_cost)
+    gradient = tf.convert_to_tensor(tape.gradient(total, self.parameters.alpha))
+    self._adam.apply_gradients([(gradient, self.parameters.alpha)])
+    self.objective.step(expected_cost)
+    self.updates.assign_add(1)
