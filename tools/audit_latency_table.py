@@ -107,8 +107,8 @@ def _grouped(ratios: dict[network_lib.OpSignature, float], by: str) -> dict[str,
   """Ratios of inverted bottlenecks by a property."""
   groups: dict[int, list[float]] = {}
   for signature, ratio in ratios.items():
-    if signature.op == 'mbconv':
-      value = signature.input_shape[0] if by == 'input_height' else getattr(signature, by)
+    if hasattr(signature.op, 'expand_ratio'):
+      value = signature.input_shape[0] if by == 'input_height' else getattr(signature.op, by)
       groups.setdefault(value, []).append(ratio)
   return {str(value): {'entries': len(groups[value]), **_summary(groups[value])} for value in sorted(groups)}
 

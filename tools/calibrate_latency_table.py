@@ -30,8 +30,8 @@ from tf_proxyless.cost import table as table_lib
 from tf_proxyless.infra import files
 from tf_proxyless.measure import measurements as measurements_lib
 from tf_proxyless.space import io
+from tf_proxyless.space import layers as layers_lib
 from tf_proxyless.space import network as network_lib
-from tf_proxyless.space import ops
 from tf_proxyless.space import published
 
 search_flags.define_space(flags.FLAGS)
@@ -112,7 +112,8 @@ def _find_network(name: str, folder: pathlib.Path) -> network_lib.Network:
 
 def largest_kernel(networks: Iterable[network_lib.Network]) -> int:
   """The largest depthwise kernel in any of them."""
-  return max((block.op.kernel_size for network in networks for block in network.blocks if isinstance(block.op, ops.MBConv)), default=0)
+  return max((layer.layer.kernel_size for network in networks for signature in network_lib.op_signatures(network)
+              for layer in signature.layers if isinstance(layer.layer, layers_lib.DepthwiseConv)), default=0)
 
 
 def to_text(measured: Sequence[Measured], sums: Sequence[float], line: table_lib.Calibration, left_out: Sequence[float]) -> str:

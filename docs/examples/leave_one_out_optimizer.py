@@ -46,7 +46,6 @@ class LeaveOneOut(base.ArchitectureOptimizer):
       raise ValueError(f'leave_one_out needs at least 2 networks an update, got {networks}')
     super().__init__(parameters, cost_model, objective, learning_rate, 'leave_one_out')
     self._score, self._networks = score, networks
-    self._costs = tf.constant(cost_model.padded_costs(), tf.float32)  # [decisions, choices]
 
   def update(self, batch: Any = None) -> base.Scored:
     paths = self.parameters.sample(_STREAM, self.updates, self._networks)
@@ -56,9 +55,8 @@ class LeaveOneOut(base.ArchitectureOptimizer):
 
   @tf.function(autograph=False)
   def _learn(self, paths: tf.Tensor, accuracies: tf.Tensor) -> None:
-    chosen = tf.one_hot(paths, self._costs.shape[1])  # [networks, decisions, choices]
-    costs = self.cost_model.fixed + tf.einsum('ndc,dc->n', chosen, self._costs)
-    rewards = self.objective.reward(accuracies, costs)
+    chosen = tf.one_hot(paths, max(self.cost_model.choice_counts))  # [networks, decisions, choices]
+    rewards = self.objective.reward(accuracies, self.cost_model.expected(chosen))
     others = (tf.reduce_sum(rewards) - rewards) / (self._networks - 1.0)
     advantages = rewards - others
 

@@ -1,99 +1,63 @@
-"""The knapsack against brute force in exact arithmetic, and its promises at the budget."""
+"""The best network under constraints, against brute force, where costs are coupled, decisions nested, and constraints several."""
 
-import fractions
 import itertools
-import math
 
 import numpy as np
 import pytest
 
+from tests.space import spaces
+from tf_proxyless.cost import counting
+from tf_proxyless.cost import model as model_lib
 from tf_proxyless.derive import solver
+from tf_proxyless.space import schema
 
 
-def brute_force(values, costs, budget, fixed):
-  """Best value, then least exact cost, then lowest indices, among all networks within the budget."""
-
-  def key(choices):
-    total = 0.0
-    for decision_values, choice in zip(values, choices):
-      total += decision_values[choice]
-    exact = sum((fractions.Fraction(float(c[i])) for c, i in zip(costs, choices)), fractions.Fraction(fixed))
-    return -total, exact, choices
-
-  networks = itertools.product(*(range(len(c)) for c in costs))
-  return min(key(n) for n in networks if solver.network_cost(fixed, costs, n) <= budget)[2]
+def brute_force(values, constraints):
+  """The greatest value within all limits."""
+  decisions = constraints[0].cost.decisions
+  best = -np.inf
+  for path in itertools.product(*(range(len(decision.choices)) for decision in decisions)):
+    if all(constraint.cost.cost(path) <= constraint.limit for constraint in constraints):
+      best = max(best, value_of(values, decisions, path))
+  return best
 
 
-def instance(rng, kind):
-  sizes = rng.integers(1, 5, rng.integers(1, 5))
-  if kind == 'ties':
-    return [rng.integers(0, 4, n).astype(float) for n in sizes], [rng.integers(0, 5, n).astype(float) for n in sizes]
-  if kind == 'decimals':  # sums such as 0.1 + 0.2, where the order of adding decides the last bit
-    return [rng.integers(0, 4, n).astype(float) for n in sizes], [rng.integers(0, 9, n) / 10 for n in sizes]
-  if kind == 'proportional':
-    costs = [rng.uniform(0, 1, n) for n in sizes]
-    return costs, costs
-  return [rng.normal(size=n) for n in sizes], [rng.uniform(-0.2, 1, n) for n in sizes]
+def value_of(values, decisions, path):
+  return sum(row[choice] for i, (row, choice) in enumerate(zip(values, path)) if schema.counts(decisions, path, i))
 
 
-@pytest.mark.parametrize('kind', ['random', 'ties', 'decimals', 'proportional'])
-def test_equals_brute_force_with_the_budget_exactly_at_a_network(kind):
-  rng = np.random.default_rng(0)
-  for _ in range(300):
-    values, costs = instance(rng, kind)
-    at = [int(rng.integers(len(c))) for c in costs]
-    budget = solver.network_cost(0.1, costs, at)
-    assert tuple(solver.solve(values, costs, budget, 0.1)) == brute_force(values, costs, budget, 0.1)
+@pytest.mark.parametrize('name', spaces.COUPLED)
+@pytest.mark.parametrize('seed', range(3))
+def test_equals_brute_force(name, seed):
+  space = spaces.COUPLED[name]()
+  macs, size = model_lib.from_macs(space), model_lib.build(space, counting.weight_bytes, 'bytes')
+  generator = np.random.default_rng(seed)
+  values = [generator.normal(size=count) for count in macs.choice_counts]
+  middle = [model.smallest + share * (model.largest - model.smallest) for model, share in ((macs, 0.4), (size, 0.5))]
+  for constraints in ([solver.Constraint(macs, middle[0])], [solver.Constraint(macs, middle[0]), solver.Constraint(size, middle[1])]):
+    path = solver.solve(values, constraints)
+    assert all(constraint.cost.cost(path.tolist()) <= constraint.limit for constraint in constraints)
+    assert value_of(values, macs.decisions, path) == pytest.approx(brute_force(values, constraints))
+    assert tuple(path) == schema.canonical(macs.decisions, path)
 
 
-@pytest.mark.parametrize('decisions, choices', [(21, 7), (54, 12)])
-def test_large_instances_stay_within_every_budget_and_bound(decisions, choices):
-  rng = np.random.default_rng(1)
-  costs = [rng.uniform(0, 10, choices) for _ in range(decisions)]
-  values = [rng.normal(size=choices) for _ in range(decisions)]
-  previous = -math.inf
-  for budget in np.linspace(1.05 * sum(c.min() for c in costs), sum(c.max() for c in costs), 7):
-    solution = solver.solve(values, costs, budget)
-    value = sum(v[i] for v, i in zip(values, solution))
-    assert solver.network_cost(0.0, costs, solution) <= budget
-    assert value >= previous
-    for d, i in itertools.product(range(decisions), range(choices)):  # no single change that fits is better
-      changed = [*solution[:d], i, *solution[d + 1:]]
-      assert values[d][i] <= values[d][solution[d]] or solver.network_cost(0.0, costs, changed) > budget
-    previous = value
-  assert list(solver.solve(values, costs, math.inf)) == [int(v.argmax()) for v in values]
+def test_a_limit_is_reached_exactly_and_never_exceeded():
+  space = spaces.widths()
+  macs = model_lib.from_macs(space)
+  values = [np.arange(count, dtype=float) for count in macs.choice_counts]
+  largest = [count - 1 for count in macs.choice_counts]
+  limit = macs.cost(largest)
+  assert solver.solve(values, [solver.Constraint(macs, limit)]).tolist() == largest
+  below = solver.solve(values, [solver.Constraint(macs, np.nextafter(limit, 0))])
+  assert macs.cost(below.tolist()) < limit
 
 
-def test_one_bit_below_a_network_excludes_it():
-  costs = [np.array([0.1, 0.7])] * 3
-  cost = solver.network_cost(0.0, costs, [1, 1, 1])
-  assert list(solver.solve([[0, 1]] * 3, costs, cost)) == [1, 1, 1]
-  assert list(solver.solve([[0, 1]] * 3, costs, np.nextafter(cost, 0))) == [0, 1, 1]
-
-
-def test_equal_values_take_the_cheapest_network_then_the_lowest_index():
-  assert list(solver.solve([[0, 0, 0]] * 4, [[3, 1, 1]] * 4, 100)) == [1, 1, 1, 1]
-
-
-def test_unreachable_budget_states_the_smallest_cost():
-  with pytest.raises(ValueError, match=r'budget of 2\.5 .* smallest network costs 3\.5'):
-    solver.solve([[0, 1], [0, 1]], [[1, 2], [2, 1]], 2.5, fixed=1.5)
-  with pytest.raises(ValueError, match='nan'):
-    solver.solve([[0, 1]], [[1, 2]], math.nan)
-
-
-@pytest.mark.parametrize('values, costs', [([[0, 1]], [[1, 2], [1, 2]]), ([[0, 1, 2]], [[1, 2]]), ([[]], [[]])])
-def test_values_and_costs_must_fit(values, costs):
-  with pytest.raises(ValueError, match='same decisions'):
-    solver.solve(values, costs, 10)
-
-
-def test_numbers_must_be_finite():
-  with pytest.raises(ValueError, match='finite'):
-    solver.solve([[0, -math.inf]], [[1, 2]], 10)
-
-
-def test_a_subset_sum_problem_is_refused_rather_than_filling_the_memory():
-  costs = [np.sort(np.random.default_rng(d).uniform(size=12)) for d in range(54)]
-  with pytest.raises(ValueError, match='proportional to costs'):
-    solver.solve(costs, costs, 15)
+def test_what_is_refused():
+  macs = model_lib.from_macs(spaces.widths())
+  values = [np.zeros(count) for count in macs.choice_counts]
+  with pytest.raises(ValueError, match='cannot be reached: the smallest network costs'):
+    solver.solve(values, [solver.Constraint(macs, macs.smallest - 1)])
+  with pytest.raises(ValueError, match='constraints must be at least one'):
+    solver.solve(values, [])
+  with pytest.raises(ValueError, match='values must have a row for each of'):
+    solver.solve(values[1:], [solver.Constraint(macs, macs.largest)])

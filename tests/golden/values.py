@@ -22,8 +22,8 @@ import numpy as np
 
 from tests.search import runs
 from tf_proxyless.cost import counting
-from tf_proxyless.cost import latency_model
-from tf_proxyless.cost import latency_table
+from tf_proxyless.cost import model as model_lib
+from tf_proxyless.cost import table as table_lib
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import proxyless
 from tf_proxyless.space import schema
@@ -48,13 +48,13 @@ def processor() -> str:
   return hashlib.sha256(' '.join(sorted(flags.split())).encode()).hexdigest()[:16]
 
 
-def make_table(space) -> latency_table.LatencyTable:
+def make_table(space) -> table_lib.LatencyTable:
   """Made-up latencies: 2 us an operation, and 1 ms for 100 M multiply-adds."""
   entries = tuple(
-      latency_table.Entry(signature, latency_table.LatencyStats('measured', median_ms=0.002 + 1e-8 * counting.count(signature).macs))
+      table_lib.Entry(signature, table_lib.LatencyStats('measured', median_ms=0.002 + 1e-8 * counting.count(signature).macs))
       for signature in network_lib.op_signatures(space))
-  return latency_table.LatencyTable('made up', latency_table.Runtime('nothing', 'int8', 'builtin'), entries,
-                                    calibration=latency_table.Calibration(1.01, 0.003, 10))
+  return table_lib.LatencyTable('made up', table_lib.Runtime('nothing', 'int8', 'builtin'), entries,
+                                    calibration=table_lib.Calibration(1.01, 0.003, 10))
 
 
 def signatures_hash(network) -> str:
@@ -64,7 +64,7 @@ def signatures_hash(network) -> str:
 def costs(arguments: dict) -> list:
   """MACs, parameters, signatures (hashed) and bits of the predicted latency of random networks; the first row is of the space."""
   space = proxyless.proxyless(**arguments)
-  model = latency_model.from_latency_table(space, make_table(space))
+  model = model_lib.from_latency_table(space, make_table(space))
   generator = random.Random(0)
   decisions = list(schema.walk(space))
   rows = [[schema.cardinality(space), model.smallest.hex(), model.largest.hex(), signatures_hash(space)]]
@@ -88,7 +88,7 @@ def digest(arrays) -> dict:
 def steps() -> dict:
   """Start values, weight steps, gate gradients and scores of small supernets, and their plain networks."""
   import tensorflow as tf
-  from tf_proxyless.nn import network as nn_network
+  from tf_proxyless.nn import keras_network
   from tf_proxyless.nn import supernet as supernet_lib
   from tf_proxyless.search import steps as steps_lib
   from tf_proxyless.search import weight_optimizer
@@ -113,7 +113,7 @@ def steps() -> dict:
     found[f'{name}/gates'] = digest([np.array(float(loss), np.float32), gradients.numpy()])
     found[f'{name}/scores'] = digest([np.asarray(compiled.accuracies(paths, batch), np.float32)])
     network = schema.resolve(space, {path: int(choice) for (path, _), choice in zip(schema.walk(space), paths[0])})
-    model = nn_network.build(network, seed=7)
+    model = keras_network.build(network, seed=7)
     found[f'{name}/plain'] = digest(model.get_weights())
     found[f'{name}/outputs'] = digest([model(batch[0], training=False).numpy()])
     found[f'{name}/layers'] = [f'{layer.name} {type(layer).__name__}' for layer in model.layers]
@@ -124,7 +124,7 @@ def search(name: str) -> dict:
   """A short search of the quickstart's space with made-up latencies, by the command."""
   with tempfile.TemporaryDirectory() as path:
     folder = pathlib.Path(path)
-    latency_table.save(make_table(proxyless.proxyless(**SPACES['quickstart'])), folder / 'table.json')
+    table_lib.save(make_table(proxyless.proxyless(**SPACES['quickstart'])), folder / 'table.json')
     command = [sys.executable, '-m', 'tf_proxyless.search', f'--flagfile={SEARCHES[name]}', *SHORT, f'--run_dir={folder / "run"}',
                f'--data_dir={folder / "data"}', f'--latency_table={folder / "table.json"}']
     subprocess.run(command, cwd=folder, env=runs.environment(), check=True, stdout=subprocess.DEVNULL, timeout=900)

@@ -13,7 +13,7 @@ import functools
 import numpy as np
 
 from tf_proxyless.derive import evaluations as evaluations_lib
-from tf_proxyless.derive import solver
+from tf_proxyless.derive import knapsack
 
 BASE_ACCURACY = 0.55
 TARGET_MS = 80.0
@@ -177,7 +177,7 @@ class Landscape:
 
   def _best(self, gains: np.ndarray) -> np.ndarray:
     if self.pairs is None:
-      return solver.solve([row[mask] for row, mask in zip(gains, MASK)], CHOICE_COSTS, TARGET_MS, FIXED_MS)
+      return knapsack.solve([row[mask] for row, mask in zip(gains, MASK)], CHOICE_COSTS, TARGET_MS, FIXED_MS)
     if self._neighbours:
       return _chain_knapsack(gains, self.pairs)
     rng = np.random.default_rng(0)

@@ -37,12 +37,12 @@ def test_zero_exactly_where_a_block_can_be_skipped():
 @pytest.mark.parametrize('value, expected', [
     (32.4, 32), (43.2, 40), (21.6, 24), (17.7, 16), (17.9, 24), (1433.6, 1432), (1, 8), (11, 16), (12, 16), (10.9, 16), (8.8, 8)])
 def test_make_divisible(value, expected):
-  assert proxyless.make_divisible(value) == expected
+  assert ops.make_divisible(value) == expected
 
 
 def test_make_divisible_never_loses_a_tenth():
   for value in (n / 10 for n in range(1, 30_000)):
-    rounded = proxyless.make_divisible(value)
+    rounded = ops.make_divisible(value)
     assert rounded % 8 == 0 and rounded >= 0.9 * value
 
 

@@ -150,7 +150,7 @@ def assemble(values: flags.FlagValues, plan: problem_lib.Plan, source: sources.S
   progress = checkpoint_lib.Progress()
   checkpoint = checkpoint_lib.Checkpoint(run, supernet, optimizer, architecture, progress)
   sample_file = evaluations_lib.SampleFile(
-      os.fspath(run.samples), plan.cost_model.decisions, tuple(len(costs) for costs in plan.cost_model.choice_costs))
+      os.fspath(run.samples), plan.cost_model.paths, plan.cost_model.choice_counts)
   search = loop.Search(steps, architecture, schedule, data, run, progress, checkpoint, sample_file, values.checkpoint_every_steps,
                        observer, plan.target if plan.constrained else None)
   return Assembled(values, plan, run, schedule, data, steps, architecture, progress, checkpoint, sample_file, search, observer)
@@ -219,5 +219,5 @@ def derive_from_run(values: flags.FlagValues, searched: problem_lib.Plan, plan: 
   with progress_lib.working('deriving'):
     derivation = result_lib.derive_network(result_lib.log_probabilities(architecture), samples, not architecture.scores_networks,
                                          plan.cost_model, plan.target, end, by, score, values.seed)
-  return derivation, result_lib.make_architecture(plan.space, derivation, plan.cost_model.decisions, plan.table, versions.installed(),
+  return derivation, result_lib.make_architecture(plan.space, derivation, plan.table, versions.installed(),
                                                 values.seed)

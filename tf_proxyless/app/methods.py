@@ -133,8 +133,7 @@ def add_architecture_optimizer(name: str, like: str, make: MakeOptimizer) -> Non
 def make_architecture(values: flags.FlagValues, plan: problem_lib.Plan, steps: steps_lib.SupernetSteps | None,
                       updates: int) -> base.ArchitectureOptimizer:
   """The architecture optimizer that the flags name; without steps it can be restored, but not updated."""
-  counts = [len(costs) for costs in plan.cost_model.choice_costs]
-  parameters = policy_lib.ArchitectureParameters(counts, exploration=values.exploration, seed=values.seed)
+  parameters = policy_lib.ArchitectureParameters(plan.cost_model.choice_counts, exploration=values.exploration, seed=values.seed)
   make, like = _OPTIMIZERS[values.architecture_optimizer]
   rate = values.architecture_learning_rate
   if rate is None:

@@ -7,6 +7,7 @@ weights, with the gamma and beta of batch normalisation.
 from __future__ import annotations
 
 import dataclasses
+import math
 
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import schema
@@ -25,7 +26,7 @@ class Count:
 
 @dataclasses.dataclass(frozen=True)
 class BlockCount:
-  """One row of a network's listing; `signature` is None where the block is skipped (Zero)."""
+  """One row of a network's listing; `signature` is None where the block computes nothing (Zero)."""
 
   traced: network_lib.TracedBlock
   signature: network_lib.OpSignature | None
@@ -33,31 +34,25 @@ class BlockCount:
 
 
 def count(signature: network_lib.OpSignature | None) -> Count:
-  """Counts one operation; None, the signature of Zero, counts nothing."""
-  if signature is None:
-    return Count(0, 0)
-  channels, filters = signature.input_shape[2], signature.filters
-  area = signature.input_shape[0] * signature.input_shape[1]
-  if signature.op == 'classifier':
-    return Count(channels * filters, channels * filters + filters)
-  output_area = _output_area(signature)
-  taps = signature.kernel_size**2
-  if signature.op == 'conv_bn':
-    return _convolution(output_area, taps * channels * filters, filters)
-  expanded = channels * signature.expand_ratio
-  expansion = _convolution(area, channels * expanded, expanded) if signature.expand_ratio != 1 else Count(0, 0)
-  depthwise = _convolution(output_area, taps * expanded, expanded)
-  return expansion + depthwise + _convolution(output_area, expanded * filters, filters)
+  """Counts one operation; None, the signature of one that computes nothing, counts nothing."""
+  layers = () if signature is None else signature.layers
+  return Count(sum(layer.macs for layer in layers), sum(layer.parameters for layer in layers))
 
 
-def _convolution(output_area: int, weights: int, filters: int) -> Count:
-  """A convolution without bias, and the gamma and beta of the normalisation after it."""
-  return Count(output_area * weights, weights + 2 * filters)
+def macs(signature: network_lib.OpSignature | None) -> int:
+  """Multiply-adds: a price for `cost.model`."""
+  return count(signature).macs
 
 
-def _output_area(signature: network_lib.OpSignature) -> int:
-  height, width, _ = signature.input_shape
-  return -(-height // signature.strides) * -(-width // signature.strides)
+def weight_bytes(signature: network_lib.OpSignature | None) -> int:
+  """Bytes of the weights in an int8 model: a price for `cost.model`. Kernels take one a weight, biases (folded beta) four."""
+  layers = () if signature is None else signature.layers
+  found = 0
+  for layer in layers:
+    for spec in layer.weights:
+      size = math.prod(spec.shape)
+      found += size if spec.name.endswith('kernel') else 0 if spec.name.endswith('gamma') else 4 * size
+  return found
 
 
 def count_blocks(network: network_lib.Network) -> tuple[BlockCount, ...]:
@@ -68,7 +63,7 @@ def count_blocks(network: network_lib.Network) -> tuple[BlockCount, ...]:
   """
   rows = []
   for traced in network_lib.trace(network):
-    if isinstance(traced.block.op, schema.OneOf):
+    if not schema.is_resolved(traced.block.op):
       raise ValueError(f'block {traced.block.name!r} of {network.name!r} is still a choice; resolve the space first')
     signature = network_lib.op_signature(traced.block.op, traced.input_shape, traced.block.residual, network.padding)
     rows.append(BlockCount(traced, signature, count(signature)))

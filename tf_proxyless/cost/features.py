@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 
 from tf_proxyless.cost import counting
+from tf_proxyless.space import layers as layers_lib
 from tf_proxyless.space import network as network_lib
 
 
@@ -58,20 +59,33 @@ def addition(area: int, channels: int) -> Features:
   return Features(output_elements=area * channels, layers=1)
 
 
+def of_layer(traced: layers_lib.TracedLayer) -> Features:
+  """One layer; batch normalisation, activations and global pooling count nothing."""
+  (height, width, channels), (out_height, out_width, filters) = traced.input_shape, traced.output_shape
+  area = out_height * out_width
+  match traced.layer:
+    case layers_lib.Conv(groups=groups):
+      return convolution(area, channels // groups, filters, traced.layer.kernel_size)
+    case layers_lib.DepthwiseConv(kernel_size=kernel_size):
+      return depthwise(area, channels, kernel_size)
+    case layers_lib.Dense():
+      return convolution(1, channels, filters)
+    case layers_lib.SqueezeExcite():
+      return (convolution(1, channels, traced.layer.filters) + convolution(1, traced.layer.filters, channels)
+              + addition(height * width, channels))  # the multiplication moves as much as an addition
+    case layers_lib.Pool() | layers_lib.ChannelShuffle():
+      return Features(output_elements=area * filters, layers=1)
+    case _:
+      return Features()
+
+
 def of_signature(signature: network_lib.OpSignature | None) -> Features:
-  """The sum of an operation's layers; None, the signature of Zero, has none."""
+  """The sum of an operation's layers; None, the signature of one that computes nothing, has none."""
   if signature is None:
     return Features()
-  height, width, channels = signature.input_shape
-  if signature.op == 'classifier':
-    return convolution(1, channels, signature.filters)
-  area = -(-height // signature.strides) * -(-width // signature.strides)
-  shortcut = addition(area, signature.filters) if signature.residual else Features()
-  if signature.op == 'conv_bn':
-    return convolution(area, channels, signature.filters, signature.kernel_size) + shortcut
-  expanded = channels * signature.expand_ratio
-  expansion = convolution(height * width, channels, expanded) if signature.expand_ratio > 1 else Features()
-  return expansion + depthwise(area, expanded, signature.kernel_size) + convolution(area, expanded, signature.filters) + shortcut
+  height, width, filters = signature.output_shape
+  shortcut = addition(height * width, filters) if signature.residual else Features()
+  return sum(map(of_layer, signature.layers), Features()) + shortcut
 
 
 def of_network(network: network_lib.Network) -> Features:

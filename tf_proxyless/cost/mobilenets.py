@@ -10,7 +10,6 @@ import dataclasses
 from tf_proxyless.cost import features
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import ops
-from tf_proxyless.space import proxyless
 from tf_proxyless.space import published
 
 # (filters, strides) of each separable convolution: Howard et al., arXiv 1704.04861, table 1.
@@ -45,7 +44,7 @@ def mobilenet_v1(width: float, resolution: int, classes: int = 1001) -> features
 
 def mobilenet_v2(width: float, resolution: int, classes: int = 1001) -> network_lib.Network:
   """MobileNetV2 in our types; arguments as for `mobilenet_v1`."""
-  scaled = lambda filters: proxyless.make_divisible(filters * width)
+  scaled = lambda filters: ops.make_divisible(filters * width)
   channels = scaled(32)
   blocks = [network_lib.Block('stem', ops.ConvBn(channels, 3, 2))]
   for expand_ratio, filters, count, first_strides in _V2:
@@ -79,8 +78,8 @@ def proxyless_mobile(width: float, resolution: int, classes: int = 1001) -> netw
   network = published.network('proxyless_mobile', resolution=resolution, classes=classes)
   blocks = []
   for block in network.blocks:
-    if isinstance(block.op, (ops.ConvBn, ops.MBConv)):
-      filters = proxyless.make_divisible(block.op.filters * width)
+    if hasattr(block.op, 'filters'):
+      filters = ops.make_divisible(block.op.filters * width)
       if block.name == 'feature_mix':
         filters = max(filters, block.op.filters)
       block = dataclasses.replace(block, op=dataclasses.replace(block.op, filters=filters))

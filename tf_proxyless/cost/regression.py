@@ -59,13 +59,12 @@ def fill(table: table_lib.LatencyTable, signatures: Sequence[network_lib.OpSigna
                      f'{MIN_ENTRIES} are needed to estimate others: {"; ".join(map(str, missing))}')
   estimates: list[tuple[network_lib.OpSignature, float]] = []
   errors: list[float] = []
-  for op in network_lib.SIGNATURE_OPS:
-    wanted = [signature for signature in missing if signature.op == op]
-    if wanted:
-      same = [entry for entry in known if entry.signature.op == op]
-      teachers = same if len(same) >= MIN_ENTRIES else known
-      errors.append(_leave_one_out_percent(teachers))
-      estimates += zip(wanted, _estimate(teachers, wanted))
+  for kind in dict.fromkeys(signature.kind for signature in missing):
+    wanted = [signature for signature in missing if signature.kind == kind]
+    same = [entry for entry in known if entry.signature.kind == kind]
+    teachers = same if len(same) >= MIN_ENTRIES else known
+    errors.append(_leave_one_out_percent(teachers))
+    estimates += zip(wanted, _estimate(teachers, wanted))
   rmse_percent = max(errors)
   entries = tuple(table_lib.Entry(signature, table_lib.LatencyStats('estimated', mean_ms=ms)) for signature, ms in estimates)
   total = len(table.entries) + len(missing)

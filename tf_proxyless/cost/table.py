@@ -13,12 +13,14 @@ from typing import Any
 from tf_proxyless.infra import files
 from tf_proxyless.infra import serialization
 from tf_proxyless.space import network as network_lib
+from tf_proxyless.space import registry
 
 PROVENANCES = ('measured', 'published', 'estimated')
 KERNELS = ('xnnpack', 'builtin', 'unknown')
 PRECISIONS = ('float32', 'float16', 'int8')
 
 _KIND = 'latency_table'
+_VERSION = 2
 _LARGEST = 1e12  # ms are then thirty years; sums and squares of such stay finite
 
 
@@ -179,7 +181,7 @@ class LatencyTable:
     return {entry.signature: entry.latency.latency_ms for entry in self.entries}
 
   def latency_ms(self, signature: network_lib.OpSignature | None) -> float:
-    """The entry of an operation, not calibrated; 0 for None, the signature of Zero.
+    """The entry of an operation, not calibrated; 0 for None, the signature of an operation that computes nothing.
 
     Raises:
       ValueError: The table has no such entry.
@@ -233,24 +235,53 @@ class LatencyTable:
   @property
   def sha256(self) -> str:
     """Hash of the content, whatever the layout of the file."""
-    canonical = json.dumps(serialization.encode(self), sort_keys=True, separators=(',', ':'), allow_nan=False)
+    content = serialization.encode(self, registry.classes())
+    content['entries'] = [{**entry, 'signature': _version_1(own.signature)} for entry, own in zip(content['entries'], self.entries)]
+    canonical = json.dumps(content, sort_keys=True, separators=(',', ':'), allow_nan=False)
     return hashlib.sha256(canonical.encode('utf-8')).hexdigest()
 
 
+# Version 1 had one flat record for all operations, with 0 for what an operation does not have.
+_FLAT = ('kernel_size', 'strides', 'expand_ratio')
+_FLAT_KINDS = ('conv_bn', 'mbconv', 'classifier')
+
+
+def _version_1(signature: network_lib.OpSignature) -> dict[str, Any]:
+  """A signature as a record of version 1, with the fields that were not there then only where they have no default; for hashes."""
+  own = serialization.encode(signature.op)
+  record = {'op': signature.kind, 'input_shape': list(signature.input_shape), 'filters': signature.output_shape[2],
+            **{name: own.pop(name, 0) for name in _FLAT}, 'residual': signature.residual, 'padding': signature.padding}
+  return {**{name: value for name, value in own.items() if name not in ('filters', 'units', 'dropout_rate')}, **record}
+
+
+def _upgrade(record: Any) -> Any:
+  """An entry of version 1 as one of version 2; whatever is no such entry stays as it is, for `serialization` to refuse."""
+  signature = record.get('signature') if isinstance(record, dict) else None
+  if not isinstance(signature, dict) or signature.get('op') not in _FLAT_KINDS:
+    return record
+  flat = {name: value for name, value in signature.items() if name in _FLAT and value != 0}
+  if 'filters' in signature:
+    flat['units' if signature['op'] == 'classifier' else 'filters'] = signature['filters']
+  rest = {name: value for name, value in signature.items() if name not in ('op', 'filters', *_FLAT)}
+  return {**record, 'signature': {'op': {'type': signature['op'], **flat}, **rest}}
+
+
 def load(path: files.PathLike) -> LatencyTable:
-  """Reads a table.
+  """Reads a table, of this version or of version 1.
 
   Raises:
     ValueError: The file is not a latency table; one line that names the file and the place in it.
     OSError: The file cannot be read.
   """
-  body = files.read_json(path, _KIND)
+  version, body = files.read_versioned_json(path, _KIND, (1, _VERSION))
+  if version == 1 and isinstance(body.get('entries'), list):
+    body = {**body, 'entries': [_upgrade(record) for record in body['entries']]}
   try:
-    return serialization.decode(LatencyTable, body)
+    return serialization.decode(LatencyTable, body, registry.classes())
   except ValueError as error:
     raise ValueError(f'{path}: {error}') from error
 
 
 def save(table: LatencyTable, path: files.PathLike) -> None:
   """Writes a table atomically."""
-  files.write_json(path, _KIND, serialization.encode(table))
+  files.write_json(path, _KIND, serialization.encode(table, registry.classes()), _VERSION)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from tf_proxyless.cost import model as model_lib
 from tf_proxyless.derive import effects as effects_lib
 from tf_proxyless.derive import solver
 
@@ -29,20 +30,18 @@ class Budget:
 
   Attributes:
     limit: Greatest cost; infinity for none.
-    choice_costs: By decision, the cost of each choice, in the unit of the limit.
-    fixed: Cost of what is not searched.
+    cost_model: Of the space, in the unit of the limit.
   """
 
   limit: float
-  choice_costs: Sequence[Sequence[float]]
-  fixed: float
+  cost_model: model_lib.CostModel
 
   def best(self, values: Sequence[np.ndarray]) -> Choices:
     """The network of greatest total value within the limit; values are by decision and choice."""
-    return tuple(solver.solve(values, self.choice_costs, self.limit, self.fixed).tolist())
+    return tuple(solver.solve(values, [solver.Constraint(self.cost_model, self.limit)]).tolist())
 
   def cost(self, choices: Sequence[int]) -> float:
-    return solver.network_cost(self.fixed, self.choice_costs, choices)
+    return self.cost_model.cost(choices)
 
 
 @dataclasses.dataclass(frozen=True)

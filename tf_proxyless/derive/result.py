@@ -25,7 +25,7 @@ from tf_proxyless.space import schema
 def log_probabilities(architecture: base.ArchitectureOptimizer) -> list[np.ndarray]:
   """log p by decision, float64 [choices]."""
   rows = architecture.parameters.log_probabilities().numpy().astype(np.float64)
-  return [row[:len(costs)] for row, costs in zip(rows, architecture.cost_model.choice_costs)]
+  return [row[:count] for row, count in zip(rows, architecture.cost_model.choice_counts)]
 
 
 def derive_network(
@@ -67,25 +67,24 @@ def derive_network(
       if by == 'evidence':
         raise
       reasons = (f'there is no evidence: {error}',)
-  budget = candidates_lib.Budget(limit, cost_model.choice_costs, cost_model.fixed)
+  budget = candidates_lib.Budget(limit, cost_model)
   derivation = candidates_lib.derive(log_p, effects, budget, by=by, score=score, seed=seed)
-  reasons += diagnostics.warnings(derivation, cost_model.decisions, end, effects, samples)
+  reasons += diagnostics.warnings(derivation, cost_model.paths, end, effects, samples)
   return dataclasses.replace(derivation, warnings=reasons)
 
 
-def make_architecture(space: network_lib.Network, derivation: candidates_lib.Derivation, decisions: tuple[str, ...],
+def make_architecture(space: network_lib.Network, derivation: candidates_lib.Derivation,
                       table: table_lib.LatencyTable | None, versions: Mapping[str, str], seed: int) -> io.Architecture:
   """The chosen network as the contents of architecture.json.
 
   Args:
     space: What was searched.
     derivation: What was derived from it.
-    decisions: Paths of the decisions.
     table: For the predicted latency, or None.
     versions: Version by package name.
     seed: Of the search.
   """
-  genotype = schema.Genotype(dict(zip(decisions, derivation.chosen.choices)))
+  genotype = schema.genotype(space, derivation.chosen.choices)
   network = schema.resolve(space, genotype)
   count = counting.count_network(network)
   predicted_ms = None if table is None else model_lib.from_latency_table(network, table).fixed

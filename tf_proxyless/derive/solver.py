@@ -1,153 +1,147 @@
-"""The exact best network under a budget: a multiple-choice knapsack over decisions.
+"""The exact best network of a space under constraints on its cost.
 
-Labels (cost, value) are extended decision by decision. A label goes if another is as cheap and as good, or if the linear
-relaxation of the decisions that remain cannot lift it to the best network known. Costs are never rounded to a grid: a label
-carries its exact sum as two doubles, the first of which is the sum rounded once, as `math.fsum` and `CostModel.cost` round it.
-So a result over its budget is impossible, and none that fits is overlooked.
+One constraint on costs that add up by decision is a multiple-choice knapsack (`knapsack`). Terms over several decisions, decisions inside
+others' choices, and several constraints at once are a mixed-integer program, solved by HiGHS through SciPy; what it returns is held against
+the exact sums of the cost models, so that no result is over a limit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 import dataclasses
+import itertools
 import math
-from typing import Union
 
 import numpy as np
 
-# Bounds are sums in another order than a label's value: this much, relative, is left to rounding.
-_ROUNDING = 1e-10
+from tf_proxyless.cost import model as model_lib
+from tf_proxyless.derive import knapsack
+from tf_proxyless.space import schema
 
-# Labels before pruning, about 0.5 GB. Decisions of 21 x 7 choices need some hundreds, 54 x 12 some thousands; only values that
-# are proportional to costs in most digits (a subset-sum problem, NP-hard) come near.
-_MOST_LABELS = 8_000_000
-
-Rows = Sequence[Union[Sequence[float], np.ndarray]]  # by decision, a number for each choice
+_MOST_CUTS = 1000  # networks over a limit by no more than the program's tolerance
 
 
-def network_cost(fixed: float, choice_costs: Rows, choices: Sequence[int]) -> float:
-  """The cost of a network, rounded once, as `CostModel.cost` gives it.
+@dataclasses.dataclass(frozen=True, eq=False)
+class Constraint:
+  """What networks cost, and how much they may.
 
-  Args:
-    fixed: Cost of what is not searched.
-    choice_costs: By decision, the cost of each choice, in the unit of `fixed`.
-    choices: int, [decisions].
-
-  Returns:
-    fixed + the chosen costs, in their unit.
+  Attributes:
+    cost: Of the space.
+    limit: Greatest cost, in its unit; infinity for none.
   """
-  return math.fsum([fixed, *(costs[choice] for costs, choice in zip(choice_costs, choices, strict=True))])
+
+  cost: model_lib.CostModel
+  limit: float
 
 
-def _add(high: np.ndarray, low: np.ndarray, term: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-  """Adds doubles to a sum that is kept as two (Knuth's TwoSum, then Dekker's FastTwoSum); `high` is the rounded sum."""
-  total = high + term
-  part = total - high
-  error = (high - (total - part)) + (term - part) + low
-  high = total + error
-  return high, error - (high - total)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Relaxation:
-  """Best value of some decisions by cost in the linear relaxation: concave, and at its corners reached by real choices."""
-
-  costs: np.ndarray
-  values: np.ndarray
-
-  def upper(self, budgets: np.ndarray) -> np.ndarray:
-    return np.where(budgets < self.costs[0], -np.inf, np.interp(budgets, self.costs, self.values))
-
-  def lower(self, budgets: np.ndarray) -> np.ndarray:
-    corners = np.searchsorted(self.costs, budgets, side='right') - 1
-    return np.where(corners < 0, -np.inf, self.values[corners])
-
-
-def _hull(values: np.ndarray, costs: np.ndarray) -> np.ndarray:
-  """Indices of a decision's choices on the upper concave hull of value by cost, from the cheapest to the best."""
-  hull: list[int] = []
-  for i in np.lexsort((-values, costs)):
-    if hull and values[i] <= values[hull[-1]]:
-      continue
-    while len(hull) > 1:
-      a, b = hull[-2:]
-      if (values[b] - values[a]) * (costs[i] - costs[b]) > (values[i] - values[b]) * (costs[b] - costs[a]):
-        break
-      hull.pop()
-    hull.append(i)
-  return np.array(hull)
-
-
-def _relax(values: Sequence[np.ndarray], costs: Sequence[np.ndarray]) -> _Relaxation:
-  """Merges the hulls of decisions, steepest step first."""
-  hulls = [_hull(v, c) for v, c in zip(values, costs)]
-  steps = [np.stack([np.diff(c[h]), np.diff(v[h])]) for v, c, h in zip(values, costs, hulls)]
-  cost_steps, value_steps = np.concatenate([np.zeros((2, 0)), *steps], axis=1)
-  order = np.argsort(-value_steps / cost_steps, kind='stable')
-  start = [sum(c[h[0]] for c, h in zip(costs, hulls)), sum(v[h[0]] for v, h in zip(values, hulls))]
-  return _Relaxation(np.cumsum(np.r_[start[0], cost_steps[order]]), np.cumsum(np.r_[start[1], value_steps[order]]))
-
-
-def _check(values: Sequence[np.ndarray], costs: Sequence[np.ndarray], fixed: float, budget: float) -> None:
-  if len(values) != len(costs) or any(v.ndim != 1 or v.shape != c.shape or not v.size for v, c in zip(values, costs)):
-    raise ValueError('values and costs need one number a choice for the same decisions, '
-                     f'got shapes {[v.shape for v in values]} and {[c.shape for c in costs]}')
-  if not all(np.isfinite(numbers).all() for numbers in (*values, *costs, np.asarray(fixed))):
-    raise ValueError('values, costs and the fixed cost must be finite')
-  smallest = network_cost(fixed, costs, [int(np.argmin(c)) for c in costs])
-  if not budget >= smallest:
-    raise ValueError(f'a budget of {budget:g} cannot be reached: the smallest network costs {smallest!r}')
-
-
-def _prune(high: np.ndarray, low: np.ndarray, values: np.ndarray, ranks: np.ndarray) -> np.ndarray:
-  """Indices of labels that no other one dominates, cheapest first; of equal ones the lexicographically first."""
-  order = np.lexsort((ranks, -values, low, high))
-  best_before = np.r_[-np.inf, np.maximum.accumulate(values[order])[:-1]]
-  return order[values[order] > best_before]
-
-
-def solve(values: Rows, choice_costs: Rows, budget: float, fixed: float = 0.0) -> np.ndarray:
-  """Finds the choices of greatest total value whose `network_cost` is within the budget; exact.
+def solve(values: knapsack.Rows, constraints: Sequence[Constraint]) -> np.ndarray:
+  """Finds the network of greatest value within all limits; exact.
 
   Args:
-    values: By decision, the value of each choice.
-    choice_costs: By decision, the cost of each choice.
-    budget: Greatest network cost, in the unit of the costs; infinity for none.
-    fixed: Cost of what is not searched.
+    values: By decision, the value of each choice; a decision that does not count under the others' choices adds nothing.
+    constraints: At least one, all of the same decisions.
 
   Returns:
-    int32, [decisions]. Of equal values the cheaper network, of equal costs too the lower index in the earliest decision.
+    int32 [decisions]; 0 for decisions that do not count. Of equal values the cheaper network where there is one additive constraint.
 
   Raises:
-    ValueError: Values and costs do not fit or are not finite, or no network is within the budget (states the smallest cost),
-      or values are proportional to costs in a way that leaves millions of partial networks open.
+    ValueError: Values and costs do not fit or are not finite, or no network is within the limits (states the smallest cost).
   """
-  gains = [np.asarray(row, np.float64) for row in values]
-  costs = [np.asarray(row, np.float64) for row in choice_costs]
-  _check(gains, costs, fixed, budget)
-  slack = _ROUNDING * (1.0 + sum(np.abs(v).max() for v in gains))
-  cost_slack = _ROUNDING * (abs(fixed) + sum(np.abs(c).max() for c in costs))
-  high, low, totals, ranks = np.array([float(fixed)]), np.zeros(1), np.zeros(1), np.zeros(1, np.int64)
-  best = -np.inf
-  steps = []
-  for d, (decision_values, decision_costs) in enumerate(zip(gains, costs)):
-    if totals.size * decision_costs.size > _MOST_LABELS:
-      raise ValueError(f'values are so nearly proportional to costs that {totals.size} partial networks are still open at '
-                       f'decision {d}; an exact answer is out of reach')
-    high, low = (part.ravel() for part in _add(high[:, None], low[:, None], decision_costs))
-    totals = (totals[:, None] + decision_values).ravel()
-    ranks = (ranks[:, None] * decision_costs.size + np.arange(decision_costs.size)).ravel()
-    rest = _relax(gains[d + 1:], costs[d + 1:])
-    best = max(best, np.max(totals + rest.lower(budget - high - cost_slack)))
-    alive = np.flatnonzero((totals + rest.upper(budget - high + cost_slack) >= best - slack)
-                           & ((high <= budget) | (d < len(values) - 1)))
-    kept = alive[_prune(high[alive], low[alive], totals[alive], ranks[alive])]
-    steps.append(np.divmod(kept, decision_costs.size))
-    high, low, totals, ranks = high[kept], low[kept], totals[kept], np.argsort(np.argsort(ranks[kept]))
-  choices = np.zeros(len(values), np.int32)
-  label = len(totals) - 1  # costs and values both rise along the labels
-  for d in range(len(values) - 1, -1, -1):
-    parents, chosen = steps[d]
-    choices[d] = chosen[label]
-    label = parents[label]
-  return choices
+  if not constraints or len({constraint.cost.decisions for constraint in constraints}) != 1:
+    raise ValueError('constraints must be at least one, and all of the same decisions')
+  model = constraints[0].cost
+  if len(values) != len(model.decisions):
+    raise ValueError(f'values must have a row for each of {len(model.decisions)} decisions, got {len(values)}')
+  if len(constraints) == 1 and model.is_additive and not any(decision.parents for decision in model.decisions):
+    return knapsack.solve(values, model.choice_costs, constraints[0].limit, model.fixed)
+  for constraint in constraints:
+    if not constraint.limit >= constraint.cost.smallest:
+      raise ValueError(f'a budget of {constraint.limit:g} {constraint.cost.unit} cannot be reached: the smallest network costs '
+                       f'{constraint.cost.smallest!r}')
+  return _Program(values, constraints).solve()
+
+
+def _value_terms(decisions: Sequence[schema.Decision], values: knapsack.Rows) -> list[model_lib.Term]:
+  """The value of each decision as a term over it and the decisions inside whose choices it stands."""
+  position = {decision.path: i for i, decision in enumerate(decisions)}
+  terms = []
+  for index, (decision, row) in enumerate(zip(decisions, values, strict=True)):
+    scope = tuple(sorted({index, *(position[path] for path, _ in decision.parents)}))
+    table = np.zeros([len(decisions[i].choices) for i in scope])
+    at = {index: slice(None), **{position[path]: choice for path, choice in decision.parents}}
+    table[tuple(at[i] for i in scope)] = np.asarray(row, np.float64)
+    terms.append(model_lib.Term(scope, table))
+  return terms
+
+
+class _Program:
+  """The mixed-integer program: a binary variable for each choice, and one in [0, 1] for each cell of a table over several decisions."""
+
+  def __init__(self, values: knapsack.Rows, constraints: Sequence[Constraint]):
+    self._constraints = constraints
+    self._decisions = constraints[0].cost.decisions
+    counts = constraints[0].cost.choice_counts
+    self._offsets = np.concatenate([[0], np.cumsum(counts)]).astype(int)
+    value_terms = _value_terms(self._decisions, values)
+    terms = [term for constraint in constraints for term in constraint.cost.terms if term.decisions]
+    scopes = dict.fromkeys(term.decisions for term in [*value_terms, *terms] if len(term.decisions) > 1)
+    self._cells: dict[tuple[int, ...], int] = {}
+    size = int(self._offsets[-1])
+    for scope in scopes:
+      self._cells[scope] = size
+      size += math.prod(counts[i] for i in scope)
+    self._size, self._counts = size, counts
+    self._value = self._row(value_terms)
+    self._costs = np.stack([self._row([term for term in constraint.cost.terms if term.decisions]) for constraint in constraints])
+    if not np.isfinite(self._value).all():
+      raise ValueError('values must be finite')
+
+  def _row(self, terms: Sequence[model_lib.Term]) -> np.ndarray:
+    row = np.zeros(self._size)
+    for term in terms:
+      start = self._offsets[term.decisions[0]] if len(term.decisions) == 1 else self._cells[term.decisions]
+      row[start:start + term.values.size] += term.values.ravel()
+    return row
+
+  def _equalities(self) -> tuple[np.ndarray, np.ndarray]:
+    """One choice of each decision; the cells of a table add up to the choices."""
+    rows, sides = [], []
+    for index, count in enumerate(self._counts):
+      row = np.zeros(self._size)
+      row[self._offsets[index]:self._offsets[index] + count] = 1.0
+      rows.append(row)
+      sides.append(1.0)
+    for scope, start in self._cells.items():
+      shape = [self._counts[i] for i in scope]
+      numbers = start + np.arange(math.prod(shape)).reshape(shape)
+      for axis, index in enumerate(scope):
+        for choice in range(shape[axis]):
+          row = np.zeros(self._size)
+          row[np.take(numbers, choice, axis=axis).ravel()] = 1.0
+          row[self._offsets[index] + choice] = -1.0
+          rows.append(row)
+          sides.append(0.0)
+    return np.array(rows), np.array(sides)
+
+  def solve(self) -> np.ndarray:
+    """See `solve`."""
+    from scipy import optimize  # half a second, which most derivations do without
+
+    equal, sides = self._equalities()
+    scales = np.maximum(np.abs(self._costs).max(axis=1), 1e-300)
+    limits = np.array([constraint.limit - constraint.cost.fixed for constraint in self._constraints])
+    integrality = np.r_[np.ones(self._offsets[-1]), np.zeros(self._size - self._offsets[-1])]
+    program = [optimize.LinearConstraint(equal, sides, sides), optimize.LinearConstraint(self._costs / scales[:, None], -np.inf, limits / scales)]
+    for _ in range(_MOST_CUTS):
+      found = optimize.milp(-self._value, integrality=integrality, bounds=optimize.Bounds(0, 1), options={'mip_rel_gap': 0.0},
+                            constraints=program)
+      if found.x is None:
+        raise ValueError('no network is within all limits at once: ' + ', '.join(
+            f'{constraint.limit:g} {constraint.cost.unit} (the smallest alone {constraint.cost.smallest:g})' for constraint in self._constraints))
+      path = [int(np.argmax(found.x[start:stop])) for start, stop in itertools.pairwise(self._offsets)]
+      if all(constraint.cost.cost(path) <= constraint.limit for constraint in self._constraints):
+        return np.array(schema.canonical(self._decisions, path), np.int32)
+      cut = np.zeros(self._size)  # within the tolerance, but over a limit: any network but this one
+      cut[self._offsets[:-1] + path] = 1.0
+      program.append(optimize.LinearConstraint(cut, -np.inf, len(path) - 1))
+    raise ValueError('more networks than can be tried are over a limit by rounding only; choose another limit')

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import contextlib
 import errno
 import json
@@ -97,15 +97,24 @@ def _layout(value: Any, indent: str = '', width: int = 180) -> str:
 
 
 def read_json(path: PathLike, kind: str, version: int = 1) -> dict[str, Any]:
-  """Reads a JSON file that nobody vouches for.
+  """`read_versioned_json` of a kind that has one version.
+
+  Returns:
+    The object without its `schema` and `version`.
+  """
+  return read_versioned_json(path, kind, (version,))[1]
+
+
+def read_versioned_json(path: PathLike, kind: str, versions: Sequence[int]) -> tuple[int, dict[str, Any]]:
+  """Reads an untrusted JSON file.
 
   Args:
     path: The file, of at most 4 MiB and 32 levels.
     kind: The schema expected, without 'tf_proxyless/'.
-    version: The version expected.
+    versions: Those that the caller understands, the newest last.
 
   Returns:
-    The object without its `schema` and `version`.
+    The version, and the object without its `schema` and `version`.
 
   Raises:
     ValueError: The content is not such an object; the message is one line that begins with the path.
@@ -118,12 +127,11 @@ def read_json(path: PathLike, kind: str, version: int = 1) -> dict[str, Any]:
     raise ValueError(f'{path}: {error}') from error
   if not isinstance(body, dict):
     raise ValueError(f'{path}: not a JSON object')
-  expected = (f'tf_proxyless/{kind}', version)
-  found = (body.pop('schema', None), body.pop('version', None))
-  if found != expected or isinstance(found[1], bool):
-    raise ValueError(f'{path}: schema and version must be {expected[0]!r} and {expected[1]}, '
-                     f'got {shorten(found[0])} and {shorten(found[1])}')
-  return body
+  schema, version = body.pop('schema', None), body.pop('version', None)
+  if schema != f'tf_proxyless/{kind}' or type(version) is not int or version not in versions:
+    raise ValueError(f'{path}: schema and version must be {f"tf_proxyless/{kind}"!r} and {" or ".join(map(str, versions))}, '
+                     f'got {shorten(schema)} and {shorten(version)}')
+  return version, body
 
 
 def read_bytes(path: PathLike, limit: int) -> bytes:

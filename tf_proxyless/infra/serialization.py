@@ -30,11 +30,12 @@ def encode(value: Any, tags: Tags = types.MappingProxyType({})) -> Any:
     tags: Class by name; an instance of such a class is written with its name as "type".
 
   Returns:
-    dicts, lists and scalars. Optional fields that are None are left out.
+    dicts, lists and scalars. Optional fields that are None are left out, and those with the metadata 'omit_default' that have their default.
   """
   if dataclasses.is_dataclass(value):
-    fields = [(field.name, getattr(value, field.name)) for field in dataclasses.fields(value)]
-    record = {name: encode(item, tags) for name, item in fields if item is not None}
+    fields = [(field, getattr(value, field.name)) for field in dataclasses.fields(value)]
+    record = {field.name: encode(item, tags) for field, item in fields
+              if item is not None and not (field.metadata.get('omit_default') and item == field.default)}
     return next(({'type': name, **record} for name, kind in tags.items() if kind is type(value)), record)
   if isinstance(value, Mapping):
     return {key: encode(item, tags) for key, item in value.items()}
@@ -58,14 +59,21 @@ def decode(kind: Any, value: Any, tags: Tags = types.MappingProxyType({}), where
   Raises:
     ValueError: A field is missing, unknown, of another type, or refused by its class; one line that names the place.
   """
+  if kind is Any and type(value) in (int, float, str, bool):  # a choice of numbers or names
+    _check(type(value) is not float or _is_finite(value), where, 'a finite number', value)
+    return value
   if kind is Any or kind in tags.values() or _is_union_of_dataclasses(kind):
     return _decode_tagged(kind, value, tags, where)
   if isinstance(kind, type) and dataclasses.is_dataclass(kind):
     return _decode_dataclass(kind, value, tags, where)
   origin, arguments = typing.get_origin(kind), typing.get_args(kind)
   if origin in (typing.Union, types.UnionType):
-    inner, = (argument for argument in arguments if argument is not type(None))
-    return None if value is None else decode(inner, value, tags, where)
+    if value is None and type(None) in arguments:
+      return None
+    inner = [argument for argument in arguments if argument is not type(None)]
+    if len(inner) > 1:  # a number or name, or a decision on it
+      inner = [argument for argument in inner if dataclasses.is_dataclass(argument) == isinstance(value, dict)]
+    return decode(inner[0], value, tags, where)
   if origin is tuple:
     return _decode_tuple(arguments, value, tags, where)
   if origin is collections.abc.Mapping:

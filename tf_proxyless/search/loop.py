@@ -159,14 +159,13 @@ class Search:
       self._unsaved.append(make_samples(self._architecture, scored.paths, scored.accuracies, update))
     self._read_scalars()
     parameters, model = self._architecture.parameters, self._architecture.cost_model
-    checks.check_architecture(parameters.alpha.numpy(), tuple(map(len, model.choice_costs)), model.decisions, self._scalars)
+    checks.check_architecture(parameters.alpha.numpy(), model.choice_counts, model.paths, self._scalars)
 
   def _finish_epoch(self, epoch: int, seconds: float) -> None:
     architecture, progress = self._architecture, self._progress
     most_likely = architecture.parameters.most_likely().numpy()
     accuracy, = self._steps.accuracies_over(most_likely[None], self._data.validation_pass())
     probabilities = architecture.parameters.probabilities().numpy()
-    costs = architecture.cost_model.choice_costs
     entry = {
         'epoch': epoch,
         'phase': self._schedule.phase(epoch),
@@ -176,8 +175,8 @@ class Search:
         **self._scalars,
         'most_likely_cost': architecture.cost_model.cost([int(index) for index in most_likely]),
         'updates': int(architecture.updates),
-        'probabilities': {path: [float(p) for p in row[:len(choices)]]
-                          for path, row, choices in zip(architecture.cost_model.decisions, probabilities, costs)},
+        'probabilities': {path: [float(p) for p in row[:count]] for path, row, count in zip(
+            architecture.cost_model.paths, probabilities, architecture.cost_model.choice_counts)},
         'seconds': seconds,
     }
     self._run.append_history(entry)
@@ -206,6 +205,5 @@ def make_samples(architecture: base.ArchitectureOptimizer, paths: np.ndarray, ac
     batch: Which batch scored them.
   """
   model = architecture.cost_model
-  costs = model.fixed + model.padded_costs()[np.arange(paths.shape[1]), paths].sum(axis=1)
-  return evaluations_lib.ScoredSamples(tuple(map(len, model.choice_costs)), paths, accuracies, costs,
+  return evaluations_lib.ScoredSamples(model.choice_counts, paths, accuracies, model.costs(paths),
                                    np.full(len(paths), batch, np.int64))

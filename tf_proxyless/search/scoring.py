@@ -65,7 +65,7 @@ def score_policy(
   first = scored // NETWORKS_PER_BATCH
   batches = -(-networks // NETWORKS_PER_BATCH)
   rows = architecture.parameters.probabilities().numpy()
-  probabilities = [row[:len(costs)] for row, costs in zip(rows, architecture.cost_model.choice_costs)]
+  probabilities = [row[:count] for row, count in zip(rows, architecture.cost_model.choice_counts)]
   updates = int(architecture.updates)
   for index, batch in zip(range(first, batches), stream(updates + first)):
     paths = draw(probabilities, NETWORKS_PER_BATCH, (seed, index))

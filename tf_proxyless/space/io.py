@@ -10,18 +10,14 @@ from typing import Any
 from tf_proxyless.infra import files
 from tf_proxyless.infra import serialization
 from tf_proxyless.space import network as network_lib
-from tf_proxyless.space import ops
 from tf_proxyless.space import published
+from tf_proxyless.space import registry
 from tf_proxyless.space import schema
 
-# The "type" of each node that may stand where others may; files live longer than class names.
-TAGS = {
-    'conv_bn': ops.ConvBn,
-    'mbconv': ops.MBConv,
-    'zero': ops.Zero,
-    'classifier': ops.Classifier,
-    'one_of': schema.OneOf,
-}
+def _tags() -> dict[str, type]:
+  """Class by the "type" of each node that may stand where others may; files live longer than class names."""
+  return {**registry.classes(), 'one_of': schema.OneOf}
+
 
 _ARCHITECTURE = 'architecture'
 _SEARCH_SPACE = 'search_space'
@@ -115,7 +111,7 @@ def check_normalization(normalization: Mapping[str, tuple[float, ...]] | None, c
 
 def network_to_json(network: network_lib.Network) -> dict[str, Any]:
   """A network or search space as JSON values."""
-  return serialization.encode(network, TAGS)
+  return serialization.encode(network, _tags())
 
 
 def network_from_json(value: Any) -> network_lib.Network:
@@ -124,12 +120,12 @@ def network_from_json(value: Any) -> network_lib.Network:
   Raises:
     ValueError: One line that names the place and what is wrong.
   """
-  return serialization.decode(network_lib.Network, value, TAGS)
+  return serialization.decode(network_lib.Network, value, _tags())
 
 
 def architecture_to_json(architecture: Architecture) -> dict[str, Any]:
   """An architecture as JSON values."""
-  return serialization.encode(architecture, TAGS)
+  return serialization.encode(architecture, _tags())
 
 
 def architecture_from_json(value: Any) -> Architecture:
@@ -138,7 +134,7 @@ def architecture_from_json(value: Any) -> Architecture:
   Raises:
     ValueError: One line that names the place and what is wrong.
   """
-  return serialization.decode(Architecture, value, TAGS)
+  return serialization.decode(Architecture, value, _tags())
 
 
 def save_search_space(space: network_lib.Network, path: files.PathLike) -> None:
@@ -194,6 +190,6 @@ class _SearchSpace:
 def _load(kind: type, name: str, path: files.PathLike) -> Any:
   body = files.read_json(path, name)
   try:
-    return serialization.decode(kind, body, TAGS)
+    return serialization.decode(kind, body, _tags())
   except ValueError as error:
     raise ValueError(f'{path}: {error}') from error

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 import dataclasses
+import functools
+import itertools
+import math
 import re
-from typing import Union
+from typing import Any, Union
 
+from tf_proxyless.space import layers as layers_lib
 from tf_proxyless.space import ops
+from tf_proxyless.space import registry
 from tf_proxyless.space import schema
 
 
@@ -20,12 +25,12 @@ class Block:
 
   Attributes:
     name: Unique in its network; letters, digits and _.-
-    op: An operation, or a `OneOf` over operations of equal output shape.
+    op: An operation, or a `OneOf` over operations of equal output shape; their fields may hold decisions too.
     residual: Whether the input is added to the operation's output.
   """
 
   name: str
-  op: Union[ops.Op, schema.OneOf]
+  op: Any  # an operation or a OneOf: registered classes, which files name
   residual: bool = False
 
   def __post_init__(self) -> None:
@@ -34,7 +39,7 @@ class Block:
 
   @property
   def candidates(self) -> tuple[ops.Op, ...]:
-    """The operations this block may hold: one if it is fixed."""
+    """The operations this block may hold: one if it is fixed. Decisions inside them stay open."""
     return self.op.choices if isinstance(self.op, schema.OneOf) else (self.op,)
 
 
@@ -50,28 +55,28 @@ class Network:
   """
 
   name: str
-  input_shape: ops.Shape
+  input_shape: tuple[ops.Size, ops.Size, ops.Size]
   blocks: tuple[Block, ...]
   padding: str = 'same'
 
   def __post_init__(self) -> None:
     if self.padding not in ops.PADDINGS:
       raise ValueError(f'padding must be one of {ops.PADDINGS}, got {self.padding!r}')
-    if len(self.input_shape) != 3 or not all(map(ops.is_size, self.input_shape)):
+    if len(self.input_shape) != 3 or not all(ops.is_size(size) for value in self.input_shape for size in ops.values_of(value)):
       raise ValueError(f'input_shape must be three positive integers (height, width, channels), got {self.input_shape!r}; '
                        f'the largest is {ops.MAX_SIZE}')
     names = [block.name for block in self.blocks]
     if not names or len(set(names)) != len(names):
       raise ValueError(f'a network needs blocks with unique names, got {names}')
-    tuple(trace(self))  # refuses shapes that do not fit
+    places(self)  # refuses shapes that do not fit
 
   @property
   def classes(self) -> int:
     """Outputs of the last block, which must be a classifier."""
-    last = self.blocks[-1].op
-    if not isinstance(last, ops.Classifier):
-      raise ValueError(f'the last block of {self.name!r} is {last!r}, not a classifier')
-    return last.units
+    units = getattr(self.blocks[-1].op, 'units', None)
+    if units is None:
+      raise ValueError(f'the last block of {self.name!r} is {self.blocks[-1].op!r}, not a classifier')
+    return units
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,66 +88,163 @@ class TracedBlock:
   output_shape: ops.Shape
 
 
-def trace(network: Network) -> Iterator[TracedBlock]:
-  """Follows shapes through a network or a search space.
-
-  Raises:
-    ValueError: Candidates of one block differ in output shape, or a shortcut joins different shapes.
-  """
-  shape = network.input_shape
-  for block in network.blocks:
-    shapes = {ops.output_shape(op, shape) for op in block.candidates}
-    if len(shapes) != 1:
-      raise ValueError(f'candidates of block {block.name!r} give different shapes {sorted(shapes)} for input {shape}')
-    output = shapes.pop()
-    if block.residual and output != shape:
-      raise ValueError(f'block {block.name!r} has a shortcut, but maps {shape} to {output}')
-    yield TracedBlock(block, shape, output)
-    shape = output
+_MOST_VARIANTS = 100_000  # of one block
 
 
-SIGNATURE_OPS = ('conv_bn', 'mbconv', 'classifier')
-
-
-@dataclasses.dataclass(frozen=True, order=True)
-class OpSignature:
-  """What a latency depends on: the key of every latency table.
+@dataclasses.dataclass(frozen=True)
+class Variant:
+  """A block under some choices.
 
   Attributes:
-    op: 'conv_bn', 'mbconv' or 'classifier'.
+    op: Its operation, without open decisions.
+    input_shape, output_shape: (height, width, channels).
+  """
+
+  op: Any
+  input_shape: ops.Shape
+  output_shape: ops.Shape
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Place:
+  """A block of a space, and what it is under each choice of the decisions that matter there.
+
+  Attributes:
+    block: The block.
+    decisions: Indices of the decisions inside it or on which its input shape depends, ascending.
+    variants: By the choices of these decisions, in the order of their product.
+  """
+
+  block: Block
+  decisions: tuple[int, ...]
+  variants: Mapping[tuple[int, ...], Variant]
+
+  def variant(self, path: tuple[int, ...]) -> Variant:
+    """What the block is in the network of a path."""
+    return self.variants[tuple(path[index] for index in self.decisions)]
+
+
+@functools.lru_cache(maxsize=64)
+def places(network: Network) -> tuple[Place, ...]:
+  """Follows shapes through all networks of a space.
+
+  Raises:
+    ValueError: Candidates of one block differ in output shape, a shortcut joins different shapes, or a block depends on too many decisions.
+  """
+  known = schema.decisions(network)
+  index = {decision.path: i for i, decision in enumerate(known)}
+  sizes = [len(decision.choices) for decision in known]
+  # The decisions on which the shape depends, and the shape by their choices.
+  needed = tuple(sorted(index[path] for path, _ in schema.walk(network.input_shape, 'input_shape')))
+  shapes: dict[tuple[int, ...], ops.Shape] = {
+      choices: schema.resolve_part(network.input_shape, 'input_shape', {known[i].path: choice for i, choice in zip(needed, choices)})
+      for choices in itertools.product(*(range(sizes[i]) for i in needed))}
+  found = []
+  for block in network.blocks:
+    where = f'blocks/{block.name}/op'
+    inside = [index[path] for path, _ in schema.walk(block.op, where)]
+    relevant = tuple(sorted({*needed, *inside}))
+    if math.prod(sizes[i] for i in relevant) > _MOST_VARIANTS:
+      raise ValueError(f'block {block.name!r} depends on too many decisions: {", ".join(known[i].path for i in relevant)}')
+    variants = {}
+    for choices in itertools.product(*(range(sizes[i]) for i in relevant)):
+      chosen = dict(zip(relevant, choices))
+      op = schema.resolve_part(block.op, where, {known[i].path: choice for i, choice in chosen.items()})
+      shape = shapes[tuple(chosen[i] for i in needed)]
+      variants[choices] = Variant(op, shape, ops.output_shape(op, shape))
+    found.append(Place(block, relevant, variants))
+    needed, shapes = _dependence(relevant, {choices: variant.output_shape for choices, variant in variants.items()})
+    _check_place(found[-1], index.get(where), needed, set(shapes.values()))
+  return tuple(found)
+
+
+def _dependence(relevant: tuple[int, ...], values: dict[tuple[int, ...], Any]) -> tuple[tuple[int, ...], dict[tuple[int, ...], Any]]:
+  """Drops decisions on which nothing depends."""
+  for position in reversed(range(len(relevant))):
+    fewer: dict[tuple[int, ...], set[Any]] = {}
+    for choices, value in values.items():
+      fewer.setdefault(choices[:position] + choices[position + 1:], set()).add(value)
+    if all(len(found) == 1 for found in fewer.values()):
+      relevant = relevant[:position] + relevant[position + 1:]
+      values = {choices: next(iter(found)) for choices, found in fewer.items()}
+  return relevant, values
+
+
+def _check_place(place: Place, decision: int | None, needed: tuple[int, ...], shapes: set[ops.Shape]) -> None:
+  if decision is not None and decision in needed:
+    inputs = {variant.input_shape for variant in place.variants.values()}
+    raise ValueError(f'candidates of block {place.block.name!r} give different shapes {sorted(shapes)} for input {sorted(inputs)[0]}; '
+                     'to choose a width, let a field of each hold the same named OneOf')
+  if place.block.residual:
+    for variant in place.variants.values():
+      if variant.output_shape != variant.input_shape:
+        raise ValueError(f'block {place.block.name!r} has a shortcut, but maps {variant.input_shape} to {variant.output_shape}')
+
+
+def trace(network: Network) -> Iterator[TracedBlock]:
+  """The blocks of a network, or of a space whose shapes no decision changes, with their shapes.
+
+  Raises:
+    ValueError: The shapes of a block depend on decisions.
+  """
+  for place in places(network):
+    shapes = {(variant.input_shape, variant.output_shape) for variant in place.variants.values()}
+    if len(shapes) != 1:
+      raise ValueError(f'the shapes of block {place.block.name!r} of {network.name!r} depend on decisions; resolve them first')
+    yield TracedBlock(place.block, *shapes.pop())
+
+
+@dataclasses.dataclass(frozen=True)
+class OpSignature:
+  """What a latency depends on, and the key of every table: an operation and where it stands.
+
+  Attributes:
+    op: The operation, without open decisions; fields on which no latency depends have their defaults.
     input_shape: (height, width, channels).
-    filters: Output channels, or units of a classifier.
-    kernel_size, strides, expand_ratio: 0 where the operation has none.
     residual: Whether the shortcut's addition is included.
     padding: 'same' or 'symmetric'; always 'same' where both are the same computation.
   """
 
-  op: str
+  op: Any  # a registered class, which files name
   input_shape: ops.Shape
-  filters: int
-  kernel_size: int = 0
-  strides: int = 0
-  expand_ratio: int = 0
   residual: bool = False
   padding: str = 'same'
 
   def __post_init__(self) -> None:
-    if self.op not in SIGNATURE_OPS:
-      raise ValueError(f'OpSignature.op must be one of {SIGNATURE_OPS}, got {self.op!r}')
+    registry.name_of(type(self.op))
+    if not schema.is_resolved(self.op) or not ops.computes(self.op):
+      raise ValueError(f'OpSignature.op must compute something and have no open decisions, got {self.op!r}')
     if self.padding not in ops.PADDINGS:
       raise ValueError(f'OpSignature.padding must be one of {ops.PADDINGS}, got {self.padding!r}')
-    least = 0 if self.op == 'classifier' else 1
-    sizes = (*self.input_shape, self.filters)
-    if min(sizes) < 1 or min(self.kernel_size, self.strides) < least or self.expand_ratio < int(self.op == 'mbconv'):
-      raise ValueError(f'OpSignature has a size that is too small: {self}')
-    if max(*sizes, self.kernel_size, self.strides, self.expand_ratio) > ops.MAX_SIZE:
-      raise ValueError(f'OpSignature has a size above {ops.MAX_SIZE}: {self}')
+    if len(self.input_shape) != 3 or not all(map(ops.is_size, self.input_shape)):
+      raise ValueError(f'OpSignature.input_shape must be three positive integers, got {self.input_shape!r}; the largest is {ops.MAX_SIZE}')
+    unmeasured = {field.name: field.default for field in dataclasses.fields(self.op) if not field.metadata.get('measured', True)}
+    if any(getattr(self.op, name) != default for name, default in unmeasured.items()):
+      object.__setattr__(self, 'op', dataclasses.replace(self.op, **unmeasured))
+
+  @property
+  def kind(self) -> str:
+    """The registered name of the operation, for instance 'mbconv'."""
+    return registry.name_of(type(self.op))
+
+  @functools.cached_property
+  def layers(self) -> tuple[layers_lib.TracedLayer, ...]:
+    """The operation's layers with their shapes, without the shortcut."""
+    return tuple(layers_lib.trace(self.op.layers(self.input_shape), self.input_shape))
+
+  @property
+  def output_shape(self) -> ops.Shape:
+    """(height, width, channels)."""
+    return self.layers[-1].output_shape
 
   def __str__(self) -> str:
     """One line for people and messages, for instance 'mbconv 56x56x24 -> 40 k5 s2 e3'."""
-    size = 'x'.join(map(str, self.input_shape))
-    parts = [f'{self.op} {size} -> {self.filters}']
-    parts += [f'{letter}{value}' for letter, value in zip('kse', (self.kernel_size, self.strides, self.expand_ratio)) if value]
+    parts = [f'{self.kind} {"x".join(map(str, self.input_shape))} -> {self.output_shape[2]}']
+    for field in dataclasses.fields(self.op):
+      value, metadata = getattr(self.op, field.name), field.metadata
+      shown = metadata.get('measured', True) and field.name not in ('filters', 'units')
+      if shown and not (metadata.get('omit_default') and value == field.default):
+        parts.append(f'{metadata.get("letter", "")}{value}')
     parts += ['residual'] * self.residual + ['symmetric'] * (self.padding == 'symmetric')
     return ' '.join(parts)
 
@@ -153,29 +255,21 @@ class OpSignature:
 
 
 def op_signature(op: ops.Op, input_shape: ops.Shape, residual: bool = False, padding: str = 'same') -> OpSignature | None:
-  """The signature of an operation at a place, or None for Zero, which costs nothing."""
-  match op:
-    case ops.Zero():
-      return None
-    case ops.Classifier():
-      return OpSignature('classifier', input_shape, op.units)
-    case ops.ConvBn() | ops.MBConv():
-      even = input_shape[0] % 2 == 0 or input_shape[1] % 2 == 0
-      differs = op.strides > 1 and op.kernel_size > 1 and even
-      expand_ratio = op.expand_ratio if isinstance(op, ops.MBConv) else 0
-      kind = 'mbconv' if isinstance(op, ops.MBConv) else 'conv_bn'
-      return OpSignature(kind, input_shape, op.filters, op.kernel_size, op.strides, expand_ratio, residual,
-                         padding if differs else 'same')
-    case _:
-      raise TypeError(f'not an operation: {op!r}')
+  """The signature of an operation at a place; None for one that computes nothing, which costs nothing."""
+  if not ops.computes(op):
+    return None
+  strided = (traced for traced in layers_lib.trace(op.layers(input_shape), input_shape)
+             if isinstance(traced.layer, (layers_lib.Conv, layers_lib.DepthwiseConv)) and traced.layer.strides > 1)
+  differs = any(traced.layer.kernel_size > 1 and (traced.input_shape[0] % 2 == 0 or traced.input_shape[1] % 2 == 0) for traced in strided)
+  return OpSignature(op, input_shape, residual, padding if differs else 'same')
 
 
 def op_signatures(network: Network) -> tuple[OpSignature, ...]:
   """Every distinct signature of a network or of all networks of a space, in order of first appearance."""
   found: dict[OpSignature, None] = {}
-  for traced in trace(network):
-    for op in traced.block.candidates:
-      signature = op_signature(op, traced.input_shape, traced.block.residual, network.padding)
+  for place in places(network):
+    for variant in place.variants.values():
+      signature = op_signature(variant.op, variant.input_shape, place.block.residual, network.padding)
       if signature is not None:
         found[signature] = None
   return tuple(found)
@@ -183,11 +277,4 @@ def op_signatures(network: Network) -> tuple[OpSignature, ...]:
 
 def network_of_signature(signature: OpSignature) -> Network:
   """The network of one block that has a signature, the inverse of `op_signatures`."""
-  match signature.op:
-    case 'classifier':
-      op: ops.Op = ops.Classifier(signature.filters)
-    case 'conv_bn':
-      op = ops.ConvBn(signature.filters, signature.kernel_size, signature.strides)
-    case 'mbconv':
-      op = ops.MBConv(signature.filters, signature.kernel_size, signature.strides, signature.expand_ratio)
-  return Network(str(signature), signature.input_shape, (Block('op', op, signature.residual),), signature.padding)
+  return Network(str(signature), signature.input_shape, (Block('op', signature.op, signature.residual),), signature.padding)

@@ -1,18 +1,57 @@
-"""Operations as data. None of them builds a layer: `nn` renders them, `cost` counts them.
+"""Operations as data: each kind is one class with one method, `layers`.
 
-Shapes are (height, width, channels). `padding` is a property of the network: 'same' is Keras's rule; 'symmetric' pads k//2 on
-every side as the official PyTorch code does. They differ for stride 2 on even sizes only.
+Whatever counts, computes, prices or draws an operation walks its layers (`space.layers`), and files know it by its registered name. A field
+may hold a `OneOf`, which makes it a decision. None of these classes builds anything.
+
+`padding` is a property of the network: 'same' is Keras's rule; 'symmetric' pads k // 2 on every side as the official PyTorch code does.
+They differ for stride 2 on even sizes only.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 import dataclasses
-from typing import Any, Union
+from typing import Any, Protocol, runtime_checkable, Union
 
-Shape = tuple[int, int, int]
+from tf_proxyless.space import layers as layers_lib
+from tf_proxyless.space import registry
+from tf_proxyless.space import schema
+
+Shape = layers_lib.Shape
+Layers = tuple[layers_lib.Layer, ...]
+Size = Union[int, schema.OneOf]  # a number, or the choice of one
 
 PADDINGS = ('same', 'symmetric')
-MAX_SIZE = 2**20  # of anything that a network has; files from elsewhere may claim more
+MAX_SIZE = layers_lib.MAX_SIZE
+
+
+@runtime_checkable
+class Op(Protocol):
+  """What a block holds: a frozen dataclass of numbers and names.
+
+  Fields appear in signatures and file names by the `letter` of their metadata, see `field`.
+  """
+
+  def layers(self, input_shape: Shape) -> Layers:
+    """The layers of the operation on an input; names are unique."""
+    ...
+
+  @property
+  def short_name(self) -> str:
+    """The field's short name, for instance 'k3e6'."""
+    ...
+
+
+def field(default: Any, letter: str = '', *, quiet: bool = True, measured: bool = True) -> Any:
+  """A field of an operation, with how signatures show it.
+
+  Args:
+    default: Its default; `dataclasses.MISSING` for none.
+    letter: What stands before its value.
+    quiet: Whether signatures and files leave it out where it has its default.
+    measured: Whether latencies depend on it; if not, signatures have its default.
+  """
+  return dataclasses.field(default=default, metadata={'letter': letter, 'omit_default': quiet, 'measured': measured})
 
 
 def is_size(value: Any) -> bool:
@@ -20,98 +59,262 @@ def is_size(value: Any) -> bool:
   return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_SIZE
 
 
-def _check_positive(op: Any, *names: str) -> None:
+def values_of(value: Any) -> tuple[Any, ...]:
+  """A value, or those that a decision has it choose from."""
+  return value.choices if isinstance(value, schema.OneOf) else (value,)
+
+
+def check_positive(op: Any, *names: str) -> None:
+  """Refuses fields that are not positive integers, or choices of such.
+
+  Raises:
+    ValueError: Names the field and the value.
+  """
   for name in names:
-    value = getattr(op, name)
-    if not is_size(value):
-      raise ValueError(f'{type(op).__name__}.{name} must be a positive integer, got {value!r}; the largest is {MAX_SIZE}')
+    for value in values_of(getattr(op, name)):
+      if not is_size(value):
+        raise ValueError(f'{type(op).__name__}.{name} must be a positive integer, got {value!r}; the largest is {MAX_SIZE}')
 
 
-def _check_odd_kernel(op: ConvBn | MBConv) -> None:
-  if op.kernel_size % 2 == 0:
-    raise ValueError(f'{type(op).__name__}.kernel_size must be odd, got {op.kernel_size}')
+def _check_odd_kernel(op: Any) -> None:
+  for value in values_of(op.kernel_size):
+    if value % 2 == 0:
+      raise ValueError(f'{type(op).__name__}.kernel_size must be odd, got {value}')
 
 
+def _check_activation(op: Any) -> None:
+  for value in values_of(op.activation):
+    if value not in layers_lib.ACTIVATIONS:
+      raise ValueError(f'{type(op).__name__}.activation must be one of {", ".join(layers_lib.ACTIVATIONS)}, got {value!r}')
+
+
+def conv_bn(name: str, filters: int, kernel_size: int = 1, strides: int = 1, activation: str | None = 'relu6', groups: int = 1) -> Layers:
+  """Convolution, batch normalisation, and an activation if one is named."""
+  return (layers_lib.Conv(name, filters, kernel_size, strides, groups), *_normalised(name, activation))
+
+
+def depthwise_bn(name: str, kernel_size: int, strides: int, activation: str | None = 'relu6') -> Layers:
+  """Depthwise convolution, batch normalisation, and an activation if one is named."""
+  return (layers_lib.DepthwiseConv(name, kernel_size, strides), *_normalised(name, activation))
+
+
+def _normalised(name: str, activation: str | None) -> Iterator[layers_lib.Layer]:
+  yield layers_lib.BatchNorm(f'{name}_bn')
+  if activation is not None:
+    yield layers_lib.Activation(f'{name}_activation', activation)
+
+
+@registry.register('conv_bn')
 @dataclasses.dataclass(frozen=True)
 class ConvBn:
-  """Convolution without bias, batch normalisation, ReLU6."""
+  """Convolution without bias, batch normalisation, activation."""
 
-  filters: int
-  kernel_size: int = 3
-  strides: int = 1
+  filters: Size
+  kernel_size: Size = field(3, 'k', quiet=False)
+  strides: int = field(1, 's', quiet=False)
+  activation: Union[str, schema.OneOf] = field('relu6')
+  groups: int = field(1, 'g')
 
   def __post_init__(self) -> None:
-    _check_positive(self, 'filters', 'kernel_size', 'strides')
+    check_positive(self, 'filters', 'kernel_size', 'strides', 'groups')
     _check_odd_kernel(self)
+    _check_activation(self)
+
+  def layers(self, input_shape: Shape) -> Layers:
+    del input_shape
+    shuffle = (layers_lib.ChannelShuffle('shuffle', self.groups),) if self.groups > 1 else ()
+    return (*conv_bn('conv', self.filters, self.kernel_size, self.strides, self.activation, self.groups), *shuffle)
+
+  @property
+  def short_name(self) -> str:
+    return f'conv{self.kernel_size}' + (f'g{self.groups}' if self.groups > 1 else '')
 
 
+@registry.register('mbconv')
 @dataclasses.dataclass(frozen=True)
 class MBConv:
   """Mobile inverted bottleneck: 1x1 expansion (absent if expand_ratio is 1), depthwise k x k, linear 1x1 projection.
 
-  Each convolution is followed by batch normalisation, the first two by ReLU6 as well.
+  Each convolution is followed by batch normalisation, the first two by the activation as well. Squeeze-excite stands after the depthwise
+  convolution (MobileNetV3, arXiv 1905.02244) if `se_ratio` is not 0. `expanded_filters` states the width inside where no integer ratio
+  gives it (MobileNetV3); `groups` groups the 1x1 convolutions and shuffles channels between them (FBNet, arXiv 1812.03443).
   """
 
-  filters: int
-  kernel_size: int = 3
-  strides: int = 1
-  expand_ratio: int = 6
+  filters: Size
+  kernel_size: Size = field(3, 'k', quiet=False)
+  strides: int = field(1, 's', quiet=False)
+  expand_ratio: Size = field(6, 'e', quiet=False)
+  activation: Union[str, schema.OneOf] = field('relu6')
+  se_ratio: Union[float, schema.OneOf] = field(0.0, 'se')
+  groups: int = field(1, 'g')
+  expanded_filters: int = field(0, 'w')
 
   def __post_init__(self) -> None:
-    _check_positive(self, 'filters', 'kernel_size', 'strides', 'expand_ratio')
+    check_positive(self, 'filters', 'kernel_size', 'strides', 'expand_ratio', 'groups')
     _check_odd_kernel(self)
+    _check_activation(self)
+    for ratio in values_of(self.se_ratio):
+      if not 0.0 <= ratio <= 1.0:
+        raise ValueError(f'MBConv.se_ratio must be in [0, 1], got {ratio!r}')
+    if self.expanded_filters and not is_size(self.expanded_filters):
+      raise ValueError(f'MBConv.expanded_filters must be 0 or a positive integer, got {self.expanded_filters!r}')
+
+  def layers(self, input_shape: Shape) -> Layers:
+    middle = self.expanded_filters or input_shape[2] * self.expand_ratio
+    expand: Layers = ()
+    if middle != input_shape[2]:
+      expand = conv_bn('expand', middle, activation=self.activation, groups=self.groups)
+      if self.groups > 1:
+        expand += (layers_lib.ChannelShuffle('shuffle', self.groups),)
+    excite: Layers = ()
+    if self.se_ratio:
+      excite = (layers_lib.SqueezeExcite('se', make_divisible(middle * self.se_ratio)),)
+    return (*expand, *depthwise_bn('depthwise', self.kernel_size, self.strides, self.activation), *excite,
+            *conv_bn('project', self.filters, activation=None, groups=self.groups))
+
+  @property
+  def short_name(self) -> str:
+    extras = [f'g{self.groups}' if self.groups > 1 else '', f'se{self.se_ratio:g}' if self.se_ratio else '',
+              f'w{self.expanded_filters}' if self.expanded_filters else '',
+              f'_{self.activation}' if self.activation != 'relu6' else '']
+    return f'k{self.kernel_size}e{self.expand_ratio}' + ''.join(extras)
 
 
+@registry.register('separable_conv')
+@dataclasses.dataclass(frozen=True)
+class SeparableConv:
+  """Depthwise k x k and 1x1 convolution, each with batch normalisation and activation (MobileNet, arXiv 1704.04861)."""
+
+  filters: Size
+  kernel_size: Size = field(3, 'k', quiet=False)
+  strides: int = field(1, 's', quiet=False)
+  activation: Union[str, schema.OneOf] = field('relu6')
+
+  def __post_init__(self) -> None:
+    check_positive(self, 'filters', 'kernel_size', 'strides')
+    _check_odd_kernel(self)
+    _check_activation(self)
+
+  def layers(self, input_shape: Shape) -> Layers:
+    del input_shape
+    return (*depthwise_bn('depthwise', self.kernel_size, self.strides, self.activation),
+            *conv_bn('project', self.filters, activation=self.activation))
+
+  @property
+  def short_name(self) -> str:
+    return f'sep{self.kernel_size}'
+
+
+@registry.register('pool')
+@dataclasses.dataclass(frozen=True)
+class Pool:
+  """Average or max pooling; channels stay."""
+
+  kind: str
+  pool_size: int = field(3, 'k', quiet=False)
+  strides: int = field(1, 's', quiet=False)
+
+  def __post_init__(self) -> None:
+    check_positive(self, 'pool_size', 'strides')
+    if self.kind not in layers_lib.POOLS:
+      raise ValueError(f'Pool.kind must be one of {", ".join(layers_lib.POOLS)}, got {self.kind!r}')
+
+  def layers(self, input_shape: Shape) -> Layers:
+    del input_shape
+    return (layers_lib.Pool('pool', self.kind, self.pool_size, self.strides),)
+
+  @property
+  def short_name(self) -> str:
+    return f'{self.kind}{self.pool_size}'
+
+
+@registry.register('zero')
 @dataclasses.dataclass(frozen=True)
 class Zero:
   """The zero tensor of its input's shape: with the identity shortcut of its block, a skipped layer."""
 
+  def layers(self, input_shape: Shape) -> Layers:
+    del input_shape
+    return (layers_lib.Zeros('zeros'),)
 
+  @property
+  def short_name(self) -> str:
+    return 'zero'
+
+
+@registry.register('identity')
+@dataclasses.dataclass(frozen=True)
+class Identity:
+  """Its input, unchanged."""
+
+  def layers(self, input_shape: Shape) -> Layers:
+    del input_shape
+    return ()
+
+  @property
+  def short_name(self) -> str:
+    return 'identity'
+
+
+@registry.register('classifier')
 @dataclasses.dataclass(frozen=True)
 class Classifier:
-  """Global average pooling, dropout, dense layer with bias."""
+  """Global average pooling, dropout, dense layer with bias; `hidden` units with an activation before it, as in MobileNetV3, if any."""
 
   units: int
-  dropout_rate: float = 0.0
+  dropout_rate: float = field(0.0, quiet=False, measured=False)
+  hidden: int = field(0, 'h')
+  activation: str = field('hard_swish')
 
   def __post_init__(self) -> None:
-    _check_positive(self, 'units')
+    check_positive(self, 'units')
+    if self.hidden and not is_size(self.hidden):
+      raise ValueError(f'Classifier.hidden must be 0 or a positive integer, got {self.hidden!r}')
     if not 0.0 <= self.dropout_rate < 1.0:
       raise ValueError(f'Classifier.dropout_rate must be in [0, 1), got {self.dropout_rate!r}')
+    _check_activation(self)
+
+  def layers(self, input_shape: Shape) -> Layers:
+    del input_shape
+    hidden = (layers_lib.Dense('hidden', self.hidden), layers_lib.Activation('hidden_activation', self.activation)) if self.hidden else ()
+    dropout = (layers_lib.Dropout('dropout', self.dropout_rate),) if self.dropout_rate else ()
+    return (layers_lib.GlobalPool('pool'), *hidden, *dropout, layers_lib.Dense('dense', self.units))
+
+  @property
+  def short_name(self) -> str:
+    return 'classifier'
 
 
-Op = Union[ConvBn, MBConv, Zero, Classifier]
+def make_divisible(value: float, divisor: int = 8) -> int:
+  """Rounds a width to the nearest multiple of `divisor`, never below 90 % of it (MobileNetV2's rule)."""
+  rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
+  return rounded + divisor if rounded < 0.9 * value else rounded
 
 
-def expanded_filters(op: MBConv, input_filters: int) -> int:
-  """Channels of the depthwise convolution."""
-  return round(input_filters * op.expand_ratio)
+def _check_op(op: Any) -> None:
+  if not isinstance(op, Op):
+    raise TypeError(f'not an operation: {op!r}; an operation has layers(input_shape) and a short_name')
 
 
 def output_shape(op: Op, input_shape: Shape) -> Shape:
-  """The shape an operation gives, by ceil(size / strides) for both paddings; a classifier gives (1, 1, units)."""
-  height, width, _ = input_shape
-  match op:
-    case Zero():
-      return input_shape
-    case Classifier():
-      return (1, 1, op.units)
-    case ConvBn() | MBConv():
-      return (-(-height // op.strides), -(-width // op.strides), op.filters)
-    case _:
-      raise TypeError(f'not an operation: {op!r}; operations are ConvBn, MBConv, Zero, Classifier')
+  """The shape that an operation gives."""
+  _check_op(op)
+  for traced in layers_lib.trace(op.layers(input_shape), input_shape):
+    input_shape = traced.output_shape
+  return input_shape
 
 
 def short_name(op: Op) -> str:
   """The field's short name: 'k3e6', 'zero', 'conv3', 'classifier'."""
-  match op:
-    case MBConv():
-      return f'k{op.kernel_size}e{op.expand_ratio}'
-    case ConvBn():
-      return f'conv{op.kernel_size}'
-    case Zero():
-      return 'zero'
-    case Classifier():
-      return 'classifier'
-    case _:
-      raise TypeError(f'not an operation: {op!r}; operations are ConvBn, MBConv, Zero, Classifier')
+  _check_op(op)
+  return op.short_name
+
+
+def is_zero(op: Op) -> bool:
+  """Whether an operation gives zeros: with a shortcut around it, a block that is skipped."""
+  return any(isinstance(layer, layers_lib.Zeros) for layer in op.layers((1, 1, 1)))
+
+
+def computes(op: Op) -> bool:
+  """Whether an operation computes anything, so that it has a signature."""
+  return any(not isinstance(layer, layers_lib.Zeros) for layer in op.layers((1, 1, 1)))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import math
+from typing import Any
 
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import ops
@@ -14,12 +15,6 @@ from tf_proxyless.space import schema
 
 # (kernel size, expansion ratio) in the order of the official alphas; Zero follows where a layer may be skipped.
 CANDIDATES = ((3, 3), (3, 6), (5, 3), (5, 6), (7, 3), (7, 6))
-
-
-def make_divisible(value: float, divisor: int = 8) -> int:
-  """Rounds a width to the nearest multiple of `divisor`, never below 90 % of it (MobileNetV2's rule)."""
-  rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
-  return rounded + divisor if rounded < 0.9 * value else rounded
 
 
 def proxyless(
@@ -54,7 +49,7 @@ def proxyless(
     head_filters: Channels of the 1x1 convolution before pooling; scaled by the width multiplier only above 1.
     candidates: (kernel size, expansion ratio) of each MBConv candidate, in the order of the choice indices.
     zero: Whether Zero is appended exactly where stride is 1 and widths match.
-    width_multiplier: Scales all widths by the `make_divisible` rule.
+    width_multiplier: Scales all widths by the rule of `ops.make_divisible`.
     resolution: Input height and width in pixels.
     channels: Input channels.
     classes: Output units.
@@ -79,7 +74,7 @@ def proxyless(
     raise ValueError(f'width_multiplier must be in (0, 100], got {width_multiplier}')
 
   def scaled(filters: int) -> int:
-    return make_divisible(filters * width_multiplier)
+    return ops.make_divisible(filters * width_multiplier)
 
   width = scaled(first_block_filters)
   blocks = [
@@ -123,7 +118,7 @@ def _searched_block(name: str, filters: int, strides: int, candidates: Sequence[
                     same_width: bool) -> network_lib.Block:
   """A block that holds the choice of its operation, or the operation where there is only one."""
   residual = strides == 1 and same_width
-  choices: tuple[ops.Op, ...] = tuple(ops.MBConv(filters, kernel, strides, expand) for kernel, expand in candidates)
+  choices: tuple[Any, ...] = tuple(ops.MBConv(filters, kernel, strides, expand) for kernel, expand in candidates)
   if zero and residual:
     choices += (ops.Zero(),)
   return network_lib.Block(name, schema.OneOf(choices, 'op') if len(choices) > 1 else choices[0], residual)

@@ -1,13 +1,15 @@
 """The one search primitive: a choice, and what can be done with a tree of them.
 
 A search space is any tree of frozen dataclasses and tuples with `OneOf` nodes inside; without them it is an architecture.
-A decision is named by its path in the tree, for instance `blocks/block_3/op`: field names, and for the elements of a tuple
-their `name` or else their index.
+A decision is known by its name, or else by its path in the tree, for instance `blocks/block_3/op`: field names, and for the elements of
+a tuple their `name` or else their index. Nodes of one name, wherever they stand, are one decision: a stage's width, say.
+
+`decisions(space)` is the only place that gives decisions their indices; a path (int [decisions]) has the choice of each in that order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 import dataclasses
 import math
 from typing import Any
@@ -19,15 +21,39 @@ class OneOf:
 
   Attributes:
     choices: The alternatives, in the order that choice indices refer to.
-    tag: What kind of decision this is, for instance 'op'.
+    tag: What kind of decision this is, for instance 'op', 'filters' or 'kernel_size'.
+    name: Equal names are one decision; '' is a decision of its own, known by where it stands.
   """
 
   choices: tuple[Any, ...]
   tag: str
+  name: str = dataclasses.field(default='', metadata={'omit_default': True})
 
   def __post_init__(self) -> None:
     if not isinstance(self.choices, tuple) or not self.choices:
       raise ValueError(f'OneOf needs a non-empty tuple of choices, got {self.choices!r}')
+
+
+# The choices above a decision, as (path, choice index).
+Parents = tuple[tuple[str, int], ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Decision:
+  """One decision of a space.
+
+  Attributes:
+    path: Its name, or else where it stands.
+    choices: See `OneOf`.
+    tag: See `OneOf`.
+    parents: (path, choice index) of the decisions inside whose choices it stands: it counts only if all of these are chosen. Empty if it
+      stands in several places.
+  """
+
+  path: str
+  choices: tuple[Any, ...]
+  tag: str
+  parents: Parents = ()
 
 
 class Genotype(Mapping[str, int]):
@@ -70,20 +96,94 @@ def _join(path: str, segment: str) -> str:
   return f'{path}/{segment}' if path else segment
 
 
-def walk(node: Any, path: str = '') -> Iterator[tuple[str, OneOf]]:
-  """Yields every decision of a space as (path, OneOf), parents before children, in the order of the tree."""
+def _occurrences(node: Any, path: str, parents: Parents) -> Iterator[tuple[str, OneOf, Parents]]:
+  """Every OneOf of a tree as (name or path, node, the choices above it), parents before children."""
   if isinstance(node, OneOf):
-    yield path, node
+    path = node.name or path
+    yield path, node, parents
+    for index, choice in enumerate(node.choices):
+      yield from _occurrences(choice, _join(path, str(index)), (*parents, (path, index)))
+    return
   for segment, child in _children(node):
-    yield from walk(child, _join(path, segment))
+    yield from _occurrences(child, _join(path, segment), parents)
 
 
-def resolve(node: Any, genotype: Mapping[str, int]) -> Any:
-  """Fixes every decision of a space.
+def decisions(space: Any) -> tuple[Decision, ...]:
+  """The decisions of a space in the order of the tree, parents before children; their positions are their indices.
+
+  Raises:
+    ValueError: Nodes of one name differ, or a name is used inside itself.
+  """
+  found: dict[str, tuple[OneOf, Parents]] = {}
+  for path, one_of, parents in _occurrences(space, '', ()):
+    if any(path == above for above, _ in parents):
+      raise ValueError(f'decision {path!r} stands inside one of its own choices')
+    if path not in found:
+      found[path] = one_of, parents
+    elif found[path][0] != one_of:
+      raise ValueError(f'two different decisions are called {path!r}: {found[path][0]!r} and {one_of!r}')
+    elif found[path][1] != parents:
+      found[path] = one_of, ()  # it stands in more than one place; one of them at least may count
+  return tuple(Decision(path, one_of.choices, one_of.tag, parents) for path, (one_of, parents) in found.items())
+
+
+def walk(space: Any, path: str = '') -> Iterator[tuple[str, OneOf]]:
+  """Yields every decision of a space, or of a part that stands at a path, once as (path, OneOf), in the order of `decisions`."""
+  seen = set()
+  for found, one_of, _ in _occurrences(space, path, ()):
+    if found not in seen:
+      seen.add(found)
+      yield found, one_of
+
+
+def counts(decisions: Sequence[Decision], path: Sequence[int], index: int) -> bool:
+  """Whether the decision of an index counts in the network of a path, since the choices inside which it stands are made."""
+  position = {decision.path: i for i, decision in enumerate(decisions)}
+  return all(path[position[parent]] == choice for parent, choice in decisions[index].parents)
+
+
+def canonical(decisions: Sequence[Decision], path: Sequence[int]) -> tuple[int, ...]:
+  """The path with 0 for decisions that do not count under it: equal networks have equal canonical paths."""
+  return tuple(int(choice) if counts(decisions, path, i) else 0 for i, choice in enumerate(path))
+
+
+def genotype(space: Any, path: Sequence[int]) -> Genotype:
+  """The genotype of a path: the choices of the decisions that count under it.
+
+  Args:
+    space: A search space.
+    path: int [decisions], in the order of `decisions`.
+
+  Raises:
+    ValueError: The path has another length.
+  """
+  known = decisions(space)
+  if len(path) != len(known):
+    raise ValueError(f'a path of this space has {len(known)} choices, got {len(path)}')
+  choices = {decision.path: int(index) for decision, index in zip(known, path)}
+  used: set[str] = set()
+  _resolve(space, '', choices, used)
+  return Genotype({name: index for name, index in choices.items() if name in used})
+
+
+def path_of(space: Any, genotype: Mapping[str, int]) -> tuple[int, ...]:
+  """The path of a genotype; 0 for decisions that do not count under it.
+
+  Raises:
+    KeyError: The genotype is not one of this space.
+    ValueError: A choice index is out of range.
+  """
+  resolve(space, genotype)
+  return tuple(genotype.get(decision.path, 0) for decision in decisions(space))
+
+
+def resolve(node: Any, genotype: Mapping[str, int], partial: bool = False) -> Any:
+  """Fixes the decisions of a space.
 
   Args:
     node: A search space.
-    genotype: Choice index for exactly the decisions that are active under these choices.
+    genotype: Choice index for exactly the decisions that count under these choices.
+    partial: Whether decisions without a choice stay open.
 
   Returns:
     The same tree with each `OneOf` replaced by its chosen alternative.
@@ -93,10 +193,26 @@ def resolve(node: Any, genotype: Mapping[str, int]) -> Any:
     ValueError: A choice index is out of range.
   """
   used: set[str] = set()
+  result = _resolve(node, '', genotype, used, partial)
+  unknown = sorted(set(genotype) - used)
+  if unknown:
+    raise KeyError(f'the genotype names decisions that are not in the space: {unknown}')
+  return result
+
+
+def resolve_part(node: Any, path: str, genotype: Mapping[str, int]) -> Any:
+  """Resolves a part of a space that stands at a path; the genotype may name decisions elsewhere."""
+  return _resolve(node, path, genotype, set())
+
+
+def _resolve(node: Any, path: str, genotype: Mapping[str, int], used: set[str], partial: bool = False) -> Any:
 
   def visit(node: Any, path: str) -> Any:
     if isinstance(node, OneOf):
+      path = node.name or path
       if path not in genotype:
+        if partial:
+          return dataclasses.replace(node, choices=tuple(visit(choice, _join(path, str(i))) for i, choice in enumerate(node.choices)))
         raise KeyError(f'no choice for decision {path!r}; the genotype names {sorted(genotype)}')
       used.add(path)
       index = genotype[path]
@@ -106,23 +222,39 @@ def resolve(node: Any, genotype: Mapping[str, int]) -> Any:
     if isinstance(node, tuple):
       return tuple(visit(child, _join(path, segment)) for segment, child in _children(node))
     if dataclasses.is_dataclass(node) and not isinstance(node, type):
-      changed = {segment: visit(child, _join(path, segment)) for segment, child in _children(node)}
-      return dataclasses.replace(node, **changed)
+      children = {segment: (child, visit(child, _join(path, segment))) for segment, child in _children(node)}
+      changed = {segment: new for segment, (old, new) in children.items() if new is not old}
+      return dataclasses.replace(node, **changed) if changed else node
     return node
 
-  result = visit(node, '')
-  unknown = sorted(set(genotype) - used)
-  if unknown:
-    raise KeyError(f'the genotype names decisions that are not in the space: {unknown}')
-  return result
+  return visit(node, path)
 
 
-def cardinality(node: Any) -> int:
-  """The number of architectures in a space (alternatives of a decision add up, everything else multiplies)."""
-  counts = [cardinality(child) for _, child in _children(node)]
+def cardinality(space: Any) -> int:
+  """The number of architectures in a space, exactly."""
+  shared = _first_shared(space)
+  if shared is not None:  # counted for each of its choices
+    path, one_of = shared
+    return sum(cardinality(resolve(space, {path: i}, partial=True)) for i in range(len(one_of.choices)))
+  return _count(space)
+
+
+def _count(node: Any) -> int:
+  """Alternatives of a decision add up, everything else multiplies."""
+  counts = [_count(child) for _, child in _children(node)]
   return sum(counts) if isinstance(node, OneOf) else math.prod(counts)
+
+
+def _first_shared(space: Any) -> tuple[str, OneOf] | None:
+  """A decision that stands in more than one place."""
+  seen: dict[str, OneOf] = {}
+  for path, one_of, _ in _occurrences(space, '', ()):
+    if path in seen:
+      return path, one_of
+    seen[path] = one_of
+  return None
 
 
 def is_resolved(node: Any) -> bool:
   """Whether no decision is left open, that is, whether a space is an architecture."""
-  return next(walk(node), None) is None
+  return next(_occurrences(node, '', ()), None) is None

@@ -254,7 +254,7 @@ def _extremes(space: network_lib.Network) -> dict[str, network_lib.Network]:
   """The networks of the fewest and of the most multiply-adds."""
   model = model_lib.from_macs(space)
   choose = {SMALLEST: min, LARGEST: max}
-  return {name: schema.resolve(space, {path: costs.index(select(costs)) for path, costs in zip(model.decisions, model.choice_costs)})
+  return {name: schema.resolve(space, {path: costs.index(select(costs)) for path, costs in zip(model.paths, model.choice_costs)})
           for name, select in choose.items()}
 
 

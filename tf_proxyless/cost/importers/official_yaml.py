@@ -20,6 +20,7 @@ import re
 from tf_proxyless.cost import table as table_lib
 from tf_proxyless.infra import files
 from tf_proxyless.space import network as network_lib
+from tf_proxyless.space import ops
 
 MAX_BYTES = 16 * 2**20
 
@@ -41,16 +42,18 @@ def key(signature: network_lib.OpSignature) -> str:
     ValueError: The form has no key for it.
   """
   height, width, channels = signature.input_shape
-  place = f'input:{height}x{width}x{channels}'
-  if signature.op == 'classifier':
-    text = f'Logits-{place}-output:{signature.filters}'
-  else:
-    output = f'output:{-(-height // signature.strides)}x{-(-width // signature.strides)}x{signature.filters}'
-    if signature.op == 'conv_bn':
-      text = f'{"Conv_1" if signature.kernel_size == 1 else "Conv"}-{place}-{output}'
-    else:
-      text = (f'expanded_conv-{place}-{output}-expand:{signature.expand_ratio}-kernel:{signature.kernel_size}'
-              f'-stride:{signature.strides}-idskip:{int(signature.residual)}')
+  place, op = f'input:{height}x{width}x{channels}', signature.op
+  output = f'output:{"x".join(map(str, signature.output_shape))}'
+  match op:
+    case ops.Classifier():
+      text = f'Logits-{place}-output:{op.units}'
+    case ops.ConvBn():
+      text = f'{"Conv_1" if op.kernel_size == 1 else "Conv"}-{place}-{output}'
+    case ops.MBConv():
+      text = (f'expanded_conv-{place}-{output}-expand:{op.expand_ratio}-kernel:{op.kernel_size}'
+              f'-stride:{op.strides}-idskip:{int(signature.residual)}')
+    case _:
+      raise ValueError(f'the official YAML form has no key for {signature}')
   if parse_key(text) != signature:
     raise ValueError(f'the official YAML form has no key for {signature}')
   return text
@@ -66,17 +69,19 @@ def parse_key(text: str) -> network_lib.OpSignature:
   """
   if match := _CLASSIFIER.fullmatch(text):
     height, width, channels, units = map(int, match.groups())
-    return network_lib.OpSignature('classifier', (height, width, channels), units)
+    return network_lib.OpSignature(ops.Classifier(units), (height, width, channels))
   if match := _CONVOLUTION.fullmatch(text):
     height, width, channels, *output = map(int, match.groups()[1:])
     kernel_size = 3 if match[1] == 'Conv' else 1
-    signature = network_lib.OpSignature('conv_bn', (height, width, channels), output[2], kernel_size, _strides(height, output[0]))
+    op: ops.Op = ops.ConvBn(output[2], kernel_size, _strides(height, output[0]))
+    signature = network_lib.OpSignature(op, (height, width, channels))
   elif match := _MBCONV.fullmatch(text):
     height, width, channels, *output, expand_ratio, kernel_size, strides, residual = map(int, match.groups())
-    signature = network_lib.OpSignature('mbconv', (height, width, channels), output[2], kernel_size, strides, expand_ratio, bool(residual))
+    op = ops.MBConv(output[2], kernel_size, strides, expand_ratio)
+    signature = network_lib.OpSignature(op, (height, width, channels), bool(residual))
   else:
     raise ValueError(f'not a key of an operation: {files.shorten(text, 120)}')
-  if output[:2] != [-(-height // signature.strides), -(-width // signature.strides)]:
+  if output[:2] != list(signature.output_shape[:2]):
     raise ValueError(f'input, stride and output do not fit each other: {text}')
   return signature
 

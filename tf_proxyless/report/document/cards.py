@@ -17,7 +17,6 @@ from tf_proxyless.measure import validation as validation_lib
 from tf_proxyless.report.document import run_files as report_files
 from tf_proxyless.space import io
 from tf_proxyless.space import network as network_lib
-from tf_proxyless.space import ops
 
 CARD_SUFFIX = '_card.json'
 _HOW = {'float': 'converted', 'ptq': 'post-training quantization', 'qat': 'quantization-aware training'}
@@ -104,6 +103,6 @@ def _deployment(path: pathlib.Path, card: model_card.ModelCard, architecture: io
 def _computes(network: network_lib.Network) -> network_lib.Network:
   """A network without its name and its dropout, which play no part in a file."""
   *blocks, last = network.blocks
-  if isinstance(last.op, ops.Classifier):
+  if hasattr(last.op, 'dropout_rate'):
     last = dataclasses.replace(last, op=dataclasses.replace(last.op, dropout_rate=0.0))
   return dataclasses.replace(network, name='network', blocks=(*blocks, last))

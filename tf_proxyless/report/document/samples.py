@@ -142,7 +142,7 @@ def front_by_means(found: evaluations_lib.ScoredSamples, frozen: bool) -> Mappin
 def _front_by_evidence(found: evaluations_lib.ScoredSamples, frozen: bool,
                        cost_model: model_lib.CostModel | None) -> Mapping[str, Any] | None:
   """The best network of each budget by the estimated effects of its choices; None without a cost model or without evidence."""
-  if cost_model is None or found.choice_counts != tuple(map(len, cost_model.choice_costs)):
+  if cost_model is None or found.choice_counts != cost_model.choice_counts:
     return None
   try:
     effects = effects_lib.fit(found[-_MOST_EVIDENCE:], recency=False if frozen else None)
@@ -150,7 +150,7 @@ def _front_by_evidence(found: evaluations_lib.ScoredSamples, frozen: bool,
     return None
   points = {}
   for limit in np.linspace(max(found.cost.min(), cost_model.smallest), max(found.cost.max(), cost_model.smallest), _POINTS_OF_FRONT):
-    choices = candidates_lib.by_evidence(effects, candidates_lib.Budget(limit, cost_model.choice_costs, cost_model.fixed))
+    choices = candidates_lib.by_evidence(effects, candidates_lib.Budget(limit, cost_model))
     points[choices] = (cost_model.cost(choices), *effects_lib.predict(effects, choices))
   return _front('the best network of each cost, by estimated effects of its choices', sorted(points.values()))
 

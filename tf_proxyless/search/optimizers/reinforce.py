@@ -56,7 +56,6 @@ class Reinforce(base.ArchitectureOptimizer):
     self._score = score
     self._networks = networks
     self._baseline_momentum = baseline_momentum
-    self._costs = cost_model.padded_costs()
     self.baseline = tf.Variable(0.0, trainable=False, name='baseline')
 
   def update(self, batch: Any = None) -> base.Scored:
@@ -72,9 +71,8 @@ class Reinforce(base.ArchitectureOptimizer):
 
   @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.float32)], autograph=False)
   def _learn(self, paths: tf.Tensor, accuracies: tf.Tensor) -> None:
-    chosen = tf.one_hot(paths, self._costs.shape[1])  # [networks, decisions, choices]
-    costs = self.cost_model.fixed + tf.einsum('ndc,dc->n', chosen, tf.constant(self._costs, tf.float32))
-    rewards = self.objective.reward(accuracies, costs)
+    chosen = tf.one_hot(paths, max(self.cost_model.choice_counts))  # [networks, decisions, choices]
+    rewards = self.objective.reward(accuracies, self.cost_model.expected(chosen))
     mean = tf.reduce_mean(rewards)
     baseline = tf.where(self.updates > 0, self.baseline, mean)
     advantages = rewards - baseline

@@ -59,12 +59,11 @@ class GradientRule(base.ArchitectureOptimizer):
     """
     super().__init__(parameters, cost_model, objective, learning_rate, 'gradient_rule')
     self._gate_gradients = gate_gradients
-    self._costs = cost_model.padded_costs()
 
   def update(self, batch: Any = None) -> None:
     pairs = self._sample()
     loss, gradients = self._gate_gradients(pairs[:, 0].numpy(), pairs[:, 1].numpy(), batch)
-    checks.check_gate_gradients(np.asarray(gradients), pairs.numpy(), self.cost_model.decisions)
+    checks.check_gate_gradients(np.asarray(gradients), pairs.numpy(), self.cost_model.paths)
     self._learn(pairs, tf.cast(loss, tf.float32), tf.cast(gradients, tf.float32))
 
   @tf.function(input_signature=[], autograph=False)
@@ -83,8 +82,9 @@ class GradientRule(base.ArchitectureOptimizer):
       autograph=False)
   def _learn(self, pairs: tf.Tensor, cross_entropy: tf.Tensor, gradients: tf.Tensor) -> None:
     old = tf.gather(self.parameters.alpha, pairs, batch_dims=1)
-    costs = tf.gather(tf.constant(self._costs, tf.float32), pairs, batch_dims=1)
-    expected_cost = self.cost_model.expected(self.parameters.probabilities())
+    probabilities = self.parameters.probabilities()
+    costs = tf.gather(self.cost_model.marginal(probabilities), pairs, batch_dims=1)
+    expected_cost = self.cost_model.expected(probabilities)
 
     def loss() -> tuple[tf.Tensor, tf.Tensor]:
       p = tf.nn.softmax(tf.gather(self.parameters.alpha, pairs, batch_dims=1))

@@ -1,0 +1,44 @@
+"""Small spaces with decisions of every kind."""
+
+from __future__ import annotations
+
+from tf_proxyless.space import network as network_lib
+from tf_proxyless.space import ops
+from tf_proxyless.space import schema
+
+Block = network_lib.Block
+OneOf = schema.OneOf
+
+
+def widths() -> network_lib.Network:
+  """Widths of two stages, each one decision in several places; an operation and a kernel size beside them."""
+  first, second = OneOf((8, 12, 16), 'filters', 'width_1'), OneOf((16, 24), 'filters', 'width_2')
+  return network_lib.Network('widths', (16, 16, 3), (
+      Block('stem', ops.ConvBn(8, 3, 2)),
+      Block('block_1', ops.MBConv(first, 3, 1, OneOf((3, 6), 'expand_ratio'))),
+      Block('block_2', OneOf((ops.MBConv(first, 3, 1, 3), ops.MBConv(first, 5, 1, 3), ops.Zero()), 'op'), residual=True),
+      Block('block_3', ops.MBConv(second, OneOf((3, 5), 'kernel_size'), 2, 3)),
+      Block('classifier', ops.Classifier(10))))
+
+
+def nested() -> network_lib.Network:
+  """Numbers inside an operation, decisions inside another's choice, squeeze-excite or not."""
+  inner = ops.MBConv(8, OneOf((3, 5), 'kernel_size'), 1, OneOf((3, 6), 'expand_ratio'), se_ratio=OneOf((0.0, 0.25), 'se_ratio'))
+  return network_lib.Network('nested', (16, 16, 3), (
+      Block('stem', ops.ConvBn(8, 3, 2)),
+      Block('block_1', OneOf((inner, ops.SeparableConv(8, 3), ops.Zero()), 'op'), residual=True),
+      Block('block_2', OneOf((ops.MBConv(16, 3, 2, OneOf((1, 3), 'expand_ratio')), ops.SeparableConv(16, 5, 2)), 'op')),
+      Block('classifier', ops.Classifier(10))))
+
+
+def resolutions() -> network_lib.Network:
+  """The resolution is a decision, on which every cost depends."""
+  size = OneOf((16, 24, 32), 'resolution', 'resolution')
+  return network_lib.Network('resolutions', (size, size, 3), (
+      Block('stem', ops.ConvBn(8, 3, 2)),
+      Block('block_1', OneOf((ops.MBConv(8, 3, 1, 3), ops.MBConv(8, 5, 1, 6), ops.Zero()), 'op'), residual=True),
+      Block('block_2', OneOf((ops.MBConv(16, 3, 2, 3), ops.MBConv(16, 5, 2, 3)), 'op')),
+      Block('classifier', ops.Classifier(10))))
+
+
+COUPLED = {'widths': widths, 'nested': nested, 'resolutions': resolutions}
