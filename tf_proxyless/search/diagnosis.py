@@ -21,6 +21,9 @@ _BELOW_TARGET = 0.05
 # Slope of accuracy on cost over its standard error, first quarter of the samples: 14 and more in simulated searches that went well,
 # -3 to -6 where evidence derived 0.84 of the optimum's gain, -40 in the severe case (0.77).
 _CLEAR_SLOPE = 3.0
+# Both are of the same images, and the best validation was chosen for being high: it lies above its estimate when all is well.
+_MOST_SHORTFALL = 0.05  # 5 points
+_CLEAR_SHORTFALL = 4.0  # standard errors of the estimate
 _FEW_IMAGES = 500
 _MANY_SCORES = 10_000
 _LISTED = 6
@@ -57,7 +60,7 @@ def warnings(derivation: derive.Derivation, decisions: Sequence[str], end: Searc
   Returns:
     One line for each warning, the gravest first.
   """
-  found = _collapse(end)
+  found = _collapse(end) + _shortfall(derivation)
   if effects is not None and samples is not None:
     found += _premature(samples) + _drift(samples) + _small_batches(samples, end) + _rare_choices(effects, decisions)
   return (*found, *_unclear_decisions(derivation, decisions))
@@ -74,6 +77,19 @@ def _collapse(end: SearchEnd) -> list[str]:
   return [f'larger networks do not score better: expected cost ended {100 * below:.1f} % below the target{multiplier}; the '
           'supernet is undertrained or collapsed to Zero, and neither estimates nor their standard errors can be believed; '
           'warm up for longer']
+
+
+def _shortfall(derivation: derive.Derivation) -> list[str]:
+  best = derivation.candidates[0]  # if they were scored
+  if best.validation_accuracy is None or best.estimate is None or best.standard_error is None:
+    return []
+  below = best.estimate - best.validation_accuracy
+  if below <= max(_MOST_SHORTFALL, _CLEAR_SHORTFALL * best.standard_error):
+    return []
+  return [f'the best of the networks scored on the whole validation split has {100 * best.validation_accuracy:.2f} % there, '
+          f'{100 * below:.1f} points below its estimate of {100 * best.estimate:.2f} +- {100 * best.standard_error:.2g} %: batches or '
+          'weights of the two differ, for instance by batches of too few images or classes, or by training that went wrong at the '
+          'end; find out which before you believe either']
 
 
 def _premature(samples: samples_lib.ScoredSamples) -> list[str]:
