@@ -1,5 +1,6 @@
 """Batches: each example once an epoch, and an order that is a function of seed, epoch and step, wherever one starts."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -147,16 +148,52 @@ def test_validation_stream_passes_over_all_examples_in_new_orders(split):
   assert not _equal(passes[0], other)
 
 
-def test_validation_pass_keeps_order_and_remainder(split):
-  batches = _collect(pipelines.validation_pass(split, PLAIN, batch_size=100))
-  assert [len(labels) for _, labels in batches] == [100, 100, 87]
-  assert np.array_equal(np.concatenate([labels for _, labels in batches]), split.records.labels[split.validation])
+@pytest.mark.parametrize('batch_size, sizes', [(100, [96, 96, 95]), (286, [144, 143]), (41, [41] * 7), (287, [287])])
+def test_validation_pass_is_the_validation_set_in_even_batches(split, batch_size, sizes):
+  batches = _collect(pipelines.validation_pass(split, PLAIN, batch_size))
+  assert [len(labels) for _, labels in batches] == sizes
+  assert np.array_equal(np.bincount(np.concatenate([labels for _, labels in batches])), np.bincount(split.records.labels[split.validation]))
 
 
 def test_test_pass_is_the_test_set(digits):
   batches = _collect(pipelines.test_pass(digits, PLAIN, batch_size=100))
-  assert [len(labels) for _, labels in batches] == [100, 100, 100, 60]
-  assert np.array_equal(np.concatenate([labels for _, labels in batches]), digits.load('test').labels)
+  assert [len(labels) for _, labels in batches] == [90] * 4
+  assert _rows(batches) == sorted(PLAIN.evaluate(record['image']).numpy().tobytes() for record in digits.records('test'))
+
+
+def _folder(digits, root, rename):
+  """Writes digits as an image folder, PATH/train and PATH/test, whose paths below them `rename` makes of label and number."""
+  for part, count in (('train', 600), ('test', 200)):
+    for number, record in enumerate(digits.records(part).take(count).as_numpy_iterator()):
+      path = root / part / rename(record['label'], number)
+      path.parent.mkdir(parents=True, exist_ok=True)
+      path.write_bytes(record['image'])
+  return sources.open_dataset(f'folder:{root}')
+
+
+def test_names_in_a_folder_change_no_batch_of_a_pass(digits, tmp_path):
+  plain = _folder(digits, tmp_path / 'plain', lambda label, number: f'{label}/{number:04d}.png')
+  renamed = _folder(digits, tmp_path / 'renamed', lambda label, number: f'{"qwertyuiop"[label]}/{number % 7}/{9999 - number}.png')
+  passes = []
+  for source in (plain, renamed):
+    split = splits.make(source, 300, seed=0)
+    swapped = dataclasses.replace(split, training=split.validation, validation=np.arange(600))  # of which names choose no part
+    passes.append([[(images, [source.class_names[label] for label in labels]) for images, labels in _collect(batches)]
+                   for batches in (pipelines.validation_pass(swapped, PLAIN, 60), pipelines.test_pass(source, PLAIN, 50))])
+  class_of = dict(zip(plain.class_names, 'qwertyuiop'))
+  for one, other in zip(*passes):
+    assert len(one) == len(other)
+    for (images, names), (same_images, other_names) in zip(one, other):
+      assert np.array_equal(images, same_images) and [class_of[name] for name in names] == other_names
+
+
+@pytest.mark.parametrize('part', ['validation', 'test'])
+def test_each_batch_of_a_pass_mixes_the_classes(digits, tmp_path, part):
+  source = _folder(digits, tmp_path, lambda label, number: f'{label}/{number:04d}.png')
+  batches = (pipelines.test_pass(source, PLAIN, 50) if part == 'test' else
+             pipelines.validation_pass(splits.make(source, 300, seed=0), PLAIN, 50))
+  for _, labels in _collect(batches):
+    assert len(set(labels.tolist())) >= 8
 
 
 @pytest.mark.parametrize('batch_size', [0, -1, 2.0, True])

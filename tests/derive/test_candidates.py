@@ -1,5 +1,6 @@
 """Derivation: budgets hold, winners are what they claim, and each warning fires where it should and only there."""
 
+import dataclasses
 import json
 import math
 
@@ -167,6 +168,15 @@ def test_small_batches(searched):
   assert not has(warn(searched, GOOD_END, few), 'images')
   single = evaluations_lib.ScoredSamples(few.choice_counts, few.paths, few.accuracy, few.cost, np.arange(3000))
   assert has(warn(searched, GOOD_END, single), 'each batch scored one network')
+
+
+@pytest.mark.parametrize('below, error, fires', [(0.0, 1e-4, False), (0.045, 1e-4, False), (0.06, 1e-4, True), (0.06, 0.02, False)])
+def test_validation_far_below_the_estimate(searched, below, error, fires):
+  _, _, effects, log_p = searched
+  effects = dataclasses.replace(effects, mean_accuracy_error=error)
+  found = derive.derive(log_p, effects, BUDGET, score=lambda paths: [evidence.predict(effects, path)[0] - below for path in paths])
+  lines = diagnosis.warnings(found, landscapes.DECISIONS, GOOD_END, effects, None)
+  assert has(lines, f'{100 * below:.1f} points below its estimate') == fires == has(lines, 'points below its estimate')
 
 
 def test_rare_choices(searched):

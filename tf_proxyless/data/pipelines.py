@@ -3,6 +3,9 @@
 Every function returns a tf.data.Dataset of (images, labels): float32 [batch, size, size, 3] in [0, 1] and int32 [batch].
 To start at a step gives, bit for bit, what starting at 0 and skipping gives, and costs nothing: what is skipped is never read.
 Augmentation is drawn from (seed, epoch, example), so that it does not depend on the batch size either.
+
+No order is that of the ids, which in an image folder is class by class: what is measured on batches of one class, or on the first images,
+says little of the others. A pass over validation or test images goes by their fingerprints instead (`records`).
 """
 
 from __future__ import annotations
@@ -84,23 +87,31 @@ def validation_stream(split: splits.Split, transform: preprocessing.Transform, b
 
 
 def validation_pass(split: splits.Split, transform: preprocessing.Transform, batch_size: int) -> tf.data.Dataset:
-  """Every validation example once, in the order of the ids, with the evaluation transform; the last batch may be smaller.
+  """Every validation example once, in the order of their fingerprints, with the evaluation transform.
+
+  Batches differ by one image at most, so that none is too small for its own statistics.
+
+  Args:
+    split: Whose validation part is used.
+    transform: What makes images of bytes.
+    batch_size: Images a batch at most.
 
   Raises:
     ValueError: A batch size below 1 or above the examples.
   """
   _full_batches(len(split.validation), batch_size, 'validation')
-  return _batches(split.records, tf.data.Dataset.from_tensor_slices(split.validation), _evaluate(transform), batch_size)
+  return _pass(split.records, _validation_order(split), transform, batch_size)
 
 
 def test_pass(source: sources.Source, transform: preprocessing.Transform, batch_size: int) -> tf.data.Dataset:
-  """Every test example once, in the order of the ids, with the evaluation transform; the last batch may be smaller.
+  """Every test example once; otherwise as `validation_pass`.
 
   Raises:
     ValueError: A batch size below 1 or above the examples.
   """
   _full_batches(source.num_test, batch_size, 'test')
-  return _batches(source.load('test'), tf.data.Dataset.range(source.num_test), _evaluate(transform), batch_size)
+  records = source.load('test')
+  return _pass(records, _test_order(records), transform, batch_size)
 
 
 def _full_batches(examples: int, batch_size: int, part: str) -> int:
@@ -122,6 +133,22 @@ def _shuffle(positions: np.ndarray, key: tf.Tensor) -> tf.Tensor:
   return tf.random.experimental.stateless_shuffle(positions, key)
 
 
+def _mixed(records: records_lib.Records, positions: np.ndarray) -> np.ndarray:
+  """Positions in the order of their fingerprints."""
+  return positions[np.argsort(records.fingerprints(positions), kind='stable')]
+
+
+# Fingerprints of files take a pass over them.
+@functools.lru_cache(maxsize=8)
+def _validation_order(split: splits.Split) -> np.ndarray:
+  return _mixed(split.records, split.validation)
+
+
+@functools.lru_cache(maxsize=8)
+def _test_order(records: records_lib.Records) -> np.ndarray:
+  return _mixed(records, np.arange(len(records.ids)))
+
+
 # One trace for a transform, since tracing takes longer than an epoch over a small dataset.
 @functools.lru_cache(maxsize=8)
 def _traced_train(transform: preprocessing.Transform) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
@@ -132,6 +159,15 @@ def _traced_train(transform: preprocessing.Transform) -> Callable[[tf.Tensor, tf
 def _evaluate(transform: preprocessing.Transform) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
   evaluate = tf.function(transform.evaluate, autograph=False)
   return lambda image, position: evaluate(image)
+
+
+def _pass(records: records_lib.Records, order: np.ndarray, transform: preprocessing.Transform, batch_size: int) -> tf.data.Dataset:
+  """Each of the positions once, in as few batches as there can be, whose sizes differ by one at most; the larger come first."""
+  small, larger = divmod(len(order), -(-len(order) // batch_size))
+  batches = lambda positions, size: _batches(records, tf.data.Dataset.from_tensor_slices(positions), _evaluate(transform), size)
+  first = larger * (small + 1)
+  rest = batches(order[first:], small)
+  return batches(order[:first], small + 1).concatenate(rest) if larger else rest
 
 
 def _batches(records: records_lib.Records, positions: tf.data.Dataset, make_image: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],

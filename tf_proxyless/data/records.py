@@ -1,6 +1,6 @@
 """Labelled, still encoded images with random access, wherever they lie.
 
-A `Records` has `ids`, `labels` and `attach_images`. Random access is what makes the order of training a full permutation, a
+A `Records` has `ids`, `labels`, `fingerprints` and `attach_images`. Random access is what makes the order of training a full permutation, a
 resumed epoch start at once, and a validation set that is scattered over a large dataset cheap to read.
 """
 
@@ -13,6 +13,8 @@ from typing import ClassVar, Union
 
 import numpy as np
 import tensorflow as tf
+
+from tf_proxyless.data import selection
 
 _RECORD_OVERHEAD_BYTES = 16  # a TFRecord is length (8 bytes), its checksum (4), data, checksum of the data (4)
 _PARALLEL_READS = 16
@@ -38,6 +40,10 @@ class InMemory:
     """The records at some positions."""
     return InMemory(self.ids[positions], self.labels[positions], tf.gather(self.images, positions))
 
+  def fingerprints(self, positions: np.ndarray) -> np.ndarray:
+    """Hashes of the ids at some positions, int64: they say nothing of the class."""
+    return selection.fingerprints(self.ids[positions]).numpy()
+
   def attach_images(self, examples: tf.data.Dataset) -> tf.data.Dataset:
     """Adds 'image', the encoded bytes, to elements with a 'position'; the order stays."""
     return examples.map(lambda example: {**example, 'image': self.images[example['position']]})
@@ -60,6 +66,12 @@ class Files:
   def select(self, positions: np.ndarray) -> Files:
     """The records at some positions."""
     return Files(self.directory, self.ids[positions], self.labels[positions])
+
+  def fingerprints(self, positions: np.ndarray) -> np.ndarray:
+    """Hashes of the contents of the files at some positions, int64: they say nothing of the class, nor of the names. Reads the files."""
+    examples = self.attach_images(tf.data.Dataset.from_tensor_slices({'position': positions}))
+    hashes = examples.map(lambda example: selection.fingerprints(example['image']))
+    return np.fromiter(hashes.as_numpy_iterator(), np.int64, len(positions))
 
   def attach_images(self, examples: tf.data.Dataset) -> tf.data.Dataset:
     """Adds 'image', the encoded bytes, to elements with a 'position'; the order stays."""
@@ -119,6 +131,10 @@ class TfRecords:
   def select(self, positions: np.ndarray) -> TfRecords:
     """The records at some positions."""
     return dataclasses.replace(self, **{name: getattr(self, name)[positions] for name in self.INDEX})
+
+  def fingerprints(self, positions: np.ndarray) -> np.ndarray:
+    """Hashes of the ids at some positions, int64: they say nothing of the class."""
+    return selection.fingerprints(self.ids[positions]).numpy()
 
   def attach_images(self, examples: tf.data.Dataset) -> tf.data.Dataset:
     """Adds 'image', the encoded bytes, to elements with a 'position'; the order stays."""

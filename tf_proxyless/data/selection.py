@@ -30,6 +30,11 @@ def apportion(total: int, weights: Sequence[int]) -> np.ndarray:
   return shares
 
 
+def fingerprints(texts: tf.Tensor) -> tf.Tensor:
+  """FarmHash Fingerprint64 of strings, which TensorFlow promises never to change: int64 of the same shape, at least 0."""
+  return tf.strings.to_hash_bucket_fast(texts, 2**63 - 1)
+
+
 def choose(ids: np.ndarray, labels: np.ndarray, counts: np.ndarray, salt: str) -> np.ndarray:
   """Chooses `counts[c]` examples of each class c.
 
@@ -42,9 +47,7 @@ def choose(ids: np.ndarray, labels: np.ndarray, counts: np.ndarray, salt: str) -
   Returns:
     bool [examples]: whether each example is chosen.
   """
-  # FarmHash Fingerprint64, which TensorFlow promises never to change.
-  hashes = tf.strings.to_hash_bucket_fast(tf.strings.join([salt, '/', ids]), 2**63 - 1).numpy()
-  order = np.lexsort((ids, hashes, labels))
+  order = np.lexsort((ids, fingerprints(tf.strings.join([salt, '/', ids])).numpy(), labels))
   first_of_class = np.searchsorted(labels[order], np.arange(len(counts)))
   rank = np.arange(len(order)) - first_of_class[labels[order]]
   chosen = np.zeros(len(ids), bool)

@@ -21,6 +21,9 @@ _BELOW_TARGET = 0.05
 # Slope of accuracy on cost over its standard error, first quarter of the samples: 14 and more in simulated searches that went well,
 # -3 to -6 where evidence derived 0.84 of the optimum's gain, -40 in the severe case (0.77).
 _CLEAR_SLOPE = 3.0
+# Both are of the same images, and the best validation was chosen for being high: it lies above its estimate when all is well.
+_MOST_SHORTFALL = 0.05  # 5 points
+_CLEAR_SHORTFALL = 4.0  # standard errors of the estimate
 _FEW_IMAGES = 500
 _MANY_SCORES = 10_000
 _LISTED = 6
@@ -57,7 +60,7 @@ def warnings(derivation: candidates_lib.Derivation, decisions: Sequence[str], en
   Returns:
     One line for each warning, the gravest first.
   """
-  found = _collapse(end)
+  found = _collapse(end) + _shortfall(derivation)
   if effects is not None and samples is not None:
     found += _premature(samples) + _drift(samples) + _small_batches(samples, end) + _rare_choices(effects, decisions)
   return (*found, *_unclear_decisions(derivation, decisions))
