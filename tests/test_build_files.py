@@ -1,8 +1,4 @@
-"""BUILD files against the sources: each file once, each import a dependency; and Bazel's own view of the graph.
-
-Bazel of Debian, 4.2.3, cannot run a py_test without fetching rules. But it can load all packages and walk the graph, with a rules_python
-and distributions that a test makes up.
-"""
+"""BUILD files against the sources, read as the Python that they nearly are; and as Bazel loads them, with stand-ins for what it would fetch."""
 
 import ast
 import collections
@@ -11,19 +7,17 @@ import re
 import shutil
 import subprocess
 import sys
+import types
 
 from packaging import requirements
 import pytest
 
 from tests import programs
-from tests import test_imports
-from tests.tools import loading
 
 ROOT = pathlib.Path(__file__).parents[1]
-RUNNER = '//tests:bazel_main.py'
-FOLDERS = ('tf_proxyless', 'android_benchmark', 'tools', 'tests', 'docs')
-BUILD_FILES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob('BUILD'))
-
+NAMES = {'PIL': 'pillow', 'absl': 'absl_py', 'sklearn': 'scikit_learn'}  # distributions by the name under which they are imported
+# Imports against the order of the packages, which are to go; as dependencies they would be circles.
+CIRCLES = {('infra', 'app'), ('measure', 'app'), ('report', 'app'), ('derive', 'search')}
 
 # Rules with the attributes of those of rules_python, which build nothing.
 STAND_IN = '''
@@ -40,101 +34,68 @@ py_test = rule(implementation = _nothing, attrs = _PROGRAM, test = True)
 '''
 
 
-def rules(path):
-  """(rule, arguments) of a BUILD file, which is a subset of Python."""
-  for node in ast.parse(path.read_text(encoding='utf-8')).body:
-    call = node.value
-    if isinstance(call, ast.Call) and call.func.id.startswith('py_'):
-      yield call.func.id, {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
+def read_rules():
+  """(sources, dependencies) of every py_* rule by label; sources are paths from the root."""
+  found = {}
+  for folder in [path.parent for path in ROOT.glob('*/**/BUILD')]:
+    package = folder.relative_to(ROOT).as_posix()
+
+    def matching(patterns, folder=folder):
+      return {path.relative_to(folder).as_posix() for pattern in patterns for path in folder.glob(pattern) if path.is_file()}
+
+    def glob(include, exclude=(), allow_empty=False, matching=matching):
+      return sorted(matching(include) - matching(exclude))
+
+    def full(label, package=package):
+      label = f'//{package}{label}' if label.startswith(':') else label
+      return label if ':' in label else f'{label}:{label.rpartition("/")[2]}'
+
+    def rule(name, srcs, deps=(), package=package, full=full, **_):
+      found[full(f':{name}')] = [f'{package}/{source}' for source in srcs], {full(label) for label in deps}
+
+    names = dict.fromkeys(('load', 'package', 'filegroup'), lambda *_, **__: None) | dict.fromkeys(('py_library', 'py_binary', 'py_test'), rule)
+    names |= {'glob': glob, 'native': types.SimpleNamespace(glob=glob, test_suite=names['load'])}
+    for path in (ROOT / 'tests' / 'pytest.bzl', folder / 'BUILD'):
+      exec(path.read_text(encoding='utf-8'), names)
+  return found
 
 
-def all_rules():
-  """(label, rule, arguments, folder) of everything."""
-  for path in BUILD_FILES:
-    package = path.parent.relative_to(ROOT).as_posix()
-    for rule, arguments in rules(path):
-      yield f'//{package}:{arguments["name"]}', rule, arguments, path.parent
+RULES = read_rules()
+OWNERS = {source: label for label, (sources, _) in RULES.items() for source in sources}
 
 
-def full(label):
-  """A label of ours with its target's name."""
-  return label if ':' in label or label.startswith('@') else f'{label}:{label.rpartition("/")[2]}'
+def test_every_source_is_in_one_rule():
+  listed = collections.Counter(source for sources, _ in RULES.values() for source in sources if source != 'tests/bazel_main.py')
+  assert listed == dict.fromkeys((path.relative_to(ROOT).as_posix() for path in ROOT.glob('[a-z]*/**/*.py')
+                                  if path.name != 'bazel_main.py'), 1)
 
 
-def sources(arguments, folder):
-  return [(folder / source).relative_to(ROOT).as_posix() for source in arguments['srcs'] if source != RUNNER]
+def reached(labels):
+  """All that some rules depend on, themselves included."""
+  labels = set(labels)
+  while more := {dependency for label in labels if label in RULES for dependency in RULES[label][1]} - labels:
+    labels |= more
+  return labels
 
 
-def module_of(source):
-  parts = pathlib.PurePosixPath(source).with_suffix('').parts
-  return '.'.join(parts[:-1] if parts[-1] == '__init__' else parts)
+def imported(source):
+  """Labels of what a file imports, inside functions too."""
+  for node in ast.walk(ast.parse((ROOT / source).read_text(encoding='utf-8'))):
+    if isinstance(node, (ast.Import, ast.ImportFrom)):
+      for name in [getattr(node, 'module', '') and f'{node.module}.{alias.name}' or alias.name for alias in node.names]:
+        paths = [f'{stem.replace(".", "/")}{end}' for stem in (name, name.rpartition('.')[0]) for end in ('.py', '/__init__.py')]
+        top = name.split('.')[0]
+        if ours := [OWNERS[path] for path in paths if path in OWNERS]:
+          yield ours[0]
+        elif top not in {*sys.stdlib_module_names, 'torch'}:  # torch is optional
+          yield '@pypi//{0}:{0}'.format(NAMES.get(top, top))
 
 
-OWNERS = {module_of(source): label for label, _, arguments, folder in all_rules() for source in sources(arguments, folder)}
-
-
-def test_every_source_is_listed_once():
-  listed = collections.Counter(source for _, _, arguments, folder in all_rules() for source in sources(arguments, folder))
-  there = [path.relative_to(ROOT).as_posix() for folder in FOLDERS for path in (ROOT / folder).rglob('*.py')]
-  assert sorted(listed.elements()) == sorted(there)
-
-
-def test_one_library_a_package_and_one_test_a_file():
-  libraries = collections.Counter(folder for _, rule, _, folder in all_rules() if rule == 'py_library')
-  assert libraries.pop(ROOT / 'tf_proxyless') == 2  # shared modules and zoo: one alone would be a circle
-  assert set(libraries.values()) == {1}
-  for _, rule, arguments, _ in all_rules():
-    if rule == 'py_test':
-      assert arguments['srcs'] == [f'{arguments["name"]}.py', RUNNER]
-      assert arguments['args'] == [f'$(rootpath {arguments["name"]}.py)']
-
-
-@pytest.mark.parametrize('label', [label for label, *_ in all_rules()])
-def test_dependencies_are_the_imports(label):
-  (rule, arguments, folder), = [found for name, *found in all_rules() if name == label]
-  ours, others = set(), set()
-  for source in sources(arguments, folder):
-    for name in test_imports.imported(ast.walk(test_imports.parse(ROOT / source))):
-      module = name if name in OWNERS else name.rpartition('.')[0]
-      if module in OWNERS:
-        ours.add(OWNERS[module])
-      elif name.split('.')[0] not in sys.stdlib_module_names:
-        others.add(name.split('.')[0])
-  given = set(map(full, arguments.get('deps', [])))
-  wanted = ours - {label}
-  if rule == 'py_test':
-    others |= {'pytest', 'pytest_timeout'}
-    wanted |= {OWNERS[module] for module in OWNERS if module.endswith('.conftest')
-               and label.removeprefix('//').replace('/', '.').startswith(module.removesuffix('conftest').rstrip('.'))}
-  assert {dependency for dependency in given if not dependency.startswith('@')} == wanted
-  other_names = {'PIL': 'pillow', 'absl': 'absl_py', 'sklearn': 'scikit_learn', 'yaml': 'pyyaml'}
-  assert given - wanted == {f'@pypi//{other_names.get(name, name.lower())}' for name in others - {'torch'}}
-
-
-def test_the_tool_finds_nothing_to_write():
-  with loading.loaded('write_build_files') as tool:
-    for path, content in tool.build_files(ROOT).items():
-      assert (ROOT / path).read_text(encoding='utf-8') == content, f'{path}: run tools/write_build_files.py'
-
-
-def test_check_names_what_does_not_fit(tmp_path):
-  package = tmp_path / 'tools'
-  package.mkdir()
-  (package / 'new.py').write_text('import numpy\n', encoding='utf-8')
-  command = [sys.executable, str(ROOT / 'tools' / 'write_build_files.py'), f'--root={tmp_path}']
-
-  def run(*more):
-    return subprocess.run([*command, *more], capture_output=True, text=True, timeout=60, cwd=ROOT)
-
-  assert run('--check').returncode == 1
-  assert run().stdout == 'tools/BUILD\n'
-  assert '"@pypi//numpy"' in (package / 'BUILD').read_text(encoding='utf-8')
-  assert run('--check').returncode == 0
-  (package / 'new.py').unlink()
-  checked = run('--check')
-  assert checked.returncode == 1
-  assert checked.stdout == 'tools/BUILD does not fit the sources; run tools/write_build_files.py\n'
-  assert run().stdout == 'tools/BUILD deleted\n'
+@pytest.mark.parametrize('label', [label for label, (sources, _) in RULES.items() if 'tests/bazel_main.py' not in sources])
+def test_dependencies_reach_all_imports(label):
+  needed = {wanted for source in RULES[label][0] for wanted in imported(source)}
+  against = {f'//tf_proxyless/{wanted}:{wanted}' for importer, wanted in CIRCLES if label == f'//tf_proxyless/{importer}:{importer}'}
+  assert needed <= reached([label, '@pypi//pytest:pytest']) | against
 
 
 def locked():
@@ -146,9 +107,7 @@ def locked():
 
 def test_every_distribution_is_locked_within_the_ranges_of_setup():
   versions = locked()
-  used = {dependency.removeprefix('@pypi//') for _, _, arguments, _ in all_rules() for dependency in arguments.get('deps', [])
-          if dependency.startswith('@pypi//')}
-  assert used <= set(versions)
+  assert {label.rpartition(':')[2] for label in reached(RULES) if label.startswith('@pypi//')} <= set(versions)
   strings = [node.value for node in ast.walk(ast.parse((ROOT / 'setup.py').read_text(encoding='utf-8')))
              if isinstance(node, ast.Constant) and isinstance(node.value, str)]
   ranges = [requirements.Requirement(text) for text in strings if re.fullmatch(r'[A-Za-z][\w-]*[=><~!]=?[\w.,<>=!~]+', text)]
@@ -205,7 +164,7 @@ def query(tmp_path_factory):
 
 @pytest.mark.long
 def test_bazel_loads_all_packages(query):
-  assert set(map(full, query('kind("py_.* rule", //...)'))) == {label for label, *_ in all_rules()}
+  assert query('kind("py_.* rule", //...)') == set(RULES)
 
 
 @pytest.mark.long
@@ -213,4 +172,4 @@ def test_bazel_finds_what_a_search_needs(query):
   needed = query('deps(//tf_proxyless/search:search_main)')
   assert {'//tf_proxyless/search:loop.py', '//tf_proxyless/nn:supernet.py', '@pypi//tensorflow:tensorflow'} <= needed
   assert not query('deps(//android_benchmark) intersect //tf_proxyless/...')
-  assert query('kind(py_test, rdeps(//..., //tf_proxyless/space))') > {'//tests/space:test_schema'}
+  assert query('kind(py_test, rdeps(//..., //tf_proxyless/space))') > {label for label in RULES if label.startswith('//tests:space/test_')}
