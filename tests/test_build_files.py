@@ -1,4 +1,4 @@
-"""BUILD files against the sources, read as the Python that they nearly are; and as Bazel loads them, with stand-ins for what it would fetch."""
+"""BUILD files against the sources: read as the Python that they nearly are, and loaded by Bazel with stand-ins for what it would fetch."""
 
 import ast
 import collections
@@ -15,59 +15,60 @@ import pytest
 from tests import programs
 
 ROOT = pathlib.Path(__file__).parents[1]
+FOLDERS = ('android_benchmark', 'docs', 'tests', 'tf_proxyless', 'tools')
 NAMES = {'PIL': 'pillow', 'absl': 'absl_py', 'sklearn': 'scikit_learn'}  # distributions by the name under which they are imported
 # Imports against the order of the packages, which are to go; as dependencies they would be circles.
 CIRCLES = {('infra', 'app'), ('measure', 'app'), ('report', 'app'), ('derive', 'search')}
 
-# Rules with the attributes of those of rules_python, which build nothing.
+# Rules with the attributes of those of rules_python, which build nothing. Bazel's own would fetch more.
 STAND_IN = '''
 _FILES = attr.label_list(allow_files = True)
-_LIBRARY = {"srcs": _FILES, "data": _FILES, "deps": attr.label_list()}
-_PROGRAM = dict(_LIBRARY, main = attr.label(allow_single_file = True))
+_ATTRIBUTES = {"srcs": _FILES, "data": _FILES, "deps": attr.label_list(), "main": attr.label(allow_single_file = True)}
 
 def _nothing(ctx):
     return []
 
-py_library = rule(implementation = _nothing, attrs = _LIBRARY)
-py_binary = rule(implementation = _nothing, attrs = _PROGRAM)
-py_test = rule(implementation = _nothing, attrs = _PROGRAM, test = True)
+py_library = rule(_nothing, attrs = _ATTRIBUTES)
+py_binary = rule(_nothing, attrs = _ATTRIBUTES)
+py_test = rule(_nothing, attrs = _ATTRIBUTES, test = True)
 '''
 
 
-def read_rules():
-  """(sources, dependencies) of every py_* rule by label; sources are paths from the root."""
-  found = {}
-  for folder in [path.parent for path in ROOT.glob('*/**/BUILD')]:
-    package = folder.relative_to(ROOT).as_posix()
+def full(label, package):
+  """A label with its package and target."""
+  label = f'//{package}{label}' if label.startswith(':') else label
+  return label if ':' in label else f'{label}:{label.rpartition("/")[2]}'
 
-    def matching(patterns, folder=folder):
-      return {path.relative_to(folder).as_posix() for pattern in patterns for path in folder.glob(pattern) if path.is_file()}
 
-    def glob(include, exclude=(), allow_empty=False, matching=matching):
-      return sorted(matching(include) - matching(exclude))
+def read_rules(folder):
+  """(sources from the root, dependencies) of the py_* rules of a package, by label."""
+  package, found = folder.relative_to(ROOT).as_posix(), {}
 
-    def full(label, package=package):
-      label = f'//{package}{label}' if label.startswith(':') else label
-      return label if ':' in label else f'{label}:{label.rpartition("/")[2]}'
+  def matching(patterns):
+    return {path.relative_to(folder).as_posix() for pattern in patterns for path in folder.glob(pattern) if path.is_file()}
 
-    def rule(name, srcs, deps=(), package=package, full=full, **_):
-      found[full(f':{name}')] = [f'{package}/{source}' for source in srcs], {full(label) for label in deps}
+  def glob(include, exclude=(), allow_empty=False):
+    return sorted(matching(include) - matching(exclude))
 
-    names = dict.fromkeys(('load', 'package', 'filegroup'), lambda *_, **__: None) | dict.fromkeys(('py_library', 'py_binary', 'py_test'), rule)
-    names |= {'glob': glob, 'native': types.SimpleNamespace(glob=glob, test_suite=names['load'])}
-    for path in (ROOT / 'tests' / 'pytest.bzl', folder / 'BUILD'):
-      exec(path.read_text(encoding='utf-8'), names)
+  def rule(name, srcs, deps=(), **_):
+    found[full(f':{name}', package)] = [f'{package}/{source}' for source in srcs], {full(label, package) for label in deps}
+
+  nothing = lambda *_, **__: None
+  names = {'py_library': rule, 'py_binary': rule, 'py_test': rule, 'load': nothing, 'package': nothing, 'filegroup': nothing,
+           'glob': glob, 'native': types.SimpleNamespace(glob=glob, test_suite=nothing)}
+  for path in (ROOT / 'tests' / 'pytest.bzl', folder / 'BUILD'):
+    exec(path.read_text(encoding='utf-8'), names)
   return found
 
 
-RULES = read_rules()
+RULES = {label: rule for top in FOLDERS for path in (ROOT / top).rglob('BUILD') for label, rule in read_rules(path.parent).items()}
 OWNERS = {source: label for label, (sources, _) in RULES.items() for source in sources}
 
 
 def test_every_source_is_in_one_rule():
   listed = collections.Counter(source for sources, _ in RULES.values() for source in sources if source != 'tests/bazel_main.py')
-  assert listed == dict.fromkeys((path.relative_to(ROOT).as_posix() for path in ROOT.glob('[a-z]*/**/*.py')
-                                  if path.name != 'bazel_main.py'), 1)
+  there = {path.relative_to(ROOT).as_posix() for top in FOLDERS for path in (ROOT / top).rglob('*.py')}
+  assert listed == dict.fromkeys(there - {'tests/bazel_main.py'}, 1)
 
 
 def reached(labels):
@@ -98,46 +99,43 @@ def test_dependencies_reach_all_imports(label):
   assert needed <= reached([label, '@pypi//pytest:pytest']) | against
 
 
+def named(distribution):
+  """A distribution as Bazel names it."""
+  return re.sub(r'[-_.]+', '_', distribution).lower()
+
+
 def locked():
-  """Version by distribution, as Bazel names it."""
+  """Version by distribution."""
   lines = (ROOT / 'requirements_lock.txt').read_text(encoding='utf-8').splitlines()
   rows = [re.fullmatch(r'(\S+)==(\S+) --hash=sha256:[0-9a-f]{64}', line) for line in lines if not line.startswith('#')]
-  return {re.sub(r'[-_.]+', '_', row[1]).lower(): row[2] for row in rows}
+  return {named(row[1]): row[2] for row in rows}
 
 
 def test_every_distribution_is_locked_within_the_ranges_of_setup():
   versions = locked()
   assert {label.rpartition(':')[2] for label in reached(RULES) if label.startswith('@pypi//')} <= set(versions)
-  strings = [node.value for node in ast.walk(ast.parse((ROOT / 'setup.py').read_text(encoding='utf-8')))
-             if isinstance(node, ast.Constant) and isinstance(node.value, str)]
-  ranges = [requirements.Requirement(text) for text in strings if re.fullmatch(r'[A-Za-z][\w-]*[=><~!]=?[\w.,<>=!~]+', text)]
-  checked = [entry for entry in ranges if re.sub(r'[-_.]+', '_', entry.name).lower() in versions]
+  texts = re.findall(r"'([A-Za-z][\w-]*[=><~!]=?[\w.,<>=!~]+)'", (ROOT / 'setup.py').read_text(encoding='utf-8'))
+  checked = [entry for entry in map(requirements.Requirement, texts) if named(entry.name) in versions]
   assert len(checked) >= 20
-  for entry in checked:
-    assert versions[re.sub(r'[-_.]+', '_', entry.name).lower()] in entry.specifier, entry
+  assert not [entry for entry in checked if versions[named(entry.name)] not in entry.specifier]
 
 
 def test_module_names_what_the_build_files_load():
   text = (ROOT / 'MODULE.bazel').read_text(encoding='utf-8')
-  assert 'bazel_dep(name = "rules_python"' in text
-  assert 'hub_name = "pypi"' in text
-  assert 'requirements_lock = "//:requirements_lock.txt"' in text
   version = re.search(r"__version__ = '(.+)'", (ROOT / 'tf_proxyless' / '__init__.py').read_text(encoding='utf-8'))[1]
-  assert f'version = "{version}"' in text
+  for line in ('bazel_dep(name = "rules_python"', 'hub_name = "pypi"', 'lock = "//:requirements_lock.txt"', f'version = "{version}"'):
+    assert line in text
 
 
 @pytest.fixture(scope='module')
 def query(tmp_path_factory):
-  """Bazel's query over a copy of the BUILD files, with a made-up rules_python and made-up distributions."""
+  """Bazel's query over the repository, with a made-up rules_python and made-up distributions."""
   bazel = programs.require('bazel', 'bazel-bootstrap')
   base = tmp_path_factory.mktemp('bazel')
   workspace = base / 'workspace'
-  tracked = subprocess.run(['git', 'ls-files', '--cached', '--others', '--exclude-standard'], cwd=ROOT, capture_output=True, text=True,
-                           check=True).stdout.split('\n')
-  for name in filter(None, tracked):
-    if (ROOT / name).is_file():
-      (workspace / name).parent.mkdir(parents=True, exist_ok=True)
-      shutil.copy(ROOT / name, workspace / name)
+  workspace.mkdir()
+  for name in (*FOLDERS, 'configs', 'BUILD'):
+    (workspace / name).symlink_to(ROOT / name)
   # Every test depends on Bazel's coverage tools, which would be fetched.
   made_up = {'rules_python/python': '', 'remote_coverage_tools': 'filegroup(name = "coverage_report_generator")\n',
              **{f'pypi/{name}': f'filegroup(name = "{name}")\n' for name in locked()}}
@@ -145,11 +143,10 @@ def query(tmp_path_factory):
     (base / folder).mkdir(parents=True, exist_ok=True)
     (base / folder / 'BUILD').write_text(f'package(default_visibility = ["//visibility:public"])\n{content}', encoding='utf-8')
   (base / 'rules_python' / 'python' / 'defs.bzl').write_text(STAND_IN, encoding='utf-8')
-  repositories = sorted({folder.split('/')[0] for folder in made_up})
-  for name in repositories:
+  for name in ('pypi', 'remote_coverage_tools', 'rules_python'):
     (base / name / 'WORKSPACE').touch()
-  (workspace / 'WORKSPACE').write_text(
-      ''.join(f'local_repository(name = "{name}", path = "{base / name}")\n' for name in repositories), encoding='utf-8')
+    with open(workspace / 'WORKSPACE', 'a', encoding='utf-8') as file:
+      file.write(f'local_repository(name = "{name}", path = "{base / name}")\n')
 
   def run(expression):
     # --batch leaves no server behind.
