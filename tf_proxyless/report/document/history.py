@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 import dataclasses
 import pathlib
 import statistics
+from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
 from tf_proxyless.infra import files

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 import math
 import os
 import pathlib
 import re
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any
+from typing import TypeVar
 
 from tf_proxyless.infra import files
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 import math
 import time
+from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 from absl import logging

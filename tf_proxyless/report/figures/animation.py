@@ -5,7 +5,6 @@ A GIF is written by Pillow, an MP4 by the program ffmpeg. Either stands under it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
 import io
 import itertools
 import os
@@ -13,12 +12,16 @@ import pathlib
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from tf_proxyless.infra import files
-from tf_proxyless.report import drawing
+from tf_proxyless.report.drawing import network as drawing
 from tf_proxyless.report.figures import figure_style
 from tf_proxyless.report.figures import frames
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 import pathlib
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+from typing import Any
 
 from tf_proxyless.infra import files
-from tf_proxyless.report import drawing
 from tf_proxyless.report import units
+from tf_proxyless.report.drawing import network as drawing
 from tf_proxyless.report.figures import cost_figures
 from tf_proxyless.report.figures import figure_style
 from tf_proxyless.report.figures import history_figures

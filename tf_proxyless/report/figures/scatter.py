@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 import io
 import os
+from collections.abc import Mapping
+from collections.abc import Sequence
 
 from tf_proxyless.infra import files
 from tf_proxyless.report.figures import cost_figures

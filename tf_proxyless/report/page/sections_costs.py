@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tf_proxyless.report import drawing
 from tf_proxyless.report import units
-from tf_proxyless.report.page import charts
+from tf_proxyless.report.drawing import charts
+from tf_proxyless.report.drawing import network as drawing
 from tf_proxyless.report.page import markup
-from tf_proxyless.report.page import svg
 
 Run = Mapping[str, Any]
 
@@ -28,11 +27,11 @@ def _blocks(run: Run) -> str:
   network, unit = run['network'], run['cost']['unit']
   if not network or any(block['cost'] is None for block in network['blocks']):
     return ''
-  blocks = [block for block in network['blocks'] if block['kind'] != 'zero']
+  blocks = [block for block in network['blocks'] if not block['skipped']]
   total = sum(block['cost'] for block in blocks) or 1.0
   rows = [charts.Bar(_name(block), block['cost'],
-                     f'{svg.number(units.factor(unit) * block["cost"])} · {100 * block["cost"] / total:.0f} %'
-                     + (' est.' if block.get('provenance') == 'estimated' else ''),
+                     f'{units.number(units.factor(unit) * block["cost"])} · {100 * block["cost"] / total:.0f} %'
+                     + (' est.' if block['provenance'] == 'estimated' else ''),
                      drawing.key(block), drawing.PATTERNS[drawing.key(block)]) for block in blocks]
   skipped = len(network['blocks']) - len(blocks)
   note = f'In {units.unit_name(unit)}, with the share of all blocks.' + (f' {skipped} skipped blocks cost nothing.' if skipped else '')
@@ -55,11 +54,11 @@ def _samples(run: Run) -> str:
   places = list(zip(front['cost'], front['accuracy'], front['error']))
   considered = [row for row in run['candidates'] if row['validation_accuracy'] is not None]
   def point(at: float, accuracy: float, name: str) -> tuple[float, float, str]:
-    return at, accuracy, f'{name}\n{units.cost(at, unit)}, {svg.percent(accuracy)}'
+    return at, accuracy, f'{name}\n{units.cost(at, unit)}, {units.percent(accuracy)}'
   groups = [
-      charts.Points(f'{svg.number(samples["count"], 1)} sampled networks',
+      charts.Points(f'{units.number(samples["count"], 1)} sampled networks',
                     [point(*pair, 'sampled') for pair in zip(samples['cost'], samples['accuracy'])], 'faint'),
-      charts.Points('front', [point(at, accuracy, f'front, ± {svg.percent(error, 2)}') for at, accuracy, error in places], 's0', True),
+      charts.Points('front', [point(at, accuracy, f'front, ± {units.percent(error, 2)}') for at, accuracy, error in places], 's0', True),
       charts.Points('considered', [point(row['cost'], row['validation_accuracy'], row['source']) for row in considered], 's1 big square'),
   ]
   edge = _BEYOND * max(*samples['cost'], cost['target'] or 0.0)
@@ -67,9 +66,10 @@ def _samples(run: Run) -> str:
   far = [f'{row["name"]} at {units.cost(row["cost"], unit)}' for row in run['published'] if row['cost'] > edge]
   factor = units.factor(unit)
   plane = charts.Plane(units.unit_name(unit), 'accuracy, %', factor, 100.0)
-  rows = [['front', units.cost(at, unit), svg.estimate(accuracy, error)] for at, accuracy, error in places]
-  rows += [[row['source'], units.cost(row['cost'], unit), svg.percent(row['validation_accuracy'])] for row in considered]
-  rows += [[row['name'], units.cost(row['cost'], unit), f'{svg.percent(row["top1_imagenet"])} ({row["note"]})'] for row in run['published']]
+  rows = [['front', units.cost(at, unit), units.estimate(accuracy, error)] for at, accuracy, error in places]
+  rows += [[row['source'], units.cost(row['cost'], unit), units.percent(row['validation_accuracy'])] for row in considered]
+  rows += [[row['name'], units.cost(row['cost'], unit), f'{units.percent(row["top1_imagenet"])} ({row["note"]})']
+           for row in run['published']]
   note = ('A point is one network on one validation batch, with shared weights; so the best points are the luckiest. '
           f'The front: {front["of"]}, with one standard error.')
   if run['published']:
@@ -88,7 +88,7 @@ def table(run: Run) -> str:
   counts = ', '.join(f'{count} {name}' for name, count in found['provenance'].items() if count)
   lead = f'{found["name"]}: {counts or "no"} entries.' + (f' Source: {found["source"]}' if found['source'] else '')
   facts = [[str(name).replace('_', ' '), str(value)] for name, value in found['runtime'].items() if value is not None]
-  facts += [[f'calibration {name.replace("_", " ")}', svg.number(value, 4)] for name, value in (found['calibration'] or {}).items()]
+  facts += [[f'calibration {name.replace("_", " ")}', units.number(value, 4)] for name, value in (found['calibration'] or {}).items()]
   body = figures + f'<details><summary>Runtime and calibration</summary>{markup.table(["", "value"], facts, "Runtime")}</details>'
   return markup.section('table', 'The latency table', _estimates(found) + _validation(found) + body, lead)
 
@@ -99,7 +99,7 @@ def _estimates(found: Mapping[str, Any]) -> str:
   if not estimated:
     return ''
   error = found.get('estimate_error_percent')
-  off = '' if error is None else f'; estimates of known entries are off by {svg.number(error, 2)} % on average'
+  off = '' if error is None else f'; estimates of known entries are off by {units.number(error, 2)} % on average'
   return markup.messages([f'{estimated} of {total} entries are estimates, not measurements{off}.'], 'Estimated:', 'warning')
 
 
@@ -109,7 +109,7 @@ def _validation(found: Mapping[str, Any]) -> str:
     return ''
   names = {'mape_percent': ('mean error', ' %'), 'rmse_ms': ('root mean square error', ' ms'), 'within_5_percent': ('within 5 %', ' %'),
            'within_10_percent': ('within 10 %', ' %'), 'spearman': ('rank correlation', '')}
-  return markup.key_figures((name, f'{svg.number(validation[field])}{unit}', f'of {validation["networks"]} networks')
+  return markup.key_figures((name, f'{units.number(validation[field])}{unit}', f'of {validation["networks"]} networks')
                             for field, (name, unit) in names.items() if validation.get(field) is not None)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 import dataclasses
 import itertools
+from collections.abc import Sequence
 
-from tf_proxyless.report.page import svg
+from tf_proxyless.report import units
+from tf_proxyless.report.drawing import svg
 
 WIDTH, HEIGHT = 410, 240  # px; small, so that text is still read where a phone shows it smaller
 _LEFT, _RIGHT, _BOTTOM = 52, 14, 40  # at least; more where ticks need it
@@ -78,7 +79,7 @@ def _summary(axes: Axes, series: Sequence[Series]) -> str:
   for item in series:
     known = [value for value in item.y if value is not None]
     if known:
-      parts.append(f'{item.name}: from {svg.number(axes.factor * known[0])} to {svg.number(axes.factor * known[-1])}')
+      parts.append(f'{item.name}: from {units.number(axes.factor * known[0])} to {units.number(axes.factor * known[-1])}')
   return f'{axes.name} by epoch. ' + '; '.join(parts)
 
 
