@@ -7,8 +7,7 @@ import os
 import pathlib
 import re
 from collections.abc import Callable
-from typing import Any
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tf_proxyless.infra import files
 

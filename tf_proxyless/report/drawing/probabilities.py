@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tf_proxyless.report.drawing import network
@@ -14,13 +13,12 @@ Decision = Mapping[str, Any]
 LEVELS = 1000  # heights of a strip's areas are thousandths
 
 
-def strip(decision: Decision, rows: Sequence[Sequence[float]], place: str = '') -> str:
+def strip(decision: Decision, rows: Sequence[Sequence[float]]) -> str:
   """Stacked areas: each is painted from the bottom to its upper edge, the highest first, so that only upper edges are written.
 
   Args:
     decision: Decision of a report's document.
     rows: Probability of each choice, by epoch.
-    place: Attributes of the SVG element.
   """
   rows = rows if len(rows) > 1 else [*rows, *rows]
   choices = decision['choices']
@@ -30,7 +28,7 @@ def strip(decision: Decision, rows: Sequence[Sequence[float]], place: str = '') 
     steps = ''.join(f'l1 {before - after}' for before, after in zip(edge, edge[1:]))
     parts.append(f'<path class="k area {network.key(choice)} {tint}" d="M0 {LEVELS}V{LEVELS - edge[0]}{steps}V{LEVELS}Z"/>')
   label = svg.escape(f'{decision["label"]}: at the end {ending(decision, rows[-1])}')
-  return (f'<svg {place} viewBox="0 0 {len(rows) - 1} {LEVELS}" preserveAspectRatio="none" role="img" aria-label="{label}">'
+  return (f'<svg viewBox="0 0 {len(rows) - 1} {LEVELS}" preserveAspectRatio="none" role="img" aria-label="{label}">'
           f'{"".join(parts)}</svg>')
 
 

@@ -7,9 +7,8 @@ import html
 import importlib.resources
 import json
 import math
-from collections.abc import Iterable
-from collections.abc import Mapping
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 _MOST_TICKS = 8  # of a logarithmic axis
@@ -26,6 +25,13 @@ PATTERNS = ('<pattern id="stripes" width="6" height="6" patternUnits="userSpaceO
 def style() -> str:
   """The style sheet of pictures."""
   return importlib.resources.files(__package__).joinpath('picture.css').read_text(encoding='utf-8')
+
+
+def light_style() -> str:
+  """The style sheet with the colours on paper in place of variables, for programs that know none."""
+  found = re.sub(r'@media.*?\}\s*\}|/\*.*?\*/', '', style(), flags=re.DOTALL)
+  values = dict(re.findall(r'(--\w+): ([^;]+);', found))
+  return re.sub(r'var\((--\w+)\)', lambda match: values[match[1]], re.sub(r':root \{.*?\}', '', found, flags=re.DOTALL)).strip()
 
 
 def escape(value: Any) -> str:
@@ -50,6 +56,7 @@ def text_width(text: str) -> float:
 
 def text(x: float, y: float, content: str, classes: str = '', rotate: float = 0.0) -> str:
   """A text element; class 'end' or 'mid' aligns it."""
+  content = ''.join(character if character.isprintable() else '?' for character in str(content))
   place = f'x="{px(x)}" y="{px(y)}"' if not rotate else f'transform="translate({px(x)} {px(y)}) rotate({rotate:g})"'
   return f'<text {place}{_class(classes)}>{escape(content)}</text>'
 
@@ -225,3 +232,30 @@ def legend(entries: Sequence[tuple[str, str, str]], width: float) -> tuple[str, 
     parts += [sample, text(x + 25, y, name)]
     x += needed + 10
   return ''.join(parts), y + 6 if entries else 0.0
+
+
+def compose(pictures: Sequence[tuple[str, str]], columns: int, width: float, height: float | None = None) -> str:
+  """Pictures with headings in rows.
+
+  Args:
+    pictures: (heading, SVG).
+    columns: Pictures in a row.
+    width: Width of each in px.
+    height: Height of each in px; None keeps their proportions.
+
+  Returns:
+    SVG.
+  """
+  parts, y, bottom = [], 0.0, 0.0
+  for index, (heading, content) in enumerate(pictures):
+    x, y = index % columns * (width + 16), bottom if index % columns == 0 else y
+    _, _, full_width, full_height = map(float, re.search(r'viewBox="([^"]*)"', content)[1].split())
+    tall = height or width * full_height / full_width
+    parts += [text(x, y + 13, shorten(heading, int(width / CHARACTER)), 'strong'), nest(content, x, y + 20, width, tall)]
+    bottom = max(bottom, y + 32 + tall)
+  return picture(min(columns, len(pictures)) * (width + 16) - 16, bottom, ', '.join(heading for heading, _ in pictures), ''.join(parts))
+
+
+def nest(content: str, x: float, y: float, width: float, height: float) -> str:
+  """A picture as a part of another one."""
+  return f'<svg x="{px(x)}" y="{px(y)}" width="{px(width)}" height="{px(height)}" ' + content.removeprefix('<svg ')

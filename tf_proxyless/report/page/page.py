@@ -43,7 +43,7 @@ def render(document: Mapping[str, Any]) -> str:
   script = _script()
   parts = {
       'network': ('Network', sections_lib.network(run)), 'history': ('History', sections_history.history(run)),
-      'curves': ('Curves', sections_history.curves(run)), 'costs': ('Cost and accuracy', sections_costs.costs(run)),
+      'curves': ('Curves', sections_history.curves(run)), 'costs': ('Cost and accuracy', sections_costs.costs(document['runs'])),
       'derivation': ('Derivation', sections_lib.derivation(run)), 'files': ('Files', sections_lib.deployments(run)),
       'table': ('Latency table', sections_costs.table(run)), 'compare': ('Comparison', sections_compare.compare(document['runs'])),
       'settings': ('Settings', sections_lib.settings(run)),
