@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 import math
 import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from absl import logging
