@@ -67,7 +67,7 @@ class Option:
     if self.choices:
       return f'one of {", ".join(self.choices)}'
     if self.several:
-      return 'integers with commas between them' if self.kind is int else '' if self.repeated else 'texts with commas between them'
+      return 'integers with commas between them' if self.kind is int else ''
     if self.kind is str:
       return ''
     if self.low is not None and self.high is not None:
@@ -202,13 +202,6 @@ def identity(config: Config) -> dict[str, Any]:
           for name, each in sorted(options(type(config)).items()) if not each.may_change}
 
 
-def rows(config: Config) -> list[tuple[str, str, str]]:
-  """Heading, name and value as text of each option that is set, for people."""
-  return [(each.heading, name, _text(value)) for (name, each), value in zip(options(type(config)).items(), flat(config).values())
-          if value is not None]
-
-
-def _text(value: Any) -> str:
-  if isinstance(value, tuple):
-    return ', '.join(map(str, value))
-  return f'{value:g}' if isinstance(value, float) else str(value)
+def headings(config_class: type) -> dict[str, str]:
+  """The heading of each option by name, in the order of definition."""
+  return {name: each.heading for name, each in options(config_class).items()}

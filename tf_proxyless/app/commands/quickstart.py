@@ -17,6 +17,7 @@ import shlex
 import time
 from typing import Any
 
+from tf_proxyless.app import config as config_lib
 from tf_proxyless.app import model_card
 from tf_proxyless.app import options
 from tf_proxyless.cost import counting
@@ -225,6 +226,7 @@ def _run(config: Config, work: pathlib.Path, pipeline: Pipeline) -> None:
     rows = read_results(work, list(architectures))
     files.write_json(work / 'results.json', 'quickstart_results', {'networks': rows})
     report = run / 'report.html'
-    writer.write(run, report, cards=[work / name / 'model_card.json' for name in architectures])
+    writer.write(run, report, cards=[work / name / 'model_card.json' for name in architectures],
+                 headings=options.headings(config_lib.SearchConfig))
   print(f'\n{to_text(rows)}\nmodel          {work / FOUND / "model.tflite"}\nreport         {report}\n'
         f'took           {(time.monotonic() - start) / 60:.1f} min')

@@ -15,6 +15,7 @@ import os
 import pathlib
 import sys
 
+from tf_proxyless.app import config as config_lib
 from tf_proxyless.app import options
 from tf_proxyless.infra import errors
 from tf_proxyless.infra import files
@@ -68,7 +69,7 @@ def _check_run(run: run_directory.RunDirectory) -> None:
 def main(config: Config) -> None:
   with errors.user_errors():
     run, output = _check(config)
-    document = document_lib.document(run.path, config.compare, config.model_cards)
+    document = document_lib.document(run.path, config.compare, config.model_cards, headings=options.headings(config_lib.SearchConfig))
     files.write_atomically(output, page_lib.render(document))
     for found in document['runs']:
       for problem in found['problems']:

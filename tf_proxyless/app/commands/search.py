@@ -14,6 +14,7 @@ import sys
 from absl import logging
 
 from tf_proxyless.app import config as config_lib
+from tf_proxyless.app import options
 from tf_proxyless.app import problem as problem_lib
 from tf_proxyless.app import progress as progress_lib
 from tf_proxyless.app import tables
@@ -73,7 +74,7 @@ def main(config: Config) -> int:
   with errors.user_errors():
     run = _check(config)
     lock = locking.take(run.path)
-  report = writer.RunReport(run)
+  report = writer.RunReport(run, options.headings(Config))
   stop = shutdown.StopRequest(report.tell_late)
   with lock, shutdown.status_kept(report.tell, stop):
     return _search(config, run, report, stop)
