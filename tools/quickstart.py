@@ -27,7 +27,7 @@ from tf_proxyless.cost import table as table_lib
 from tf_proxyless.infra import child_processes
 from tf_proxyless.infra import files
 from tf_proxyless.infra import locking
-from tf_proxyless.infra import run_files
+from tf_proxyless.infra import run_directory
 from tf_proxyless.report.document import writer
 from tf_proxyless.space import io
 from tf_proxyless.space import sampling
@@ -61,7 +61,7 @@ class Stage:
   name: str
   command: tuple[str, ...]
   seconds: float
-  run: run_files.RunFiles | None = None
+  run: run_directory.RunDirectory | None = None
 
 
 def _tool(name: str) -> str:
@@ -72,7 +72,7 @@ def search_stage(work: pathlib.Path) -> Stage:
   command = ['-m', 'tf_proxyless.search', f'--flagfile={_SEARCH.value}', f'--run_dir={work / "search"}', *_data_flags()]
   if _CACHE_DIR.value:
     command.append(f'--cache_dir={_CACHE_DIR.value}')
-  return Stage('search', tuple(command), 240, run_files.RunFiles(work / 'search'))
+  return Stage('search', tuple(command), 240, run_directory.RunDirectory(work / 'search'))
 
 
 def deployment_stages(work: pathlib.Path, name: str, architecture: Sequence[str], table: pathlib.Path | None) -> list[Stage]:
@@ -89,10 +89,10 @@ def deployment_stages(work: pathlib.Path, name: str, architecture: Sequence[str]
   predicted = [] if table is None else [f'--latency_table={table}']
   return [
       Stage(f'train {name}', ('-m', 'tf_proxyless.train', f'--flagfile={_TRAIN.value}', *architecture, f'--run_dir={folder / "float"}',
-                              *_data_flags()), 45, run_files.RunFiles(folder / 'float')),
+                              *_data_flags()), 45, run_directory.RunDirectory(folder / 'float')),
       Stage(f'quantize {name}', (_tool('quantize'), f'--flagfile={_QUANTIZE.value}', f'--model={folder / "float"}',
                                  f'--run_dir={folder / "int8"}', *_data_flags()), 45,
-            run_files.RunFiles(folder / 'int8')),
+            run_directory.RunDirectory(folder / 'int8')),
       Stage(f'export {name}', (_tool('export_tflite'), f'--model={folder / "int8"}', '--quantization=int8', f'--output={model}',
                                *predicted, *_data_flags()), 15),
       Stage(f'measure {name}', (_tool('measure'), f'--model={model}', '--device=host', *_data_flags()), 10),

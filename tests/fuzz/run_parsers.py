@@ -9,7 +9,7 @@ from tests.fuzz import harness
 from tests.fuzz.harness import put
 from tf_proxyless.app import models
 from tf_proxyless.cost import table as table_lib
-from tf_proxyless.infra import run_files
+from tf_proxyless.infra import run_directory
 from tf_proxyless.measure import measurements
 from tools.experiments import specialization_runs
 
@@ -23,8 +23,8 @@ def _body(kind: str, **body) -> bytes:
   return json.dumps({'schema': f'tf_proxyless/{kind}', 'version': 1, **body}).encode()
 
 
-def _run(folder: pathlib.Path) -> run_files.RunFiles:
-  run = run_files.RunFiles(folder)
+def _run(folder: pathlib.Path) -> run_directory.RunDirectory:
+  run = run_directory.RunDirectory(folder)
   run.checkpoints.mkdir(exist_ok=True)
   (run.checkpoints / 'ckpt-1.index').touch()
   return run
@@ -37,12 +37,12 @@ def _identity(content: bytes, folder: pathlib.Path) -> None:
 
 def _status(content: bytes, folder: pathlib.Path) -> None:
   put(content, folder, 'status.json')
-  assert _run(folder).read_status()['state'] in run_files.STATES
+  assert _run(folder).read_status()['state'] in run_directory.STATES
 
 
 def _history(content: bytes, folder: pathlib.Path) -> None:
   path = put(content, folder, 'history.jsonl')
-  run = run_files.RunFiles(folder)
+  run = run_directory.RunDirectory(folder)
   entries = run.read_history()
   sum(entry['seconds'] for entry in entries)
   with harness.accepted():
@@ -127,11 +127,11 @@ _RESULTS = _body(
     preprocessing={'augmentation': 'basic', 'color_jitter': None, 'input_range': [0.0, 1.0], 'input_normalization': None})
 
 PARSERS = (
-    harness.Parser('identity of a run', ('tf_proxyless.infra.run_files',), 'json', lambda: [_body('run_identity', identity=_IDENTITY)],
+    harness.Parser('identity of a run', ('tf_proxyless.infra.run_directory',), 'json', lambda: [_body('run_identity', identity=_IDENTITY)],
                    _identity),
-    harness.Parser('status of a run', ('tf_proxyless.infra.run_files', 'tools.tune'), 'json',
+    harness.Parser('status of a run', ('tf_proxyless.infra.run_directory', 'tools.tune'), 'json',
                    lambda: [_body('status', state='finished', epochs=5), _body('status', state='failed', reason='x')], _status),
-    harness.Parser('history', ('tf_proxyless.infra.run_files',), 'json lines', lambda: [_history_lines()], _history),
+    harness.Parser('history', ('tf_proxyless.infra.run_directory',), 'json lines', lambda: [_history_lines()], _history),
     harness.Parser('results', ('tf_proxyless.app.models', 'tools.tune', 'tools.quantize', 'tools.export_tflite'), 'json',
                    lambda: [_RESULTS], _results),
     harness.Parser('stages', ('tools.quickstart',), 'json', lambda: [

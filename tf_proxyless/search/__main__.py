@@ -77,8 +77,8 @@ def main(argv: list[str]) -> int:
     run = _check(values)
     lock = locking.take(run.path)
   report = writer.RunReport(run)
-  stop = shutdown.StopRequest(report.tell_late)
-  with lock, shutdown.status_kept(report.tell, stop):
+  stop = shutdown.StopRequest(report.on_deadline)
+  with lock, shutdown.status_kept(report.write_status, stop):
     return _search(values, run, report, stop)
   return stop.exit_code
 
@@ -108,7 +108,7 @@ def _search(values: flags.FlagValues, run: run_directory.RunDirectory, report: w
     observer = loop.Observer(progress.on_step, on_epoch, progress.on_scored, stop, logging.warning)
     assembled = build_search.assemble(values, plan, source, run, observer)
     assembled.search.prepare()
-  report.tell('running')
+  report.write_status('running')
   done = int(assembled.progress.epoch) * assembled.schedule.steps_per_epoch + int(assembled.progress.step)
   progress.start('search', assembled.schedule.epochs * assembled.schedule.steps_per_epoch, done)
   try:
@@ -120,15 +120,15 @@ def _search(values: flags.FlagValues, run: run_directory.RunDirectory, report: w
     if finished:
       _finish(assembled, build_search, result_lib)
   except checks.UnhealthyError as error:
-    report.tell('failed', reason=str(error), repeats=True)
+    report.write_status('failed', reason=str(error), repeats=True)
     raise command_line.UserError(str(error)) from error
   finally:
     progress.close()
   if not finished:
-    report.tell('interrupted', epoch=int(assembled.progress.epoch), step=int(assembled.progress.step))
+    report.write_status('interrupted', epoch=int(assembled.progress.epoch), step=int(assembled.progress.step))
     print(f'stopped and saved; the same command continues in {run.path}', file=sys.stderr)
     return stop.exit_code
-  report.tell('finished')
+  report.write_status('finished')
   print(f'report                 {run.report}')
   return 0
 
