@@ -96,7 +96,7 @@ def check_keras(path: files.PathLike, limit: int = MAX_BYTES) -> None:
     config = {**config, 'compile_config': None}  # optimizer and loss: not read where models are loaded without being compiled
   foreign = sorted(_foreign(config))
   if foreign:
-    raise ValueError(f'{path} holds what is not of Keras: {files.shorten(foreign, 200)}')
+    raise ValueError(f'{path} holds modules or layers that are not of Keras: {files.shorten(foreign, 200)}')
 
 
 def _json(members: dict[str, bytes], name: str) -> object:
