@@ -156,7 +156,7 @@ def _hyperparameter(content: bytes, folder: pathlib.Path) -> None:
   tuning.parse(content.decode('utf-8', 'replace'))
 
 
-@parser('flagfile', 'text', lambda: [b'# A run.\n--dataset=digits\n--target_macs=500000  # multiply-adds\n--flagfile=quickstart.flags\n--nox\n'])
+@parser('flagfile', 'text', lambda: [b'# A run.\n--dataset=digits\n--target_macs=5e5  # MACs\n--flagfile=quickstart.flags\n--nox\n'])
 def _flagfile(content: bytes, folder: pathlib.Path) -> None:
   command_line.expand([f'--flagfile={put(content, folder, "some.flags")}'])
 
@@ -255,7 +255,7 @@ def _results(content: bytes, folder: pathlib.Path) -> None:
   assert 0 <= found.get('float_test_top1', 0) <= 1 and all(len(name.splitlines()) < 2 for name in found.get('class_names', ()))
 
 
-@parser('stages of the quickstart', 'json', lambda: [_body('stages', finished={'search': ['-m', 'x'], 'train found': ['-m', 'x', '--y=1']})])
+@parser('stages of the quickstart', 'json', lambda: [_body('stages', finished={'search': ['-m', 'x'], 'train': ['x', '--y=1']})])
 def _stages(content: bytes, folder: pathlib.Path) -> None:
   put(content, folder, 'stages.json')
   quickstart = _tool('quickstart')
@@ -295,7 +295,8 @@ def _calibration(content: bytes, folder: pathlib.Path) -> None:
   assert all(item.latency_ms > 0 for item in found)
 
 
-@parser('measured networks, CSV', 'text', lambda: [b'# mine\nproxyless_mobile, 78.5\nproxyless_cpu,94\n'], errors=(ValueError, KeyError, OSError))
+@parser('measured networks, CSV', 'text', lambda: [b'# mine\nproxyless_mobile, 78.5\nproxyless_cpu,94\n'],
+        errors=(ValueError, KeyError, OSError))
 def _csv(content: bytes, folder: pathlib.Path) -> None:
   found = _tool('calibrate_latency_table').read_csv(put(content, folder, 'measured.csv'))
   assert all(0 < item.latency_ms < 1e12 for item in found)

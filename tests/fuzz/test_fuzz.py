@@ -71,7 +71,7 @@ def test_nothing_is_ever_executed():
 
 @pytest.mark.parametrize('layer', [
     {'module': 'os', 'class_name': 'system', 'config': {}}, {'module': 'keras.layers', 'class_name': 'Lambda', 'config': {}},
-    {'module': 'keras.utils', 'class_name': 'get_file', 'config': {}}, {'class_name': 'Lambda', 'config': {'function': ['4wA', None, None]}},
+    {'module': 'keras.utils', 'class_name': 'get_file', 'config': {}}, {'class_name': 'Lambda', 'config': {'function': ['4wA', None]}},
     {'module': 'builtins', 'class_name': 'function', 'config': 'eval'}, {'class_name': '__lambda__', 'config': {'value': '4wA'}},
     {'module': ['os'], 'class_name': 'x'}, {'module': 'keras.layers', 'class_name': 'x', 'registered_name': 'Lambda'}])
 def test_a_keras_file_that_names_anything_but_layers_is_refused(tmp_path, layer):
