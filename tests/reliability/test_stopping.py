@@ -14,7 +14,7 @@ from tests.tools import loading
 from tf_proxyless.app import command_line
 from tf_proxyless.infra import child_processes
 from tf_proxyless.infra import locking
-from tf_proxyless.infra import run_files
+from tf_proxyless.infra import run_directory
 
 ASKED = {signal.SIGTERM: 143, signal.SIGINT: 130}
 
@@ -147,7 +147,7 @@ def test_a_lock_that_says_nothing(tmp_path, content):
 
 
 def test_a_second_search_is_refused(tmp_path):
-  run = run_files.RunFiles(tmp_path)
+  run = run_directory.RunDirectory(tmp_path)
   run.create()
   with locking.take(run.path):
     result = runs.run(*runs.TINY, f'--run_dir={tmp_path}')
@@ -157,7 +157,7 @@ def test_a_second_search_is_refused(tmp_path):
 @pytest.mark.parametrize('state', ['interrupted', 'running', None])
 def test_a_stage_of_the_quickstart_that_saved_and_ended_is_not_finished(tmp_path, state):
   """SIGTERM to the stage alone: exit code 0, but its status says that there is more to do."""
-  run = run_files.RunFiles(tmp_path / 'search')
+  run = run_directory.RunDirectory(tmp_path / 'search')
   run.create()
   with loading.loaded('quickstart') as quickstart:
     stage = quickstart.Stage('search', ('-c', ''), 1, run)

@@ -16,7 +16,7 @@ from tf_proxyless.data import preprocessing
 from tf_proxyless.data import sources
 from tf_proxyless.infra import files
 from tf_proxyless.infra import progress
-from tf_proxyless.infra import run_files
+from tf_proxyless.infra import run_directory as run_directory_lib
 from tf_proxyless.infra import versions
 from tf_proxyless.nn import depthwise_training
 from tf_proxyless.nn import keras_network
@@ -115,7 +115,7 @@ def inherit(model: keras.Model, architecture: io.Architecture, search_dir: str, 
   if newest is None:
     raise ValueError(f'{search.checkpoints} holds no checkpoint to inherit weights from')
   supernet = supernet_lib.Supernet(io.load_search_space(search.search_space), seed=0)
-  with run_files.restoring(newest):
+  with run_directory_lib.restoring(newest):
     tf.train.Checkpoint(supernet=supernet).read(newest).assert_existing_objects_matched().expect_partial()
   transfer.inherit(model, supernet, architecture.genotype)
   batches = images.training(epoch=0, augment=False).take(_STATISTICS_BATCHES)

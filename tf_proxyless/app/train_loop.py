@@ -20,7 +20,7 @@ def run(text: str, directory: run_directory.RunDirectory, write_status: Callable
   Args:
     text: What is done, for the progress bar.
     directory: Of the run.
-    write_status: See `run_files.RunFiles`.
+    write_status: See `run_directory.RunDirectory`.
     trainer: Of the network.
     training: Its loop, prepared.
     stop: Asked after each step.

@@ -19,7 +19,7 @@ from tf_proxyless.cost import table as table_lib
 from tf_proxyless.infra import child_processes
 from tf_proxyless.infra import errors
 from tf_proxyless.infra import files
-from tf_proxyless.infra import run_files
+from tf_proxyless.infra import run_directory as run_directory_lib
 from tf_proxyless.measure import measurements as measurements_lib
 from tf_proxyless.measure import table_builder
 from tf_proxyless.measure import validation as validation_lib
@@ -120,7 +120,7 @@ def check_same(path: pathlib.Path, given: Mapping[str, object]) -> None:
   known = files.read_json(path, f'{_KIND}_settings').get('settings')
   if not isinstance(known, dict):
     raise ValueError(f'{path}: no object "settings"')
-  differing = run_files.differences(known, given)
+  differing = run_directory_lib.differences(known, given)
   if differing:
     raise ValueError(f'{path.parent} holds results of other settings: {differing}; choose another `work_dir`')
 

@@ -27,7 +27,7 @@ from tf_proxyless.infra import child_processes
 from tf_proxyless.infra import errors
 from tf_proxyless.infra import files
 from tf_proxyless.infra import locking
-from tf_proxyless.infra import run_files
+from tf_proxyless.infra import run_directory
 from tf_proxyless.report.document import writer
 from tf_proxyless.space import io
 from tf_proxyless.space import sampling
@@ -66,14 +66,14 @@ class Stage:
   name: str
   command: tuple[str, ...]
   seconds: float
-  run: run_files.RunFiles | None = None
+  run: run_directory.RunDirectory | None = None
 
 
 def search_stage(config: Config, work: pathlib.Path) -> Stage:
   command = ['search', f'--flagfile={config.flagfile_search}', f'--run_dir={work / "search"}', *_data_flags(config)]
   if config.cache_dir:
     command.append(f'--cache_dir={config.cache_dir}')
-  return Stage('search', tuple(command), 240, run_files.RunFiles(work / 'search'))
+  return Stage('search', tuple(command), 240, run_directory.RunDirectory(work / 'search'))
 
 
 def deployment_stages(config: Config, work: pathlib.Path, name: str, architecture: Sequence[str],
@@ -92,10 +92,10 @@ def deployment_stages(config: Config, work: pathlib.Path, name: str, architectur
   predicted = [] if table is None else [f'--latency_table={table}']
   return [
       Stage(f'train {name}', ('train', f'--flagfile={config.flagfile_train}', *architecture, f'--run_dir={folder / "float"}',
-                              *_data_flags(config)), 45, run_files.RunFiles(folder / 'float')),
+                              *_data_flags(config)), 45, run_directory.RunDirectory(folder / 'float')),
       Stage(f'quantize {name}', ('quantize', f'--flagfile={config.flagfile_quantize}', f'--model={folder / "float"}',
                                  f'--run_dir={folder / "int8"}', *_data_flags(config)), 45,
-            run_files.RunFiles(folder / 'int8')),
+            run_directory.RunDirectory(folder / 'int8')),
       Stage(f'export {name}', ('export', f'--model={folder / "int8"}', '--quantization=int8', f'--output={model}',
                                *predicted, *_data_flags(config)), 15),
       Stage(f'measure {name}', ('measure', f'--model={model}', '--device=host', *_data_flags(config)), 10),

@@ -75,8 +75,8 @@ def main(config: Config) -> int:
     run = _check(config)
     lock = locking.take(run.path)
   report = writer.RunReport(run, options.headings(Config))
-  stop = shutdown.StopRequest(report.tell_late)
-  with lock, shutdown.status_kept(report.tell, stop):
+  stop = shutdown.StopRequest(report.on_deadline)
+  with lock, shutdown.status_kept(report.write_status, stop):
     return _search(config, run, report, stop)
   return stop.exit_code
 
@@ -106,7 +106,7 @@ def _search(config: Config, run: run_directory.RunDirectory, report: writer.RunR
     observer = loop.Observer(progress.on_step, on_epoch, progress.on_scored, stop, logging.warning)
     components = build_search.build_search(config, problem, source, run, observer)
     components.search.prepare()
-  report.tell('running')
+  report.write_status('running')
   done = int(components.progress.epoch) * components.schedule.steps_per_epoch + int(components.progress.step)
   progress.start('search', components.schedule.epochs * components.schedule.steps_per_epoch, done)
   try:
@@ -118,14 +118,14 @@ def _search(config: Config, run: run_directory.RunDirectory, report: writer.RunR
     if finished:
       _finish(components, build_search, result_lib)
   except checks.UnhealthyError as error:
-    report.tell('failed', reason=str(error), repeats=True)
+    report.write_status('failed', reason=str(error), repeats=True)
     raise errors.UserError(str(error)) from error
   finally:
     progress.close()
   if not finished:
-    report.tell('interrupted', epoch=int(components.progress.epoch), step=int(components.progress.step))
+    report.write_status('interrupted', epoch=int(components.progress.epoch), step=int(components.progress.step))
     print(f'stopped and saved; the same command continues in {run.path}', file=sys.stderr)
     return stop.exit_code
-  report.tell('finished')
+  report.write_status('finished')
   print(f'report                 {run.report}')
   return 0

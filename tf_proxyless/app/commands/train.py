@@ -115,7 +115,7 @@ class _Lock(contextlib.ExitStack):
       self._taken = True
 
   def write_status(self, state: str, **details) -> None:
-    """See `run_files.RunFiles`; nothing without the lock."""
+    """See `run_directory.RunDirectory`; nothing without the lock."""
     if self._taken:
       self._run.write_status(state, **details)
 

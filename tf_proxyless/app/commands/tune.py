@@ -32,7 +32,7 @@ from tf_proxyless.infra import child_processes
 from tf_proxyless.infra import errors
 from tf_proxyless.infra import files
 from tf_proxyless.infra import locking
-from tf_proxyless.infra import run_files
+from tf_proxyless.infra import run_directory
 from tf_proxyless.infra import shutdown
 from tf_proxyless.infra import stderr as stderr_lib
 from tf_proxyless.infra import suggest
@@ -138,7 +138,7 @@ def _outcome(trial: tuning.Trial, directory: pathlib.Path, code: int) -> tuning.
     ValueError: The job refused its flags, or does not tell its accuracy.
   """
   results_file = directory / 'results.json'
-  status = run_files.RunFiles(directory).read_status() or {}
+  status = run_directory.RunDirectory(directory).read_status() or {}
   if status.get('state') == 'failed':
     return dataclasses.replace(trial, state='failed', reason=status['reason'])
   if code == errors.MISTAKE:

@@ -49,8 +49,8 @@ class RunReport:
     self._warned = False
     self._document: dict[str, Any] | None = None  # of the last report
 
-  def tell(self, state: str, **details: Any) -> None:
-    """Writes status.json, see `RunFiles.write_status`, and the report."""
+  def write_status(self, state: str, **details: Any) -> None:
+    """Writes status.json, see `RunDirectory.write_status`, and the report."""
     self._run.write_status(state, **details)
     self._write()
 
@@ -59,7 +59,7 @@ class RunReport:
     if self._clock() >= self._next:
       self._write()
 
-  def tell_late(self) -> None:
+  def on_deadline(self) -> None:
     """Writes that the search was interrupted, in other respects the last report again: for when there is no time to read the run.
 
     Raises:
