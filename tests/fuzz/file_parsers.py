@@ -21,7 +21,7 @@ from tests.report.document import report_runs
 from tests.tools import loading
 from tf_proxyless.app import architectures
 from tf_proxyless.app import command_line
-from tf_proxyless.app import model_card
+from tf_proxyless.measure import model_card
 from tf_proxyless.app import models
 from tf_proxyless.app import search_flags
 from tf_proxyless.app import tuning

@@ -14,7 +14,7 @@ from tests.android_benchmark import processes
 from tests.reliability import processes as reliability_processes
 from tests.tools import loading
 from tf_proxyless.app import exporter
-from tf_proxyless.app import model_card
+from tf_proxyless.measure import model_card
 from tf_proxyless.app import models
 
 ROOT = pathlib.Path(__file__).parents[2]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tf_keras as keras
 
-from tf_proxyless.app import model_card
+from tf_proxyless.measure import model_card
 from tf_proxyless.app import models
 from tf_proxyless.cost import counting
 from tf_proxyless.data import pipelines

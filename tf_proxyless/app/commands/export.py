@@ -16,7 +16,7 @@ import pathlib
 
 from tf_proxyless.app import config as config_lib
 from tf_proxyless.app import flags
-from tf_proxyless.app import model_card
+from tf_proxyless.measure import model_card
 from tf_proxyless.app import models
 from tf_proxyless.app import options
 from tf_proxyless.cost import named_tables

@@ -17,7 +17,7 @@ import shutil
 
 from tf_proxyless.app import config as config_lib
 from tf_proxyless.app import device
-from tf_proxyless.app import model_card
+from tf_proxyless.measure import model_card
 from tf_proxyless.cost import named_tables
 from tf_proxyless.data import names as dataset_names
 from tf_proxyless.infra import errors

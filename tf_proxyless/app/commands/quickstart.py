@@ -18,7 +18,7 @@ import time
 from typing import Any
 
 from tf_proxyless.app import config as config_lib
-from tf_proxyless.app import model_card
+from tf_proxyless.measure import model_card
 from tf_proxyless.app import options
 from tf_proxyless.cost import counting
 from tf_proxyless.cost import model as model_lib

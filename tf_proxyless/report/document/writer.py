@@ -1,4 +1,4 @@
-"""report.html of a run: written by a search while it runs, and by tools/report.py. For mains only; loads no TensorFlow."""
+"""report.html of a run: written by a search while it runs, and by tools/report.py. Loads no TensorFlow."""
 
 from __future__ import annotations
 
