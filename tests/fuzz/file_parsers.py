@@ -20,10 +20,11 @@ from tests.fuzz.harness import to_json
 from tests.report.document import report_runs
 from tests.tools import loading
 from tf_proxyless.app import architectures
-from tf_proxyless.app import command_line
+from tf_proxyless.app import config as config_lib
+from tf_proxyless.app import flagfiles
+from tf_proxyless.app import flags
 from tf_proxyless.measure import model_card
 from tf_proxyless.app import models
-from tf_proxyless.app import search_flags
 from tf_proxyless.app import tuning
 from tf_proxyless.cost import model as model_lib
 from tf_proxyless.cost import table as table_lib
@@ -158,12 +159,12 @@ def _hyperparameter(content: bytes, folder: pathlib.Path) -> None:
 
 @parser('flagfile', 'text', lambda: [b'# A run.\n--dataset=digits\n--target_macs=5e5  # MACs\n--flagfile=quickstart.flags\n--nox\n'])
 def _flagfile(content: bytes, folder: pathlib.Path) -> None:
-  command_line.expand([f'--flagfile={put(content, folder, "some.flags")}'])
+  flagfiles.expand([f'--flagfile={put(content, folder, "some.flags")}'])
 
 
 @parser('flags of a run', 'text', lambda: [b'--dataset=digits\n--target_macs=500000\n--seed=1\n--resolution=32\n'])
 def _run_flags(content: bytes, folder: pathlib.Path) -> None:
-  search_flags.RUN.read(put(content, folder, 'flags.txt'))
+  flags.read(put(content, folder, 'flags.txt'), config_lib.SearchConfig)
 
 
 # --- Run directories

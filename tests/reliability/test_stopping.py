@@ -11,7 +11,7 @@ import pytest
 
 from tests.search import runs
 from tests.tools import loading
-from tf_proxyless.app import command_line
+from tf_proxyless.app.commands import quickstart
 from tf_proxyless.infra import child_processes
 from tf_proxyless.infra import locking
 from tf_proxyless.infra import run_directory
@@ -164,7 +164,7 @@ def test_a_stage_of_the_quickstart_that_saved_and_ended_is_not_finished(tmp_path
     if state is not None:
       run.write_status(state)
     for _ in range(2):
-      with pytest.raises(command_line.UserError, match='search was stopped; the same command continues'):
+      with pytest.raises(errors.UserError, match='search was stopped; the same command continues'):
         quickstart.Pipeline(tmp_path).run(stage)
     run.write_status('finished')
     quickstart.Pipeline(tmp_path).run(stage)
