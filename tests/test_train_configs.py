@@ -1,6 +1,5 @@
 """Every shipped flagfile of a training is one that could start."""
 
-import pathlib
 import re
 
 import pytest

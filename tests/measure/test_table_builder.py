@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from tf_proxyless.infra import errors
 from tf_proxyless.measure import table_builder
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import proxyless

@@ -71,8 +71,8 @@ def test_mistakes(tmp_path):
 
 def write_table(path, arguments):
   """A proven table of the space of a search, beside which its proof lies."""
-  values = flags.from_flagfile(arguments, config_lib.SearchConfig)
-  table = report_runs.make_table(problem_lib.make_space(values, 10))
+  config = flags.from_flagfile(arguments, config_lib.SearchConfig)
+  table = report_runs.make_table(problem_lib.make_space(config.space, 10))
   table_lib.save(table, path)
   report_runs.make_proof(table, path.with_name(f'{path.stem}_proof.json'))
 

@@ -47,6 +47,7 @@ class Config(options.Config):
   seed: int = options.option(0, 'Seed of the random network.', low=0)
 
 
+_COMMAND = ('-m', 'tf_proxyless')
 _RANDOM_NETWORKS = 2000
 FOUND, RANDOM, BASELINE = 'found', 'random', 'mobilenet_v2'
 _BASELINE_FLAGS = ('--resolution=32', '--width_multiplier=0.35')  # its smallest published width; the input is that of the search
@@ -58,7 +59,7 @@ class Stage:
 
   Attributes:
     name: For people.
-    command: The subcommand of tf-proxyless and its flags.
+    command: Arguments after the interpreter.
     seconds: What it takes on two cores, about; for the estimate of the time left.
     run: Its run directory, whose status says whether it is finished; None if it has none, and its exit code says it.
   """
@@ -70,7 +71,7 @@ class Stage:
 
 
 def search_stage(config: Config, work: pathlib.Path) -> Stage:
-  command = ['search', f'--flagfile={config.flagfile_search}', f'--run_dir={work / "search"}', *_data_flags(config)]
+  command = [*_COMMAND, 'search', f'--flagfile={config.flagfile_search}', f'--run_dir={work / "search"}', *_data_flags(config)]
   if config.cache_dir:
     command.append(f'--cache_dir={config.cache_dir}')
   return Stage('search', tuple(command), 240, run_directory.RunDirectory(work / 'search'))
@@ -91,14 +92,14 @@ def deployment_stages(config: Config, work: pathlib.Path, name: str, architectur
   model = folder / 'model.tflite'
   predicted = [] if table is None else [f'--latency_table={table}']
   return [
-      Stage(f'train {name}', ('train', f'--flagfile={config.flagfile_train}', *architecture, f'--run_dir={folder / "float"}',
+      Stage(f'train {name}', (*_COMMAND, 'train', f'--flagfile={config.flagfile_train}', *architecture, f'--run_dir={folder / "float"}',
                               *_data_flags(config)), 45, run_directory.RunDirectory(folder / 'float')),
-      Stage(f'quantize {name}', ('quantize', f'--flagfile={config.flagfile_quantize}', f'--model={folder / "float"}',
+      Stage(f'quantize {name}', (*_COMMAND, 'quantize', f'--flagfile={config.flagfile_quantize}', f'--model={folder / "float"}',
                                  f'--run_dir={folder / "int8"}', *_data_flags(config)), 45,
             run_directory.RunDirectory(folder / 'int8')),
-      Stage(f'export {name}', ('export', f'--model={folder / "int8"}', '--quantization=int8', f'--output={model}',
+      Stage(f'export {name}', (*_COMMAND, 'export', f'--model={folder / "int8"}', '--quantization=int8', f'--output={model}',
                                *predicted, *_data_flags(config)), 15),
-      Stage(f'measure {name}', ('measure', f'--model={model}', '--device=host', *_data_flags(config)), 10),
+      Stage(f'measure {name}', (*_COMMAND, 'measure', f'--model={model}', '--device=host', *_data_flags(config)), 10),
   ]
 
 
@@ -155,9 +156,9 @@ class Pipeline:
     """
     if self._is_finished(stage):
       return
-    print(f'\n== {stage.name} (about {self._remaining_s / 60:.0f} min left)\n$ tf-proxyless {shlex.join(stage.command)}', flush=True)
+    print(f'\n== {stage.name} (about {self._remaining_s / 60:.0f} min left)\n$ python {shlex.join(stage.command)}', flush=True)
     start = time.monotonic()
-    exit_code = child_processes.run(['-m', 'tf_proxyless', *stage.command])
+    exit_code = child_processes.run(stage.command)
     if exit_code:
       raise errors.UserError(f'{stage.name} ended with exit code {exit_code}, see above; the same command continues')
     if stage.run is not None and not stage.run.is_finished():  # somebody asked it alone to end, and it saved
