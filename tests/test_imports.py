@@ -24,7 +24,7 @@ ROOMS = {
 }
 # Modules of tf_proxyless that know nothing of ours but each other; everybody may import them.
 SHARED = {'checkpoints', 'dataset_names', 'files', 'flag_headings', 'help_text', 'spelling', 'records', 'shipped', 'command_line',
-          'run_files', 'quiet', 'archives'}
+          'quiet', 'archives'}
 # tf_proxyless/mains holds parts of mains: they may import every room, and only mains import them.
 
 TENSORFLOW = {'tensorflow', 'tf_keras', 'keras', 'tensorflow_datasets', 'tensorflow_model_optimization'}

@@ -50,7 +50,7 @@ def test_a_state_is_told_at_once(run):
   clock = Clock(100.0)
   report = writer.RunReport(run, clock)
   for state in ('running', 'interrupted', 'failed'):
-    assert is_written(run, lambda state=state: report.tell(state, reason='none'))
+    assert is_written(run, lambda state=state: report.write_status(state, reason='none'))
     assert files.read_json(run.status, 'status') == {'state': state, 'reason': 'none'}
 
 
@@ -59,7 +59,7 @@ def test_a_report_that_cannot_be_written_is_one_warning(run, caplog):
   report = writer.RunReport(run, Clock(0.0))
   for _ in range(3):
     report.refresh()
-  report.tell('finished')
+  report.write_status('finished')
   assert [record.getMessage() for record in caplog.records] == [f'{run.report} cannot be written: Is a directory']
   assert files.read_json(run.status, 'status')['state'] == 'finished'
   assert not [file for file in run.path.iterdir() if file.name.startswith('.')]  # nothing half written stays
@@ -70,7 +70,7 @@ def test_a_defect_of_the_report_is_told_with_its_traceback_and_ends_no_search(ru
   report = writer.RunReport(broken, Clock(0.0))
   for _ in range(2):
     report.refresh()
-  report.tell('finished')
+  report.write_status('finished')
   message, = caplog.records
   assert 'please report this' in message.getMessage()
   assert message.exc_info[0] is TypeError
@@ -85,9 +85,9 @@ from tf_proxyless.search import run_directory
 run = run_directory.RunDirectory(sys.argv[1])
 with locking.take(run.path):
   report = writer.RunReport(run)
-  stop = shutdown.StopRequest(report.tell_late, deadline_s=0.2)
+  stop = shutdown.StopRequest(report.on_deadline, deadline_s=0.2)
   if sys.argv[2] == 'running':
-    report.tell('running')
+    report.write_status('running')
   print('ready', flush=True)
   time.sleep(100)
 '''
