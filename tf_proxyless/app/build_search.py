@@ -21,6 +21,7 @@ from tf_proxyless.derive import candidates as candidates_lib
 from tf_proxyless.derive import diagnostics
 from tf_proxyless.derive import evaluations as evaluations_lib
 from tf_proxyless.derive import result as result_lib
+from tf_proxyless.derive import solver
 from tf_proxyless.infra import files
 from tf_proxyless.infra import progress as progress_lib
 from tf_proxyless.infra import versions
@@ -147,16 +148,25 @@ class Methods:
     return self.optimizer.build(policy, problem.cost_model, made, steps, updates)
 
 
-def write_inputs(config: config_lib.SearchConfig, problem: problem_lib.SearchProblem, run: run_directory.RunDirectory) -> bool:
+def write_inputs(config: config_lib.SearchConfig, problem: problem_lib.SearchProblem, run: run_directory.RunDirectory,
+                 given: bool = False) -> bool:
   """Claims the run directory and puts flags, space and table into it; whether the run was there already.
+
+  Args:
+    config: Of the search.
+    problem: Space, costs and target.
+    run: The directory.
+    given: Whether the problem was given as an object, not by the configuration.
 
   Raises:
     ValueError: Another run lies there.
   """
-  identity = problem_lib.identity(config, problem.table)
+  identity = problem_lib.identity(config, problem.table, problem if given else None)
   known = run.check(identity)
   if not known:
-    proof = tables.find_proof(config, problem.space)
+    proof = None if given else tables.find_proof(config, problem.space)
+    if given:
+      files.write_json(run.problem, 'search_problem', problem.to_json())
     for file in (run.split, run.latency_table, run.latency_table_proof):  # of a run that came to nothing
       if file != proof:
         file.unlink(missing_ok=True)
@@ -170,9 +180,14 @@ def write_inputs(config: config_lib.SearchConfig, problem: problem_lib.SearchPro
   return known
 
 
-def _make_split(config: config_lib.SearchConfig, source: sources.Source, run: run_directory.RunDirectory) -> splits.Split:
+def _make_split(config: config_lib.SearchConfig, source: sources.Source, run: run_directory.RunDirectory,
+                validation: np.ndarray | None) -> splits.Split:
   if run.split.exists():
     return splits.load(str(run.split), source)
+  if validation is not None:
+    split = splits.Split(source.name, config.seed, source.load('train'), np.flatnonzero(~validation), np.flatnonzero(validation))
+    splits.save(split, str(run.split))
+    return split
   with progress_lib.working(f'reading {source.name}'):
     split = splits.make(source, config.data.validation_images, config.seed)
   splits.save(split, str(run.split))
@@ -193,7 +208,8 @@ def _make_data(config: config_lib.SearchConfig, source: sources.Source, split: s
 
 
 def build_search(config: config_lib.SearchConfig, problem: problem_lib.SearchProblem, source: sources.Source,
-                 run: run_directory.RunDirectory, observer: loop.Observer, methods: Methods | None = None) -> SearchComponents:
+                 run: run_directory.RunDirectory, observer: loop.Observer, methods: Methods | None = None,
+                 validation: np.ndarray | None = None) -> SearchComponents:
   """Builds all parts; nothing is restored or run yet.
 
   Args:
@@ -203,12 +219,13 @@ def build_search(config: config_lib.SearchConfig, problem: problem_lib.SearchPro
     run: Where files are kept.
     observer: Is shown what happens.
     methods: By default those that the configuration names.
+    validation: Which training examples (bool) architectures are scored on; by default drawn by the configuration.
 
   Raises:
     ValueError: Batches do not fit the dataset, or the schedule holds no update.
   """
   weights = config.weights
-  split = _make_split(config, source, run)
+  split = _make_split(config, source, run, validation)
   data = _make_data(config, source, split)
   schedule = schedule_lib.Schedule(
       pipelines.steps_per_epoch(split, config.data.batch_size), weights.warmup_epochs, weights.search_epochs, weights.warmup_learning_rate,
@@ -270,7 +287,7 @@ def derive_architecture(components: SearchComponents, by: str = 'validation') ->
 
 def derive_from_run(config: config_lib.SearchConfig, searched: problem_lib.SearchProblem, problem: problem_lib.SearchProblem,
                     run: run_directory.RunDirectory, architecture: base.ArchitectureOptimizer, by: str,
-                    score: Callable[[np.ndarray], np.ndarray] | None) -> tuple[
+                    score: Callable[[np.ndarray], np.ndarray] | None, others: tuple[solver.Constraint, ...] = ()) -> tuple[
                         candidates_lib.Derivation, io.Architecture]:
   """Derives a network under a problem's target from what a run learned.
 
@@ -282,6 +299,7 @@ def derive_from_run(config: config_lib.SearchConfig, searched: problem_lib.Searc
     architecture: Restored.
     by: 'probability', 'evidence' or 'validation'.
     score: For 'validation', see `candidates_lib.derive`.
+    others: Further constraints.
   """
   _, samples = evaluations_lib.load(run.samples)
   state = architecture.state()
@@ -290,5 +308,5 @@ def derive_from_run(config: config_lib.SearchConfig, searched: problem_lib.Searc
                             config.data.validation_batch)
   with progress_lib.working('deriving'):
     derivation = result_lib.derive_network(architecture.log_probabilities(), samples, not architecture.scores_networks,
-                                         problem.cost_model, problem.target, end, by, score, config.seed)
+                                         problem.cost_model, problem.target, end, by, score, config.seed, others)
   return derivation, result_lib.make_architecture(problem.space, derivation, problem.table, versions.installed(), config.seed)

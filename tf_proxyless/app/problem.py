@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import dataclasses
+import hashlib
+import json
 import math
+from typing import Any
+
+import numpy as np
 
 from tf_proxyless.app import config as config_lib
 from tf_proxyless.app import options
 from tf_proxyless.app import tables
 from tf_proxyless.cost import model as model_lib
 from tf_proxyless.cost import table as table_lib
+from tf_proxyless.infra import errors
+from tf_proxyless.infra import files
+from tf_proxyless.search import run_directory
+from tf_proxyless.space import io
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import proxyless
+from tf_proxyless.space import schema
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,13 +57,27 @@ class SearchProblem:
     space = make_space(config.space, classes)
     table = None if config.target.target_macs is not None else table or tables.load(config, space)
     cost_model = model_lib.from_macs(space) if table is None else model_lib.from_latency_table(space, table)
-    name, target = config.target.given, find_target(config.target, cost_model)
-    if not (math.isfinite(target) and target > 0):
-      raise ValueError(f'`{name}` must be a positive number, got {target}')
-    if target < cost_model.smallest:
-      raise ValueError(f'`{name}={target:g}` is below the smallest network of the space, '
-                       f'{format_cost(cost_model.smallest, cost_model.unit)} ({cost_model.smallest:g})')
-    return cls(space, cost_model, target, table)
+    problem = cls(space, cost_model, find_target(config.target, cost_model), table)
+    problem.check(config.target.given)
+    return problem
+
+  def to_json(self) -> dict[str, Any]:
+    """Costs and target as JSON values; the space has a file of its own."""
+    terms = [{'decisions': list(term.decisions), 'values': term.values.tolist()} for term in self.cost_model.terms]
+    return {'unit': self.cost_model.unit, 'target': self.target, 'terms': terms}
+
+  def check(self, name: str = 'target') -> None:
+    """Checks that the target can be reached.
+
+    Raises:
+      ValueError: It cannot, or is no positive number.
+    """
+    if not (math.isfinite(self.target) and self.target > 0):
+      raise ValueError(f'`{name}` must be a positive number, got {self.target}')
+    smallest = self.cost_model.smallest
+    if self.target < smallest:
+      raise ValueError(f'`{name}={self.target:g}` is below the smallest network of the space, '
+                       f'{format_cost(smallest, self.cost_model.unit)} ({smallest:g})')
 
   @property
   def constrained(self) -> bool:
@@ -86,9 +110,37 @@ def describe_table(table: table_lib.LatencyTable) -> str:
   return '; '.join(parts)
 
 
-def identity(config: config_lib.SearchConfig, table: table_lib.LatencyTable | None) -> dict[str, object]:
-  """What makes a run this run: its options, and what is in the table wherever it lies."""
-  return {**options.identity(config), 'latency_table': None if table is None else table.sha256}
+def identity(config: config_lib.SearchConfig, table: table_lib.LatencyTable | None,
+             given: SearchProblem | None = None) -> dict[str, object]:
+  """What makes a run this run: its options, what is in the table wherever it lies, and a problem that was given as an object."""
+  found = {**options.identity(config), 'latency_table': None if table is None else table.sha256}
+  if given is not None:
+    content = json.dumps([io.network_to_json(given.space), given.to_json()], sort_keys=True)
+    found['problem'] = hashlib.sha256(content.encode('utf-8')).hexdigest()
+  return found
+
+
+def restore(run: run_directory.RunDirectory, config: config_lib.SearchConfig) -> SearchProblem:
+  """The problem of a run, from its files.
+
+  Args:
+    run: Holds the space, and the table or the costs.
+    config: Of the run.
+
+  Raises:
+    ValueError: A file is damaged.
+    OSError: A file cannot be read.
+  """
+  space = io.load_search_space(run.search_space)
+  table = table_lib.load(run.latency_table) if run.latency_table.exists() else None
+  if not run.problem.exists():
+    return SearchProblem.from_config(config, space.classes, table)
+  body = files.read_json(run.problem, 'search_problem')
+  try:
+    terms = tuple(model_lib.Term(tuple(term['decisions']), np.asarray(term['values'], np.float64)) for term in body['terms'])
+    return SearchProblem(space, model_lib.CostModel(body['unit'], schema.decisions(space), terms), float(body['target']), table)
+  except (KeyError, TypeError, ValueError, IndexError) as error:
+    raise ValueError(f'{run.problem} is damaged: {errors.one_line(error)}') from error
 
 
 def _proxyless(space: config_lib.SpaceConfig, classes: int) -> network_lib.Network:

@@ -14,6 +14,7 @@ from tf_proxyless.cost import named_tables
 from tf_proxyless.cost import pixel2
 from tf_proxyless.cost import regression
 from tf_proxyless.cost import table as table_lib
+from tf_proxyless.infra import files
 from tf_proxyless.infra import locking
 from tf_proxyless.infra import resources
 from tf_proxyless.measure import table_builder
@@ -94,10 +95,14 @@ def measure_host(config: config_lib.SearchConfig, space: network_lib.Network) ->
     UserError: The measurement was broken off.
     ValueError: What was measured does not fit together.
   """
-  path = _cache_path(config, space)
+  return measure(space, *_host_runtime(config), _cache_path(config, space))
+
+
+def measure(space: network_lib.Network, precision: str, kernels: str, path: pathlib.Path) -> table_lib.LatencyTable:
+  """The same, kept in a file."""
   work = path.with_suffix('')
   work.mkdir(parents=True, exist_ok=True)
-  setup = table_builder.Setup(HOST, *_host_runtime(config), rounds=_ROUNDS, options=_OPTIONS)
+  setup = table_builder.Setup(HOST, precision, kernels, rounds=_ROUNDS, options=_OPTIONS)
   with locking.take(work):
     table = validation_lib.measure(space, setup, work, _CALIBRATION_NETWORKS, _VALIDATION_NETWORKS, path)
     table_builder.forget(work)
@@ -120,8 +125,12 @@ def find_proof(config: config_lib.SearchConfig, space: network_lib.Network) -> p
 
 def cache_directory(config: config_lib.SearchConfig) -> pathlib.Path:
   """Where tables of this machine are kept."""
+  return _cache_folder(config.target.cache_dir)
+
+
+def _cache_folder(cache_dir: files.PathLike | None) -> pathlib.Path:
   base = os.environ.get('XDG_CACHE_HOME') or os.path.join(os.path.expanduser('~'), '.cache')
-  return pathlib.Path(config.target.cache_dir or os.path.join(base, 'tf_proxyless'))
+  return pathlib.Path(cache_dir or os.path.join(base, 'tf_proxyless'))
 
 
 def _host_path(config: config_lib.SearchConfig, space: network_lib.Network) -> pathlib.Path:
@@ -136,12 +145,15 @@ def _host_runtime(config: config_lib.SearchConfig) -> tuple[str, str]:
 
 
 def _cache_path(config: config_lib.SearchConfig, space: network_lib.Network) -> pathlib.Path:
-  """By all that the numbers depend on."""
-  precision, kernels = _host_runtime(config)
+  return host_path(space, *_host_runtime(config), config.target.cache_dir)
+
+
+def host_path(space: network_lib.Network, precision: str, kernels: str, cache_dir: files.PathLike | None = None) -> pathlib.Path:
+  """Where a table of this machine is kept, by all that its numbers depend on."""
   identity = [_VERSION, platform.node(), _processor(), importlib.metadata.version('ai-edge-litert'), precision, kernels,
-              sorted(map(repr, network_lib.op_signatures(space)))]
+              sorted(map(str, network_lib.op_signatures(space)))]
   digest = hashlib.sha256(repr(identity).encode('utf-8')).hexdigest()[:16]
-  return cache_directory(config) / f'host_{precision}_{kernels}_{digest}.json'
+  return _cache_folder(cache_dir) / f'host_{precision}_{kernels}_{digest}.json'
 
 
 def _processor() -> str:

@@ -9,6 +9,7 @@ from tf_proxyless.infra import suggest
 
 EMBEDDED = ('digits', 'cluttered_digits')  # need no download
 FOLDER_PREFIX = 'folder:'
+ARRAYS_PREFIX = 'arrays:'  # images in the memory of a Python process, see `data.arrays`
 # Lets mistakes in tables and targets come to light before a dataset is opened; the dataset has the last word.
 _CLASSES = {'digits': 10, 'cluttered_digits': 10, 'cifar10': 10, 'cifar100': 100, 'imagenet2012': 1000}
 _NAME = re.compile(r'(?P<name>\w+)(/[\w\-.]+)?(:\d+\.\d+\.\d+)?')  # no namespaces: those ask the network
@@ -34,7 +35,7 @@ def check(name: str, data_dir: str | None = None) -> None:
     if not os.path.isdir(os.path.expanduser(path)):
       raise ValueError(f'--dataset={name}: {path!r} is not a folder')
     return
-  if name in _CLASSES:
+  if name in _CLASSES or name.startswith(ARRAYS_PREFIX):
     return
   import tensorflow_datasets as tfds  # without TensorFlow, which it loads once it is needed
 

@@ -60,6 +60,14 @@ class Source:
     return loaded.attach_images(examples).map(lambda example: {key: example[key] for key in ('id', 'image', 'label')})
 
 
+_IN_MEMORY: dict[str, Source] = {}  # of this process, by name
+
+
+def keep_in_memory(source: Source) -> None:
+  """Lets `open_dataset` find a source of `data.arrays` by its name in this process; an earlier one of its name is the same."""
+  _IN_MEMORY[source.name] = source
+
+
 def open_dataset(name: str, data_dir: str | None = None, download: bool = False) -> Source:
   """Opens a dataset of labelled images, one label an image.
 
@@ -77,6 +85,10 @@ def open_dataset(name: str, data_dir: str | None = None, download: bool = False)
   Raises:
     ValueError: The name is unknown, the dataset is not there, or it is not a labelled image dataset.
   """
+  if name.startswith(dataset_names.ARRAYS_PREFIX):
+    if name not in _IN_MEMORY:
+      raise ValueError(f'the images {name} were given as arrays to a Python process; call the function with the same arrays again')
+    return _IN_MEMORY[name]
   if name.startswith(dataset_names.FOLDER_PREFIX):
     return _open_folder(name)
   return _open_tfds(name, data_dir, download)

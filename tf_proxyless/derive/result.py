@@ -14,6 +14,7 @@ from tf_proxyless.derive import candidates as candidates_lib
 from tf_proxyless.derive import diagnostics
 from tf_proxyless.derive import effects as effects_lib
 from tf_proxyless.derive import evaluations as evaluations_lib
+from tf_proxyless.derive import solver
 from tf_proxyless.infra import files
 from tf_proxyless.space import io
 from tf_proxyless.space import network as network_lib
@@ -31,6 +32,7 @@ def derive_network(
     by: str,
     score: Callable[[np.ndarray], np.ndarray] | None,
     seed: int,
+    others: tuple[solver.Constraint, ...] = (),
 ) -> candidates_lib.Derivation:
   """Derives a network under a budget and adds the warnings.
 
@@ -44,6 +46,7 @@ def derive_network(
     by: 'probability', 'evidence' or 'validation'.
     score: paths -> accuracies on the whole validation split, for 'validation'.
     seed: Of draws.
+    others: Further constraints.
 
   Returns:
     The derivation.
@@ -60,7 +63,7 @@ def derive_network(
       if by == 'evidence':
         raise
       reasons = (f'there is no evidence: {error}',)
-  budget = candidates_lib.Budget(limit, cost_model)
+  budget = candidates_lib.Budget(limit, cost_model, others)
   derivation = candidates_lib.derive(log_p, effects, budget, by=by, score=score, seed=seed)
   reasons += diagnostics.warnings(derivation, cost_model.paths, end, effects, samples)
   return dataclasses.replace(derivation, warnings=reasons)

@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 import types
+from typing import Any
 
 from tf_proxyless.infra import child_processes
 from tf_proxyless.infra import errors
@@ -35,6 +36,7 @@ class StopRequest:
     self._on_deadline = on_deadline
     self._deadline_s = deadline_s
     self._settled = threading.Event()
+    self._before: tuple[int, dict[int, Any]] | None = None
     # A handler in Python has to wait until the main thread comes back from native code; the byte that announces it does not.
     self._reader, self._writer = os.pipe()
     os.set_blocking(self._writer, False)
@@ -42,14 +44,30 @@ class StopRequest:
     self.listen()
 
   def listen(self) -> None:
-    """Takes the signals, again if a library has taken them meanwhile: TensorFlow takes SIGTERM where there are several workers."""
-    signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
-    for number in (signal.SIGINT, signal.SIGTERM):
-      signal.signal(number, self._receive)
+    """Takes the signals, again if a library has taken them meanwhile: TensorFlow takes SIGTERM where there are several workers.
+
+    Only the main thread gets signals; in another nothing is taken, and nothing stops the run early.
+    """
+    if threading.current_thread() is not threading.main_thread():
+      return
+    wakeup = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+    before = {number: signal.signal(number, self._receive) for number in (signal.SIGINT, signal.SIGTERM)}
+    if self._before is None:
+      self._before = (wakeup, before)
+
+  def _give_back(self) -> None:
+    """Signals go to whoever had them before: a notebook, for instance."""
+    if self._before is not None and threading.current_thread() is threading.main_thread():
+      wakeup, before = self._before
+      signal.set_wakeup_fd(wakeup)
+      for number, handler in before.items():
+        signal.signal(number, handler)
 
   def settle(self) -> None:
     """What is to be on the disk is there: the process may take its time to end."""
     self._settled.set()
+    if self.signal != signal.SIGTERM:
+      self._give_back()
 
   def _receive(self, number: int, frame: types.FrameType | None) -> None:
     self.signal = self.signal or number

@@ -13,6 +13,7 @@ class RunDirectory(run_directory.RunDirectory):
     super().__init__(path)
     self.search_space = self.path / 'search_space.json'
     self.latency_table = self.path / 'latency_table.json'
+    self.problem = self.path / 'problem.json'  # of a search whose space or costs were given as objects
     self.latency_table_proof = self.path / 'latency_table_proof.json'
     self.samples = self.path / 'samples.bin'
     self.derivation = self.path / 'derivation.json'

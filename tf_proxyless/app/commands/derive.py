@@ -16,7 +16,6 @@ from tf_proxyless.app import flags
 from tf_proxyless.app import options
 from tf_proxyless.app import problem as problem_lib
 from tf_proxyless.cost import model as model_lib
-from tf_proxyless.cost import table as table_lib
 from tf_proxyless.infra import errors
 from tf_proxyless.infra import stderr as stderr_lib
 from tf_proxyless.search import run_directory
@@ -40,9 +39,8 @@ class Config(options.Config):
 def _read_problems(config: Config, run: run_directory.RunDirectory, search: config_lib.SearchConfig) -> tuple[
     problem_lib.SearchProblem, problem_lib.SearchProblem]:
   """The problem of the search, and the one with the budget asked for."""
-  space = io.load_search_space(run.search_space)
-  table = table_lib.load(run.latency_table) if run.latency_table.exists() else None
-  searched = problem_lib.SearchProblem.from_config(search, space.classes, table)
+  searched = problem_lib.restore(run, search)
+  space, table = searched.space, searched.table
   if config.max_macs is None and config.max_latency_ms is None:
     return searched, searched
   if config.max_macs is not None:

@@ -8,8 +8,10 @@ Started again with the same --run_dir, it continues where it stopped.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import sys
+from typing import Any
 
 from absl import logging
 
@@ -31,8 +33,28 @@ from tf_proxyless.space import network as network_lib
 Config = config_lib.SearchConfig
 
 
-def _check(config: Config) -> run_directory.RunDirectory:
+@dataclasses.dataclass(frozen=True, eq=False)
+class Given:
+  """What a Python caller gives as objects instead of options; None takes it from the configuration.
+
+  Attributes:
+    problem: Space, costs and target.
+    methods: Optimizer and objective.
+    validation: Which training examples architectures are scored on, see `build_search`.
+  """
+
+  problem: problem_lib.SearchProblem | None = None
+  methods: Any = None
+  validation: Any = None
+
+
+def _check(config: Config, given: Given) -> run_directory.RunDirectory:
   """Everything that can be refused before TensorFlow is loaded."""
+  if given.problem is not None:
+    run = run_directory.RunDirectory(config.run_dir)
+    run.check(problem_lib.identity(config, given.problem.table, given.problem))
+    run.create()
+    return run
   config.check()
   classes = dataset_names.classes(config.data.dataset)
   space = None if classes is None else problem_lib.make_space(config.space, classes)
@@ -70,18 +92,23 @@ def _finish(components, build_search, result_lib) -> None:
   print(f'architecture           {run.architecture}')
 
 
-def main(config: Config) -> int:
+def main(config: Config, given: Given = Given()) -> int:
   with errors.user_errors():
-    run = _check(config)
+    run = _check(config, given)
     lock = locking.take(run.path)
   report = writer.RunReport(run, options.headings(Config))
   stop = shutdown.StopRequest(report.on_deadline)
   with lock, shutdown.status_kept(report.write_status, stop):
-    return _search(config, run, report, stop)
+    return _search(config, given, run, report, stop)
   return stop.exit_code
 
 
-def _search(config: Config, run: run_directory.RunDirectory, report: writer.RunReport, stop: shutdown.StopRequest) -> int:
+def _make_problem(config: Config, classes: int) -> problem_lib.SearchProblem:
+  table = _find_table(config, problem_lib.make_space(config.space, classes))
+  return problem_lib.SearchProblem.from_config(config, classes, table)
+
+
+def _search(config: Config, given: Given, run: run_directory.RunDirectory, report: writer.RunReport, stop: shutdown.StopRequest) -> int:
   stderr_lib.load_tensorflow()
   from tf_proxyless.app import build_search
   from tf_proxyless.derive import result as result_lib
@@ -91,12 +118,13 @@ def _search(config: Config, run: run_directory.RunDirectory, report: writer.RunR
 
   with errors.user_errors():
     source = build_search.open_source(config.data)
-    table = _find_table(config, problem_lib.make_space(config.space, source.classes))
-    problem = problem_lib.SearchProblem.from_config(config, source.classes, table)
+    problem = given.problem or _make_problem(config, source.classes)
+    if source.classes != problem.space.classes:
+      raise ValueError(f'the space has {problem.space.classes} classes, the images {source.classes}')
     if not problem.constrained:
       logging.warning('the target %s is not below the largest network, %s: accuracy alone is searched for',
                       problem.format_cost(problem.target), problem.format_cost(problem.cost_model.largest))
-    build_search.write_inputs(config, problem, run)
+    build_search.write_inputs(config, problem, run, given=given.problem is not None)
     progress = progress_lib.SearchProgress(run.logs, problem.format_cost)
 
     def on_epoch(entry: dict) -> None:
@@ -104,7 +132,7 @@ def _search(config: Config, run: run_directory.RunDirectory, report: writer.RunR
       report.refresh()
 
     observer = loop.Observer(progress.on_step, on_epoch, progress.on_scored, stop, logging.warning)
-    components = build_search.build_search(config, problem, source, run, observer)
+    components = build_search.build_search(config, problem, source, run, observer, given.methods, given.validation)
     components.search.prepare()
   report.write_status('running')
   done = int(components.progress.epoch) * components.schedule.steps_per_epoch + int(components.progress.step)
@@ -117,7 +145,7 @@ def _search(config: Config, run: run_directory.RunDirectory, report: writer.RunR
     progress.close()
     if finished:
       _finish(components, build_search, result_lib)
-  except checks.UnhealthyError as error:
+  except checks.SearchDivergedError as error:
     report.write_status('failed', reason=str(error), repeats=True)
     raise errors.UserError(str(error)) from error
   finally:
