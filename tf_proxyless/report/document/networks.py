@@ -85,7 +85,7 @@ def _decision_label(path: str) -> str:
 
 def _choice(choice: Any, place: network_lib.Place | None) -> dict[str, Any]:
   """An alternative of a decision: an operation, a number, or a name."""
-  if not isinstance(choice, ops.Op) or place is None:
+  if not hasattr(choice, 'layers') or place is None:
     return {'label': str(choice), 'skipped': False, 'form': 'value', 'kernel': None, 'expansion': None}
   shape = next(iter(place.variants.values())).input_shape
   open_decisions = dict.fromkeys((path for path, _ in schema.walk(choice)), 0)

@@ -213,7 +213,7 @@ def legend(entries: Sequence[tuple[str, str, str]], width: float) -> tuple[str, 
   """Names of what a chart shows, in rows.
 
   Args:
-    entries: (kind, classes, name); the kind is 'line', 'dots', or for boxes their pattern.
+    entries: (kind, classes, name); the kind is 'line', 'dots', or for boxes 'p-' and their pattern.
     width: Width of the chart in px.
 
   Returns:
@@ -228,7 +228,7 @@ def legend(entries: Sequence[tuple[str, str, str]], width: float) -> tuple[str, 
     if kind == 'line':
       sample = f'<path d="M{px(x)} {px(y - 4)}h20" class="line {classes}"/>'
     else:
-      sample = dots([(x + 12, y - 4)], classes) if kind == 'dots' else box(x, y - 11, 20, 12, classes, kind)
+      sample = dots([(x + 12, y - 4)], classes) if kind == 'dots' else box(x, y - 11, 20, 12, classes, kind.removeprefix('p-'))
     parts += [sample, text(x + 25, y, name)]
     x += needed + 10
   return ''.join(parts), y + 6 if entries else 0.0

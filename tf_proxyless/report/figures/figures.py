@@ -46,7 +46,7 @@ def _network(run: Mapping[str, Any], network: Mapping[str, Any]) -> str:
   """The drawing with its legend; the heading says what it is."""
   unit = run['cost']['unit']
   drawn = drawing.render(network['blocks'], unit)
-  entries = [(drawing.PATTERNS[key], key, drawing.LEGEND[key]) for key in drawing.keys(network['blocks'])]
+  entries = [(f'p-{drawing.PATTERNS[key]}', key, drawing.LEGEND[key]) for key in drawing.keys(network['blocks'])]
   legend, height = svg.legend(entries, 940)
   heading = 'Derived network' if run['network'] else f'Most likely network after epoch {run["history"]["epoch"][-1]}'
   cost = '' if network['cost'] is None else f', {units.cost(network["cost"], unit)}'
