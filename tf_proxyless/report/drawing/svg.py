@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 _MOST_TICKS = 8  # of a logarithmic axis
+THIN_SPACE = '\u202f'  # between groups of digits
 CHARACTER = 7.1  # px, of the 12 px text of picture.css on average, in the widest of its fonts
 
 
@@ -56,7 +57,7 @@ def text_width(text: str) -> float:
 
 def text(x: float, y: float, content: str, classes: str = '', rotate: float = 0.0) -> str:
   """A text element; class 'end' or 'mid' aligns it."""
-  content = ''.join(character if character.isprintable() else '?' for character in str(content))
+  content = ''.join(character if character.isprintable() or character == THIN_SPACE else '?' for character in str(content))
   place = f'x="{px(x)}" y="{px(y)}"' if not rotate else f'transform="translate({px(x)} {px(y)}) rotate({rotate:g})"'
   return f'<text {place}{_class(classes)}>{escape(content)}</text>'
 
@@ -194,7 +195,7 @@ def tick_texts(axis: Axis, factor: float = 1.0) -> list[str]:
   if axis.logarithmic:
     return [f'{value:g}' for value in values]
   decimals = max((len(f'{value:.6g}'.partition('.')[2]) if 'e' not in f'{value:.6g}' else 6 for value in values), default=0)
-  return [f'{value:,.{decimals}f}'.replace(',', '\u202f') for value in values]
+  return [f'{value:,.{decimals}f}'.replace(',', THIN_SPACE) for value in values]
 
 
 def frame(x: Axis, y: Axis, x_label: str, y_label: str, y_factor: float = 1.0, x_factor: float = 1.0) -> str:

@@ -83,11 +83,8 @@ class _Canvas:
 
   def _draw_shape(self, tag: str, element: ElementTree.Element, matrix: transforms.Affine2D, clip: transforms.Bbox | None) -> None:
     style = _style(tag, element.get('class', ''))
-    if tag == 'text':
-      shape, matrix = _text(element, style, matrix)
-    else:
-      shape = _shape(tag, element)
     size = self.scale if 'vector-effect' in style else math.sqrt(abs(np.linalg.det(matrix.get_matrix()[:2, :2])))
+    shape, matrix = _text(element, style, matrix) if tag == 'text' else (_shape(tag, element), matrix)
     gc = self.renderer.new_gc()
     gc.set_snap(False)
     if clip is not None:
