@@ -42,7 +42,6 @@ REASONS = {
     'tf_proxyless.deploy.ovic': 'reads the weights of a model that has just been made',
     'tools.benchmark_search_step': _CHILD,
     'tools.measure': _AS_BYTES,
-    'tools.write_build_files': _OURS,
     'android_benchmark.hashing': _AS_BYTES,
     'android_benchmark.host': _KERNEL,
     'android_benchmark.processes': _KERNEL,
