@@ -192,6 +192,11 @@ def coupled(name):
   return copy.deepcopy(_document(_run(space, lambda signature: counting.count(signature).macs / 1e6, goal, 0.5, 6, 2, 3, name)))
 
 
+def make(name):
+  """A document by the name of its function, or of a coupled space."""
+  return coupled(name) if name in spaces.COUPLED else globals()[name]()
+
+
 def _document(*runs):
   return {'schema': 'tf_proxyless/report', 'version': 2, 'generated': '2026-11-21T04:00:00+00:00', 'runs': list(runs)}
 

@@ -181,7 +181,7 @@ def _marks(traced: Sequence[layers_lib.TracedLayer]) -> Iterator[str]:
 def published(space: network_lib.Network, prices: Prices) -> list[dict[str, Any]]:
   """The published networks that the table covers (all, in MACs), at the space's input and with its classes."""
   resolution = space.input_shape[0]
-  if resolution % 32 or space.input_shape != (resolution, resolution, 3):  # they take no other
+  if not schema.is_resolved(space.input_shape) or resolution % 32 or space.input_shape != (resolution, resolution, 3):  # they take no other
     return []
   as_published = (resolution, space.classes) == (_PUBLISHED_RESOLUTION, _PUBLISHED_CLASSES)
   note = 'trained for ImageNet by its authors' if as_published else f'here for {resolution} x {resolution} pixels, {space.classes} classes'

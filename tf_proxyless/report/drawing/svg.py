@@ -245,8 +245,10 @@ def compose(pictures: Sequence[tuple[str, str]], columns: int, width: float, hei
     height: Height of each in px; None keeps their proportions.
 
   Returns:
-    SVG.
+    SVG; empty without pictures.
   """
+  if not pictures:
+    return ''
   parts, y, bottom = [], 0.0, 0.0
   for index, (heading, content) in enumerate(pictures):
     x, y = index % columns * (width + 16), bottom if index % columns == 0 else y
