@@ -184,7 +184,7 @@ def test_pointers_are_told_what_is_under_them(open_page):
   document = documents.imagenet(epochs=12)
   driver = open_page(document)
   tip = driver.find_element('id', 'tip')
-  for selector, expected in (('#curves [data-hover]', 'sampled networks, training: '), ('#network g', 'stem: conv 3x3'),
+  for selector, expected in (('#curves [data-hover]', 'sampled networks, training: '), ('#network [data-tip]', 'stem: conv 3x3'),
                              ('#costs [data-hover]', ' ms, ')):
     target = driver.find_element('css selector', selector)
     driver.execute_script('arguments[0].scrollIntoView({block: "center"})', target)

@@ -10,6 +10,7 @@ from tf_proxyless.cost import model as model_lib
 from tf_proxyless.cost import table as table_lib
 from tf_proxyless.infra import files
 from tf_proxyless.infra import serialization
+from tf_proxyless.space import io
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import registry
 

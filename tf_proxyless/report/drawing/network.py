@@ -98,7 +98,8 @@ class Scale:
   def extent(self, blocks: Sequence[Block]) -> float:
     """The width with the last resolution, which may stand out."""
     last = max((index for index, block in enumerate(blocks) if block['strides'] > 1), default=0)
-    return max(self.total(blocks), self.total(blocks[:last + 1]) + svg.text_width('×'.join(map(str, blocks[last]['output'][:2]))))
+    return max(self.total(blocks), self.total(blocks[:last + 1]) + 8
+               + svg.text_width('×'.join(map(str, blocks[last]['output'][:2]))))
 
 
 def scale(networks: Sequence[Sequence[Block]]) -> Scale:

@@ -252,11 +252,17 @@ def compose(pictures: Sequence[tuple[str, str]], columns: int, width: float, hei
   parts, y, bottom = [], 0.0, 0.0
   for index, (heading, content) in enumerate(pictures):
     x, y = index % columns * (width + 16), bottom if index % columns == 0 else y
-    _, _, full_width, full_height = map(float, re.search(r'viewBox="([^"]*)"', content)[1].split())
+    full_width, full_height = size(content)
     tall = height or width * full_height / full_width
     parts += [text(x, y + 13, shorten(heading, int(width / CHARACTER)), 'strong'), nest(content, x, y + 20, width, tall)]
     bottom = max(bottom, y + 32 + tall)
   return picture(min(columns, len(pictures)) * (width + 16) - 16, bottom, ', '.join(heading for heading, _ in pictures), ''.join(parts))
+
+
+def size(content: str) -> tuple[float, float]:
+  """Width and height of a picture."""
+  width, height = content.partition('viewBox="')[2].partition('"')[0].split()[2:]
+  return float(width), float(height)
 
 
 def nest(content: str, x: float, y: float, width: float, height: float) -> str:

@@ -39,7 +39,7 @@ def pixels(picture: str, width: int) -> np.ndarray:
     width: Width in pixels; the height follows.
   """
   root = ElementTree.fromstring(picture)
-  _, _, full_width, full_height = map(float, root.get('viewBox').split())
+  full_width, full_height = svg.size(picture)
   scale = width / full_width
   height = max(1, round(full_height * scale))
   canvas = _Canvas(backend_agg.RendererAgg(width, height, 72 * scale), scale, height)
