@@ -208,7 +208,7 @@ def test_deployments(finished, cards):
   assert found['device'] == 'Pixel 9, builtin kernels, threads 1' and found['how'] == 'quantization-aware training'
 
 
-def test_a_card_that_is_none(finished, cards):
+def test_damaged_and_missing_cards(finished, cards):
   cards[0].write_text('{}')
   found = report_runs.read(finished, cards=[*cards, cards[1].with_name('gone_card.json')])
   assert [row['name'] for row in found['deployments']] == ['other']

@@ -1,4 +1,4 @@
-"""report.html of a run: written by a search while it runs, and by tools/report.py. For mains only; loads no TensorFlow."""
+"""report.html of a run: written by a search while it runs, and by tools/report.py. Loads no TensorFlow."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def write(run_dir: files.PathLike, output: files.PathLike, cards: Sequence[files
 
 
 class RunReport:
-  """The state and the report of the search that goes on in this process. A report that cannot be made ends no search: a warning says so.
+  """State and report of the search in this process. A report that cannot be made is a warning, and does not end the search.
 
   A refresh is left out as long as less than 20 times the time has passed that the last report took, so that a search gives at most 5 %
   of its time to them.
 
   Args:
-    run: Of the search.
-    clock: Seconds that never fall.
+    run: Directory of the search.
+    clock: Monotonic clock, in seconds.
   """
 
   def __init__(self, run: run_directory.RunDirectory, clock: Callable[[], float] = time.monotonic):
@@ -73,7 +73,7 @@ class RunReport:
       files.write_atomically(self._run.report, page_lib.render(self._document))
     except OSError as error:
       self._warn('%s cannot be written: %s', error.strerror or error)
-    except Exception as error:  # a defect of the page must not cost anybody days of search; it is told with its traceback
+    except Exception as error:  # a defect of the page must not cost anybody days of search; it is logged with its traceback
       self._warn('%s could not be made, please report this: %r', error, exc_info=True)
     end = self._clock()
     self._next = end + _PAUSE * (end - start)

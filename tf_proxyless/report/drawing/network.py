@@ -84,7 +84,7 @@ class Scale:
   tallest: float
 
   def value(self, block: Block) -> float:
-    """What the width of a block stands for."""
+    """The quantity that the width of a block shows."""
     return 0.0 if block['skipped'] else 1.0 if self.measure == 'nothing' else block[self.measure]
 
   def width(self, block: Block) -> float:

@@ -1,6 +1,6 @@
 """The course of a search as a moving picture: the most likely network, the probabilities of all decisions, and costs, epoch by epoch.
 
-A GIF is written by Pillow, an MP4 by the program ffmpeg. Either stands under its name only when it is whole.
+A GIF is written by Pillow, an MP4 by the program ffmpeg, both atomically.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _FRAMES_PER_SECOND = (2.0, 10.0)
 _HOLD_SECONDS = 2.5  # on the last epoch
 _MAX_FRAMES = 300  # longer histories are thinned evenly
 
-Progress = Callable[[int, int], None]  # what is done, and how much there is
+Progress = Callable[[int, int], None]  # frames that are done, and all
 
 
 def check(path: files.PathLike) -> None:
@@ -46,7 +46,7 @@ def save(document: Mapping[str, Any], path: files.PathLike, progress: Progress |
   """Writes the history of the first run of a report's document.
 
   Args:
-    document: A report's, with at least one epoch and one decision.
+    document: A report's document with at least one epoch and one decision.
     path: A .gif or .mp4 file; its folder must exist.
     progress: Called after each frame.
     width: Pixels; 16 wide are 9 high.
@@ -67,7 +67,7 @@ def save(document: Mapping[str, Any], path: files.PathLike, progress: Progress |
 
 
 def thin(count: int) -> list[int]:
-  """Which of `count` epochs are frames: all, or 300 of them from the first to the last."""
+  """Indices of the epochs that are frames: all of `count`, or 300 evenly from the first to the last."""
   if count <= _MAX_FRAMES:
     return list(range(count))
   return [round(i * (count - 1) / (_MAX_FRAMES - 1)) for i in range(_MAX_FRAMES)]
