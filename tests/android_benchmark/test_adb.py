@@ -63,13 +63,6 @@ def test_files_go_there_and_back(opened, phone, tmp_path):
   assert (tmp_path / 'empty back').read_bytes() == b''
 
 
-def test_push_replaces(opened, phone, local):
-  phone.android.map_path(f'{transfers.FOLDER}/file').write_text('old')
-  opened.push(local, f'{transfers.FOLDER}/file')
-  assert phone.android.map_path(f'{transfers.FOLDER}/file').read_bytes() == transfers.CONTENT
-  assert transfers.files(phone) == ['file']
-
-
 def test_a_file_that_is_not_there(opened, tmp_path):
   with pytest.raises(errors.TransferError, match='gone.*No such file'):
     opened.pull(f'{transfers.FOLDER}/gone', tmp_path / 'back')

@@ -194,29 +194,3 @@ def test_each_batch_of_a_pass_mixes_the_classes(digits, tmp_path, part):
              pipelines.validation_pass(splits.make(source, 300, seed=0), PLAIN, 50))
   for _, labels in _collect(batches):
     assert len(set(labels.tolist())) >= 8
-
-
-@pytest.mark.parametrize('batch_size', [0, -1, 2.0, True])
-def test_wrong_batch_sizes(split, digits, batch_size):
-  for make, examples in ((lambda: pipelines.training_batches(split, PLAIN, batch_size, seed=0, epoch=0), '1150, .* training'),
-                         (lambda: pipelines.steps_per_epoch(split, batch_size), '1150, .* training'),
-                         (lambda: pipelines.validation_stream(split, PLAIN, batch_size, seed=0), '287, .* validation'),
-                         (lambda: pipelines.validation_pass(split, PLAIN, batch_size), '287, .* validation'),
-                         (lambda: pipelines.test_pass(digits, PLAIN, batch_size), '360, .* test')):
-    with pytest.raises(ValueError, match=f'batch_size must be an integer from 1 to {examples} images, got {batch_size}'):
-      make()
-
-
-def test_batches_larger_than_the_split(split):
-  with pytest.raises(ValueError, match='from 1 to 1150, the number of training images, got 1151'):
-    pipelines.training_batches(split, PLAIN, 1151, seed=0, epoch=0)
-  with pytest.raises(ValueError, match='from 1 to 287, the number of validation images, got 288'):
-    pipelines.validation_stream(split, PLAIN, 288, seed=0)
-
-
-def test_steps_that_do_not_exist(split):
-  for step in (-1, 24):
-    with pytest.raises(ValueError, match=r'start_step must be in 0\.\.23, got'):
-      pipelines.training_batches(split, PLAIN, 50, seed=0, epoch=0, start_step=step)
-  with pytest.raises(ValueError, match='start_step must be at least 0, got -1'):
-    pipelines.validation_stream(split, PLAIN, 50, seed=0, start_step=-1)

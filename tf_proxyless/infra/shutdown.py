@@ -9,8 +9,8 @@ import signal
 import threading
 import types
 
-from tf_proxyless.app import command_line
 from tf_proxyless.infra import child_processes
+from tf_proxyless.infra import errors
 
 DEADLINE_S = 8.0  # preemptible machines give ten at least
 LATE_S = 1.0  # and a disk that hangs must not take the rest of them
@@ -23,16 +23,16 @@ class StopRequest:
   saving: what is on the disk is whole at any moment, and the same command continues from there.
 
   Args:
-    on_late: Called then, in another thread, for a second at most; usually writes the status.
+    on_deadline: Called then, in another thread, for a second at most; usually writes the status.
     deadline_s: Seconds from SIGTERM to this.
 
   Attributes:
     signal: Number of the first, None as long as there was none.
   """
 
-  def __init__(self, on_late: Callable[[], None] = lambda: None, deadline_s: float = DEADLINE_S):
+  def __init__(self, on_deadline: Callable[[], None] = lambda: None, deadline_s: float = DEADLINE_S):
     self.signal: int | None = None
-    self._on_late = on_late
+    self._on_deadline = on_deadline
     self._deadline_s = deadline_s
     self._settled = threading.Event()
     # A handler in Python has to wait until the main thread comes back from native code; the byte that announces it does not.
@@ -68,7 +68,7 @@ class StopRequest:
 
   def _late(self) -> None:
     with contextlib.suppress(OSError):  # for instance a full disk; without it the status says running, and that is found out
-      self._on_late()
+      self._on_deadline()
 
   def __call__(self) -> bool:
     return self.signal is not None
@@ -76,7 +76,7 @@ class StopRequest:
   @property
   def exit_code(self) -> int:
     """Of a run that ended as it was asked to."""
-    return command_line.INTERRUPTED if self.signal == signal.SIGINT else 0
+    return errors.INTERRUPTED if self.signal == signal.SIGINT else 0
 
 
 @contextlib.contextmanager
@@ -86,7 +86,7 @@ def status_kept(write_status: Callable[..., object], stop: StopRequest) -> Itera
   After SIGTERM while another process worked for the run, the block is left without an exception: the run ends with `stop.exit_code`.
 
   Args:
-    write_status: See `run_files.RunFiles`.
+    write_status: See `run_directory.RunDirectory`.
     stop: Settled at the end.
 
   Raises:
@@ -107,7 +107,7 @@ def status_kept(write_status: Callable[..., object], stop: StopRequest) -> Itera
   except OSError as error:
     with contextlib.suppress(OSError):
       write_status('interrupted', reason=str(error))
-    with command_line.user_errors():
+    with errors.user_errors():
       raise
   finally:
     stop.settle()

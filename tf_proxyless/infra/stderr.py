@@ -13,7 +13,7 @@ _T = TypeVar('_T')
 
 
 @contextlib.contextmanager
-def held_back() -> Iterator[None]:
+def suppress_stderr() -> Iterator[None]:
   """A context in which nothing reaches stderr; what was written is shown only if there is an exception.
 
   Native libraries write by themselves, so the file descriptor is diverted.
@@ -53,5 +53,5 @@ def load_tensorflow(then: Callable[[], _T] = _list_devices) -> _T:
     What `then` returns.
   """
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
-  with held_back():
+  with suppress_stderr():
     return then()

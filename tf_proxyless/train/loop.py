@@ -12,7 +12,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tf_proxyless.infra import run_files
+from tf_proxyless.infra import run_directory
 from tf_proxyless.train import trainer as trainer_lib
 
 _LOOK_EVERY_STEPS = 20  # to read figures waits for the device
@@ -50,7 +50,7 @@ class Observer:
 class Training:
   """One training: its parts, and how they work together."""
 
-  def __init__(self, trainer: trainer_lib.Trainer, data: Data, run: run_files.RunFiles, checkpoint_every_steps: int,
+  def __init__(self, trainer: trainer_lib.Trainer, data: Data, run: run_directory.RunDirectory, checkpoint_every_steps: int,
                evaluate_every_epochs: int = 1):
     """Stores its parts; `prepare` and `run` do the work."""
     self._trainer = trainer
@@ -73,7 +73,7 @@ class Training:
       if self._trainer.is_chief:
         self._run.write_history([])
       return False
-    with run_files.restoring(newest):
+    with run_directory.restoring(newest):
       self._checkpoint.read(newest).assert_consumed()
     if self._trainer.is_chief:
       self._run.rewind_history(self.epoch)

@@ -14,7 +14,7 @@ from tests.report import documents
 from tests.report.document import report_runs
 from tests.space import spaces
 from tf_proxyless.app import architectures
-from tf_proxyless.app import model_card
+from tf_proxyless.measure import model_card
 from tf_proxyless.cost import model as model_lib
 from tf_proxyless.cost import table as table_lib
 from tf_proxyless.report.document import document as document_lib

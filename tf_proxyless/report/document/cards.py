@@ -8,7 +8,7 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-from tf_proxyless.app import model_card
+from tf_proxyless.measure import model_card
 from tf_proxyless.cost import counting
 from tf_proxyless.cost import table as table_lib
 from tf_proxyless.infra import serialization

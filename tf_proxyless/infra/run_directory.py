@@ -16,7 +16,7 @@ STATES = ('running', 'interrupted', 'finished', 'failed')
 _MAX_HISTORY_BYTES = 2**28
 
 
-class RunFiles:
+class RunDirectory:
   """Paths of a run's files, and its history.
 
   Attributes:
