@@ -40,7 +40,7 @@ def unit_name(unit: str) -> str:
 
 
 def quantity(unit: str) -> str:
-  """What costs in a unit are."""
+  """The name of the quantity that a unit measures."""
   return {'ms': 'Latency', MACS: 'Multiply-adds'}.get(unit, f'Cost in {unit}')
 
 

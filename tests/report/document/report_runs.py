@@ -88,7 +88,8 @@ def write(path, epochs=8, state='finished', in_macs=False, batches=30, space=SPA
   target = [f'--target_macs={TARGET_MACS}']
   if not in_macs:
     target = [f'--target_latency_ms={TARGET_MS}', '--latency_table=/home/me/tables/phone.json', '--allow_estimates']
-  lines = [*flags, *target, '--architecture_optimizer=reinforce', '--objective=constrained', f'--run_dir={path}', '--data_dir=/home/me/data']
+  lines = [*flags, *target, '--architecture_optimizer=reinforce', '--objective=constrained',
+           f'--run_dir={path}', '--data_dir=/home/me/data']
   run.flags.write_text('\n'.join(lines) + '\n')
   io.save_search_space(space, run.search_space)
   if table is not None:
@@ -111,7 +112,7 @@ def _finish(run, space, table, model, rows, samples, target):
   derivation = candidates_lib.derive([np.log(row) for row in rows], effects_lib.fit(samples), budget,
                              score=lambda paths: np.linspace(0.7, 0.6, len(paths)))
   files.write_json(run.derivation, 'derivation', derivation.to_json())
-  genotype = schema.Genotype(dict(zip(model.paths, derivation.chosen.choices)))
+  genotype = schema.genotype(space, derivation.chosen.choices)
   network = schema.resolve(space, genotype)
   count = counting.count_network(network)
   cost = io.Cost(count.macs, count.parameters, None if table is None else model.cost(genotype))

@@ -38,7 +38,7 @@ def is_written(run, refresh):
 
 def test_a_search_gives_a_twentieth_of_its_time_to_reports(run):
   clock = Clock(1.0)
-  report = writer.RunReport(run, clock)
+  report = writer.RunReport(run, clock=clock)
   assert is_written(run, report.refresh)
   end, clock.step = clock.now, 0.0
   for after, expected in ((0.0, False), (10.0, False), (19.9, False), (20.1, True)):
@@ -48,7 +48,7 @@ def test_a_search_gives_a_twentieth_of_its_time_to_reports(run):
 
 def test_a_state_is_told_at_once(run):
   clock = Clock(100.0)
-  report = writer.RunReport(run, clock)
+  report = writer.RunReport(run, clock=clock)
   for state in ('running', 'interrupted', 'failed'):
     assert is_written(run, lambda state=state: report.write_status(state, reason='none'))
     assert files.read_json(run.status, 'status') == {'state': state, 'reason': 'none'}
@@ -56,7 +56,7 @@ def test_a_state_is_told_at_once(run):
 
 def test_a_report_that_cannot_be_written_is_one_warning(run, caplog):
   run.report.mkdir()
-  report = writer.RunReport(run, Clock(0.0))
+  report = writer.RunReport(run, clock=Clock(0.0))
   for _ in range(3):
     report.refresh()
   report.write_status('finished')
@@ -67,7 +67,7 @@ def test_a_report_that_cannot_be_written_is_one_warning(run, caplog):
 
 def test_a_defect_of_the_report_is_told_with_its_traceback_and_ends_no_search(run, caplog):
   broken = types.SimpleNamespace(path=3, report=run.report, write_status=run.write_status)  # no path: a TypeError where it is read
-  report = writer.RunReport(broken, Clock(0.0))
+  report = writer.RunReport(broken, clock=Clock(0.0))
   for _ in range(2):
     report.refresh()
   report.write_status('finished')

@@ -55,7 +55,7 @@ def document(run_dir: files.PathLike, compare: Sequence[files.PathLike] = (), ca
 
 @dataclasses.dataclass(frozen=True)
 class _Inputs:
-  """What a search was started with; each part is None if it is not there or cannot be read."""
+  """Inputs of a search; each is None if it is missing or cannot be read."""
 
   settings: settings_lib.Settings | None
   space: network_lib.Network | None
@@ -107,7 +107,7 @@ def _run(path: pathlib.Path, name: str, cards: Sequence[pathlib.Path], versions:
       'derivation': derived and reader.attempt(lambda: report_samples.derivation(derived, decisions)),
       'table': inputs.table and cards_lib.table(inputs.table, proof),
       'deployments': cards_lib.deployments(cards, architecture, reader),
-      'problems': reader.told(),
+      'problems': reader.problems(),
   }
 
 
@@ -142,7 +142,7 @@ def _state(run: run_directory.RunDirectory, reader: report_files.Reader) -> tupl
 
 
 def _cost(inputs: _Inputs) -> dict[str, Any]:
-  """What is searched for, and between which bounds."""
+  """Unit, target and bounds of the cost."""
   model, table, prices = inputs.cost_model, inputs.table, inputs.prices
   settings = inputs.settings or {}
   of = 'multiply-adds'

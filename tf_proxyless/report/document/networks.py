@@ -85,7 +85,7 @@ def _decision_label(path: str) -> str:
 
 def _choice(choice: Any, place: network_lib.Place | None) -> dict[str, Any]:
   """An alternative of a decision: an operation, a number, or a name."""
-  if not isinstance(choice, ops.Op) or place is None:
+  if not hasattr(choice, 'layers') or place is None:
     return {'label': str(choice), 'skipped': False, 'form': 'value', 'kernel': None, 'expansion': None}
   shape = next(iter(place.variants.values())).input_shape
   open_decisions = dict.fromkeys((path for path, _ in schema.walk(choice)), 0)
@@ -181,7 +181,7 @@ def _marks(traced: Sequence[layers_lib.TracedLayer]) -> Iterator[str]:
 def published(space: network_lib.Network, prices: Prices) -> list[dict[str, Any]]:
   """The published networks that the table covers (all, in MACs), at the space's input and with its classes."""
   resolution = space.input_shape[0]
-  if resolution % 32 or space.input_shape != (resolution, resolution, 3):  # they take no other
+  if not schema.is_resolved(space.input_shape) or resolution % 32 or space.input_shape != (resolution, resolution, 3):  # they take no other
     return []
   as_published = (resolution, space.classes) == (_PUBLISHED_RESOLUTION, _PUBLISHED_CLASSES)
   note = 'trained for ImageNet by its authors' if as_published else f'here for {resolution} x {resolution} pixels, {space.classes} classes'

@@ -29,15 +29,15 @@ def write(run_dir: files.PathLike, output: files.PathLike, cards: Sequence[files
 
 
 class RunReport:
-  """The state and the report of the search that goes on in this process. A report that cannot be made ends no search: a warning says so.
+  """State and report of the search in this process. A report that cannot be made is a warning, and does not end the search.
 
   A refresh is left out as long as less than 20 times the time has passed that the last report took, so that a search gives at most 5 %
   of its time to them.
 
   Args:
-    run: Of the search.
+    run: Directory of the search.
     headings: See `document_lib.document`.
-    clock: Seconds that never fall.
+    clock: Monotonic clock, in seconds.
   """
 
   def __init__(self, run: run_directory.RunDirectory, headings: Mapping[str, str] | None = None,
@@ -77,7 +77,7 @@ class RunReport:
       files.write_atomically(self._run.report, page_lib.render(self._document))
     except OSError as error:
       self._warn('%s cannot be written: %s', error.strerror or error)
-    except Exception as error:  # a defect of the page must not cost anybody days of search; it is told with its traceback
+    except Exception as error:  # a defect of the page must not cost anybody days of search; it is logged with its traceback
       self._warn('%s could not be made, please report this: %r', error, exc_info=True)
     end = self._clock()
     self._next = end + _PAUSE * (end - start)

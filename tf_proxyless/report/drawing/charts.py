@@ -1,4 +1,4 @@
-"""Charts of the page as SVG, which hold for the script what a pointer over them is told."""
+"""Charts as SVG, with the data of their tooltips for the page's script."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Series:
 
 @dataclasses.dataclass(frozen=True)
 class Axes:
-  """How values are shown: the name of y, by what it is multiplied, and values that it shows beside those of the series."""
+  """The y axis: name, factor of its values, and values that it includes in any case."""
 
   name: str
   factor: float = 1.0
@@ -45,8 +45,8 @@ def lines(series: Sequence[Series], axes: Axes, target: float | None = None,
 
   Args:
     series: Lines.
-    axes: Of y.
-    target: Where a dashed line stands.
+    axes: The y axis.
+    target: Value of a dashed line.
     phases: (name, first epoch, last epoch): a band for all but the last.
     cursor: Epoch that is marked.
   """
@@ -76,7 +76,7 @@ def _short(value: float | None) -> float | None:
 
 
 def _summary(axes: Axes, series: Sequence[Series]) -> str:
-  """What a curve chart shows, in words."""
+  """A curve chart in words."""
   parts = []
   for item in series:
     known = [value for value in item.y if value is not None]
@@ -106,7 +106,7 @@ def phases(names: Sequence[str], epochs: Sequence[int]) -> list[tuple[str, int, 
 
 @dataclasses.dataclass(frozen=True)
 class Points:
-  """Points of a scatter chart: (x, y, text for the pointer); `style` is a class, `joined` draws a line through them."""
+  """Points of a scatter chart: (x, y, tooltip); `style` is a class, `joined` draws a line through them."""
 
   name: str
   values: Sequence[tuple[float, float, str]]
@@ -133,7 +133,7 @@ def scatter(groups: Sequence[Points], plane: Plane, target: float | None = None,
   Args:
     groups: Points, the last on top.
     plane: Axes.
-    target: On the x axis: a dashed line.
+    target: x of a dashed line.
     verticals: (name, x): thin lines with a number, which the legend explains.
     errors: (x, y, error of y): whiskers of one standard error.
   """

@@ -84,7 +84,7 @@ class Scale:
   tallest: float
 
   def value(self, block: Block) -> float:
-    """What the width of a block stands for."""
+    """The quantity that the width of a block shows."""
     return 0.0 if block['skipped'] else 1.0 if self.measure == 'nothing' else block[self.measure]
 
   def width(self, block: Block) -> float:
@@ -94,6 +94,12 @@ class Scale:
   def total(self, blocks: Sequence[Block]) -> float:
     """The width of a network in px."""
     return GAP + sum(self.width(block) + GAP for block in blocks)
+
+  def extent(self, blocks: Sequence[Block]) -> float:
+    """The width with the last resolution, which may stand out."""
+    last = max((index for index, block in enumerate(blocks) if block['strides'] > 1), default=0)
+    return max(self.total(blocks), self.total(blocks[:last + 1]) + 8
+               + svg.text_width('×'.join(map(str, blocks[last]['output'][:2]))))
 
 
 def scale(networks: Sequence[Sequence[Block]]) -> Scale:
@@ -133,14 +139,14 @@ def render(blocks: Sequence[Block], unit: str, to_scale: Scale | None = None, wi
     x += to_scale.width(block) + GAP
   parts += _stages(blocks, places, to_scale)
   label = svg.shorten('Network: ' + ', '.join(str(block['label']) for block in blocks), 900)
-  return svg.picture(max(x, width), _BOTTOM + 48, label, ''.join(parts), classes='network')
+  return svg.picture(max(to_scale.extent(blocks), width), _BOTTOM + 48, label, ''.join(parts), classes='network')
 
 
 def player(networks: Mapping[str, Any], unit: str) -> str:
   """The networks of a document's 'most_likely' to one scale, for the page's script: each variant of each block, the last network shown."""
   count = len(networks['variants'])
   to_scale = scale([at(networks, index) for index in range(count)])
-  width = max(to_scale.total(at(networks, index)) for index in range(count))
+  width = max(to_scale.extent(at(networks, index)) for index in range(count))
   parts, x, last = [], GAP, at(networks, -1)
   for row, block, variants, number in zip(_rows(last), last, networks['blocks'], networks['variants'][-1]):
     hidden = ['display="none"'] * len(variants)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 _MOST_TICKS = 8  # of a logarithmic axis
+THIN_SPACE = '\u202f'  # between groups of digits
 CHARACTER = 7.1  # px, of the 12 px text of picture.css on average, in the widest of its fonts
 
 
@@ -56,7 +57,7 @@ def text_width(text: str) -> float:
 
 def text(x: float, y: float, content: str, classes: str = '', rotate: float = 0.0) -> str:
   """A text element; class 'end' or 'mid' aligns it."""
-  content = ''.join(character if character.isprintable() else '?' for character in str(content))
+  content = ''.join(character if character.isprintable() or character == THIN_SPACE else '?' for character in str(content))
   place = f'x="{px(x)}" y="{px(y)}"' if not rotate else f'transform="translate({px(x)} {px(y)}) rotate({rotate:g})"'
   return f'<text {place}{_class(classes)}>{escape(content)}</text>'
 
@@ -194,7 +195,7 @@ def tick_texts(axis: Axis, factor: float = 1.0) -> list[str]:
   if axis.logarithmic:
     return [f'{value:g}' for value in values]
   decimals = max((len(f'{value:.6g}'.partition('.')[2]) if 'e' not in f'{value:.6g}' else 6 for value in values), default=0)
-  return [f'{value:,.{decimals}f}'.replace(',', '\u202f') for value in values]
+  return [f'{value:,.{decimals}f}'.replace(',', THIN_SPACE) for value in values]
 
 
 def frame(x: Axis, y: Axis, x_label: str, y_label: str, y_factor: float = 1.0, x_factor: float = 1.0) -> str:
@@ -213,7 +214,7 @@ def legend(entries: Sequence[tuple[str, str, str]], width: float) -> tuple[str, 
   """Names of what a chart shows, in rows.
 
   Args:
-    entries: (kind, classes, name); the kind is 'line', 'dots', or for boxes their pattern.
+    entries: (kind, classes, name); the kind is 'line', 'dots', or for boxes 'p-' and their pattern.
     width: Width of the chart in px.
 
   Returns:
@@ -228,7 +229,7 @@ def legend(entries: Sequence[tuple[str, str, str]], width: float) -> tuple[str, 
     if kind == 'line':
       sample = f'<path d="M{px(x)} {px(y - 4)}h20" class="line {classes}"/>'
     else:
-      sample = dots([(x + 12, y - 4)], classes) if kind == 'dots' else box(x, y - 11, 20, 12, classes, kind)
+      sample = dots([(x + 12, y - 4)], classes) if kind == 'dots' else box(x, y - 11, 20, 12, classes, kind.removeprefix('p-'))
     parts += [sample, text(x + 25, y, name)]
     x += needed + 10
   return ''.join(parts), y + 6 if entries else 0.0
@@ -244,16 +245,24 @@ def compose(pictures: Sequence[tuple[str, str]], columns: int, width: float, hei
     height: Height of each in px; None keeps their proportions.
 
   Returns:
-    SVG.
+    SVG; empty without pictures.
   """
+  if not pictures:
+    return ''
   parts, y, bottom = [], 0.0, 0.0
   for index, (heading, content) in enumerate(pictures):
     x, y = index % columns * (width + 16), bottom if index % columns == 0 else y
-    _, _, full_width, full_height = map(float, re.search(r'viewBox="([^"]*)"', content)[1].split())
+    full_width, full_height = size(content)
     tall = height or width * full_height / full_width
     parts += [text(x, y + 13, shorten(heading, int(width / CHARACTER)), 'strong'), nest(content, x, y + 20, width, tall)]
     bottom = max(bottom, y + 32 + tall)
   return picture(min(columns, len(pictures)) * (width + 16) - 16, bottom, ', '.join(heading for heading, _ in pictures), ''.join(parts))
+
+
+def size(content: str) -> tuple[float, float]:
+  """Width and height of a picture."""
+  width, height = content.partition('viewBox="')[2].partition('"')[0].split()[2:]
+  return float(width), float(height)
 
 
 def nest(content: str, x: float, y: float, width: float, height: float) -> str:

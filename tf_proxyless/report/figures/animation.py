@@ -1,6 +1,6 @@
 """The course of a search as a moving picture: the most likely network, the probabilities of all decisions, and costs, epoch by epoch.
 
-A GIF is written by Pillow, an MP4 by the program ffmpeg. Either stands under its name only when it is whole.
+A GIF is written by Pillow, an MP4 by the program ffmpeg, both atomically.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _FRAMES_PER_SECOND = (2.0, 10.0)
 _HOLD_SECONDS = 2.5  # on the last epoch
 _MAX_FRAMES = 300  # longer histories are thinned evenly
 
-Progress = Callable[[int, int], None]  # what is done, and how much there is
+Progress = Callable[[int, int], None]  # frames that are done, and all
 
 
 def check(path: files.PathLike) -> None:
@@ -42,11 +42,11 @@ def check(path: files.PathLike) -> None:
     raise ValueError(f'{path}: MP4 needs the program ffmpeg, which is not installed; install it, or write a .gif')
 
 
-def save(document: Mapping[str, Any], path: files.PathLike, progress: Progress | None = None, width: int = 960) -> None:
+def save(document: Mapping[str, Any], path: files.PathLike, progress: Progress | None = None, width: int = 880) -> None:
   """Writes the history of the first run of a report's document.
 
   Args:
-    document: A report's, with at least one epoch and one decision.
+    document: A report's document with at least one epoch and one decision.
     path: A .gif or .mp4 file; its folder must exist.
     progress: Called after each frame.
     width: Pixels; 16 wide are 9 high.
@@ -67,7 +67,7 @@ def save(document: Mapping[str, Any], path: files.PathLike, progress: Progress |
 
 
 def thin(count: int) -> list[int]:
-  """Which of `count` epochs are frames: all, or 300 of them from the first to the last."""
+  """Indices of the epochs that are frames: all of `count`, or 300 evenly from the first to the last."""
   if count <= _MAX_FRAMES:
     return list(range(count))
   return [round(i * (count - 1) / (_MAX_FRAMES - 1)) for i in range(_MAX_FRAMES)]
@@ -86,7 +86,10 @@ def _gif(images: Iterable[np.ndarray], path: files.PathLike, frames_per_second: 
 
   pictures = [Image.fromarray(image) for image in images]
   examples = np.concatenate([np.asarray(pictures[index]) for index in (0, len(pictures) // 2, -1)])
-  palette = Image.fromarray(examples).quantize(255, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+  palette = Image.fromarray(examples).quantize(64, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+  colors = np.array(palette.getpalette()).reshape(-1, 3)
+  colors[colors.sum(axis=1).argmax()] = 255  # paper is white
+  palette.putpalette(colors.flatten().tolist())
   pictures = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
   durations = [round(1000 / frames_per_second)] * (len(pictures) - 1) + [round(1000 * _HOLD_SECONDS)]
   content = io.BytesIO()

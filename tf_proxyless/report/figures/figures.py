@@ -46,7 +46,7 @@ def _network(run: Mapping[str, Any], network: Mapping[str, Any]) -> str:
   """The drawing with its legend; the heading says what it is."""
   unit = run['cost']['unit']
   drawn = drawing.render(network['blocks'], unit)
-  entries = [(drawing.PATTERNS[key], key, drawing.LEGEND[key]) for key in drawing.keys(network['blocks'])]
+  entries = [(f'p-{drawing.PATTERNS[key]}', key, drawing.LEGEND[key]) for key in drawing.keys(network['blocks'])]
   legend, height = svg.legend(entries, 940)
   heading = 'Derived network' if run['network'] else f'Most likely network after epoch {run["history"]["epoch"][-1]}'
   cost = '' if network['cost'] is None else f', {units.cost(network["cost"], unit)}'
@@ -69,7 +69,7 @@ def standalone(picture: str) -> str:
   for element in root.iter():
     for name in ('data-hover', 'tabindex', 'role'):
       element.attrib.pop(name, None)
-  _, _, width, height = map(float, root.get('viewBox').split())
+  width, height = svg.size(picture)
   root.attrib.update(xmlns='http://www.w3.org/2000/svg', width=f'{width / _PX_PER_INCH:.3f}in', height=f'{height / _PX_PER_INCH:.3f}in')
   style = ElementTree.Element('style')
   style.text = svg.light_style()
@@ -84,7 +84,7 @@ def png(picture: str, dpi: float = DPI) -> bytes:
 
   from tf_proxyless.report.figures import raster  # here, because matplotlib takes a moment
 
-  width = float(re.search(r'viewBox="\S+ \S+ (\S+)', picture)[1])
+  width, _ = svg.size(picture)
   content = io.BytesIO()
   image = Image.fromarray(raster.pixels(_NO_XML.sub('?', picture), round(width * dpi / _PX_PER_INCH)))
   image.save(content, format='PNG', dpi=(dpi, dpi))

@@ -42,7 +42,7 @@ def frame(run: Mapping[str, Any], index: int, scale: drawing.Scale) -> str:
   likely = units.cost(history['most_likely_cost'][index], unit)
   heading = f'epoch {history["epoch"][index]} ({svg.shorten(history["phase"][index], 24)}): most likely network {likely}'
   choices = [choice for decision in run['decisions'] for choice in decision['choices']]
-  legend, _ = svg.legend([(drawing.PATTERNS[key], key, drawing.LEGEND[key]) for key in drawing.keys([*choices, *blocks])], WIDTH)
+  legend, _ = svg.legend([(f'p-{drawing.PATTERNS[key]}', key, drawing.LEGEND[key]) for key in drawing.keys([*choices, *blocks])], WIDTH)
   columns = {'accuracy': charts.Axes('accuracy, %', 100.0), 'cost': charts.Axes(units.unit_name(unit), units.factor(unit))}
   names = {'accuracy': {'accuracy': 'sampled', 'most_likely_accuracy': 'most likely'},
            'cost': {'expected_cost': 'expected', 'most_likely_cost': 'most likely'}}

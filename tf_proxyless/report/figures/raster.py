@@ -39,7 +39,7 @@ def pixels(picture: str, width: int) -> np.ndarray:
     width: Width in pixels; the height follows.
   """
   root = ElementTree.fromstring(picture)
-  _, _, full_width, full_height = map(float, root.get('viewBox').split())
+  full_width, full_height = svg.size(picture)
   scale = width / full_width
   height = max(1, round(full_height * scale))
   canvas = _Canvas(backend_agg.RendererAgg(width, height, 72 * scale), scale, height)
@@ -83,11 +83,8 @@ class _Canvas:
 
   def _draw_shape(self, tag: str, element: ElementTree.Element, matrix: transforms.Affine2D, clip: transforms.Bbox | None) -> None:
     style = _style(tag, element.get('class', ''))
-    if tag == 'text':
-      shape, matrix = _text(element, style, matrix)
-    else:
-      shape = _shape(tag, element)
     size = self.scale if 'vector-effect' in style else math.sqrt(abs(np.linalg.det(matrix.get_matrix()[:2, :2])))
+    shape, matrix = _text(element, style, matrix) if tag == 'text' else (_shape(tag, element), matrix)
     gc = self.renderer.new_gc()
     gc.set_snap(False)
     if clip is not None:
@@ -99,12 +96,10 @@ class _Canvas:
     self._paint(gc, shape, matrix, style, size, fill, stroke)
 
   def _paint(self, gc: Any, shape: path_lib.Path, matrix: transforms.Affine2D, style: Style, size: float, fill: str, stroke: str) -> None:
-    alpha = float(style.get('opacity', 1.0))
     width = float(style.get('stroke-width', '1').removesuffix('px')) * size / self.scale
     gc.set_linewidth(0.0 if stroke == 'none' else width)
     if stroke != 'none':
-      gc.set_foreground(colors.to_rgba(stroke), isRGBA=True)
-      gc.set_alpha(alpha * colors.to_rgba(stroke)[3])
+      gc.set_foreground(_rgba(stroke, style), isRGBA=True)
     gc.set_capstyle(_CAPS[style.get('stroke-linecap', 'butt')])
     gc.set_joinstyle(style.get('stroke-linejoin', 'miter'))
     dashes = [float(length) * size / self.scale for length in style.get('stroke-dasharray', '').split()]
@@ -114,11 +109,13 @@ class _Canvas:
       gc.set_hatch_color(colors.to_rgba('#00000060'))
       gc.set_hatch_linewidth(1.0)
       fill = 'none'
-    face = None if fill == 'none' else colors.to_rgba(fill)
-    if stroke == 'none' and face is not None:
-      gc.set_alpha(face[3])
-    self.renderer.draw_path(gc, shape, matrix, face)
+    self.renderer.draw_path(gc, shape, matrix, None if fill == 'none' else _rgba(fill, style))
     gc.set_hatch(None)
+
+
+def _rgba(color: str, style: Style) -> tuple[float, float, float, float]:
+  red, green, blue, alpha = colors.to_rgba(color)
+  return red, green, blue, alpha * float(style.get('opacity', 1.0))
 
 
 def _transform(text: str) -> transforms.Affine2D:

@@ -31,7 +31,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]], label: str, marked
   Args:
     head: Column names.
     rows: Text of cells; the first cell of a row is its name.
-    label: What the table is of, for those who do not see it.
+    label: Name of the table for screen readers.
     marked: Rows that stand out.
   """
   marked = set(marked)

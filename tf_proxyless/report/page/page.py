@@ -1,7 +1,7 @@
 """The page that shows a search: one HTML file without any other, which opens in every browser and needs no network.
 
 Charts are SVG that is written here, so that they are there without JavaScript and on paper. The scripts add the player over the history,
-what a pointer is told, and the reload while a search runs. Everything that comes from files is escaped, and besides that the page's policy
+tooltips, and the reload while a search runs. Everything that comes from files is escaped, and besides that the page's policy
 lets no other script run than these.
 """
 

@@ -59,7 +59,7 @@ def _networks(runs: Sequence[Run]) -> str:
   if not found:
     return ''
   scales = drawing.scales([(run['cost']['unit'], run['network']['blocks']) for run in found])
-  width = max(scale.total(run['network']['blocks']) for scale, run in zip(scales, found))
+  width = max(scale.extent(run['network']['blocks']) for scale, run in zip(scales, found))
   parts = []
   for run, scale in zip(found, scales):
     picture = drawing.render(run['network']['blocks'], run['cost']['unit'], scale, width)

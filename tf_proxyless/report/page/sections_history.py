@@ -19,7 +19,7 @@ def history(run: Run) -> str:
   if not run['history']['epoch'] or not run['decisions']:
     return ''
   choices = [choice for decision in run['decisions'] for choice in decision['choices']]
-  legend = markup.legend(network.keys(choices), 'pale: smaller expansion')
+  legend = markup.legend(network.keys(choices), 'pale: smaller expansion or number')
   body = _player(run) + markup.figure('Probabilities of every decision', legend + _strips(run), _table(run), (
       'From left to right the epochs, from bottom to top the choices of a block: the higher an area, the more probable the choice. '
       'White is skipping. Under each block, its most likely choice at the end.'))
@@ -39,13 +39,15 @@ def _player(run: Run) -> str:
       '<figure><figcaption>The most likely network of the epoch</figcaption>'
       f'{markup.scrolling(network.player(run["most_likely"], run["cost"]["unit"]), "The most likely network of the epoch")}'
       '<p class="note">Drawn to one scale for all epochs, so that cheaper networks are shorter.</p></figure>'
-      f'<figure><figcaption>Probabilities in the epoch</figcaption><div id="bars">{_bars(run)}</div></figure></div>')
+      f'<figure><figcaption>Probabilities in the epoch</figcaption>{_bars(run)}</figure></div>')
 
 
 def _bars(run: Run) -> str:
-  """A row for each decision, which the script fills."""
-  return ''.join(f'<div class="row"><span>{svg.escape(decision["label"])}</span>{probabilities_lib.bar(decision)}<span></span></div>'
-                 for decision in run['decisions'])
+  """A row for each decision, which the script fills; names have as much room as they need, within bounds."""
+  rows, names = [], [str(decision['label']) for decision in run['decisions']]
+  for decision, name in zip(run['decisions'], map(svg.escape, names)):
+    rows.append(f'<div class="row"><span title="{name}">{name}</span>{probabilities_lib.bar(decision)}<span></span></div>')
+  return f'<div id="bars" style="--names: {min(200, max(map(svg.text_width, names)) + 6):.0f}px">{"".join(rows)}</div>'
 
 
 def _strips(run: Run) -> str:
