@@ -10,6 +10,7 @@ from tf_proxyless.cost import mobilenets
 from tf_proxyless.cost import model as model_lib
 from tf_proxyless.cost import pixel2
 from tf_proxyless.space import network as network_lib
+from tf_proxyless.space import ops
 
 # Width, resolution and milliseconds of the published network that the target is taken from.
 SEARCHES = {'pixel2_int8': (1.0, 224, 48.0), 'lpirc_224_050': (0.5, 224, 31.0), 'lpirc_160_100': (1.0, 160, 35.0)}
@@ -52,7 +53,7 @@ def test_a_class_for_background_takes_no_time(name):
   plan = test_configs.make_plan(name)
   shape = (plan.space.input_shape[0] // 32, plan.space.input_shape[1] // 32, 1280)
   estimate = pixel2.load_estimate()
-  thousand, more = (estimate.operation_ms(features.of_signature(network_lib.OpSignature('classifier', shape, classes)))
+  thousand, more = (estimate.operation_ms(features.of_signature(network_lib.OpSignature(ops.Classifier(classes), shape)))
                     for classes in (1000, 1001))
   assert plan.space.classes == 1000
   assert thousand < more < thousand + 0.001

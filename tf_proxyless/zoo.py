@@ -16,7 +16,7 @@ import os
 import tf_keras as keras
 
 from tf_proxyless.infra import safe_zip
-from tf_proxyless.nn import keras_network as nn_network
+from tf_proxyless.nn import keras_network
 from tf_proxyless.space import published
 
 
@@ -63,7 +63,7 @@ def proxyless_cpu(
 
 
 def _build(name: str, resolution: int, classes: int, padding: str, weights: str | os.PathLike | None) -> keras.Model:
-  model = nn_network.build(published.network(name, resolution=resolution, classes=classes, padding=padding))
+  model = keras_network.build(published.network(name, resolution=resolution, classes=classes, padding=padding))
   if weights is not None:
     _load(model, weights)
   return model

@@ -138,9 +138,9 @@ def main(argv: list[str]) -> None:
     state = _read(weights)
     torch_weights.check(architecture.network, state)
   stderr_lib.load_tensorflow()
-  from tf_proxyless.nn import keras_network as nn_network
+  from tf_proxyless.nn import keras_network
 
-  model = nn_network.build(architecture.network)
+  model = keras_network.build(architecture.network)
   with command_line.user_errors():
     torch_weights.assign(model, architecture.network, state)
     description = output.with_name('architecture.json' if output.stem == 'model' else f'{output.stem}.json')

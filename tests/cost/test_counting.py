@@ -12,29 +12,30 @@ from tf_proxyless.space import schema
 
 def test_mbconv_by_hand():
   # 14x14x10 -> 5x5 depthwise of stride 2 on 30 channels -> 7x7x20.
-  signature = network.OpSignature('mbconv', (14, 14, 10), 20, kernel_size=5, strides=2, expand_ratio=3)
+  signature = network.OpSignature(ops.MBConv(20, 5, 2, 3), (14, 14, 10))
   macs = 14 * 14 * 10 * 30 + 7 * 7 * 30 * 25 + 7 * 7 * 30 * 20
   parameters = (10 * 30 + 60) + (25 * 30 + 60) + (30 * 20 + 40)
   assert counting.count(signature) == counting.Count(macs, parameters)
 
 
 def test_expansion_of_one_has_no_expanding_convolution():
-  signature = network.OpSignature('mbconv', (8, 8, 32), 16, kernel_size=3, strides=1, expand_ratio=1)
+  signature = network.OpSignature(ops.MBConv(16, 3, 1, 1), (8, 8, 32))
   assert counting.count(signature) == counting.Count(64 * 32 * 9 + 64 * 32 * 16, 9 * 32 + 64 + 32 * 16 + 32)
 
 
 def test_uneven_sizes_round_up():
-  signature = network.OpSignature('conv_bn', (15, 7, 3), 8, kernel_size=3, strides=2)
+  signature = network.OpSignature(ops.ConvBn(8, 3, 2), (15, 7, 3))
   assert counting.count(signature) == counting.Count(8 * 4 * 9 * 3 * 8, 9 * 3 * 8 + 16)
 
 
 def test_classifier_counts_its_bias_as_parameters_only():
-  assert counting.count(network.OpSignature('classifier', (7, 7, 1280), 1000)) == counting.Count(1_280_000, 1_281_000)
+  assert counting.count(network.OpSignature(ops.Classifier(1000), (7, 7, 1280))) == counting.Count(1_280_000, 1_281_000)
 
 
 def test_the_shortcut_and_the_padding_count_nothing():
-  plain = network.OpSignature('mbconv', (14, 14, 16), 16, 3, 1, 6)
-  assert counting.count(plain) == counting.count(network.OpSignature('mbconv', (14, 14, 16), 16, 3, 1, 6, True, 'symmetric'))
+  plain = network.OpSignature(ops.MBConv(16, 3, 1, 6), (14, 14, 16))
+  assert counting.count(plain) == counting.count(
+      network.OpSignature(ops.MBConv(16, 3, 1, 6), (14, 14, 16), residual=True, padding='symmetric'))
 
 
 # Parameters and MACs that the authors' own counter gives for their published configurations.

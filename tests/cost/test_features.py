@@ -8,28 +8,29 @@ from tf_proxyless.cost import counting
 from tf_proxyless.cost import features
 from tf_proxyless.cost import mobilenets
 from tf_proxyless.space import network
+from tf_proxyless.space import ops
 from tf_proxyless.space import proxyless
 from tf_proxyless.space import published
 
 
 def test_mbconv_by_hand():
   # 14x14x10 -> 5x5 depthwise of stride 2 on 30 channels -> 7x7x20.
-  signature = network.OpSignature('mbconv', (14, 14, 10), 20, kernel_size=5, strides=2, expand_ratio=3)
+  signature = network.OpSignature(ops.MBConv(20, 5, 2, 3), (14, 14, 10))
   assert features.of_signature(signature) == features.Features(
       matrix_macs=196 * 300 + 49 * 600, depthwise_macs=49 * 30 * 25, extra_tap_macs=49 * 30 * 16,
       output_elements=196 * 30 + 49 * 30 + 49 * 20, weights=300 + 750 + 600, layers=3)
 
 
 def test_a_shortcut_writes_its_sum():
-  signature = network.OpSignature('mbconv', (14, 14, 16), 16, 3, 1, 6)
+  signature = network.OpSignature(ops.MBConv(16, 3, 1, 6), (14, 14, 16))
   residual = features.of_signature(dataclasses.replace(signature, residual=True))
   assert residual == features.of_signature(signature) + features.Features(output_elements=14 * 14 * 16, layers=1)
 
 
 def test_convolution_classifier_and_zero():
-  assert features.of_signature(network.OpSignature('conv_bn', (15, 7, 3), 8, 3, 2)) == features.Features(
+  assert features.of_signature(network.OpSignature(ops.ConvBn(8, 3, 2), (15, 7, 3))) == features.Features(
       matrix_macs=32 * 9 * 24, output_elements=32 * 8, weights=9 * 24, layers=1)
-  assert features.of_signature(network.OpSignature('classifier', (7, 7, 1280), 1000)) == features.Features(
+  assert features.of_signature(network.OpSignature(ops.Classifier(1000), (7, 7, 1280))) == features.Features(
       matrix_macs=1_280_000, output_elements=1000, weights=1_280_000, layers=1)
   assert features.of_signature(None) == features.Features()
 

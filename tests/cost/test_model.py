@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.space import spaces
 from tf_proxyless.cost import counting
 from tf_proxyless.cost import model as model_lib
 from tf_proxyless.cost import table as table_lib
-from tf_proxyless.space import network
 from tf_proxyless.space import ops
 from tf_proxyless.space import proxyless
 from tf_proxyless.space import schema
@@ -44,7 +44,7 @@ def random_choices(model, seed):
 def test_published_figures_of_the_default_space(space, table):
   model = model_lib.from_latency_table(space, table)
   assert model.unit == 'ms'
-  assert model.decisions == tuple(path for path, _ in schema.walk(space))
+  assert model.paths == tuple(path for path, _ in schema.walk(space))
   assert model.fixed == pytest.approx(4.084 + 3.882 + 3.089 + 0.310, abs=1e-9)
   assert round(model.smallest, 1) == 29.6
   assert round(float(model.expected(uniform(model))), 1) == 114.0
@@ -57,7 +57,7 @@ def test_macs_of_the_default_space(space):
   assert round(model.smallest / 1e6, 1) == 102.5
   assert round(float(model.expected(uniform(model))) / 1e6, 1) == 373.3
   assert round(model.largest / 1e6, 1) == 606.6
-  assert all(type(cost) is int for costs in model.choice_costs for cost in (model.fixed, *costs))
+  assert all(cost == int(cost) for costs in model.choice_costs for cost in (model.fixed, *costs))
 
 
 def test_zero_costs_nothing_and_only_zero(space, table):
@@ -70,7 +70,7 @@ def test_zero_costs_nothing_and_only_zero(space, table):
 def test_cost_is_that_of_the_resolved_network(space, table, seed):
   macs = model_lib.from_macs(space)
   choices = random_choices(macs, seed)
-  genotype = schema.Genotype(dict(zip(macs.decisions, choices)))
+  genotype = schema.Genotype(dict(zip(macs.paths, choices)))
   resolved = schema.resolve(space, genotype)
   assert macs.cost(genotype) == macs.cost(choices) == counting.count_network(resolved).macs
   calibrated = dataclasses.replace(table, calibration=table_lib.Calibration(1.25, -2.0, 5))
@@ -102,7 +102,7 @@ def test_gradient_of_the_expectation_is_the_costs(space, table):
 
 
 def test_expectation_is_the_mean_over_all_networks():
-  model = model_lib.CostModel('ms', ('a', 'b'), 2.0, ((1.0, 3.0), (0.5, 4.0, 0.0)))
+  model = model_lib.additive('ms', ('a', 'b'), 2.0, ((1.0, 3.0), (0.5, 4.0, 0.0)))
   probabilities = np.array([[0.25, 0.75, 0.0], [0.5, 0.125, 0.375]])
   mean = sum(probabilities[0, i] * probabilities[1, j] * model.cost((i, j))
              for i, j in itertools.product(range(2), range(3)))
@@ -112,13 +112,13 @@ def test_expectation_is_the_mean_over_all_networks():
 
 def test_sums_round_once():
   costs = tuple((cost,) for cost in [0.1] * 9)
-  model = model_lib.CostModel('ms', tuple('abcdefghi'), 0.1, costs)
+  model = model_lib.additive('ms', tuple('abcdefghi'), 0.1, costs)
   assert sum([0.1] * 10) != 1.0
   assert model.cost([0] * 9) == model.smallest == model.largest == math.fsum([0.1] * 10) == 1.0
 
 
 def test_wrong_choices_are_refused():
-  model = model_lib.CostModel('ms', ('a', 'b'), 2.0, ((1.0, 3.0), (0.5, 4.0, 0.0)))
+  model = model_lib.additive('ms', ('a', 'b'), 2.0, ((1.0, 3.0), (0.5, 4.0, 0.0)))
   with pytest.raises(ValueError, match='expected 2 choices, got 1'):
     model.cost([0])
   with pytest.raises(ValueError, match=r"choice 2 of decision 'a' is not one of 0\.\.1"):
@@ -142,10 +142,42 @@ def test_the_entries_of_a_space_have_no_sum(space, table):
     model_lib.entry_sum(table, space)
 
 
-def test_only_one_choice_of_operation_in_a_block_is_supported(space):
-  nested = network.Block('classifier', schema.OneOf((ops.Classifier(10),), 'op'))
-  supported = dataclasses.replace(space, blocks=(*space.blocks[:-1], nested))
-  assert model_lib.from_macs(supported).decisions[-1] == 'blocks/classifier/op'
-  widths = dataclasses.replace(space, name=schema.OneOf(('a', 'b'), 'name'))
-  with pytest.raises(ValueError, match=r"also decides \['name'\]"):
-    model_lib.from_macs(widths)
+@pytest.mark.parametrize('name', spaces.COUPLED)
+@pytest.mark.parametrize('price, unit', [(counting.macs, 'macs'), (counting.weight_bytes, 'bytes')])
+def test_coupled_decisions_cost_what_the_resolved_network_costs(name, price, unit):
+  """costs = the resolved network = expected at one-hot; smallest and largest = brute force."""
+  small = spaces.COUPLED[name]()
+  model = model_lib.build(small, price, unit, table_lib.Calibration(1.5, 7.0, 3))
+  paths = list(itertools.product(*map(range, model.choice_counts)))
+  costs = model.costs(np.array(paths))
+  for path, cost in list(zip(paths, costs))[::17]:
+    genotype = schema.genotype(small, path)
+    network_ = schema.resolve(small, genotype)
+    total = sum(price(row.signature) for row in counting.count_blocks(network_))
+    assert cost == pytest.approx(7.0 + 1.5 * total, rel=1e-14)
+    assert model.cost(path) == model.cost(genotype) == cost
+    one_hot = np.array([[float(i == choice) for i in range(max(model.choice_counts))] for choice in path])
+    assert float(model.expected(one_hot)) == pytest.approx(cost, rel=1e-14)
+    assert model.expected(one_hot[None]).numpy().tolist() == pytest.approx([cost], rel=1e-14)
+  assert (model.smallest, model.largest) == (costs.min(), costs.max())
+
+
+@pytest.mark.parametrize('name', spaces.COUPLED)
+def test_expectation_of_coupled_decisions_is_the_mean_over_all_networks(name):
+  model = model_lib.from_macs(spaces.COUPLED[name]())
+  generator = np.random.default_rng(0)
+  rows = [generator.dirichlet(np.ones(count)) for count in model.choice_counts]
+  padded = np.array([[*row, *[0.0] * (max(model.choice_counts) - len(row))] for row in rows])
+  paths = np.array(list(itertools.product(*map(range, model.choice_counts))))
+  weights = np.prod([row[paths[:, i]] for i, row in enumerate(rows)], axis=0)
+  assert float(model.expected(padded)) == pytest.approx(float(weights @ model.costs(paths)), rel=1e-12)
+
+
+@pytest.mark.parametrize('name', spaces.COUPLED)
+def test_given_a_choice(name):
+  model = model_lib.from_macs(spaces.COUPLED[name]())
+  for decision, count in enumerate(model.choice_counts):
+    for choice in range(count):
+      rest = model.given(decision, choice)
+      path = [0] * len(rest.decisions)
+      assert rest.cost(path) == model.cost([*path[:decision], choice, *path[decision:]])

@@ -12,6 +12,7 @@ from tf_proxyless.cost import model as model_lib
 from tf_proxyless.cost import pixel2
 from tf_proxyless.cost import table as table_lib
 from tf_proxyless.space import network
+from tf_proxyless.space import ops
 from tf_proxyless.space import proxyless
 
 
@@ -78,7 +79,7 @@ def test_a_known_formula_is_recovered(figures):
 
 def test_estimates_grow_with_kernel_expansion_width_and_resolution(estimate):
   milliseconds = lambda width, size, kernel, expand_ratio: estimate.operation_ms(
-      features.of_signature(network.OpSignature('mbconv', (size, size, width), width, kernel, 1, expand_ratio)))
+      features.of_signature(network.OpSignature(ops.MBConv(width, kernel, 1, expand_ratio), (size, size, width))))
   start = (24, 28, 3, 3)
   for i, larger in enumerate((32, 56, 5, 6)):
     assert milliseconds(*start[:i], larger, *start[i + 1:]) > milliseconds(*start)
@@ -101,10 +102,10 @@ def test_blocks_of_the_default_space():
   table = pixel2.named_table(pixel2.SERVER, space)
   table.check_covers(space)
   expected = {
-      ('mbconv', (112, 112, 16), 24, 3, 2, 3, False): 4.24, ('mbconv', (56, 56, 24), 24, 7, 1, 6, True): 13.50,
-      ('mbconv', (28, 28, 40), 40, 5, 1, 6, True): 4.10, ('mbconv', (14, 14, 96), 192, 5, 2, 3, False): 0.99,
-      ('mbconv', (7, 7, 192), 320, 7, 1, 6, False): 3.57, ('conv_bn', (224, 224, 3), 32, 3, 2): 2.36,
-      ('conv_bn', (7, 7, 320), 1280, 1, 1): 1.69, ('classifier', (7, 7, 1280), 1000): 0.31,
+      (ops.MBConv(24, 3, 2, 3), (112, 112, 16), False): 4.24, (ops.MBConv(24, 7, 1, 6), (56, 56, 24), True): 13.50,
+      (ops.MBConv(40, 5, 1, 6), (28, 28, 40), True): 4.10, (ops.MBConv(192, 5, 2, 3), (14, 14, 96), False): 0.99,
+      (ops.MBConv(320, 7, 1, 6), (7, 7, 192), False): 3.57, (ops.ConvBn(32, 3, 2), (224, 224, 3)): 2.36,
+      (ops.ConvBn(1280, 1, 1), (7, 7, 320)): 1.69, (ops.Classifier(1000), (7, 7, 1280)): 0.31,
   }
   for arguments, milliseconds in expected.items():
     assert table.latency_ms(network.OpSignature(*arguments)) == pytest.approx(milliseconds, rel=0.01, abs=0.005)
@@ -125,7 +126,7 @@ def test_tables_and_formulas_survive_their_files(tmp_path, estimate):
   table_lib.save(table, tmp_path / 'table.json')
   assert table_lib.load(tmp_path / 'table.json') == table
   pixel2.save_estimate(estimate, tmp_path / 'estimate.json')
-  assert (tmp_path / 'estimate.json').read_text() == (pixel2.shipped.folder() / 'latency/published/pixel2_int8_estimate.json').read_text()
+  assert (tmp_path / 'estimate.json').read_text() == (pixel2.resources.folder() / 'latency/published/pixel2_int8_estimate.json').read_text()
 
 
 def test_unknown_names_are_refused(figures):

@@ -12,6 +12,7 @@ from tf_proxyless.cost import pixel2
 from tf_proxyless.cost import regression
 from tf_proxyless.cost import table as table_lib
 from tf_proxyless.space import network
+from tf_proxyless.space import ops
 from tf_proxyless.space import proxyless
 from tf_proxyless.space import published
 
@@ -47,7 +48,7 @@ def test_a_linear_runtime_is_recovered():
 
 def test_holes_of_the_published_table_are_filled_to_what_is_stated(table):
   """A fifth of the blocks is taken away, five times; on the whole, what comes back is as good as the stated error says."""
-  blocks = [entry.signature for entry in table.entries if entry.signature.op == 'mbconv']
+  blocks = [entry.signature for entry in table.entries if entry.signature.kind == 'mbconv']
   errors, stated = [], []
   for first in range(5):
     holes = blocks[first::5]
@@ -96,6 +97,6 @@ def test_estimates_teach_nothing(table):
 
 
 def test_kinds_with_few_entries_are_estimated_from_all_and_the_error_says_so(table):
-  classifier = network.OpSignature('classifier', (7, 7, 1280), 100)
+  classifier = network.OpSignature(ops.Classifier(100), (7, 7, 1280))
   assert regression.fill(table, [classifier]).rmse_percent > regression.fill(table, network.op_signatures(published.network(
       'proxyless_mobile'))).rmse_percent

@@ -8,6 +8,7 @@ import pytest
 
 from tf_proxyless.cost import table as table_lib
 from tf_proxyless.space import network
+from tf_proxyless.space import ops
 from tf_proxyless.space import proxyless
 from tf_proxyless.space import published
 
@@ -21,9 +22,9 @@ def table():
       'Pixel 2', 'int8', kernels='builtin', threads=2, batch_size=4, soc='Snapdragon 835', core_mask='f0',
       benchmark_tool='benchmark_model', benchmark_version='2.21', benchmark_sha256='ab' * 32, date='2019-06-01')
   entries = (
-      table_lib.Entry(network.OpSignature('mbconv', (14, 16, 8), 8, 5, 1, 6, True, 'symmetric'),
+      table_lib.Entry(network.OpSignature(ops.MBConv(8, 5, 1, 6), (14, 16, 8), residual=True, padding='symmetric'),
                           table_lib.LatencyStats('measured', 1.5, 1.25, 2.0, 1.625, 0.125, 50)),
-      table_lib.Entry(network.OpSignature('classifier', (7, 7, 32), 10),
+      table_lib.Entry(network.OpSignature(ops.Classifier(10), (7, 7, 32)),
                           table_lib.LatencyStats('estimated', mean_ms=0.5)),
   )
   return table_lib.LatencyTable(
@@ -61,7 +62,7 @@ def test_latency_is_the_median_and_the_mean_only_where_no_median_is_known(table)
 
 def test_unknown_entry_names_the_operation(table):
   with pytest.raises(ValueError, match="'mine' has no entry for mbconv 14x16x8 -> 8 k5 s1 e6 residual$"):
-    table.latency_ms(network.OpSignature('mbconv', (14, 16, 8), 8, 5, 1, 6, True))
+    table.latency_ms(network.OpSignature(ops.MBConv(8, 5, 1, 6), (14, 16, 8), residual=True))
 
 
 def test_provenance_is_a_summary(table):
@@ -74,13 +75,13 @@ def test_published_pixel1_table():
   assert len(table.entries) == 72
   assert table.runtime.device == 'Pixel 1' and table.runtime.precision == 'float32' and table.runtime.kernels == 'unknown'
   assert table.calibration == table_lib.Calibration(1.0, 0.0, 0)
-  assert table.latency_ms(network.OpSignature('mbconv', (112, 112, 16), 24, 7, 2, 6)) == 22.105
-  assert table.latency_ms(network.OpSignature('mbconv', (7, 7, 192), 192, 5, 1, 3, True)) == 2.241
+  assert table.latency_ms(network.OpSignature(ops.MBConv(24, 7, 2, 6), (112, 112, 16))) == 22.105
+  assert table.latency_ms(network.OpSignature(ops.MBConv(192, 5, 1, 3), (7, 7, 192), residual=True)) == 2.241
   table.check_covers(proxyless.proxyless())
   needed = set(network.op_signatures(proxyless.proxyless()))
   unused = {entry.signature for entry in table.entries} - needed
   # Block 0 has kernels 5 and 7 in the table, 3 in the space.
-  assert unused == {network.OpSignature('mbconv', (112, 112, 32), 16, kernel, 1, 1) for kernel in (5, 7)}
+  assert unused == {network.OpSignature(ops.MBConv(16, kernel, 1, 1), (112, 112, 32)) for kernel in (5, 7)}
 
 
 def test_every_missing_entry_is_listed():
@@ -106,8 +107,8 @@ def test_another_runtime_is_refused(table):
 @pytest.mark.parametrize('change, message', [
     (lambda b: b.update(extra=1), r"unknown fields \['extra'\]"),
     (lambda b: b.pop('runtime'), r"missing fields \['runtime'\]"),
-    (lambda b: b.update(schema='tf_proxyless/architecture'), "schema and version must be 'tf_proxyless/latency_table' and 1"),
-    (lambda b: b.update(version=2), 'got .* and 2$'),
+    (lambda b: b.update(schema='tf_proxyless/architecture'), "schema and version must be 'tf_proxyless/latency_table' and 1 or 2"),
+    (lambda b: b.update(version=3), 'got .* and 3$'),
     (lambda b: b.update(entries=[]), 'no entries'),
     (lambda b: b['entries'].append(b['entries'][0]), 'more than one entry for: mbconv 14x16x8'),
     (lambda b: b['entries'][0]['latency'].update(median_ms=-1.0), 'entries/0/latency: LatencyStats.median_ms .* got -1.0'),
@@ -117,10 +118,10 @@ def test_another_runtime_is_refused(table):
     (lambda b: b['entries'][0]['latency'].update(median_ms=True), 'must be a finite number, got True'),
     (lambda b: b['entries'][1]['latency'].pop('mean_ms'), 'entries/1/latency: LatencyStats needs median_ms or mean_ms'),
     (lambda b: b['entries'][0]['latency'].update(provenance='guessed'), 'must be one of measured, published, estimated'),
-    (lambda b: b['entries'][0]['signature'].update(op='pool'), 'entries/0/signature: OpSignature.op must be one of'),
+    (lambda b: b['entries'][0]['signature'].update(op='dilated'), 'entries/0/signature: '),
     (lambda b: b['entries'][0]['signature'].update(input_shape=[1, 2]), 'input_shape: must have 3 elements, got 2'),
-    (lambda b: b['entries'][0]['signature'].update(strides=0), 'too small'),
-    (lambda b: b['entries'][0]['signature'].update(filters=8.0), 'filters: must be an integer, got 8.0'),
+    (lambda b: b['entries'][0]['signature']['op'].update(strides=0), 'MBConv.strides must be a positive integer, got 0'),
+    (lambda b: b['entries'][0]['signature']['op'].update(filters=8.0), 'filters: must be an integer, got 8.0'),
     (lambda b: b['runtime'].update(precision='int4'), 'Runtime.precision must be one of float32, float16, int8'),
     (lambda b: b['runtime'].update(threads=0), 'threads must be a finite number at least 1'),
     (lambda b: b['calibration'].update(scale=0), 'scale must be a finite number above 0'),

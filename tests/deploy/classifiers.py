@@ -6,12 +6,12 @@ import numpy as np
 import tf_keras as keras
 
 from tests.deploy import models
-from tf_proxyless.nn import keras_network as nn_network
+from tf_proxyless.nn import keras_network
 
 
 def build(padding: str = 'same', seed: int = 1) -> keras.Model:
   """A network of every kind of block whose batch normalisation is not the identity, with outputs of about 1."""
-  model = nn_network.build(models.small(padding), seed=seed)
+  model = keras_network.build(models.small(padding), seed=seed)
   rng = np.random.default_rng(seed)
   for weight in model.weights:
     if weight.shape.rank == 1:

@@ -14,7 +14,7 @@ from tf_proxyless.deploy import qat
 from tf_proxyless.deploy import qat_rounding
 from tf_proxyless.deploy import qat_scheme
 from tf_proxyless.deploy import tflite
-from tf_proxyless.nn import keras_network as nn_network
+from tf_proxyless.nn import keras_network
 from tf_proxyless.space import network as network_lib
 
 
@@ -43,7 +43,7 @@ def network_like_trained(network: network_lib.Network, images: np.ndarray, seed:
     calm: Whether most inputs of ReLUs are between 0 and 6. A deep random network is chaotic otherwise: it amplifies the last bit of a
       float32, so that the same QAT model differs from itself by 10 steps of its output whether it is compiled or not.
   """
-  model = nn_network.build(dataclasses.replace(network, name='network'), seed)
+  model = keras_network.build(dataclasses.replace(network, name='network'), seed)
   rng = np.random.default_rng(seed)
   norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
   for layer in norms:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.deploy import models
 from tf_proxyless.deploy import op_models
-from tf_proxyless.nn import keras_network as nn_network
+from tf_proxyless.nn import keras_network
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import ops
 
@@ -61,7 +61,7 @@ def test_activations_keep_their_scale(tmp_path):
   """With the start values of training they fade: nothing like a trained network, in floats or in int8 ranges."""
   network = models.small()
   images = np.random.default_rng(3).random((4, 32, 32, 3), dtype=np.float32)
-  assert nn_network.build(network)(images).numpy().std() < 0.01
+  assert keras_network.build(network)(images).numpy().std() < 0.01
   outputs = {precision: models.run(op_models.write(network, precision, tmp_path, 'float32'), images) for precision in ('float32', 'int8')}
   assert 0.1 < outputs['float32'].std() < 30
   assert np.corrcoef(outputs['float32'].ravel(), outputs['int8'].ravel())[0, 1] > 0.98

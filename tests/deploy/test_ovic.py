@@ -14,7 +14,7 @@ from tf_proxyless.deploy import export
 from tf_proxyless.deploy import inspection
 from tf_proxyless.deploy import ovic
 from tf_proxyless.deploy import tflite
-from tf_proxyless.nn import keras_network as nn_network
+from tf_proxyless.nn import keras_network
 from tf_proxyless.space import ops
 
 
@@ -22,7 +22,7 @@ from tf_proxyless.space import ops
 def build(classes: int, biases: bool = True) -> keras.Model:
   *blocks, last = models.small().blocks
   network = dataclasses.replace(models.small(), blocks=(*blocks, dataclasses.replace(last, op=ops.Classifier(classes))))
-  model = nn_network.build(network)
+  model = keras_network.build(network)
   if biases:
     model.layers[-1].bias.assign(np.random.default_rng(0).uniform(-1, 1, classes))
   return model

@@ -10,13 +10,13 @@ import tf_keras as keras
 
 from tests.deploy import models
 from tf_proxyless.deploy import tflite
-from tf_proxyless.nn import keras_network as nn_network
+from tf_proxyless.nn import keras_network
 
 
 @functools.cache
 def build(padding='same'):
   """A network whose batch normalisation is not the identity, with outputs of about 1."""
-  model = nn_network.build(models.small(padding), seed=1)
+  model = keras_network.build(models.small(padding), seed=1)
   rng = np.random.default_rng(1)
   for weight in model.weights:
     if weight.shape.rank == 1:

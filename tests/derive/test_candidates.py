@@ -13,7 +13,7 @@ from tf_proxyless.derive import diagnostics
 from tf_proxyless.derive import effects as effects_lib
 from tf_proxyless.derive import evaluations as evaluations_lib
 
-BUDGET = candidates_lib.Budget(landscapes.TARGET_MS, landscapes.CHOICE_COSTS, landscapes.FIXED_MS)
+BUDGET = candidates_lib.Budget(landscapes.TARGET_MS, landscapes.COST_MODEL)
 GOOD_END = diagnostics.SearchEnd(target=80.0, expected_cost=80.1, multiplier=0.02, batch_images=1000)
 
 
@@ -36,10 +36,10 @@ def test_by_probability_takes_the_argmax_if_it_fits_and_stays_within_the_budget_
   log_p = [np.log(rng.dirichlet(np.ones(n))) for n in landscapes.CHOICE_COUNTS]
   argmax = tuple(int(row.argmax()) for row in log_p)
   cost = BUDGET.cost(argmax)
-  assert candidates_lib.by_probability(log_p, candidates_lib.Budget(cost, BUDGET.choice_costs, BUDGET.fixed)) == argmax
-  tighter = candidates_lib.Budget(np.nextafter(cost, 0), BUDGET.choice_costs, BUDGET.fixed)
+  assert candidates_lib.by_probability(log_p, candidates_lib.Budget(cost, BUDGET.cost_model)) == argmax
+  tighter = candidates_lib.Budget(np.nextafter(cost, 0), BUDGET.cost_model)
   assert tighter.cost(candidates_lib.by_probability(log_p, tighter)) < cost
-  assert candidates_lib.by_probability(log_p, candidates_lib.Budget(math.inf, BUDGET.choice_costs, BUDGET.fixed)) == argmax
+  assert candidates_lib.by_probability(log_p, candidates_lib.Budget(math.inf, BUDGET.cost_model)) == argmax
 
 
 def test_every_candidate_is_different_and_under_the_budget_and_scored_once(searched):
@@ -99,7 +99,7 @@ def test_what_a_derivation_lacks_is_said(by, searched):
 
 def test_an_unreachable_budget_states_the_smallest_cost(searched):
   with pytest.raises(ValueError, match='smallest network costs 29.61'):
-    candidates_lib.derive(searched[3], None, candidates_lib.Budget(20.0, BUDGET.choice_costs, BUDGET.fixed), by='probability')
+    candidates_lib.derive(searched[3], None, candidates_lib.Budget(20.0, BUDGET.cost_model), by='probability')
 
 
 def test_expected_loss_is_the_loss_that_occurs():
@@ -126,7 +126,7 @@ def test_no_margin_of_the_winner_is_negative_and_each_alternative_fits(searched)
 
 def test_json_round_trip(searched):
   _, _, effects, log_p = searched
-  for budget in (BUDGET, candidates_lib.Budget(math.inf, BUDGET.choice_costs, BUDGET.fixed)):
+  for budget in (BUDGET, candidates_lib.Budget(math.inf, BUDGET.cost_model)):
     record = candidates_lib.derive(log_p, effects, budget, by='evidence').to_json()
     assert json.loads(json.dumps(record, allow_nan=False)) == json.loads(json.dumps(record))
     assert list(record)[:4] == ['by', 'budget', 'estimate', 'standard_error']
@@ -174,8 +174,9 @@ def test_small_batches(searched):
 def test_validation_far_below_the_estimate(searched, below, error, fires):
   _, _, effects, log_p = searched
   effects = dataclasses.replace(effects, mean_accuracy_error=error)
-  found = derive.derive(log_p, effects, BUDGET, score=lambda paths: [evidence.predict(effects, path)[0] - below for path in paths])
-  lines = diagnosis.warnings(found, landscapes.DECISIONS, GOOD_END, effects, None)
+  score = lambda paths: [effects_lib.predict(effects, path)[0] - below for path in paths]
+  found = candidates_lib.derive(log_p, effects, BUDGET, score=score)
+  lines = diagnostics.warnings(found, landscapes.DECISIONS, GOOD_END, effects, None)
   assert has(lines, f'{100 * below:.1f} points below its estimate') == fires == has(lines, 'points below its estimate')
 
 

@@ -8,6 +8,7 @@ import pytest
 from tests.derive import planted
 from tf_proxyless.cost import model as model_lib
 from tf_proxyless.derive import candidates as candidates_lib
+from tf_proxyless.derive import effects as effects_lib
 from tf_proxyless.derive import evaluations as evaluations_lib
 from tf_proxyless.derive import result as result_lib
 from tf_proxyless.nn import supernet as supernet_lib
@@ -44,8 +45,8 @@ class Result:
     return tuple(self.architecture.parameters.most_likely().numpy().tolist())
 
   def derive(self, by):
-    budget = candidates_lib.Budget(TARGET, COST_MODEL.choice_costs, COST_MODEL.fixed)
-    effects = result_lib.evidence.fit(self.samples) if len(self.samples) else None
+    budget = candidates_lib.Budget(TARGET, COST_MODEL)
+    effects = effects_lib.fit(self.samples) if len(self.samples) else None
     return candidates_lib.derive(result_lib.log_probabilities(self.architecture), effects, budget, by=by,
                          score=lambda paths: self.steps.accuracies_over(paths, [planted.batch(512, 10**6)])).chosen
 
@@ -82,7 +83,7 @@ def search(optimizer, path, seed=0, target=TARGET):
   run.create()
   progress = checkpoint_lib.Progress()
   checkpoint = checkpoint_lib.Checkpoint(run, supernet, weights, architecture, progress)
-  sample_file = evaluations_lib.SampleFile(str(run.samples), COST_MODEL.decisions, COUNTS)
+  sample_file = evaluations_lib.SampleFile(str(run.samples), COST_MODEL.paths, COUNTS)
   whole = loop.Search(steps, architecture, schedule, data, run, progress, checkpoint, sample_file, 10**6, loop.Observer())
   assert not whole.prepare() and whole.run()
   return Result(steps, architecture, run.read_history(), evaluations_lib.load(run.samples)[1])

@@ -121,7 +121,7 @@ def test_leave_one_out_learns_the_better_choice(optimizer_example):
   from tf_proxyless.search import policy as policy_lib
 
   gains = np.array([[0.0, 0.05, 0.1], [0.2, 0.0, 0.1]], np.float32)
-  cost_model = model_lib.CostModel('ms', ('first', 'second'), 0.0, ((1.0,) * 3, (1.0,) * 3))
+  cost_model = model_lib.additive('ms', ('first', 'second'), 0.0, ((1.0,) * 3, (1.0,) * 3))
   parameters = policy_lib.ArchitectureParameters([3, 3], exploration=0.1)
   score = lambda paths, batch: gains[[0, 1], paths].sum(axis=1)
   optimizer = optimizer_example.LeaveOneOut(parameters, cost_model, objectives.Objective(), score, learning_rate=0.05, networks=8)

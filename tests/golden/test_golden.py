@@ -2,10 +2,13 @@
 
 import json
 import pathlib
+import subprocess
+import sys
 
 import pytest
 
 from tests.golden import values
+from tests.search import runs
 
 GOLDEN = json.loads((pathlib.Path(__file__).parent / 'golden.json').read_text(encoding='utf-8'))
 EXACT = GOLDEN['processor'] == values.processor()
@@ -17,7 +20,9 @@ def test_costs_and_signatures(name):
 
 
 def test_start_values_and_steps():
-  found = values.steps()
+  command = [sys.executable, '-m', 'tests.golden.values', 'steps']
+  result = subprocess.run(command, cwd=runs.ROOT, env=runs.environment(), capture_output=True, text=True, timeout=600, check=True)
+  found = json.loads(result.stdout)
   assert set(found) == set(GOLDEN['steps'])
   for name, recorded in GOLDEN['steps'].items():
     if name.endswith('/layers') or EXACT:

@@ -143,6 +143,9 @@ def search(name: str) -> dict:
 
 
 def main() -> None:
+  if sys.argv[1:] == ['steps']:  # by themselves, since thread counts are set before TensorFlow's first use
+    print(json.dumps(steps()))
+    return
   found = {'processor': processor(), 'costs': {name: costs(arguments) for name, arguments in SPACES.items()}, 'steps': steps(),
            'searches': {name: search(name) for name in SEARCHES}}
   print(json.dumps(found, indent=1, sort_keys=True))

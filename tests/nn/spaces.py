@@ -48,12 +48,12 @@ def supernet(space: network_lib.Network, seed: int = 1) -> supernet_lib.Supernet
 
 def all_weights(model: supernet_lib.Supernet) -> list[tf.Variable]:
   """Of the fixed blocks and of all candidates."""
-  return model.fixed_weights + [weight for layer in model.mixed_ops for op in layer.candidates for weight in op.weights]
+  return model.fixed_weights + [weight for layer in model.choices for op in layer.candidates for weight in op.weights]
 
 
 def sampled_weights(model: supernet_lib.Supernet, path) -> list[tf.Variable]:
   """Of the chosen candidates, in the order of the blocks."""
-  return [weight for layer, index in zip(model.mixed_ops, path) for weight in layer.candidates[index].weights]
+  return [weight for layer, index in zip(model.choices, path) for weight in layer.candidates[index].weights]
 
 
 def reference_logits(model: supernet_lib.Supernet, images, active, inactive=None, gates=None) -> tf.Tensor:
@@ -61,14 +61,14 @@ def reference_logits(model: supernet_lib.Supernet, images, active, inactive=None
   x, decision = images, 0
   padding = model.space.padding
   for block, layer in zip(model.space.blocks, model.block_layers):
-    if layer not in model.mixed_ops:
-      outputs = primitives.apply(layer.op, x, layer.weights, padding)
+    if layer not in model.choices:
+      outputs = primitives.apply_op(layer.op, x, layer.weights, padding)
     else:
       chosen = layer.candidates[active[decision]]
-      outputs = primitives.apply(chosen.op, x, chosen.weights, padding)
+      outputs = primitives.apply_op(chosen.op, x, chosen.weights, padding)
       if gates is not None:
         other = layer.candidates[inactive[decision]]
-        other_outputs = primitives.apply(other.op, tf.stop_gradient(x), other.weights, padding)
+        other_outputs = primitives.apply_op(other.op, tf.stop_gradient(x), other.weights, padding)
         outputs = gates[decision, 0] * outputs + gates[decision, 1] * tf.stop_gradient(other_outputs)
       decision += 1
     x = x + outputs if block.residual else outputs

@@ -6,7 +6,7 @@ import tf_keras as keras
 
 from tests.nn import spaces
 from tf_proxyless.cost import counting
-from tf_proxyless.nn import keras_network as nn_network
+from tf_proxyless.nn import keras_network
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import ops
 from tf_proxyless.space import published
@@ -21,7 +21,7 @@ STOCK = (keras.layers.InputLayer, keras.layers.Conv2D, keras.layers.DepthwiseCon
     ('proxyless_cpu', 4_361_648)])
 def test_published_networks_have_the_published_parameters(name, parameters):
   network = published.network(name, resolution=32)
-  model = nn_network.build(network)
+  model = keras_network.build(network)
   assert sum(int(np.prod(weight.shape)) for weight in model.trainable_weights) == parameters
   assert counting.count_network(network).parameters == parameters
   assert {type(layer) for layer in model.layers} <= set(STOCK)
@@ -32,7 +32,7 @@ def test_published_networks_have_the_published_parameters(name, parameters):
 
 def test_layers_and_their_settings():
   network = spaces.resolve(spaces.tiny((16, 16, 3), 'symmetric'), (6, 0, 5, 6))
-  model = nn_network.build(network)
+  model = keras_network.build(network)
   assert [layer.name for layer in model.layers] == [
       'images', 'stem_conv_pad', 'stem_conv', 'stem_conv_bn', 'stem_conv_relu',
       *(f'block_0_{layer}' for layer in ('depthwise', 'depthwise_bn', 'depthwise_relu', 'project', 'project_bn')),
@@ -56,13 +56,13 @@ def test_layers_and_their_settings():
 def test_sizes_may_be_odd_and_differ():
   narrow = spaces.resolve(spaces.tiny((11, 30, 1)), (0, 1, 2, 3))
   images, _ = spaces.batch(narrow)
-  assert nn_network.build(narrow)(images).shape == (4, 5)
+  assert keras_network.build(narrow)(images).shape == (4, 5)
 
 
 @pytest.mark.parametrize('padding', ['same', 'symmetric'])
 def test_shapes_are_those_of_the_trace(padding):
   network = spaces.resolve(spaces.tiny((16, 13, 3), padding), (0, 6, 5, 2))
-  model = nn_network.build(network)
+  model = keras_network.build(network)
   for traced in network_lib.trace(network):
     for suffix in ('add', 'project_bn', 'conv_relu'):
       if f'{traced.block.name}_{suffix}' in [layer.name for layer in model.layers]:
@@ -71,7 +71,7 @@ def test_shapes_are_those_of_the_trace(padding):
 
 def test_start_values_are_a_function_of_the_seed():
   network = spaces.resolve(spaces.tiny(), (0, 1, 2, 3))
-  first, again, other = (nn_network.build(network, seed).trainable_weights for seed in (2, 2, 3))
+  first, again, other = (keras_network.build(network, seed).trainable_weights for seed in (2, 2, 3))
   for a, b, c in zip(first, again, other):
     np.testing.assert_array_equal(a, b)
     assert a.shape.rank == 1 or (a.numpy() != c.numpy()).all()
@@ -79,7 +79,7 @@ def test_start_values_are_a_function_of_the_seed():
 
 def test_file_round_trip(tmp_path):
   network = spaces.resolve(spaces.tiny((16, 16, 3), 'symmetric'), (0, 6, 5, 2))
-  model = nn_network.build(network, seed=4)
+  model = keras_network.build(network, seed=4)
   for weight in model.weights:
     weight.assign(weight + 0.25)  # values that no default gives
   model.save(tmp_path / 'model.keras')
@@ -88,7 +88,7 @@ def test_file_round_trip(tmp_path):
   for training in (False, True):
     np.testing.assert_array_equal(model(images, training=training), loaded(images, training=training))
   for traced in network_lib.trace(network):
-    pairs = zip(nn_network.block_weights(model, traced), nn_network.block_weights(loaded, traced), strict=True)
+    pairs = zip(keras_network.block_weights(model, traced), keras_network.block_weights(loaded, traced), strict=True)
     for (spec, variable), (_, other) in pairs:
       assert tuple(variable.shape) == spec.shape
       np.testing.assert_array_equal(variable, other)
@@ -97,8 +97,8 @@ def test_file_round_trip(tmp_path):
 def test_what_is_refused():
   space = spaces.tiny()
   with pytest.raises(ValueError, match="'proxyless' has open decisions"):
-    nn_network.build(space)
+    keras_network.build(space)
   blocks = (network_lib.Block('stem', ops.ConvBn(8)), network_lib.Block('nothing', ops.Zero()),
             network_lib.Block('classifier', ops.Classifier(5)))
   with pytest.raises(ValueError, match="block 'nothing' is Zero without a shortcut"):
-    nn_network.build(network_lib.Network('net', (8, 8, 3), blocks))
+    keras_network.build(network_lib.Network('net', (8, 8, 3), blocks))

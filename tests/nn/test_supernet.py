@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 
 from tests.nn import spaces
-from tf_proxyless.nn import choice as choice_lib
-from tf_proxyless.nn import keras_network as nn_network
+from tf_proxyless.nn import template
+from tf_proxyless.nn import keras_network
 from tf_proxyless.nn import supernet as supernet_lib
 from tf_proxyless.nn import transfer
 
@@ -24,7 +24,7 @@ def test_one_hot_supernet_is_its_plain_network_on_batch_statistics(input_shape, 
   outputs = []
   for path in PATHS:
     outputs.append(run(images, tf.constant(path)).numpy())
-    plain = nn_network.build(spaces.resolve(space, path))
+    plain = keras_network.build(spaces.resolve(space, path))
     transfer.inherit(plain, supernet, path)
     expected = plain(images, training=True).numpy()
     np.testing.assert_allclose(outputs[-1], expected, atol=2e-5 * np.abs(expected).max())
@@ -37,11 +37,11 @@ def test_one_trace_serves_all_paths():
   images, _ = spaces.batch(space)
   run = tf.function(lambda images, path: supernet(images, supernet.sample(path)), autograph=False)
   run(images, tf.constant(PATHS[0]))
-  bodies = choice_lib._body.cache_info().misses
+  bodies = template._body.cache_info().misses
   for path in PATHS[1:]:
     run(images, tf.constant(path))
   assert run.experimental_get_tracing_count() == 1
-  assert choice_lib._body.cache_info().misses == bodies
+  assert template._body.cache_info().misses == bodies
 
 
 def test_only_sampled_candidates_run():
@@ -50,7 +50,7 @@ def test_only_sampled_candidates_run():
   images, _ = spaces.batch(space)
   active, inactive = (Z, 1, 2, 3), (0, Z, 4, 5)
   kept = {id(weight) for path in (active, inactive) for decision, index in enumerate(path)
-          for weight in supernet.mixed_ops[decision].candidates[index].weights}
+          for weight in supernet.choices[decision].candidates[index].weights}
   kept |= {id(weight) for weight in supernet.fixed_weights}
   for weight in spaces.all_weights(supernet):
     if id(weight) not in kept:
@@ -86,7 +86,7 @@ def test_start_values_are_a_function_of_the_seed():
 def test_without_decisions_it_starts_as_the_plain_network():
   network = spaces.resolve(spaces.tiny(), PATHS[1])
   supernet = supernet_lib.Supernet(network, seed=5)
-  plain = nn_network.build(network, seed=5)
+  plain = keras_network.build(network, seed=5)
   images, _ = spaces.batch(network)
   expected = plain(images, training=True).numpy()
   np.testing.assert_allclose(supernet(images, []), expected, atol=2e-5 * np.abs(expected).max())

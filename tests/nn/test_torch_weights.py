@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.nn import spaces
-from tf_proxyless.nn import keras_network as nn_network
+from tf_proxyless.nn import keras_network
 from tf_proxyless.nn import torch_weights
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import ops
@@ -38,7 +38,7 @@ def test_names_of_the_published_mobile_network():
 
 
 def test_every_weight_is_set_once_and_by_axes(network):
-  model = nn_network.build(network)
+  model = keras_network.build(network)
   state = state_of(network)
   torch_weights.assign(model, network, state)
   assert sum(array.size for array in state.values()) == sum(weight.numpy().size for weight in model.weights)
@@ -113,7 +113,7 @@ def test_long_lists_are_cut():
     ('feature_mix_layer.bn.running_var', -1.0, 'feature_mix_layer.bn.running_var must hold variances, got -1.0'),
 ])
 def test_numbers_that_no_network_has(network, name, value, reason):
-  model, state = nn_network.build(network), state_of(network)
+  model, state = keras_network.build(network), state_of(network)
   before = model.get_weights()
   state[name].flat[1] = value
   with pytest.raises(ValueError, match=reason):
@@ -125,7 +125,7 @@ def test_numbers_that_no_network_has(network, name, value, reason):
 def test_integers_are_no_weights(network):
   state = {name: value.astype(np.int64) for name, value in state_of(network).items()}
   with pytest.raises(ValueError, match='got int64'):
-    torch_weights.assign(nn_network.build(network), network, state)
+    torch_weights.assign(keras_network.build(network), network, state)
 
 
 def test_networks_of_another_form():

@@ -6,7 +6,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tests.nn import spaces
-from tf_proxyless.nn import keras_network as nn_network
+from tf_proxyless.nn import keras_network
 from tf_proxyless.nn import transfer
 from tf_proxyless.space import schema
 
@@ -19,7 +19,7 @@ def supernet():
 
 
 def _plain(supernet, path=PATH):
-  model = nn_network.build(spaces.resolve(supernet.space, path))
+  model = keras_network.build(spaces.resolve(supernet.space, path))
   transfer.inherit(model, supernet, path)
   return model
 
@@ -33,7 +33,7 @@ def test_weights_are_those_of_the_chosen_candidates(supernet):
   expected = {}
   decision = 0
   for block, layer in zip(supernet.space.blocks, supernet.block_layers):
-    if layer in supernet.mixed_ops:
+    if layer in supernet.choices:
       layer = layer.candidates[PATH[decision]]
       decision += 1
     for spec, value in zip(layer.specs, layer.weights, strict=True):
@@ -45,7 +45,7 @@ def test_weights_are_those_of_the_chosen_candidates(supernet):
 
 def test_a_genotype_is_as_good_as_a_path(supernet):
   genotype = schema.Genotype({name: index for (name, _), index in zip(schema.walk(supernet.space), PATH)})
-  model = nn_network.build(schema.resolve(supernet.space, genotype))
+  model = keras_network.build(schema.resolve(supernet.space, genotype))
   transfer.inherit(model, supernet, genotype)
   for a, b in zip(model.get_weights(), _plain(supernet).get_weights(), strict=True):
     np.testing.assert_array_equal(a, b)
@@ -55,7 +55,7 @@ def test_a_genotype_is_as_good_as_a_path(supernet):
     (PATH, (0, 6, 5), ValueError), (PATH, (0, 6, 5, 7), ValueError), (PATH, (1, 6, 5, 2), ValueError),
     (PATH, (0, 1, 5, 2), ValueError), (PATH, {'blocks/block_1/op': 0}, KeyError)])
 def test_choices_of_another_network_are_refused(supernet, built, inherited, error):
-  model = nn_network.build(spaces.resolve(supernet.space, built))
+  model = keras_network.build(spaces.resolve(supernet.space, built))
   with pytest.raises(error):
     transfer.inherit(model, supernet, inherited)
 

@@ -13,7 +13,7 @@ def _rows():
 
 def test_reads_the_row_of_a_tensor_and_sees_later_values():
   rows = _rows()
-  table = variable_table.HandleTable(rows)
+  table = variable_table.VariableTable(rows)
   read = tf.function(table.read, input_signature=[tf.TensorSpec([], tf.int32)])
   for repetition in range(2):
     for index, row in enumerate(rows):
@@ -24,7 +24,7 @@ def test_reads_the_row_of_a_tensor_and_sees_later_values():
 
 def test_static_shapes_are_those_that_rows_share():
   shapes = []
-  table = variable_table.HandleTable(_rows())
+  table = variable_table.VariableTable(_rows())
 
   @tf.function(input_signature=[tf.TensorSpec([], tf.int32)], autograph=False)
   def read(index):
@@ -37,7 +37,7 @@ def test_static_shapes_are_those_that_rows_share():
 
 def test_writes_through_a_gathered_handle_reach_the_variable():
   rows = _rows()
-  handle = variable_table.HandleTable(rows).handles(tf.constant(1))[1]
+  handle = variable_table.VariableTable(rows).handles(tf.constant(1))[1]
   tf.raw_ops.AssignVariableOp(resource=handle, value=tf.zeros([5]))
   np.testing.assert_array_equal(rows[1][1], np.zeros(5))
   np.testing.assert_array_equal(rows[0][1], np.full(3, -3.0))
@@ -46,4 +46,4 @@ def test_writes_through_a_gathered_handle_reach_the_variable():
 @pytest.mark.parametrize('rows', [[], [[tf.constant(0)], []]])
 def test_rows_of_different_lengths_are_refused(rows):
   with pytest.raises(ValueError, match='rows must be of one length'):
-    variable_table.HandleTable(rows)
+    variable_table.VariableTable(rows)

@@ -59,16 +59,16 @@ def damaged():
   """A supernet of which one candidate's weights are NaN: the first decision's choice 1."""
   supernet = spaces.supernet(spaces.tiny())
   steps = steps_lib.SupernetSteps(supernet, weight_optimizer.SupernetSGD(supernet))
-  weight = supernet.mixed_ops[0].candidates[1].weights[0]
+  weight = supernet.choices[0].candidates[1].weights[0]
   weight.assign(np.full(weight.shape, np.nan))
   return supernet, steps, spaces.batch(supernet.space, 8)
 
 
 def test_a_sampled_network_that_fails_is_named_and_others_are_not(damaged):
   supernet, steps, (images, labels) = damaged
-  sound, failing = np.zeros((2, len(supernet.mixed_ops)), np.int32)
+  sound, failing = np.zeros((2, len(supernet.choices)), np.int32)
   failing[0] = 1
-  name = supernet.mixed_ops[0].name
+  name = supernet.choices[0].name
   where = rf'blocks/{name}/op \(\w+\), whose weights are not finite'
   assert np.isfinite(steps.accuracies(sound[None], (images, labels))).all()
   for score in (lambda paths: steps.accuracies(paths, (images, labels)), lambda paths: steps.accuracies_over(paths, [(images, labels)])):
@@ -86,11 +86,11 @@ def test_a_sampled_network_that_fails_is_named_and_others_are_not(damaged):
 def test_the_inactive_network_of_the_gradient_rule_is_named_too(damaged):
   """Its outputs are no part of the loss; its gate gradient tells."""
   supernet, steps, batch = damaged
-  sound, failing = np.zeros((2, len(supernet.mixed_ops)), np.int32)
+  sound, failing = np.zeros((2, len(supernet.choices)), np.int32)
   failing[:] = 1
   loss, gradients = steps.gate_gradients(sound, failing, batch)
   assert np.isfinite(loss)
-  decisions = [f'blocks/{layer.name}/op' for layer in supernet.mixed_ops]
+  decisions = [f'blocks/{layer.name}/op' for layer in supernet.choices]
   with pytest.raises(checks.UnhealthyError, match=f'the gate gradients of {decisions[0]} are .*nan'):
     checks.check_gate_gradients(np.asarray(gradients), np.stack([sound, failing], axis=1), decisions)
 

@@ -12,6 +12,7 @@ import functools
 
 import numpy as np
 
+from tf_proxyless.cost import model as model_lib
 from tf_proxyless.derive import evaluations as evaluations_lib
 from tf_proxyless.derive import knapsack
 
@@ -36,6 +37,7 @@ _SHAPES = (
 CHOICE_COSTS = tuple(costs + (0.0,) * zero for costs, count, zero in _SHAPES for _ in range(count))
 CHOICE_COUNTS = tuple(map(len, CHOICE_COSTS))
 DECISIONS = tuple(f'blocks/block_{i + 1}/op' for i in range(len(CHOICE_COSTS)))
+COST_MODEL = model_lib.additive('ms', DECISIONS, FIXED_MS, CHOICE_COSTS)
 CHOICES = 7
 ZERO = 6
 MASK = np.arange(CHOICES) < np.array(CHOICE_COUNTS)[:, None]

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from tests.search import landscapes
-from tf_proxyless.cost import model as model_lib
 from tf_proxyless.derive import candidates as candidates_lib
 from tf_proxyless.derive import diagnostics
 from tf_proxyless.derive import effects as effects_lib
@@ -22,8 +21,7 @@ from tf_proxyless.search import policy as policy_lib
 from tf_proxyless.search.optimizers import reinforce
 from tf_proxyless.search.optimizers import two_path
 
-COST_MODEL = model_lib.CostModel('ms', landscapes.DECISIONS, landscapes.FIXED_MS, landscapes.CHOICE_COSTS)
-BUDGET = candidates_lib.Budget(landscapes.TARGET_MS, COST_MODEL.choice_costs, COST_MODEL.fixed)
+BUDGET = candidates_lib.Budget(landscapes.TARGET_MS, landscapes.COST_MODEL)
 NETWORKS = 10
 
 
@@ -46,7 +44,7 @@ class Search:
 
   def ratio(self, choices: candidates_lib.Choices) -> float:
     """Gain ratio of a derived network, which must be under the budget."""
-    assert COST_MODEL.cost(choices) <= landscapes.TARGET_MS
+    assert landscapes.COST_MODEL.cost(choices) <= landscapes.TARGET_MS
     return self.landscape.gain_ratio(choices)
 
 
@@ -55,7 +53,7 @@ def finish(landscape, optimizer, samples) -> Search:
   log_p = parameters.log_probabilities().numpy().astype(np.float64)
   state = optimizer.state()
   return Search(landscape, [row[mask] for row, mask in zip(log_p, landscapes.MASK)], float(state['expected_cost']),
-                float(state['multiplier']), COST_MODEL.cost(parameters.most_likely().numpy()), samples)
+                float(state['multiplier']), landscapes.COST_MODEL.cost(parameters.most_likely().numpy()), samples)
 
 
 def constrained(updates):
@@ -64,7 +62,7 @@ def constrained(updates):
 
 def search_reinforce(landscape, updates, learning_rate, seed=0, exploration=0.1) -> Search:
   parameters = policy_lib.ArchitectureParameters(landscapes.CHOICE_COUNTS, exploration=exploration, seed=seed)
-  optimizer = reinforce.Reinforce(parameters, COST_MODEL, constrained(updates), landscape.score, learning_rate=learning_rate,
+  optimizer = reinforce.Reinforce(parameters, landscapes.COST_MODEL, constrained(updates), landscape.score, learning_rate=learning_rate,
                                   networks=NETWORKS)
   paths, accuracies = [], []
   for _ in range(updates):
@@ -82,7 +80,7 @@ def search_reinforce(landscape, updates, learning_rate, seed=0, exploration=0.1)
 def search_gradient(landscape, updates, learning_rate, seed=0, exploration=0.1, extra_networks=3000) -> Search:
   """The two-path rule, then networks scored with frozen weights: policy with a floor of 30 %, ten a batch."""
   parameters = policy_lib.ArchitectureParameters(landscapes.CHOICE_COUNTS, exploration=exploration, seed=seed)
-  optimizer = two_path.GradientRule(parameters, COST_MODEL, constrained(updates), landscape.gate_gradients,
+  optimizer = two_path.GradientRule(parameters, landscapes.COST_MODEL, constrained(updates), landscape.gate_gradients,
                                     learning_rate=learning_rate)
   for _ in range(updates):
     optimizer.update()

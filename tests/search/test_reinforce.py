@@ -12,7 +12,7 @@ from tf_proxyless.search.optimizers import reinforce
 
 COUNTS = (2, 4, 3)
 COSTS = ((1.0, 3.0), (4.0, 2.0, 6.0, 5.0), (5.0, 0.0, 1.0))
-COST_MODEL = model_lib.CostModel('ms', ('a', 'b', 'c'), 2.0, COSTS)
+COST_MODEL = model_lib.additive('ms', ('a', 'b', 'c'), 2.0, COSTS)
 VALUES = (np.array([0.1, 0.3]), np.array([0.0, 0.2, 0.05, 0.3]), np.array([0.1, 0.0, 0.2]))  # accuracy is their sum
 EXPLORATION = 0.2
 
@@ -54,7 +54,7 @@ def step_of(optimizer):
 
 def test_a_bandit_with_two_arms():
   parameters = policy_lib.ArchitectureParameters((2,))
-  model = model_lib.CostModel('macs', ('arm',), 0, ((5, 5),))
+  model = model_lib.additive('macs', ('arm',), 0, ((5, 5),))
   optimizer = reinforce.Reinforce(parameters, model, objectives.Objective(), lambda paths, _: np.array([0.6, 0.7])[paths[:, 0]],
                                   learning_rate=0.05)
   for _ in range(150):

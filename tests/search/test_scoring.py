@@ -54,7 +54,7 @@ def test_an_interrupted_scoring_ends_as_an_uninterrupted_one(tmp_path):
   stream = lambda first: (spaces.batch(space, 8, seed=index) for index in range(first, first + 100))
 
   def score(name, scored, networks, observer):
-    file = evaluations_lib.SampleFile(str(tmp_path / name), model.decisions, counts)
+    file = evaluations_lib.SampleFile(str(tmp_path / name), model.paths, counts)
     if not scored:
       file.create()
     finished = scoring.score_policy(steps, architecture, stream, file, scored, networks, 5, observer)

@@ -14,7 +14,7 @@ from tf_proxyless.search.optimizers import two_path
 
 DECISIONS = 60
 COSTS = tuple(tuple(costs) for costs in np.random.default_rng(1).uniform(0.0, 5.0, (DECISIONS, 4)))
-COST_MODEL = model_lib.CostModel('ms', tuple(map(str, range(DECISIONS))), 2.0, COSTS)
+COST_MODEL = model_lib.additive('ms', tuple(map(str, range(DECISIONS))), 2.0, COSTS)
 
 
 def random_gradients(active, inactive, batch):
@@ -120,7 +120,7 @@ def test_pairs_and_who_acts_follow_the_policy():
 
 def test_only_choices_are_sampled():
   parameters = policy_lib.ArchitectureParameters((2, 5), exploration=0.5)
-  model = model_lib.CostModel('ms', ('a', 'b'), 0.0, ((1.0, 2.0), (1.0, 2.0, 3.0, 4.0, 5.0)))
+  model = model_lib.additive('ms', ('a', 'b'), 0.0, ((1.0, 2.0), (1.0, 2.0, 3.0, 4.0, 5.0)))
   recorder = Recorder(random_gradients)
   optimizer = two_path.GradientRule(parameters, model, objectives.Objective(), recorder, learning_rate=0.1)
   for update in range(30):

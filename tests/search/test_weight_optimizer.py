@@ -17,7 +17,7 @@ RATE = 0.05
 def _variables_and_slots(supernet, optimizer):
   """(weight, slot) of every variable, by the identity of the weight."""
   pairs = list(zip(supernet.fixed_weights, optimizer.fixed_slots, strict=True))
-  for mixed_op, slots in zip(supernet.mixed_ops, optimizer.candidate_slots, strict=True):
+  for mixed_op, slots in zip(supernet.choices, optimizer.candidate_slots, strict=True):
     for candidate, candidate_slots in zip(mixed_op.candidates, slots, strict=True):
       pairs += zip(candidate.weights, candidate_slots, strict=True)
   return {id(weight): (weight, slot) for weight, slot in pairs}
@@ -86,7 +86,7 @@ def test_steps_equal_those_of_the_fixed_networks(trained):
     ours = []
     decision = 0
     for layer in supernet.block_layers:
-      if layer in supernet.mixed_ops:
+      if layer in supernet.choices:
         layer = layer.candidates[path[decision]]
         decision += 1
       ours += layer.weights

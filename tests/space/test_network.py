@@ -37,16 +37,16 @@ def test_padding_matters_to_strided_kernels_on_even_sizes_only(size, strides, ke
 
 
 @pytest.mark.parametrize('signature', [
-    network.OpSignature('conv_bn', (32, 32, 3), 8, 3, 2, padding='symmetric'),
-    network.OpSignature('mbconv', (16, 13, 8), 8, 7, 1, 3, residual=True),
-    network.OpSignature('classifier', (8, 8, 12), 10),
+    network.OpSignature(ops.ConvBn(8, 3, 2), (32, 32, 3), padding='symmetric'),
+    network.OpSignature(ops.MBConv(8, 7, 1, 3), (16, 13, 8), residual=True),
+    network.OpSignature(ops.Classifier(10), (8, 8, 12)),
 ])
 def test_a_signature_is_that_of_its_network(signature):
   assert network.op_signatures(network.network_of_signature(signature)) == (signature,)
 
 
 def test_file_names_of_signatures():
-  signature = network.OpSignature('mbconv', (56, 56, 24), 24, 5, 1, 3, residual=True)
+  signature = network.OpSignature(ops.MBConv(24, 5, 1, 3), (56, 56, 24), residual=True)
   assert signature.file_name == 'mbconv_56x56x24_24_k5_s1_e3_residual'
 
 
@@ -66,9 +66,11 @@ def test_dropout_is_no_part_of_a_latency():
     (lambda: network.Network('n', (32, 32, 4), (network.Block('a', schema.OneOf((ops.ConvBn(8), ops.Zero()), 'op')),)),
      "candidates of block 'a' give different shapes"),
     (lambda: network.Network('n', (32, 32, 3), BLOCKS[:1]).classes, 'not a classifier'),
-    (lambda: network.OpSignature('pool', (7, 7, 8), 8), "OpSignature.op must be one of"),
-    (lambda: network.OpSignature('mbconv', (7, 7, 8), 8, 3, 1, 0), 'too small: mbconv 7x7x8 -> 8 k3 s1'),
-    (lambda: network.OpSignature('conv_bn', (7, 7, 8), 8, 3, 1, padding='valid'), 'OpSignature.padding'),
+    (lambda: network.OpSignature('pool', (7, 7, 8)), "OpSignature.op must be a registered operation"),
+    (lambda: network.OpSignature(ops.Zero(), (7, 7, 8)), "OpSignature.op must compute something"),
+    (lambda: network.OpSignature(ops.MBConv(schema.OneOf((8, 16), 'filters')), (7, 7, 8)), "and have no open decisions"),
+    (lambda: network.OpSignature(ops.ConvBn(8), (7, 0, 8)), "OpSignature.input_shape must be three positive integers"),
+    (lambda: network.OpSignature(ops.ConvBn(8, 3, 1), (7, 7, 8), padding='valid'), 'OpSignature.padding'),
 ])
 def test_what_is_refused(make, message):
   with pytest.raises(ValueError, match=message):

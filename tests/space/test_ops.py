@@ -18,10 +18,6 @@ def test_output_shape_rounds_up_and_names_are_short(op, shape, name):
   assert ops.short_name(op) == name
 
 
-def test_expanded_filters():
-  assert ops.expanded_filters(ops.MBConv(24, expand_ratio=6), 16) == 96
-
-
 @pytest.mark.parametrize('make, message', [
     (lambda: ops.ConvBn(0), 'ConvBn.filters must be a positive integer, got 0'),
     (lambda: ops.ConvBn(8, 2), 'ConvBn.kernel_size must be odd, got 2'),

@@ -12,7 +12,7 @@ from tf_proxyless.data import preprocessing
 from tf_proxyless.data import sources
 from tf_proxyless.data import splits
 from tf_proxyless.infra import files
-from tf_proxyless.nn import keras_network as nn_network
+from tf_proxyless.nn import keras_network
 from tf_proxyless.space import io
 from tf_proxyless.space import proxyless
 from tf_proxyless.space import schema
@@ -30,7 +30,7 @@ def train(directory: pathlib.Path, data_dir: str) -> pathlib.Path:
   """Writes model.keras, architecture.json and results.json as a training does; the directory."""
   source = sources.open_dataset('digits', data_dir)
   transform, split, found = preprocessing.for_source(source, 8), splits.whole(source, 0), architecture()
-  model = nn_network.build(found.network)
+  model = keras_network.build(found.network)
   model.compile(keras.optimizers.SGD(0.1, 0.9, nesterov=True), keras.losses.SparseCategoricalCrossentropy(from_logits=True), ['accuracy'])
   for epoch in range(6):
     model.optimizer.learning_rate = 0.1 if epoch < 4 else 0.01

@@ -31,7 +31,7 @@ def test_kernels_that_are_slower(tmp_path):
   """7x7 costs three times as much, everything else half as much."""
   table = table_lib.load(PIXEL1)
   runtime = dataclasses.replace(table.runtime, device='Pixel 2', threads=2)
-  slower = change(table, lambda signature: 3.0 if signature.kernel_size == 7 else 0.5, runtime=runtime)
+  slower = change(table, lambda signature: 3.0 if getattr(signature.op, 'kernel_size', 0) == 7 else 0.5, runtime=runtime)
   table_lib.save(dataclasses.replace(slower, entries=slower.entries[1:]), tmp_path / 'other.json')
   result = audit('pixel1_tflite_float', 'other.json', '--json', cwd=tmp_path)
   assert (result.returncode, result.stderr) == (0, '')

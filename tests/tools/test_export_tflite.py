@@ -19,7 +19,7 @@ from tf_proxyless.deploy import metadata
 from tf_proxyless.deploy import ovic
 from tf_proxyless.deploy import qat
 from tf_proxyless.infra import files
-from tf_proxyless.nn import keras_network as nn_network
+from tf_proxyless.nn import keras_network
 from tf_proxyless.space import io
 from tf_proxyless.space import published
 
@@ -96,7 +96,7 @@ def test_quantization_aware_training(quantized, data_dir, tmp_path):
 @pytest.mark.parametrize('normalization', [None, {'mean': (0.485, 0.456, 0.406), 'std': (0.229, 0.224, 0.225)}])
 def test_ovic_from_random_weights(tmp_path, data_dir, normalization):
   network = published.network('proxyless_mobile', resolution=32)
-  models.save(nn_network.build(network), tmp_path / 'model.keras')
+  models.save(keras_network.build(network), tmp_path / 'model.keras')
   architecture = dataclasses.replace(io.find_architecture('proxyless_mobile'), network=network, input_normalization=normalization)
   io.save_architecture(architecture, tmp_path / 'architecture.json')
   result = run(f'--model={tmp_path}', '--ovic', f'--output={tmp_path}/m.tflite', '--representative_dataset=digits',
@@ -113,7 +113,7 @@ def test_the_lpirc_pair(tmp_path, data_dir, width, resolution, predicted_ms):
   """Both settings of the authors' slides, with random weights, and what the estimate says on the slides' clock (31 and 35 ms there)."""
   found = architectures.find('proxyless_mobile', 1000, resolution=resolution, width_multiplier=width)
   io.save_architecture(found, tmp_path / 'architecture.json')
-  models.save(nn_network.build(dataclasses.replace(found.network, name='network')), tmp_path / 'model.keras')
+  models.save(keras_network.build(dataclasses.replace(found.network, name='network')), tmp_path / 'model.keras')
   result = run(f'--model={tmp_path}', '--ovic', f'--output={tmp_path}/m.tflite', '--representative_dataset=digits',
                '--representative_images=8', '--min_agreement=0', f'--data_dir={data_dir}', '--latency_table=pixel2_int8_estimate_lpirc')
   assert result.returncode == 0, result.stderr
@@ -155,7 +155,7 @@ def test_a_file_that_does_not_agree_is_not_written(trained, data_dir, tmp_path):
   other = tmp_path / 'other'
   other.mkdir()
   network = dataclasses.replace(digits_model.architecture().network, name='untrained')
-  models.save(nn_network.build(network), other / 'model.keras')
+  models.save(keras_network.build(network), other / 'model.keras')
   io.save_architecture(io.Architecture(network, {}), other / 'architecture.json')
   result = run(f'--model={other}', '--dataset=digits', f'--output={tmp_path}/m.tflite', f'--data_dir={data_dir}', '--min_agreement=1')
   assert result.returncode == 2 and 'less than --min_agreement=1' in result.stderr

@@ -18,7 +18,7 @@ import pytest
 
 from tests.tools import loading
 from tests.torch import networks
-from tf_proxyless.nn import keras_network as nn_network
+from tf_proxyless.nn import keras_network
 from tf_proxyless.nn import torch_weights
 from tf_proxyless.space import published
 
@@ -50,7 +50,7 @@ def test_logits_agree(modules, tmp_path, name, weights):
     networks.randomize(net, seed=1)
     networks.save(net, path, wrap=lambda state: {'state_dict': state, 'dataset': 'imagenet'})
   network = published.network(name, padding='symmetric')
-  model = nn_network.build(network)
+  model = keras_network.build(network)
   with loading.loaded('import_torch_weights') as tool:
     torch_weights.assign(model, network, tool._read(path))
   images = np.random.default_rng(0).normal(size=(4, 224, 224, 3)).astype(np.float32)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.torch import networks
-from tf_proxyless.nn import keras_network as nn_network
+from tf_proxyless.nn import keras_network
 from tf_proxyless.nn import torch_weights
 from tf_proxyless.space import published
 
@@ -19,7 +19,7 @@ def both(network, seed):
   """The PyTorch network with weights and statistics of a seed, and the Keras network with the same."""
   net = networks.ProxylessNet(network)
   networks.randomize(net, seed)
-  model = nn_network.build(network)
+  model = keras_network.build(network)
   torch_weights.assign(model, network, arrays(net))
   return net, model
 
@@ -43,7 +43,7 @@ def test_keras_padding_would_not_agree():
   network = published.network('proxyless_mobile', resolution=96, classes=10, padding='symmetric')
   net, _ = both(network, seed=2)
   other = published.network('proxyless_mobile', resolution=96, classes=10, padding='same')
-  model = nn_network.build(other)
+  model = keras_network.build(other)
   torch_weights.assign(model, other, arrays(net))
   batch = images(network, 2)
   assert np.abs(model(batch, training=False).numpy() - networks.logits(net, batch)).max() > 1e-3

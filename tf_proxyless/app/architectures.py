@@ -15,7 +15,6 @@ from tf_proxyless.infra import suggest
 from tf_proxyless.search import run_directory
 from tf_proxyless.space import io
 from tf_proxyless.space import network as network_lib
-from tf_proxyless.space import ops
 from tf_proxyless.space import published
 from tf_proxyless.space import schema
 

@@ -19,7 +19,7 @@ from tf_proxyless.infra import files
 from tf_proxyless.infra import run_directory as run_directory_lib
 from tf_proxyless.infra import versions
 from tf_proxyless.nn import depthwise_training
-from tf_proxyless.nn import keras_network as nn_network
+from tf_proxyless.nn import keras_network
 from tf_proxyless.nn import supernet as supernet_lib
 from tf_proxyless.nn import transfer
 from tf_proxyless.search import run_directory as search_directory
@@ -71,7 +71,7 @@ def build(values: flags.FlagValues, architecture: io.Architecture, precision: st
   previous = keras.mixed_precision.global_policy()
   keras.mixed_precision.set_global_policy(precision)
   try:
-    return nn_network.build(dataclasses.replace(architecture.network, name='network'), values.seed)
+    return keras_network.build(dataclasses.replace(architecture.network, name='network'), values.seed)
   finally:
     keras.mixed_precision.set_global_policy(previous)
 

@@ -222,6 +222,26 @@ class CostModel:
     return CostModel(self.unit, decisions, tuple(Term(scope, _total(parts)) for scope, parts in terms.items()))
 
 
+def additive(unit: str, paths: Sequence[str], fixed: float, choice_costs: Sequence[Sequence[float]]) -> CostModel:
+  """The cost model of independent decisions.
+
+  Args:
+    unit: One of `UNITS`.
+    paths: The path of each decision.
+    fixed: Cost of what is in every network.
+    choice_costs: For each decision the cost of each choice.
+
+  Raises:
+    ValueError: The numbers of decisions differ, or a decision has no choices.
+  """
+  if len(paths) != len(choice_costs) or not all(len(row) for row in choice_costs):
+    raise ValueError(f'choice_costs must hold at least one cost for each of {len(paths)} decisions, '
+                     f'got {[len(row) for row in choice_costs]}')
+  decisions = tuple(schema.Decision(path, tuple(range(len(row))), 'op') for path, row in zip(paths, choice_costs))
+  terms = [Term((i,), np.asarray(row, np.float64)) for i, row in enumerate(choice_costs)]
+  return CostModel(unit, decisions, (Term((), np.array(fixed, np.float64)), *terms))
+
+
 def _total(parts: Sequence[np.ndarray], scale: float = 1.0, offset: float = 0.0) -> np.ndarray:
   """offset + scale * the sum of arrays of one shape, each element rounded once before it is scaled."""
   if not parts:

@@ -15,7 +15,7 @@ from typing import Any
 import tensorflow as tf
 
 from tf_proxyless.deploy.litert_benchmark import results
-from tf_proxyless.nn import keras_network as nn_network
+from tf_proxyless.nn import keras_network
 from tf_proxyless.space import network as network_lib
 
 
@@ -24,7 +24,7 @@ class _Compiled:
 
   def __init__(self, network: network_lib.Network, batch_size: int, device: str):
     with tf.device(device):
-      model = nn_network.build(dataclasses.replace(network, name='network'))
+      model = keras_network.build(dataclasses.replace(network, name='network'))
       images = tf.random.stateless_uniform([batch_size, *network.input_shape], [0, 0])
       nothing = tf.zeros([batch_size, *model.output_shape[1:]])
 

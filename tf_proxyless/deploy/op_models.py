@@ -14,7 +14,7 @@ import tf_keras as keras
 
 from tf_proxyless.deploy import tflite
 from tf_proxyless.infra import files
-from tf_proxyless.nn import keras_network as nn_network
+from tf_proxyless.nn import keras_network
 from tf_proxyless.space import io as space_io
 from tf_proxyless.space import network as network_lib
 
@@ -47,7 +47,7 @@ def write(network: network_lib.Network, precision: str, folder: files.PathLike, 
 
 def _convert(network: network_lib.Network, precision: str, io: str) -> bytes:
   rng = np.random.default_rng(0)
-  model = nn_network.build(dataclasses.replace(network, name='network'))  # names for people need not be names for TensorFlow
+  model = keras_network.build(dataclasses.replace(network, name='network'))  # names for people need not be names for TensorFlow
   _keep_scale(model, rng)
   images = rng.random((1, *network.input_shape), dtype=np.float32) if precision == 'int8' else None
   return tflite.convert(model, precision, images, io)

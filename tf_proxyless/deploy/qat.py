@@ -27,7 +27,7 @@ from tf_proxyless.deploy import qat_scheme
 from tf_proxyless.infra import files
 from tf_proxyless.infra import safe_zip
 from tf_proxyless.infra import serialization
-from tf_proxyless.nn import keras_network as nn_network
+from tf_proxyless.nn import keras_network
 from tf_proxyless.space import io as space_io
 
 SETTINGS, WEIGHTS, ARCHITECTURE = 'quantization.json', 'weights.npz', 'architecture.json'
@@ -185,7 +185,7 @@ def load(directory: files.PathLike) -> keras.Model:
   directory = pathlib.Path(directory)
   settings = load_settings(directory)
   network = space_io.load_architecture(directory / ARCHITECTURE).network
-  model = quantize(nn_network.build(dataclasses.replace(network, name='network')), settings)
+  model = quantize(keras_network.build(dataclasses.replace(network, name='network')), settings)
   load_weights(model, directory / WEIGHTS)
   return model
 

@@ -30,18 +30,24 @@ class Budget:
 
   Attributes:
     limit: Greatest cost; infinity for none.
-    cost_model: Of the space, in the unit of the limit.
+    cost_model: Costs of the space, in the unit of the limit.
+    others: Further constraints, for instance on the bytes of the weights.
   """
 
   limit: float
   cost_model: model_lib.CostModel
+  others: tuple[solver.Constraint, ...] = ()
 
   def best(self, values: Sequence[np.ndarray]) -> Choices:
     """The network of greatest total value within the limit; values are by decision and choice."""
-    return tuple(solver.solve(values, [solver.Constraint(self.cost_model, self.limit)]).tolist())
+    return tuple(solver.solve(values, [solver.Constraint(self.cost_model, self.limit), *self.others]).tolist())
 
   def cost(self, choices: Sequence[int]) -> float:
     return self.cost_model.cost(choices)
+
+  def admits(self, choices: Sequence[int]) -> bool:
+    """Whether a network is within all limits."""
+    return all(each.cost.cost(choices) <= each.limit for each in (solver.Constraint(self.cost_model, self.limit), *self.others))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,7 +167,7 @@ def margins(effects: effects_lib.Effects, choices: Choices, budget: Budget) -> t
   found = []
   for d, (values, choice) in enumerate(zip(effects.values, choices)):
     changed = {i: (*choices[:d], i, *choices[d + 1:]) for i in range(len(values)) if i != choice}
-    fitting = [i for i, network in changed.items() if budget.cost(network) <= budget.limit]
+    fitting = [i for i, network in changed.items() if budget.admits(network)]
     if fitting:
       alternative = max(fitting, key=lambda i: values[i])
       found.append(Margin(d, choice, alternative, *effects_lib.difference(effects, choices, changed[alternative])))

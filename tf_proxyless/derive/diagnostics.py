@@ -79,6 +79,19 @@ def _collapse(end: SearchEnd) -> list[str]:
           'warm up for longer']
 
 
+def _shortfall(derivation: candidates_lib.Derivation) -> list[str]:
+  best = derivation.candidates[0]  # if they were scored
+  if best.validation_accuracy is None or best.estimate is None or best.standard_error is None:
+    return []
+  below = best.estimate - best.validation_accuracy
+  if below <= max(_MOST_SHORTFALL, _CLEAR_SHORTFALL * best.standard_error):
+    return []
+  return [f'the best of the networks scored on the whole validation split has {100 * best.validation_accuracy:.2f} % there, '
+          f'{100 * below:.1f} points below its estimate of {100 * best.estimate:.2f} +- {100 * best.standard_error:.2g} %: batches or '
+          'weights of the two differ, for instance by batches of too few images or classes, or by training that went wrong at the '
+          'end; find out which before you believe either']
+
+
 def _premature(samples: evaluations_lib.ScoredSamples) -> list[str]:
   slope = effects_lib.cost_slope(samples[:len(samples) // 4])
   if slope is None or slope[0] > _CLEAR_SLOPE * slope[1]:

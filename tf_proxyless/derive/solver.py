@@ -131,13 +131,15 @@ class _Program:
     scales = np.maximum(np.abs(self._costs).max(axis=1), 1e-300)
     limits = np.array([constraint.limit - constraint.cost.fixed for constraint in self._constraints])
     integrality = np.r_[np.ones(self._offsets[-1]), np.zeros(self._size - self._offsets[-1])]
-    program = [optimize.LinearConstraint(equal, sides, sides), optimize.LinearConstraint(self._costs / scales[:, None], -np.inf, limits / scales)]
+    program = [optimize.LinearConstraint(equal, sides, sides),
+               optimize.LinearConstraint(self._costs / scales[:, None], -np.inf, limits / scales)]
     for _ in range(_MOST_CUTS):
       found = optimize.milp(-self._value, integrality=integrality, bounds=optimize.Bounds(0, 1), options={'mip_rel_gap': 0.0},
                             constraints=program)
       if found.x is None:
         raise ValueError('no network is within all limits at once: ' + ', '.join(
-            f'{constraint.limit:g} {constraint.cost.unit} (the smallest alone {constraint.cost.smallest:g})' for constraint in self._constraints))
+            f'{constraint.limit:g} {constraint.cost.unit} (the smallest alone {constraint.cost.smallest:g})'
+            for constraint in self._constraints))
       path = [int(np.argmax(found.x[start:stop])) for start, stop in itertools.pairwise(self._offsets)]
       if all(constraint.cost.cost(path) <= constraint.limit for constraint in self._constraints):
         return np.array(schema.canonical(self._decisions, path), np.int32)

@@ -30,7 +30,7 @@ def encode(value: Any, tags: Tags = types.MappingProxyType({})) -> Any:
     tags: Class by name; an instance of such a class is written with its name as "type".
 
   Returns:
-    dicts, lists and scalars. Optional fields that are None are left out, and those with the metadata 'omit_default' that have their default.
+    dicts, lists and scalars. Fields that are None are left out, and those with the metadata 'omit_default' that have their default.
   """
   if dataclasses.is_dataclass(value):
     fields = [(field, getattr(value, field.name)) for field in dataclasses.fields(value)]

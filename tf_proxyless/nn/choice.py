@@ -1,114 +1,238 @@
-"""A mixed operation: candidates of which only those run that the gates name.
+"""A choice: a block of a space, of whose candidates only those run that the gates name.
 
 One graph serves all paths. The candidates' resource handles lie in a table [candidates, weights]; a sampled candidate's row is
-gathered and read inside the graph, and one body with unknown dimensions, traced once for all blocks of the same geometry, computes
-whichever candidate came. So start-up does not grow with the candidates, and neither do activations or compute (docs/performance.md).
+gathered and read inside the graph, and one body with unknown dimensions (`template`), traced once for all blocks of the same form,
+computes whichever candidate came. So start-up does not grow with the candidates, and neither do activations or compute
+(docs/performance.md).
+
+Decisions that change operations or their layers make candidates with weights of their own. Decisions that only change numbers of
+channels (filters; the expansion of an operation) share the weights of the largest: a path works with the first channels of each, which
+equals masking the others (FBNetV2, arXiv 2004.05565).
 """
 
 from __future__ import annotations
 
-import functools
+from collections.abc import Sequence
+import dataclasses
+import math
 
+import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_proxyless.nn import depthwise
 from tf_proxyless.nn import gates as gates_lib
 from tf_proxyless.nn import op_layer
-from tf_proxyless.nn import primitives
+from tf_proxyless.nn import template as template_lib
 from tf_proxyless.nn import variable_table
+from tf_proxyless.space import layers as layers_lib
+from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import ops
+from tf_proxyless.space import schema
 
 
-@functools.cache
-def _body(geometry: depthwise.Geometry, skippable: bool, residual: bool, frozen: bool, ranks: tuple[int, ...], dtype: str):
-  """The computation shared by all mixed operations of one geometry: (runs, x, weights...) -> y.
+@dataclasses.dataclass(frozen=True)
+class _Candidate:
+  """Variants of a place that share weights.
 
-  Args:
-    geometry: Of the depthwise convolution.
-    skippable: Whether `runs` may be False, for Zero.
-    residual: Whether x is added.
-    frozen: Whether gradients reach x only; no filter gradient is computed then.
-    ranks: Of the weights.
-    dtype: Of everything.
+  Attributes:
+    op: The operation of the first variant.
+    input_shape: Its input.
+    specs: The weights: of each the largest shape.
   """
-  signature = [tf.TensorSpec([], tf.bool), tf.TensorSpec([None] * 4, dtype)]
-  signature += [tf.TensorSpec([None] * (rank - 1) + [1] if rank == 4 and i == len(ranks) - 6 else [None] * rank, dtype)
-                for i, rank in enumerate(ranks)]
 
-  @tf.function(input_signature=signature, autograph=False)
-  def mixed_op_body(runs, x, *weights):
-    if frozen:
-      weights = tuple(map(tf.stop_gradient, weights))
-
-    def run():
-      y = primitives.mbconv(x, weights, geometry)
-      return x + y if residual else y
-
-    def skip():
-      return tf.identity(x) if residual else tf.zeros_like(x)
-
-    return tf.cond(runs, run, skip) if skippable else run()
-
-  return mixed_op_body
+  op: ops.Op
+  input_shape: ops.Shape
+  specs: tuple[layers_lib.WeightSpec, ...]
 
 
-class MixedOp(keras.layers.Layer):
-  """The candidates of one decision and their shortcut, run as the gates say."""
+def _traced(variant: network_lib.Variant) -> tuple[layers_lib.TracedLayer, ...]:
+  return tuple(layers_lib.trace(variant.op.layers(variant.input_shape), variant.input_shape))
 
-  def __init__(self, candidates: tuple[ops.Op, ...], input_shape: ops.Shape, residual: bool, padding: str, seed: int, **kwargs):
+
+def _form(variant: network_lib.Variant) -> tuple[layers_lib.Layer, ...]:
+  """The layers without numbers of channels."""
+  kept = []
+  for traced in _traced(variant):
+    layer = template_lib.without_sizes(traced.layer)
+    kept.append(dataclasses.replace(layer, kernel_size=traced.layer.kernel_size) if hasattr(layer, 'kernel_size') else layer)
+  return tuple(kept)
+
+
+def _shares_weights(place: network_lib.Place, axis: int) -> bool:
+  """Whether the choices of one decision differ in numbers of channels only, so that they share weights."""
+  forms: dict[tuple[int, ...], set[tuple[layers_lib.Layer, ...]]] = {}
+  for choices, variant in place.variants.items():
+    forms.setdefault(choices[:axis] + choices[axis + 1:], set()).add(_form(variant))
+  return all(len(found) == 1 for found in forms.values())
+
+
+class Choice(keras.layers.Layer):
+  """The candidates of one place and their shortcut, run as the gates say.
+
+  Attributes:
+    decisions: Indices of the decisions that matter here.
+    candidates: One layer for each set of weights.
+  """
+
+  def __init__(self, place: network_lib.Place, decisions: Sequence[schema.Decision], padding: str, seed: int, **kwargs):
     """Makes all candidates' weights.
 
     Args:
-      candidates: MBConvs of one stride and width, and at most one Zero, in the order of the choice indices.
-      input_shape: (height, width, channels).
-      residual: Whether the input is added to the output.
+      place: A block with the decisions that matter there.
+      decisions: The decisions of the space.
       padding: 'same' or 'symmetric'.
-      seed: Of the weights' start values.
+      seed: Seed of the weights' start values.
       **kwargs: Of `keras.layers.Layer`.
 
     Raises:
-      ValueError: Candidates are not of that kind.
+      ValueError: The candidates cannot share one graph.
     """
     super().__init__(**kwargs)
-    convolutions = [op for op in candidates if isinstance(op, ops.MBConv)]
-    zeros = [i for i, op in enumerate(candidates) if isinstance(op, ops.Zero)]
-    if not convolutions or len(zeros) > 1 or len(convolutions) + len(zeros) != len(candidates):
-      raise ValueError(f'{self.name}: candidates must be MBConvs and at most one Zero, got {candidates}')
-    if len({(op.expand_ratio == 1) for op in convolutions}) > 1:
-      raise ValueError(f'{self.name}: candidates with and without expansion cannot share one graph, got {candidates}')
-    self._residual = residual
-    self._zero_index = zeros[0] if zeros else None
-    self._geometry = primitives.geometry_of(convolutions, input_shape, padding)
-    self._output_shape = ops.output_shape(convolutions[0], input_shape)
-    self.candidates = [op_layer.OpLayer(op, input_shape, padding, seed + i, name=f'{i}_{ops.short_name(op)}')
-                       for i, op in enumerate(candidates)]
-    rows = [layer.weights for layer in self.candidates]
-    # Zero has no weights; its row repeats another candidate's so that a gather is always in range. It is never used.
-    self._table = variable_table.HandleTable([row or rows[i - 1] for i, row in enumerate(rows)])
+    self.decisions = place.decisions
+    self._residual = place.block.residual
+    self._padding = padding
+    self._sizes = [1 + max(choices[axis] for choices in place.variants) for axis in range(len(place.decisions))]
+    chosen = place.block.op.choices if isinstance(place.block.op, schema.OneOf) else None
+    sharing = [decisions[index].choices is not chosen and _shares_weights(place, axis) for axis, index in enumerate(place.decisions)]
+    variants, rows = self._group(place, sharing, [decisions[index] for index in place.decisions])
+    candidates = [self._candidate(members) for members in rows]
+    self.candidates = [
+        op_layer.OpLayer(candidate.op, candidate.input_shape, padding, seed + i, specs=candidate.specs,
+                         name=f'{i}_{ops.short_name(candidate.op)}') for i, candidate in enumerate(candidates)]
+    traced = [_traced(members[0]) for members in rows]
+    self._template = template_lib.merge(traced, padding)
+    if not self._template.present:
+      raise ValueError(f'{self.name}: no candidate computes anything')
+    self._candidate_of = tf.constant([found for found, _ in variants], tf.int32)
+    self._runs = tf.constant([i in self._template.present for i in range(len(rows))])
+    self._flags = [tf.constant(row) for row in self._template.flags]
+    self._numbers = [tf.constant(row, tf.int32) for row in self._template.numbers(
+        [[layer.layer for layer in layers] for layers in traced])]
+    self.columns = self._columns()
+    self._table = variable_table.VariableTable(self.fill([layer.weights for layer in self.candidates])) if self.columns else None
+    self._slices = self._make_slices([variant for _, variant in variants], [found for found, _ in variants])
+    outputs = {variant.output_shape for _, variant in variants}
+    self._output_shape = [sizes[0] if len(set(sizes)) == 1 else None for sizes in zip(*outputs)]
 
-  def is_live(self, index: tf.Tensor) -> tf.Tensor:
-    """Whether the candidate of this index has weights: bool scalar."""
-    return tf.constant(True) if self._zero_index is None else tf.not_equal(index, self._zero_index)
+  @staticmethod
+  def _group(place: network_lib.Place, sharing: Sequence[bool], decisions: Sequence[schema.Decision]) -> tuple[
+      list[tuple[int, network_lib.Variant]], list[list[network_lib.Variant]]]:
+    """Each variant with its candidate, and the variants of each candidate."""
+    known = {decision.path for decision in decisions}
+    here = [dataclasses.replace(decision, parents=tuple(parent for parent in decision.parents if parent[0] in known))
+            for decision in decisions]
+    candidates: dict[tuple[int, ...], list[network_lib.Variant]] = {}
+    variants = []
+    for choices, variant in place.variants.items():
+      key = tuple(choice for choice, shared in zip(schema.canonical(here, choices), sharing) if not shared)
+      candidates.setdefault(key, []).append(variant)
+      variants.append((list(candidates).index(key), variant))
+    return variants, list(candidates.values())
 
-  def sample(self, index: tf.Tensor) -> gates_lib.Sampled:
-    """Gates that run one candidate.
+  @staticmethod
+  def _candidate(members: Sequence[network_lib.Variant]) -> _Candidate:
+    all_specs = [[spec for layer in _traced(variant) for spec in layer.weights] for variant in members]
+    largest = tuple(dataclasses.replace(
+        max(specs, key=lambda spec: math.prod(spec.shape)), shape=tuple(map(max, zip(*(spec.shape for spec in specs)))))
+                    for specs in zip(*all_specs))
+    return _Candidate(members[0].op, members[0].input_shape, largest)
+
+  def _columns(self) -> list[tuple[int, ...]]:
+    """For each weight of the template, in order, the candidates that have it."""
+    return [slot.candidates for slot in self._template.slots for _ in slot.weight_ranks]
+
+  def fill(self, rows: Sequence[Sequence[tf.Variable]]) -> list[list[tf.Variable]]:
+    """Rows by candidate as rows of equal length, a column for each weight of the template.
+
+    What a candidate lacks is another's variable, so that a gather is always in range; it is never used.
 
     Args:
-      index: int32 scalar.
+      rows: For each candidate, something for each of its weights.
     """
-    return gates_lib.Sampled(index, self._table.read(index))
+    full: list[list[tf.Variable]] = [[] for _ in rows]
+    taken = [0] * len(rows)
+    for having in self.columns:
+      values = {i: rows[i][taken[i]] for i in having}
+      for i in having:
+        taken[i] += 1
+      for i, row in enumerate(full):
+        row.append(values.get(i, values[having[0]]))
+    return full
+
+  def _make_slices(self, variants: Sequence[network_lib.Variant], candidates: Sequence[int]) -> dict[int, tf.Tensor]:
+    """For each column of which some path uses a part: the shape by variant, int32 [variants, rank]."""
+    shapes: list[list[tuple[int, ...] | None]] = []
+    for variant, candidate in zip(variants, candidates):
+      specs = iter([spec for layer in _traced(variant) for spec in layer.weights])
+      shapes.append([next(specs).shape if candidate in having else None for having in self.columns])
+    slices = {}
+    for column, having in enumerate(self.columns):
+      full = {i: tuple(layer.shape) for i, layer in zip(range(len(self.candidates)), self._full_column(column))}
+      found = [row[column] or full[having[0]] for row in shapes]
+      if any(shape != full[candidate if candidate in having else having[0]] for shape, candidate in zip(found, candidates)):
+        slices[column] = tf.constant(found, tf.int32)
+    return slices
+
+  def _full_column(self, column: int) -> list[tf.Variable]:
+    return [row[column] for row in self.fill([layer.weights for layer in self.candidates])]
+
+  @property
+  def sliced_columns(self) -> tuple[int, ...]:
+    """The columns of which some path uses a part."""
+    return tuple(self._slices)
+
+  def has_weights(self, index: tf.Tensor) -> tf.Tensor:
+    """Whether the candidate of this variant computes anything: bool scalar."""
+    if len(self._template.present) == self._template.count:
+      return tf.constant(True)
+    return tf.gather(self._runs, self.candidate(index))
+
+  def weight_groups(self, index: tf.Tensor) -> list[tuple[int, tf.Tensor | None]]:
+    """Runs of weights that the same candidates have: how many, and whether the candidate of this variant has them (None: all have)."""
+    flags = iter(self._flags)
+    groups = []
+    for group in self._template.groups:
+      flag = tf.gather(next(flags), self.candidate(index)) if self._template.is_optional(group) else None
+      groups.append((sum(len(slot.weight_ranks) for slot in group), flag))
+    return [(count, flag) for count, flag in groups if count]
+
+  def candidate(self, index: tf.Tensor) -> tf.Tensor:
+    """The candidate (int32 scalar) of a variant."""
+    return index if len(self.candidates) == math.prod(self._sizes) else tf.gather(self._candidate_of, index)
+
+  def index(self, path: tf.Tensor | np.ndarray) -> tf.Tensor:
+    """The variant (int32 scalar) of a path, int32 [decisions of the space]."""
+    if len(self.decisions) == 1:
+      return path[self.decisions[0]]
+    index = tf.constant(0)
+    for decision, size in zip(self.decisions, self._sizes):
+      index = index * size + path[decision]
+    return index
+
+  def sample(self, path: tf.Tensor) -> gates_lib.Sampled:
+    """Gates that run what a path chooses.
+
+    Args:
+      path: int32 [decisions of the space].
+    """
+    index = self.index(path)
+    weights = list(self._table.read(self.candidate(index))) if self._table else []
+    for column, shapes in self._slices.items():
+      shape = tf.gather(shapes, index)
+      weights[column] = tf.slice(weights[column], tf.zeros_like(shape), shape)
+    return gates_lib.Sampled(index, tuple(weights))
 
   def handles(self, index: tf.Tensor) -> list[tf.Tensor]:
-    """Resource handles of the weights of one candidate (int32 scalar `index`), for an optimizer to write to."""
-    return self._table.handles(index)
+    """Resource handles of the weights of one variant (int32 scalar), for an optimizer to write to."""
+    return self._table.handles(self.candidate(index)) if self._table else []
 
   def _run(self, x: tf.Tensor, gates: gates_lib.Sampled, residual: bool, frozen: bool) -> tf.Tensor:
-    ranks = tuple(weight.shape.rank for weight in gates.weights)
     weights = [tf.cast(weight, x.dtype) for weight in gates.weights]
-    body = _body(self._geometry, self._zero_index is not None, residual, frozen, ranks, x.dtype.name)
-    y = body(self.is_live(gates.index), x, *weights)
-    y.set_shape([x.shape[0], *self._output_shape])
+    candidate = self.candidate(gates.index)
+    extras = [tf.gather(row, candidate) for row in (*self._flags, *self._numbers)]
+    run = template_lib.body(self._template, self._padding, residual, frozen, x.dtype.name)
+    y = run(self.has_weights(gates.index), x, *extras, *weights)
+    y.set_shape([x.shape[0], *self._output_shape] if y.shape.rank in (4, None) else [x.shape[0], self._output_shape[-1]])
     return y
 
   def call(self, inputs, gates, training=None):

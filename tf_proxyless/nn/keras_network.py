@@ -8,19 +8,22 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_proxyless.nn import primitives
+from tf_proxyless.space import layers as layers_lib
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import ops
 from tf_proxyless.space import schema
+
+hard_swish = keras.saving.register_keras_serializable('tf_proxyless')(primitives.hard_swish)
 
 
 def build(network: network_lib.Network, seed: int = 0) -> keras.Model:
   """Builds the plain network of an architecture.
 
-  Layers are named '{block}_{layer}', with the layer names of `primitives.weight_specs`. A skipped block leaves no layer.
+  Layers are named '{block}_{layer}', with the names of the primitive layers. A skipped block leaves no layer.
 
   Args:
     network: Without open decisions.
-    seed: Of the weights' start values, which are those of a supernet of the same network and seed.
+    seed: Seed of the weights' start values, which are those of a supernet of the same network and seed.
 
   Returns:
     A Functional model from float32 images [batch, height, width, channels] to logits [batch, classes].
@@ -41,7 +44,7 @@ def build(network: network_lib.Network, seed: int = 0) -> keras.Model:
   return model
 
 
-def block_weights(model: keras.Model, traced: network_lib.TracedBlock) -> Iterator[tuple[primitives.WeightSpec, tf.Variable]]:
+def block_weights(model: keras.Model, traced: network_lib.TracedBlock) -> Iterator[tuple[layers_lib.WeightSpec, tf.Variable]]:
   """Yields the trainable weights of one block of a plain network, in the order of `primitives.weight_specs`.
 
   Args:
@@ -51,54 +54,85 @@ def block_weights(model: keras.Model, traced: network_lib.TracedBlock) -> Iterat
   Raises:
     ValueError: The model lacks a layer.
   """
-  for spec in primitives.weight_specs(traced.block.op, traced.input_shape[-1]):
+  for spec in primitives.weight_specs(traced.block.op, traced.input_shape):
     layer, weight = spec.name.split('/')
     yield spec, getattr(model.get_layer(f'{traced.block.name}_{layer}'), weight)
 
 
 def _block(x, block: network_lib.Block, padding: str):
   """One block with its shortcut on a symbolic tensor."""
-  op, name = block.op, block.name
-  match op:
-    case ops.Zero():
-      if not block.residual:
-        raise ValueError(f'block {name!r} is Zero without a shortcut: nothing would pass it')
-      return x
-    case ops.ConvBn():
-      y = _conv_bn(x, op.filters, op.kernel_size, op.strides, padding, f'{name}_conv', activate=True)
-    case ops.MBConv():
-      y = x
-      if op.expand_ratio > 1:
-        y = _conv_bn(y, ops.expanded_filters(op, x.shape[-1]), 1, 1, padding, f'{name}_expand', activate=True)
-      y, keras_padding = _pad(y, op.kernel_size, op.strides, padding, f'{name}_depthwise')
-      y = keras.layers.DepthwiseConv2D(
-          op.kernel_size, op.strides, keras_padding, use_bias=False, name=f'{name}_depthwise')(y)
-      y = _bn(y, f'{name}_depthwise', activate=True)
-      y = _conv_bn(y, op.filters, 1, 1, padding, f'{name}_project', activate=False)
-    case ops.Classifier():
-      y = keras.layers.GlobalAveragePooling2D(name=f'{name}_pool')(x)
-      if op.dropout_rate:
-        y = keras.layers.Dropout(op.dropout_rate, name=f'{name}_dropout')(y)
-      y = keras.layers.Dense(op.units, name=f'{name}_dense')(y)
+  if ops.is_zero(block.op):
+    if not block.residual:
+      raise ValueError(f'block {block.name!r} is Zero without a shortcut: nothing would pass it')
+    return x
+  y = x
+  for layer in block.op.layers(tuple(x.shape[1:])):
+    y = _layer(y, layer, f'{block.name}_{layer.name}', padding)
+  return keras.layers.Add(name=f'{block.name}_add')([x, y]) if block.residual else y
+
+
+def _layer(x, layer: layers_lib.Layer, name: str, padding: str):
+  """One primitive layer on a symbolic tensor, as stock Keras layers."""
+  match layer:
+    case layers_lib.Conv():
+      x, keras_padding = _pad(x, layer, padding, name)
+      return keras.layers.Conv2D(layer.filters, layer.kernel_size, layer.strides, keras_padding, groups=layer.groups, use_bias=False,
+                                 name=name)(x)
+    case layers_lib.DepthwiseConv():
+      x, keras_padding = _pad(x, layer, padding, name)
+      return keras.layers.DepthwiseConv2D(layer.kernel_size, layer.strides, keras_padding, use_bias=False, name=name)(x)
+    case layers_lib.BatchNorm():
+      return keras.layers.BatchNormalization(momentum=primitives.BN_MOMENTUM, epsilon=primitives.BN_EPSILON, name=name)(x)
+    case layers_lib.Activation():
+      return _activation(x, layer.kind, name.removesuffix('_activation'))
+    case layers_lib.SqueezeExcite():
+      return _squeeze_excite(x, layer.filters, name)
+    case layers_lib.Pool():
+      kind = keras.layers.AveragePooling2D if layer.kind == 'average' else keras.layers.MaxPooling2D
+      return kind(layer.pool_size, layer.strides, 'same', name=name)(x)
+    case layers_lib.ChannelShuffle():
+      return _shuffle(x, layer.groups, name)
+    case layers_lib.GlobalPool():
+      return keras.layers.GlobalAveragePooling2D(name=name)(x)
+    case layers_lib.Dropout():
+      return keras.layers.Dropout(layer.rate, name=name)(x)
+    case layers_lib.Dense():
+      return keras.layers.Dense(layer.units, name=name)(x)
     case _:
-      raise TypeError(f'not an operation: {op!r}')
-  return keras.layers.Add(name=f'{name}_add')([x, y]) if block.residual else y
+      raise TypeError(f'not a primitive layer: {layer!r}')
 
 
-def _pad(x, kernel_size: int, strides: int, padding: str, name: str):
+def _pad(x, layer: layers_lib.Conv | layers_lib.DepthwiseConv, padding: str, name: str):
   """The input of a convolution, padded where Keras's own padding is another, and the padding left to the convolution."""
-  if padding == 'same' or strides == 1 or kernel_size == 1:
+  if padding == 'same' or layer.strides == 1 or layer.kernel_size == 1:
     return x, 'same'
-  return keras.layers.ZeroPadding2D(kernel_size // 2, name=f'{name}_pad')(x), 'valid'
+  return keras.layers.ZeroPadding2D(layer.kernel_size // 2, name=f'{name}_pad')(x), 'valid'
 
 
-def _bn(x, name: str, activate: bool):
-  x = keras.layers.BatchNormalization(
-      momentum=primitives.BN_MOMENTUM, epsilon=primitives.BN_EPSILON, name=f'{name}_bn')(x)
-  return keras.layers.ReLU(6.0, name=f'{name}_relu')(x) if activate else x
+def _activation(x, kind: str, name: str):
+  match kind:
+    case 'relu6':
+      return keras.layers.ReLU(6.0, name=f'{name}_relu')(x)
+    case 'relu':
+      return keras.layers.ReLU(name=f'{name}_relu')(x)
+    case 'hard_swish':
+      return keras.layers.Activation(hard_swish, name=f'{name}_hard_swish')(x)
 
 
-def _conv_bn(x, filters: int, kernel_size: int, strides: int, padding: str, name: str, activate: bool):
-  x, keras_padding = _pad(x, kernel_size, strides, padding, name)
-  x = keras.layers.Conv2D(filters, kernel_size, strides, keras_padding, use_bias=False, name=name)(x)
-  return _bn(x, name, activate)
+def _squeeze_excite(x, filters: int, name: str):
+  """The gate is relu6(x + 3) / 6 in layers of which each has an int8 kernel."""
+  gate = keras.layers.GlobalAveragePooling2D(keepdims=True, name=f'{name}_pool')(x)
+  gate = keras.layers.Conv2D(filters, 1, name=f'{name}_reduce')(gate)
+  gate = keras.layers.ReLU(name=f'{name}_relu')(gate)
+  gate = keras.layers.Conv2D(x.shape[-1], 1, name=f'{name}_expand')(gate)
+  gate = keras.layers.Rescaling(1.0, 3.0, name=f'{name}_shift')(gate)
+  gate = keras.layers.ReLU(6.0, name=f'{name}_relu6')(gate)
+  gate = keras.layers.Rescaling(1.0 / 6.0, name=f'{name}_scale')(gate)
+  return keras.layers.Multiply(name=f'{name}_multiply')([x, gate])
+
+
+def _shuffle(x, groups: int, name: str):
+  height, width, channels = x.shape[1:]
+  x = keras.layers.Reshape((height * width, groups, channels // groups), name=f'{name}_split')(x)
+  x = keras.layers.Permute((1, 3, 2), name=f'{name}_permute')(x)
+  return keras.layers.Reshape((height, width, channels), name=f'{name}_join')(x)

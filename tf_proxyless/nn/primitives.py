@@ -1,76 +1,27 @@
-"""What each operation computes, as functions of its input and its weights, with batch normalisation on batch statistics.
+"""What each primitive layer computes, as functions of its input and its weights; batch normalisation is on batch statistics.
 
-`weight_specs` says which weights an operation has and `apply` what it does with them; the supernet and the fixed blocks around it
-are built from these two. Images are NHWC.
+The supernet and the fixed blocks in it are built from these; `keras_network` makes stock Keras layers of the same primitives. Images are
+NHWC. Sizes may be unknown when a graph is made, so that one graph serves candidates of many sizes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-import dataclasses
-import math
+from collections.abc import Callable, Sequence
 import zlib
 
 import tensorflow as tf
 
 from tf_proxyless.nn import depthwise
+from tf_proxyless.space import layers as layers_lib
 from tf_proxyless.space import ops
 
 BN_EPSILON = 1e-3  # official networks: momentum 0.1 (Keras: 0.9), epsilon 1e-3
 BN_MOMENTUM = 0.9
 
 
-@dataclasses.dataclass(frozen=True)
-class WeightSpec:
-  """One weight of an operation.
-
-  Attributes:
-    name: 'LAYER/WEIGHT'; the plain network has a stock Keras layer of that name suffix with a weight of that name.
-    shape: As Keras stores it.
-    distribution: 'normal' or 'uniform' with `scale` as standard deviation or bound, or 'constant' with `scale` as value.
-    scale: See `distribution`.
-  """
-
-  name: str
-  shape: tuple[int, ...]
-  distribution: str
-  scale: float
-
-
-def _conv_bn_specs(layer: str, shape: tuple[int, ...], kernel: str = 'kernel') -> tuple[WeightSpec, ...]:
-  """Kernel, gamma, beta. The official he_fout initialisation divides by k * k * filters, for depthwise kernels too."""
-  filters = shape[-2] if kernel == 'depthwise_kernel' else shape[-1]
-  stddev = math.sqrt(2.0 / (shape[0] * shape[1] * filters))
-  return (
-      WeightSpec(f'{layer}/{kernel}', shape, 'normal', stddev),
-      WeightSpec(f'{layer}_bn/gamma', (filters,), 'constant', 1.0),
-      WeightSpec(f'{layer}_bn/beta', (filters,), 'constant', 0.0),
-  )
-
-
-def weight_specs(op: ops.Op, input_filters: int) -> tuple[WeightSpec, ...]:
-  """The trainable weights of an operation in the order that `apply` takes them; none for Zero."""
-  match op:
-    case ops.Zero():
-      return ()
-    case ops.ConvBn():
-      return _conv_bn_specs('conv', (op.kernel_size, op.kernel_size, input_filters, op.filters))
-    case ops.MBConv():
-      middle = ops.expanded_filters(op, input_filters)
-      expand = _conv_bn_specs('expand', (1, 1, input_filters, middle)) if op.expand_ratio > 1 else ()
-      return (
-          *expand,
-          *_conv_bn_specs('depthwise', (op.kernel_size, op.kernel_size, middle, 1), 'depthwise_kernel'),
-          *_conv_bn_specs('project', (1, 1, middle, op.filters)),
-      )
-    case ops.Classifier():
-      bound = 1.0 / math.sqrt(input_filters)
-      return (
-          WeightSpec('dense/kernel', (input_filters, op.units), 'uniform', bound),
-          WeightSpec('dense/bias', (op.units,), 'constant', 0.0),
-      )
-    case _:
-      raise TypeError(f'not an operation: {op!r}')
+def weight_specs(op: ops.Op, input_shape: ops.Shape) -> tuple[layers_lib.WeightSpec, ...]:
+  """The trainable weights of an operation, layer by layer."""
+  return tuple(spec for traced in layers_lib.trace(op.layers(input_shape), input_shape) for spec in traced.weights)
 
 
 def block_seed(seed: int, position: int) -> int:
@@ -78,7 +29,7 @@ def block_seed(seed: int, position: int) -> int:
   return seed * 1_000_003 + 1_009 * position
 
 
-def initial_value(spec: WeightSpec, seed: int) -> tf.Tensor:
+def initial_value(spec: layers_lib.WeightSpec, seed: int) -> tf.Tensor:
   """A weight's float32 start value, a pure function of (spec, seed), the name of the spec included."""
   if spec.distribution == 'constant':
     return tf.fill(spec.shape, spec.scale)
@@ -89,58 +40,112 @@ def initial_value(spec: WeightSpec, seed: int) -> tf.Tensor:
   return tf.random.stateless_normal(spec.shape, seeds, stddev=spec.scale)
 
 
+def hard_swish(x: tf.Tensor) -> tf.Tensor:
+  """x * relu6(x + 3) / 6 (Howard et al. 2019, arXiv 1905.02244)."""
+  return x * tf.nn.relu6(x + 3.0) * (1.0 / 6.0)
+
+
+ACTIVATIONS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {'relu6': tf.nn.relu6, 'relu': tf.nn.relu, 'hard_swish': hard_swish}
+
+
 def batch_norm(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor) -> tf.Tensor:
-  """Normalises by the statistics of the batch; nothing is averaged over time (DESIGN: unsampled paths would drift)."""
+  """Normalises by the statistics of the batch; nothing is averaged over time (moving averages of unsampled paths would drift)."""
   gamma, beta = tf.cast(gamma, tf.float32), tf.cast(beta, tf.float32)  # the kernel's types for half precision images too
   y, *_ = tf.compat.v1.nn.fused_batch_norm(x, gamma, beta, epsilon=BN_EPSILON, is_training=True)
   return y
 
 
-def _conv_bn(x: tf.Tensor, weights: Sequence[tf.Tensor], strides: int = 1, padding: str = 'same') -> tf.Tensor:
-  kernel, gamma, beta = weights
-  if padding == 'symmetric' and strides > 1:
-    y = tf.nn.conv2d(depthwise.pad_symmetric(x, kernel), kernel, strides, 'VALID')
-  else:
-    y = tf.nn.conv2d(x, kernel, strides, 'SAME')
-  return batch_norm(y, gamma, beta)
+def _conv(layer: layers_lib.Conv, x: tf.Tensor, kernel: tf.Tensor, padding: str) -> tf.Tensor:
+  if layer.groups > 1:
+    return _grouped_conv(layer, x, kernel, padding)
+  if padding == 'symmetric' and layer.strides > 1:
+    return tf.nn.conv2d(depthwise.pad_symmetric(x, kernel), kernel, layer.strides, 'VALID')
+  return tf.nn.conv2d(x, kernel, layer.strides, 'SAME')
 
 
-def mbconv(x: tf.Tensor, weights: Sequence[tf.Tensor], geometry: depthwise.Geometry) -> tf.Tensor:
-  """Mobile inverted bottleneck without its shortcut; dimensions may be unknown, ranks are known.
+def _grouped_conv(layer: layers_lib.Conv, x: tf.Tensor, kernel: tf.Tensor, padding: str) -> tf.Tensor:
+  """Each group by itself: TensorFlow's CPU kernels have no gradients of grouped convolutions."""
+  parts = zip(_split(x, layer.groups), _split(kernel, layer.groups))
+  single = layers_lib.Conv(layer.name, layer.filters // layer.groups, layer.kernel_size, layer.strides)
+  return tf.concat([_conv(single, part, weights, padding) for part, weights in parts], axis=-1)
+
+
+def _split(x: tf.Tensor, groups: int) -> list[tf.Tensor]:
+  """The last axis in equal parts; its size may be unknown."""
+  size = tf.shape(x)[-1] // groups
+  return [x[..., i * size:(i + 1) * size] for i in range(groups)]
+
+
+def _shuffle(x: tf.Tensor, groups: int) -> tf.Tensor:
+  shape = tf.shape(x)
+  grouped = tf.reshape(x, tf.concat([shape[:-1], [groups, shape[-1] // groups]], axis=0))
+  return tf.ensure_shape(tf.reshape(tf.transpose(grouped, [0, 1, 2, 4, 3]), shape), x.shape)
+
+
+def _squeeze_excite(x: tf.Tensor, weights: Sequence[tf.Tensor]) -> tf.Tensor:
+  reduce_kernel, reduce_bias, expand_kernel, expand_bias = weights
+  gate = tf.reduce_mean(x, axis=[1, 2], keepdims=True)
+  gate = tf.nn.relu(tf.nn.conv2d(gate, reduce_kernel, 1, 'SAME') + reduce_bias)
+  gate = tf.nn.conv2d(gate, expand_kernel, 1, 'SAME') + expand_bias
+  return x * (tf.nn.relu6(gate + 3.0) * (1.0 / 6.0))
+
+
+def apply(layer: layers_lib.Layer, x: tf.Tensor, weights: Sequence[tf.Tensor], padding: str = 'same',
+          geometry: depthwise.Geometry | None = None) -> tf.Tensor:
+  """Runs one layer.
 
   Args:
-    x: float [batch, height, width, channels].
-    weights: As `weight_specs` orders them: nine tensors, or six without expansion.
-    geometry: Of the depthwise convolution.
+    layer: Its filters and units are taken from the weights, so that layers of many sizes share one graph.
+    x: float [batch, height, width, channels], or [batch, channels] behind global pooling.
+    weights: As `layer.weights` orders them.
+    padding: 'same' or 'symmetric'.
+    geometry: Of a depthwise convolution; by default that of a known input size.
 
   Returns:
-    float [batch, ceil(height / strides), ceil(width / strides), filters].
+    float, as `layer.output_shape`, without height and width behind global pooling.
   """
-  *expand, kernel, gamma, beta, project_kernel, project_gamma, project_beta = weights
-  if expand:
-    x = tf.nn.relu6(_conv_bn(x, expand))
-  x = tf.nn.relu6(batch_norm(depthwise.depthwise_conv(x, kernel, geometry), gamma, beta))
-  return _conv_bn(x, (project_kernel, project_gamma, project_beta))
-
-
-def geometry_of(candidates: Sequence[ops.MBConv], input_shape: ops.Shape, padding: str) -> depthwise.Geometry:
-  """The depthwise geometry that all of these MBConvs share at a place; they differ in kernel size and expansion only."""
-  strides, = {op.strides for op in candidates}
-  remainders = (input_shape[0] % strides, input_shape[1] % strides)
-  return depthwise.Geometry(strides, padding, remainders, tuple(sorted({op.kernel_size for op in candidates})))
-
-
-def apply(op: ops.Op, x: tf.Tensor, weights: Sequence[tf.Tensor], padding: str = 'same') -> tf.Tensor:
-  """Runs one operation on float [batch, height, width, channels]; a classifier gives logits [batch, units]."""
-  match op:
-    case ops.Zero():
+  match layer:
+    case layers_lib.Conv():
+      return _conv(layer, x, *weights, padding)
+    case layers_lib.DepthwiseConv():
+      return depthwise.depthwise_conv(x, *weights, geometry or geometry_of([layer], tuple(x.shape[1:]), padding))
+    case layers_lib.BatchNorm():
+      return batch_norm(x, *weights)
+    case layers_lib.Activation():
+      return ACTIVATIONS[layer.kind](x)
+    case layers_lib.SqueezeExcite():
+      return _squeeze_excite(x, weights)
+    case layers_lib.Pool():
+      pool = tf.nn.avg_pool2d if layer.kind == 'average' else tf.nn.max_pool2d
+      return pool(x, layer.pool_size, layer.strides, 'SAME')
+    case layers_lib.ChannelShuffle():
+      return _shuffle(x, layer.groups)
+    case layers_lib.Zeros():
       return tf.zeros_like(x)
-    case ops.ConvBn():
-      return tf.nn.relu6(_conv_bn(x, weights, op.strides, padding))
-    case ops.MBConv():
-      return mbconv(x, weights, geometry_of([op], tuple(x.shape[1:]), padding))
-    case ops.Classifier():
+    case layers_lib.GlobalPool():
+      return tf.reduce_mean(x, axis=[1, 2])
+    case layers_lib.Dropout():
+      return x  # a supernet has many networks instead
+    case layers_lib.Dense():
       kernel, bias = weights
-      return tf.matmul(tf.reduce_mean(x, axis=[1, 2]), kernel) + bias
+      return tf.matmul(x, kernel) + bias
     case _:
-      raise TypeError(f'not an operation: {op!r}')
+      raise TypeError(f'not a primitive layer: {layer!r}')
+
+
+def geometry_of(layers: Sequence[layers_lib.DepthwiseConv], input_shape: ops.Shape, padding: str) -> depthwise.Geometry:
+  """The geometry that depthwise convolutions share at a place; they differ in kernel size only."""
+  strides, = {layer.strides for layer in layers}
+  remainders = (input_shape[0] % strides, input_shape[1] % strides)
+  return depthwise.Geometry(strides, padding, remainders, tuple(sorted({layer.kernel_size for layer in layers})))
+
+
+def apply_op(op: ops.Op, x: tf.Tensor, weights: Sequence[tf.Tensor], padding: str = 'same') -> tf.Tensor:
+  """Runs one operation on float [batch, height, width, channels] of known size; a classifier gives logits [batch, units]."""
+  remaining = list(weights)
+  shape = tuple(x.shape[1:])
+  for traced in layers_lib.trace(op.layers(shape), shape):
+    count = len(traced.weights)
+    x = apply(traced.layer, x, remaining[:count], padding)
+    remaining = remaining[count:]
+  return x

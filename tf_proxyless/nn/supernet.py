@@ -1,8 +1,8 @@
-"""The over-parameterised network of a search space: fixed blocks, and a mixed operation for each decision."""
+"""The over-parameterised network of a search space: fixed blocks, and a choice wherever a decision matters."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 import tf_keras as keras
@@ -12,6 +12,7 @@ from tf_proxyless.nn import gates as gates_lib
 from tf_proxyless.nn import op_layer
 from tf_proxyless.nn import primitives
 from tf_proxyless.space import network as network_lib
+from tf_proxyless.space import ops
 from tf_proxyless.space import schema
 
 
@@ -20,45 +21,61 @@ class Supernet(keras.Model):
 
   Attributes:
     space: The search space.
-    mixed_ops: One layer a decision, in the order of `schema.walk`.
-    fixed_weights: The weights outside the decisions.
+    decisions: Its decisions.
+    block_layers: One layer a block: a `Choice`, or an `OpLayer` where no decision matters.
+    choices: The `Choice` layers among them.
+    fixed_weights: The weights outside the choices.
   """
 
   def __init__(self, space: network_lib.Network, seed: int = 0):
     """Makes the weights of all candidates.
 
     Args:
-      space: A search space whose decisions are the operations of blocks.
-      seed: Of the weights' start values.
+      space: A search space. Where its resolution is a decision, images come in the largest and are resized.
+      seed: Seed of the weights' start values.
 
     Raises:
-      ValueError: A decision lies elsewhere.
+      ValueError: Candidates of a choice cannot share one graph.
     """
     super().__init__(name='supernet')
     self.space = space
-    self.block_layers = [self._make_layer(traced, space.padding, primitives.block_seed(seed, i))
-                         for i, traced in enumerate(network_lib.trace(space))]
-    self.mixed_ops = [layer for layer in self.block_layers if isinstance(layer, choice_lib.MixedOp)]
-    if len(self.mixed_ops) != len(list(schema.walk(space))):
-      raise ValueError(f'space {space.name!r} has decisions below the operations of its blocks, which a supernet cannot hold')
-    self.fixed_weights = [weight for layer in self.block_layers if not isinstance(layer, choice_lib.MixedOp)
-                          for weight in layer.weights]
+    self.decisions = schema.decisions(space)
+    self.input_size = tuple(max(ops.values_of(size)) for size in space.input_shape)
+    self.block_layers = [self._make_layer(place, primitives.block_seed(seed, i)) for i, place in enumerate(network_lib.places(space))]
+    self.choices = [layer for layer in self.block_layers if isinstance(layer, choice_lib.Choice)]
+    self.fixed_weights = [weight for layer in self.block_layers if not isinstance(layer, choice_lib.Choice) for weight in layer.weights]
     self.built = True
 
-  @staticmethod
-  def _make_layer(traced: network_lib.TracedBlock, padding: str, seed: int) -> keras.layers.Layer:
-    block = traced.block
-    if isinstance(block.op, schema.OneOf):
-      return choice_lib.MixedOp(block.candidates, traced.input_shape, block.residual, padding, seed, name=block.name)
-    return op_layer.OpLayer(block.op, traced.input_shape, padding, seed, block.residual, name=block.name)
+  def _make_layer(self, place: network_lib.Place, seed: int) -> keras.layers.Layer:
+    block, padding = place.block, self.space.padding
+    if place.decisions:
+      return choice_lib.Choice(place, self.decisions, padding, seed, name=block.name)
+    variant = place.variants[()]
+    return op_layer.OpLayer(variant.op, variant.input_shape, padding, seed, block.residual, name=block.name)
 
   def sample(self, path: tf.Tensor) -> list[gates_lib.Sampled]:
     """Gates that run one network.
 
     Args:
       path: int32 [decisions], the choice of each decision.
+
+    Returns:
+      One for each of `choices`.
     """
-    return [layer.sample(index) for layer, index in zip(self.mixed_ops, tf.unstack(path, len(self.mixed_ops)))]
+    choices = tf.unstack(path, len(self.decisions))
+    return [layer.sample(choices) for layer in self.choices]
+
+  def check_pairs(self) -> None:
+    """Checks that each decision has one gate in the network, as `sample_pair` needs it.
+
+    Raises:
+      ValueError: A decision matters in several places, or several matter in one.
+    """
+    for layer in self.choices:
+      if len(layer.decisions) != 1 or sum(layer.decisions == other.decisions for other in self.choices) != 1:
+        names = ', '.join(self.decisions[index].path for index in layer.decisions)
+        raise ValueError(f'block {layer.name!r} depends on {names}: two paths a decision need decisions that choose the operation of one '
+                         'block each; use reinforce')
 
   def sample_pair(self, active: tf.Tensor, inactive: tf.Tensor) -> list[gates_lib.Pair]:
     """Gates of two networks, of which `active` acts.
@@ -69,23 +86,52 @@ class Supernet(keras.Model):
     """
     return [gates_lib.make_pair(*pair) for pair in zip(self.sample(active), self.sample(inactive))]
 
-  def call(self, inputs, gates: Sequence[gates_lib.Sampled | gates_lib.Pair], training=None):
+  def call(self, inputs, gates: Sequence[gates_lib.Sampled | gates_lib.Pair], training=None, path: tf.Tensor | None = None):
     """Runs the gated network.
 
     Args:
       inputs: float [batch, height, width, channels].
-      gates: One a decision, from `sample` or `sample_pair`.
+      gates: One for each of `choices`, from `sample` or `sample_pair`.
       training: Unused: batch normalisation takes batch statistics always.
+      path: int32 [decisions], needed where the resolution is a decision.
 
     Returns:
       float32 logits [batch, classes].
     """
-    return tf.cast(self.block_outputs(inputs, gates)[-1], tf.float32)
+    return tf.cast(self.block_outputs(inputs, gates, path)[-1], tf.float32)
 
-  def block_outputs(self, inputs, gates: Sequence[gates_lib.Sampled | gates_lib.Pair]) -> list[tf.Tensor]:
+  def block_outputs(self, inputs, gates: Sequence[gates_lib.Sampled | gates_lib.Pair], path: tf.Tensor | None = None) -> list[tf.Tensor]:
     """What each block of the gated network gives; for arguments see `call`."""
     remaining = iter(gates)
-    found = [inputs]
+    found = [self._resized(inputs, path)]
     for layer in self.block_layers:
-      found.append(layer(found[-1], next(remaining)) if isinstance(layer, choice_lib.MixedOp) else layer(found[-1]))
+      found.append(layer(found[-1], next(remaining)) if isinstance(layer, choice_lib.Choice) else layer(found[-1]))
     return found[1:]
+
+  def _resized(self, images: tf.Tensor, path: tf.Tensor | None) -> tf.Tensor:
+    """Images in the resolution of the path."""
+    position = {decision.path: i for i, decision in enumerate(self.decisions)}
+    sizes = []
+    for where, size in zip(('input_shape/0', 'input_shape/1'), self.space.input_shape):
+      if isinstance(size, schema.OneOf):
+        if path is None:
+          raise ValueError('the resolution is a decision: the path is needed')
+        sizes.append(tf.gather(tf.constant(size.choices), path[position[size.name or where]]))
+      else:
+        sizes.append(size)
+    if all(isinstance(size, int) for size in sizes):
+      return images
+    resized = tf.image.resize(images, tf.stack(sizes), antialias=True)
+    resized.set_shape([images.shape[0], None, None, images.shape[3]])
+    return resized
+
+  def path_of(self, choices: Mapping[str, int] | Sequence[int]) -> tuple[int, ...]:
+    """The path of a genotype, or a path as it is.
+
+    Raises:
+      KeyError, ValueError: The choices do not fit the space.
+    """
+    if isinstance(choices, Mapping):
+      return schema.path_of(self.space, choices)
+    schema.genotype(self.space, choices)
+    return tuple(map(int, choices))

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tf_proxyless.space import layers as layers_lib
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import ops
 from tf_proxyless.space import published
@@ -87,13 +88,18 @@ def _conv_bn(name: str, layer: str, kernel: tuple[int, ...], weight: str = 'kern
     yield Entry(f'{name}.bn.{theirs}', kernel[:1], f'{layer}_bn', ours, (0,))
 
 
+_MODULES = {'expand': 'inverted_bottleneck', 'depthwise': 'depth_conv', 'project': 'point_linear'}  # by the names of our layers
+
+
 def _mbconv(name: str, traced: network_lib.TracedBlock) -> Iterator[Entry]:
-  op, layer, filters = traced.block.op, traced.block.name, traced.input_shape[-1]
-  middle = ops.expanded_filters(op, filters)
-  if op.expand_ratio > 1:
-    yield from _conv_bn(f'{name}.inverted_bottleneck', f'{layer}_expand', (middle, filters, 1, 1))
-  yield from _conv_bn(f'{name}.depth_conv', f'{layer}_depthwise', (middle, 1, op.kernel_size, op.kernel_size), 'depthwise_kernel')
-  yield from _conv_bn(f'{name}.point_linear', f'{layer}_project', (op.filters, middle, 1, 1))
+  for layer in layers_lib.trace(traced.block.op.layers(traced.input_shape), traced.input_shape):
+    for spec in layer.weights:
+      if spec.name.endswith('kernel'):
+        height, width, inputs, outputs = spec.shape
+        depthwise = isinstance(layer.layer, layers_lib.DepthwiseConv)
+        kernel = (inputs, outputs, height, width) if depthwise else (outputs, inputs, height, width)
+        yield from _conv_bn(f'{name}.{_MODULES[layer.layer.name]}', f'{traced.block.name}_{layer.layer.name}', kernel,
+                            spec.name.partition('/')[2])
 
 
 def find_state_dict(checkpoint: Any) -> dict[str, Any]:

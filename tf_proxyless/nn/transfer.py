@@ -10,7 +10,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tf_proxyless.nn import choice as choice_lib
-from tf_proxyless.nn import keras_network as nn_network
+from tf_proxyless.nn import keras_network
 from tf_proxyless.nn import supernet as supernet_lib
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import schema
@@ -27,16 +27,15 @@ def inherit(model: keras.Model, supernet: supernet_lib.Supernet, choices: Mappin
   Raises:
     KeyError, ValueError: The choices do not fit the space, or the model is not their network.
   """
-  space = supernet.space
-  if not isinstance(choices, Mapping):
-    paths = [path for path, _ in schema.walk(space)]
-    choices = {path: int(index) for path, index in zip(paths, choices, strict=True)}
-  network = schema.resolve(space, choices)
+  path = supernet.path_of(choices)
+  network = schema.resolve(supernet.space, schema.genotype(supernet.space, path))
   for traced, layer in zip(network_lib.trace(network), supernet.block_layers):
-    if isinstance(layer, choice_lib.MixedOp):
-      layer = layer.candidates[choices[f'blocks/{traced.block.name}/op']]
-    for (_, variable), value in zip(nn_network.block_weights(model, traced), layer.weights, strict=True):
-      variable.assign(value)
+    if isinstance(layer, choice_lib.Choice):
+      layer = layer.candidates[int(layer.candidate(layer.index(path)))]
+    for (spec, variable), value in zip(keras_network.block_weights(model, traced), layer.weights, strict=True):
+      if tuple(variable.shape) != spec.shape:
+        raise ValueError(f'{variable.name} has the shape {tuple(variable.shape)}; in the network of these choices it is {spec.shape}')
+      variable.assign(value[tuple(slice(size) for size in variable.shape)])  # of shared weights the first channels
 
 
 def reestimate_batch_norm(model: keras.Model, batches: Iterable[tf.Tensor]) -> None:

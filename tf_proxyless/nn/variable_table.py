@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 
-class HandleTable:
+class VariableTable:
   """Variables as rows of equal length, where column j has one rank and dtype in all rows.
 
   The handles are packed once, outside any graph: a graph captures one tensor for the table instead of one for every variable.

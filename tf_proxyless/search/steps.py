@@ -11,7 +11,6 @@ from tf_proxyless.nn import supernet as supernet_lib
 from tf_proxyless.search import checks
 from tf_proxyless.search import weight_optimizer
 from tf_proxyless.space import ops
-from tf_proxyless.space import schema
 
 
 def cross_entropy(labels: tf.Tensor, logits: tf.Tensor, label_smoothing: float = 0.0) -> tf.Tensor:
@@ -34,9 +33,9 @@ class SupernetSteps:
     self._supernet = supernet
     self._optimizer = optimizer
     self._label_smoothing = label_smoothing
-    images = tf.TensorSpec([None, *supernet.space.input_shape], tf.float32)
+    images = tf.TensorSpec([None, *supernet.input_size], tf.float32)
     labels = tf.TensorSpec([None], tf.int32)
-    path = tf.TensorSpec([len(supernet.mixed_ops)], tf.int32)
+    path = tf.TensorSpec([len(supernet.decisions)], tf.int32)
     self.train = tf.function(self._train, input_signature=[images, labels, path, tf.TensorSpec([], tf.float32)], autograph=False)
     self._gate_gradients = tf.function(self._differentiate, input_signature=[images, labels, path, path], autograph=False)
     self._correct = tf.function(self._evaluate, input_signature=[images, labels, path], autograph=False)
@@ -50,7 +49,7 @@ class SupernetSteps:
     weights = [gate.weights for gate in gates]
     with tf.GradientTape() as tape:
       tape.watch(weights)
-      logits = self._supernet(images, gates)
+      logits = self._supernet(images, gates, path=path)
       loss = cross_entropy(labels, logits, self._label_smoothing)
     gate_gradients, fixed_gradients = tape.gradient(loss, (weights, self._supernet.fixed_weights))
     self._optimizer.apply(gates, gate_gradients, fixed_gradients, learning_rate, tf.math.is_finite(loss))
@@ -61,12 +60,12 @@ class SupernetSteps:
     values = [gate.gates for gate in gates]
     with tf.GradientTape(watch_accessed_variables=False) as tape:
       tape.watch(values)
-      loss = cross_entropy(labels, self._supernet(images, gates))
+      loss = cross_entropy(labels, self._supernet(images, gates, path=active))
     return loss, tf.stack(tape.gradient(loss, values))
 
   def _evaluate(self, images, labels, path):
     """How many are right: float32 scalar, NaN for a network with an output that is not finite, which would have a largest one too."""
-    logits = self._supernet(images, self._supernet.sample(path))
+    logits = self._supernet(images, self._supernet.sample(path), path=path)
     correct = tf.cast(count_correct(labels, logits), tf.float32)
     return tf.where(tf.reduce_all(tf.math.is_finite(logits)), correct, float('nan'))
 
@@ -120,14 +119,14 @@ class SupernetSteps:
     """
     supernet = self._supernet
     finite = tf.function(lambda images, path: [tf.reduce_all(tf.math.is_finite(output))
-                                               for output in supernet.block_outputs(images, supernet.sample(path))], autograph=False)
+                                               for output in supernet.block_outputs(images, supernet.sample(path), path)], autograph=False)
     bad = [i for i, output in enumerate(finite(images, tf.constant(path, tf.int32))) if not output]
     if not bad:
       return 'the cross-entropy of finite outputs'
     block, layer = supernet.space.blocks[bad[0]], supernet.block_layers[bad[0]]
     where = f'blocks/{block.name}'
-    if isinstance(block.op, schema.OneOf):
-      choice = path[supernet.mixed_ops.index(layer)]
-      layer, where = layer.candidates[choice], f'{where}/op ({ops.short_name(block.op.choices[choice])})'
+    if layer in supernet.choices:
+      layer = layer.candidates[int(layer.candidate(layer.index(path)))]
+      where = f'{where}/op ({ops.short_name(layer.op)})'
     sound = all(np.isfinite(weight).all() for weight in layer.weights)
     return f'{where}, {"which overflows" if sound else "whose weights are not finite"}'

@@ -18,22 +18,42 @@ from tf_proxyless.nn import variable_table
 
 
 @functools.cache
-def _update_candidate(count: int):
-  """The update shared by all mixed operations of `count` weights a candidate, skipped where Zero was sampled."""
+def _update_candidate(groups: tuple[tuple[int, bool], ...], ranks: tuple[int | None, ...]):
+  """The update shared by all choices of one form, skipped where the candidate computes nothing.
+
+  Args:
+    groups: Runs of weights that the same candidates have: how many, and whether some candidate lacks them.
+    ranks: For each weight, its rank where paths use a part of it, else None.
+  """
+  count = len(ranks)
+  flags = sum(optional for _, optional in groups)
+  scalars = [tf.TensorSpec([], tf.bool)] + [tf.TensorSpec([], tf.float32)] * 3 + [tf.TensorSpec([], tf.bool)] * flags
   resources = [tf.TensorSpec([], tf.resource)] * (2 * count)
   tensors = [tf.TensorSpec(None, tf.float32)] * (2 * count)
-  scalars = [tf.TensorSpec([], tf.bool)] + [tf.TensorSpec([], tf.float32)] * 3
 
   @tf.function(input_signature=[*scalars, *resources, *tensors], autograph=False)
   def update_candidate(live, learning_rate, momentum, weight_decay, *rest):
-    variables, slots, values, gradients = (rest[i * count:(i + 1) * count] for i in range(4))
+    remaining_flags, rest = iter(rest[:flags]), rest[flags:]
+    weights = list(zip(*(rest[i * count:(i + 1) * count] for i in range(4)), ranks))  # variable, slot, value, gradient, rank
 
-    def update():
-      for variable, slot, value, gradient in zip(variables, slots, values, gradients):
-        _apply(variable, slot, value, gradient, learning_rate, momentum, weight_decay)
+    def update(members):
+      for variable, slot, value, gradient, rank in members:
+        apply = _apply if rank is None else functools.partial(_apply_part, rank)
+        apply(variable, slot, value, gradient, learning_rate, momentum, weight_decay)
       return True
 
-    tf.cond(live, update, lambda: False)
+    def update_all():
+      start = 0
+      for size, optional in groups:
+        members = weights[start:start + size]
+        start += size
+        if optional:
+          tf.cond(next(remaining_flags), functools.partial(update, members), lambda: False)
+        else:
+          update(members)
+      return True
+
+    tf.cond(live, update_all, lambda: False)
 
   return update_candidate
 
@@ -42,6 +62,17 @@ def _apply(variable, slot, value, gradient, learning_rate, momentum, weight_deca
   """accum = momentum * accum + g, w -= lr * (g + momentum * accum) with g = gradient + weight_decay * w."""
   tf.raw_ops.ResourceApplyMomentum(
       var=variable, accum=slot, lr=learning_rate, grad=gradient + weight_decay * value, momentum=momentum, use_nesterov=True)
+
+
+def _apply_part(rank, variable, slot, value, gradient, learning_rate, momentum, weight_decay) -> None:
+  """The same for the first channels of a weight, those of `value`; the others stay as they are."""
+  begin, end, strides = tf.zeros([rank], tf.int32), tf.shape(value), tf.ones([rank], tf.int32)
+  gradient = gradient + weight_decay * value
+  accumulated = tf.slice(tf.raw_ops.ReadVariableOp(resource=slot, dtype=tf.float32), begin, end)
+  accumulated = momentum * accumulated + gradient
+  assign = functools.partial(tf.raw_ops.ResourceStridedSliceAssign, begin=begin, end=end, strides=strides)
+  assign(ref=slot, value=accumulated)
+  assign(ref=variable, value=value - learning_rate * (gradient + momentum * accumulated))
 
 
 class SupernetSGD(tf.Module):
@@ -54,10 +85,11 @@ class SupernetSGD(tf.Module):
     self._weight_decay = weight_decay
     self._supernet = supernet
     self.fixed_slots = [self._slot(weight) for weight in supernet.fixed_weights]
-    # One slot a variable, by candidate; a row for Zero repeats another candidate's and is never written.
-    self.candidate_slots = [[[self._slot(weight) for weight in layer.weights] for layer in mixed_op.candidates]
-                            for mixed_op in supernet.mixed_ops]
-    self._tables = [variable_table.HandleTable([row or rows[i - 1] for i, row in enumerate(rows)]) for rows in self.candidate_slots]
+    # One slot a variable, by candidate.
+    self.candidate_slots = [[[self._slot(weight) for weight in layer.weights] for layer in choice.candidates]
+                            for choice in supernet.choices]
+    self._tables = [variable_table.VariableTable(choice.fill(rows)) if choice.columns else None
+                    for choice, rows in zip(supernet.choices, self.candidate_slots)]
 
   @staticmethod
   def _slot(weight: tf.Variable) -> tf.Variable:
@@ -75,16 +107,22 @@ class SupernetSGD(tf.Module):
 
     Args:
       gates: Those that the step ran.
-      gate_gradients: For each decision, gradients with respect to `gates[i].weights`.
+      gate_gradients: For each choice, gradients with respect to `gates[i].weights`.
       fixed_gradients: Gradients with respect to `supernet.fixed_weights`.
       learning_rate: float32 scalar.
       when: bool scalar; where it is False, no weight changes.
     """
     momentum, weight_decay = tf.constant(self._momentum), tf.constant(self._weight_decay)
-    for mixed_op, table, gate, gradients in zip(self._supernet.mixed_ops, self._tables, gates, gate_gradients):
-      _update_candidate(len(gate.weights))(
-          mixed_op.is_live(gate.index) & when, learning_rate, momentum, weight_decay,
-          *mixed_op.handles(gate.index), *table.handles(gate.index), *gate.weights, *gradients)
+    for choice, table, gate, gradients in zip(self._supernet.choices, self._tables, gates, gate_gradients):
+      if table is None:
+        continue
+      groups = choice.weight_groups(gate.index)
+      runs = tuple((count, flag is not None) for count, flag in groups)
+      ranks = tuple(gate.weights[i].shape.rank if i in choice.sliced_columns else None for i in range(len(gate.weights)))
+      flags = [flag for _, flag in groups if flag is not None]
+      _update_candidate(runs, ranks)(
+          choice.has_weights(gate.index) & when, learning_rate, momentum, weight_decay, *flags,
+          *choice.handles(gate.index), *table.handles(choice.candidate(gate.index)), *gate.weights, *gradients)
 
     def update_fixed():
       for weight, slot, gradient in zip(self._supernet.fixed_weights, self.fixed_slots, fixed_gradients):

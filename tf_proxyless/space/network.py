@@ -8,7 +8,7 @@ import functools
 import itertools
 import math
 import re
-from typing import Any, Union
+from typing import Any
 
 from tf_proxyless.space import layers as layers_lib
 from tf_proxyless.space import ops
@@ -60,6 +60,8 @@ class Network:
   padding: str = 'same'
 
   def __post_init__(self) -> None:
+    if not isinstance(self.name, str):
+      raise ValueError(f'the name of a network must be a string, got {self.name!r}')
     if self.padding not in ops.PADDINGS:
       raise ValueError(f'padding must be one of {ops.PADDINGS}, got {self.padding!r}')
     if len(self.input_shape) != 3 or not all(ops.is_size(size) for value in self.input_shape for size in ops.values_of(value)):
@@ -211,7 +213,8 @@ class OpSignature:
   padding: str = 'same'
 
   def __post_init__(self) -> None:
-    registry.name_of(type(self.op))
+    if type(self.op) not in registry.classes().values():
+      raise ValueError(f'OpSignature.op must be a registered operation ({", ".join(registry.classes())}), got {self.op!r}')
     if not schema.is_resolved(self.op) or not ops.computes(self.op):
       raise ValueError(f'OpSignature.op must compute something and have no open decisions, got {self.op!r}')
     if self.padding not in ops.PADDINGS:

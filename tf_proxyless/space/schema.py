@@ -86,7 +86,7 @@ def _children(node: Any) -> list[tuple[str, Any]]:
   if isinstance(node, OneOf):
     return [(str(i), choice) for i, choice in enumerate(node.choices)]
   if isinstance(node, tuple):
-    return [(str(getattr(item, 'name', i)), item) for i, item in enumerate(node)]
+    return [(str(getattr(item, 'name', '') or i), item) for i, item in enumerate(node)]
   if dataclasses.is_dataclass(node):
     return [(field.name, getattr(node, field.name)) for field in dataclasses.fields(node)]
   return []

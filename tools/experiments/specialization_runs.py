@@ -286,11 +286,11 @@ class _Trainer:
     import tf_keras as keras
 
     from tf_proxyless.data import pipelines
-    from tf_proxyless.nn import keras_network as nn_network
+    from tf_proxyless.nn import keras_network
     from tf_proxyless.train import training
 
     keras.backend.clear_session()
-    model = nn_network.build(dataclasses.replace(network, name='network'), seed)
+    model = keras_network.build(dataclasses.replace(network, name='network'), seed)
     recipe = training.Recipe(self._settings.epochs, pipelines.steps_per_epoch(self._split, _BATCH_SIZE), self._settings.learning_rate,
                              weight_decay=self._settings.weight_decay)
     batches = lambda epoch: pipelines.training_batches(self._split, self._transform, _BATCH_SIZE, seed, epoch)

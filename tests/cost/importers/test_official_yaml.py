@@ -8,6 +8,7 @@ import pytest
 from tf_proxyless.cost import table as table_lib
 from tf_proxyless.cost.importers import official_yaml
 from tf_proxyless.space import network
+from tf_proxyless.space import ops
 from tf_proxyless.space import proxyless
 from tf_proxyless.space import published
 
@@ -40,19 +41,19 @@ def read(tmp_path, text):
 
 def test_numbers_and_keys(tmp_path):
   assert read(tmp_path, TEXT) == table_lib.LatencyTable('mine', RUNTIME, (
-      table_lib.Entry(network.OpSignature('conv_bn', (224, 224, 3), 32, 3, 2),
+      table_lib.Entry(network.OpSignature(ops.ConvBn(32, 3, 2), (224, 224, 3)),
                           table_lib.LatencyStats('measured', mean_ms=4.083755600814664, std_ms=0.5, runs=982)),
-      table_lib.Entry(network.OpSignature('mbconv', (56, 56, 24), 24, 5, 1, 3, True),
+      table_lib.Entry(network.OpSignature(ops.MBConv(24, 5, 1, 3), (56, 56, 24), residual=True),
                           table_lib.LatencyStats('measured', mean_ms=0.015, std_ms=0.0, runs=157)),
   ), 'a test')
 
 
 @pytest.mark.parametrize('signature, key', [
-    (network.OpSignature('conv_bn', (224, 224, 3), 32, 3, 2), STEM),
-    (network.OpSignature('conv_bn', (7, 7, 320), 1280, 1, 1), 'Conv_1-input:7x7x320-output:7x7x1280'),
-    (network.OpSignature('classifier', (7, 7, 1280), 1000), 'Logits-input:7x7x1280-output:1000'),
-    (network.OpSignature('mbconv', (56, 56, 24), 24, 5, 1, 3, True), BLOCK),
-    (network.OpSignature('mbconv', (15, 7, 24), 40, 7, 2, 6),
+    (network.OpSignature(ops.ConvBn(32, 3, 2), (224, 224, 3)), STEM),
+    (network.OpSignature(ops.ConvBn(1280, 1, 1), (7, 7, 320)), 'Conv_1-input:7x7x320-output:7x7x1280'),
+    (network.OpSignature(ops.Classifier(1000), (7, 7, 1280)), 'Logits-input:7x7x1280-output:1000'),
+    (network.OpSignature(ops.MBConv(24, 5, 1, 3), (56, 56, 24), residual=True), BLOCK),
+    (network.OpSignature(ops.MBConv(40, 7, 2, 6), (15, 7, 24)),
      'expanded_conv-input:15x7x24-output:8x4x40-expand:6-kernel:7-stride:2-idskip:0'),
 ])
 def test_keys(signature, key):
@@ -70,10 +71,10 @@ def test_every_operation_of_our_spaces_has_a_key(space):
 
 
 @pytest.mark.parametrize('signature', [
-    network.OpSignature('conv_bn', (32, 32, 3), 32, 5, 1),
-    network.OpSignature('conv_bn', (32, 32, 32), 32, 3, 1, residual=True),
-    network.OpSignature('conv_bn', (5, 5, 32), 32, 1, 4),
-    network.OpSignature('mbconv', (56, 56, 24), 40, 5, 2, 3, padding='symmetric'),
+    network.OpSignature(ops.ConvBn(32, 5, 1), (32, 32, 3)),
+    network.OpSignature(ops.ConvBn(32, 3, 1), (32, 32, 32), residual=True),
+    network.OpSignature(ops.ConvBn(32, 1, 4), (5, 5, 32)),
+    network.OpSignature(ops.MBConv(40, 5, 2, 3), (56, 56, 24), padding='symmetric'),
 ])
 def test_operations_without_a_key_are_refused(signature):
   with pytest.raises(ValueError, match='the official YAML form has no key for'):
@@ -91,7 +92,7 @@ def test_round_trip_of_the_published_table(tmp_path):
 
 
 def test_the_median_is_written_where_there_is_one_and_tiny_numbers_have_a_point(tmp_path):
-  entry = table_lib.Entry(network.OpSignature('classifier', (1, 1, 8), 2),
+  entry = table_lib.Entry(network.OpSignature(ops.Classifier(2), (1, 1, 8)),
                               table_lib.LatencyStats('measured', median_ms=2e-05, mean_ms=3e-05, std_ms=1e-05, runs=50))
   table = table_lib.LatencyTable('mine', RUNTIME, (entry,), '', table_lib.Calibration(0.9, 0.5, 4))
   official_yaml.save(table, tmp_path / 'table.yaml')
@@ -102,7 +103,7 @@ def test_the_median_is_written_where_there_is_one_and_tiny_numbers_have_a_point(
 
 def test_a_table_that_cannot_be_written_leaves_no_file(tmp_path):
   table = table_lib.load(PIXEL1)
-  odd = dataclasses.replace(table.entries[0], signature=network.OpSignature('conv_bn', (32, 32, 3), 32, 5, 1))
+  odd = dataclasses.replace(table.entries[0], signature=network.OpSignature(ops.ConvBn(32, 5, 1), (32, 32, 3)))
   with pytest.raises(ValueError, match='has no key for conv_bn 32x32x3 -> 32 k5 s1'):
     official_yaml.save(dataclasses.replace(table, entries=(*table.entries, odd)), tmp_path / 'table.yaml')
   assert not list(tmp_path.iterdir())
@@ -131,8 +132,8 @@ def test_a_table_that_cannot_be_written_leaves_no_file(tmp_path):
     (TEXT.replace(f'{STEM}:', 'Conv:'), "table.yaml:1: not a key of an operation: 'Conv'"),
     (TEXT.replace('idskip:1:', 'idskip:2:'), 'table.yaml:7: not a key of an operation'),
     (TEXT.replace('stride:1', 'stride:2'), 'table.yaml:7: input, stride and output do not fit each other'),
-    (TEXT.replace('stride:1', 'stride:0'), 'table.yaml:7: OpSignature has a size that is too small'),
-    (TEXT.replace('112x112x32', '0x0x32'), 'table.yaml:1: OpSignature has a size that is too small'),
+    (TEXT.replace('stride:1', 'stride:0'), 'table.yaml:7: MBConv.strides must be a positive integer, got 0'),
+    (TEXT.replace('112x112x32', '0x0x32'), 'table.yaml:1: ConvBn.strides must be a positive integer, got 0'),
     (TEXT.replace('# a comment', 'comment'), "table.yaml:5: neither a key nor a number: 'comment'"),
     (TEXT.encode() + b'\xff\n', 'table.yaml: not UTF-8 text'),
 ])

@@ -66,7 +66,7 @@ def entry(epoch, rows, model, updates):
   return {'epoch': epoch, 'phase': 'warmup' if epoch < 2 else 'joint', 'loss': 2.0 / (epoch + 1), 'accuracy': 1 - 0.5 / (epoch + 1),
           'most_likely_accuracy': 1 - 0.6 / (epoch + 1), 'entropy': 1.0, 'expected_cost': expected, 'multiplier': 0.0,
           'most_likely_cost': model.cost(most_likely), 'updates': updates,
-          'probabilities': {path: row.tolist() for path, row in zip(model.decisions, rows)}, 'seconds': 10.0 + epoch}
+          'probabilities': {path: row.tolist() for path, row in zip(model.paths, rows)}, 'seconds': 10.0 + epoch}
 
 
 def make_samples(model, batches, seed=0, noise=0.01, slope=0.1, first_batch=0):
@@ -98,7 +98,7 @@ def write(path, epochs=8, state='finished', in_macs=False, batches=30, space=SPA
   rows = probabilities(epochs, list(map(len, model.choice_costs)))
   run.write_history(entry(epoch, row, model, 5 * epoch) for epoch, row in enumerate(rows))
   samples = make_samples(model, batches)
-  file = evaluations_lib.SampleFile(str(run.samples), model.decisions, samples.choice_counts)
+  file = evaluations_lib.SampleFile(str(run.samples), model.paths, samples.choice_counts)
   file.create()
   file.append(samples)
   run.write_status(state)
@@ -108,11 +108,11 @@ def write(path, epochs=8, state='finished', in_macs=False, batches=30, space=SPA
 
 
 def _finish(run, space, table, model, rows, samples, target):
-  budget = candidates_lib.Budget(target, model.choice_costs, model.fixed)
+  budget = candidates_lib.Budget(target, model)
   derivation = candidates_lib.derive([np.log(row) for row in rows], effects_lib.fit(samples), budget,
                              score=lambda paths: np.linspace(0.7, 0.6, len(paths)))
   files.write_json(run.derivation, 'derivation', derivation.to_json())
-  genotype = schema.Genotype(dict(zip(model.decisions, derivation.chosen.choices)))
+  genotype = schema.Genotype(dict(zip(model.paths, derivation.chosen.choices)))
   network = schema.resolve(space, genotype)
   count = counting.count_network(network)
   cost = io.Cost(count.macs, count.parameters, None if table is None else model.cost(genotype))
