@@ -6,17 +6,35 @@ A process of its own, since every program defines its flags in the same place.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import json
+import pathlib
+import re
 import sys
 
-from absl import flags
+from absl import flags as absl_flags
 
-from tests.tools import loading
-from tf_proxyless.app import command_line
+from tf_proxyless.app import commands
+from tf_proxyless.app import flags
+from tf_proxyless.app import options
 
-_POSITIONAL = {'tools/audit_latency_table.py': ('FIRST_TABLE', 'SECOND_TABLE')}
-_JOBS = {'train': ['-m', 'tf_proxyless.train'], 'quantize': ['tools/quantize.py']}
+_ROOT = pathlib.Path(__file__).parents[2]
+
+
+def _command(words: list[str]) -> tuple[type[options.Config], list[str]]:
+  """The options of the program that words after `python` start, and its arguments."""
+  if words[:2] == ['-m', 'tf_proxyless']:
+    name, arguments = words[2], words[3:]
+  else:
+    path, arguments = (f'{words[1].replace(".", "/")}/__main__.py', words[2:]) if words[0] == '-m' else (words[0], words[1:])
+    named = re.search(r"commands\.run\('([\w-]+)'", (_ROOT / path).read_text(encoding='utf-8'))
+    if named is None:
+      return importlib.import_module(path.removesuffix('.py').replace('/', '.')).Config, arguments
+    name = named[1]
+  if name not in commands.COMMANDS:
+    raise ValueError(f'unknown command {name}')
+  return importlib.import_module(f'tf_proxyless.app.commands.{name.replace("-", "_")}').Config, arguments
 
 
 def parse(words: list[str]) -> None:
@@ -26,24 +44,22 @@ def parse(words: list[str]) -> None:
     ValueError, SystemExit: The program would refuse them.
   """
   if words[:2] == ['-m', 'android_benchmark']:
-    from android_benchmark import options
+    from android_benchmark import options as android_options
     with contextlib.redirect_stderr(io.StringIO()) as message:
       try:
-        options.parse(words[2:], 'description')
+        android_options.parse(words[2:], 'description')
       except SystemExit as error:
         raise ValueError(message.getvalue()) from error
     return
-  path, arguments = (f'{words[1].replace(".", "/")}/__main__.py', words[2:]) if words[0] == '-m' else (words[0], words[1:])
-  at = arguments.index('--') if '--' in arguments else len(arguments)
-  with contextlib.ExitStack() as stack:
-    if path.startswith('docs/examples/'):  # adds names to a search
-      stack.enter_context(loading.loaded_file(path, path.replace('/', '_').removesuffix('.py')))
-      path = 'tf_proxyless/search/__main__.py'
-    stack.enter_context(loading.loaded_file(path, path.replace('/', '_').removesuffix('.py')))
-    command_line.parse_flags([path, *arguments[:at]], _POSITIONAL.get(path, ()))
-    job = flags.FLAGS.job if at < len(arguments) else None
-  if job:
-    parse([*_JOBS[job], *arguments[at + 1:], '--run_dir=of_a_trial'])
+  config_class, arguments = _command(words)
+  known = set(absl_flags.FLAGS)
+  try:
+    config = flags.parse(config_class, [words[0], *arguments])
+  finally:
+    absl_flags.FLAGS.remove_flag_values([name for name in absl_flags.FLAGS if name not in known])
+    absl_flags.FLAGS.unparse_flags()
+  if '--' in arguments:
+    parse(['-m', 'tf_proxyless', config.job, *config.arguments, '--run_dir=of_a_trial'])
 
 
 def main() -> None:

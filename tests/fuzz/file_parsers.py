@@ -8,7 +8,6 @@ import functools
 import os
 import pathlib
 import tempfile
-from types import ModuleType
 
 import numpy as np
 
@@ -18,13 +17,16 @@ from tests.fuzz.harness import put
 from tests.fuzz.harness import saved
 from tests.fuzz.harness import to_json
 from tests.report.document import report_runs
-from tests.tools import loading
 from tf_proxyless.app import architectures
-from tf_proxyless.app import command_line
-from tf_proxyless.app import model_card
+from tf_proxyless.app import config as config_lib
+from tf_proxyless.app import flagfiles
+from tf_proxyless.app import flags
+from tf_proxyless.measure import model_card
 from tf_proxyless.app import models
-from tf_proxyless.app import search_flags
 from tf_proxyless.app import tuning
+from tf_proxyless.app.commands import calibrate_table
+from tf_proxyless.app.commands import describe
+from tf_proxyless.app.commands import quickstart
 from tf_proxyless.cost import model as model_lib
 from tf_proxyless.cost import table as table_lib
 from tf_proxyless.cost.importers import official_yaml
@@ -47,12 +49,6 @@ _IDENTITY = {'dataset': 'digits', 'seed': 1, 'space': 'ab', 'validation_images':
 _NAMES = ('architecture.json', 'derivation.json', 'flags.txt', 'history.jsonl', 'latency_table.json', 'latency_table_proof.json',
           'samples.bin', 'search_space.json', 'status.json')
 _FORMATS = {'.json': 'json', '.txt': 'text', '.jsonl': 'json lines', '.bin': 'binary'}
-
-
-@functools.cache
-def _tool(name: str) -> ModuleType:
-  with loading.loaded(name) as module:
-    return module
 
 
 @functools.cache
@@ -91,7 +87,7 @@ def _architectures() -> list[bytes]:
 @parser('architecture', 'json', _architectures, quick=80)
 def _architecture(content: bytes, folder: pathlib.Path) -> None:
   found = harness.read_twice(folder / 'architecture.json', content, io.load_architecture, io.save_architecture)
-  _tool('describe').to_text(_tool('describe').describe(found.network, None), None)
+  describe.to_text(describe.describe(found.network, None), None)
   architectures.digest(found)
   architectures.adapt(found, 'x', found.network.classes, resolution=64)
 
@@ -108,7 +104,7 @@ def _latency_table(content: bytes, folder: pathlib.Path) -> None:
   found = harness.read_twice(folder / 'table.json', content, table_lib.load, table_lib.save)
   assert found.sha256 and found.provenance
   if not found.missing(network_lib.op_signatures(network())):
-    _tool('describe').to_text(_tool('describe').describe(network(), found), found)
+    describe.to_text(describe.describe(network(), found), found)
 
 
 @parser('official YAML', 'text', lambda: [saved(official_yaml.save, report_runs.make_table(), 'table.yaml')])
@@ -158,12 +154,12 @@ def _hyperparameter(content: bytes, folder: pathlib.Path) -> None:
 
 @parser('flagfile', 'text', lambda: [b'# A run.\n--dataset=digits\n--target_macs=5e5  # MACs\n--flagfile=quickstart.flags\n--nox\n'])
 def _flagfile(content: bytes, folder: pathlib.Path) -> None:
-  command_line.expand([f'--flagfile={put(content, folder, "some.flags")}'])
+  flagfiles.expand([f'--flagfile={put(content, folder, "some.flags")}'])
 
 
 @parser('flags of a run', 'text', lambda: [b'--dataset=digits\n--target_macs=500000\n--seed=1\n--resolution=32\n'])
 def _run_flags(content: bytes, folder: pathlib.Path) -> None:
-  search_flags.RUN.read(put(content, folder, 'flags.txt'))
+  flags.read(put(content, folder, 'flags.txt'), config_lib.SearchConfig)
 
 
 # --- Run directories
@@ -258,7 +254,6 @@ def _results(content: bytes, folder: pathlib.Path) -> None:
 @parser('stages of the quickstart', 'json', lambda: [_body('stages', finished={'search': ['-m', 'x'], 'train': ['x', '--y=1']})])
 def _stages(content: bytes, folder: pathlib.Path) -> None:
   put(content, folder, 'stages.json')
-  quickstart = _tool('quickstart')
   quickstart.Pipeline(folder).plan([quickstart.Stage('search', ('-m', 'tf_proxyless.search'), 1.0)])
 
 
@@ -291,14 +286,14 @@ def _measurements(content: bytes, folder: pathlib.Path) -> None:
 @parser('measurements to calibrate with', 'json', lambda: [_measured()], errors=(ValueError, KeyError, OSError))
 def _calibration(content: bytes, folder: pathlib.Path) -> None:
   runtime = table_lib.Runtime('Pixel 2', 'int8', 'builtin', threads=1)
-  found = _tool('calibrate_latency_table').read_measurements(put(content, folder, 'measurements.json'), runtime)
+  found = calibrate_table.read_measurements(put(content, folder, 'measurements.json'), runtime)
   assert all(item.latency_ms > 0 for item in found)
 
 
 @parser('measured networks, CSV', 'text', lambda: [b'# mine\nproxyless_mobile, 78.5\nproxyless_cpu,94\n'],
         errors=(ValueError, KeyError, OSError))
 def _csv(content: bytes, folder: pathlib.Path) -> None:
-  found = _tool('calibrate_latency_table').read_csv(put(content, folder, 'measured.csv'))
+  found = calibrate_table.read_csv(put(content, folder, 'measured.csv'))
   assert all(0 < item.latency_ms < 1e12 for item in found)
 
 

@@ -17,6 +17,7 @@ from tests.fuzz import file_parsers
 from tests.fuzz.harness import parser
 from tests.fuzz.harness import put
 from tests.fuzz.harness import saved
+from tf_proxyless.app.commands import import_torch_weights
 from tf_proxyless.nn import torch_weights
 
 _ACTING = {'os', 'subprocess', 'socket', 'ctypes', 'shutil', 'pty', 'tempfile', 'urllib', 'webbrowser', 'signal'}
@@ -60,9 +61,8 @@ def nothing_run() -> Iterator[None]:
 
 def read(path: pathlib.Path) -> dict[str, np.ndarray]:
   """The state dict of a weight file."""
-  tool = file_parsers._tool('import_torch_weights')
   with nothing_run():
-    return tool._read(path)
+    return import_torch_weights._read(path)
 
 
 def _network():

@@ -10,9 +10,9 @@ import time
 import pytest
 
 from tests.search import runs
-from tests.tools import loading
-from tf_proxyless.app import command_line
+from tf_proxyless.app.commands import quickstart
 from tf_proxyless.infra import child_processes
+from tf_proxyless.infra import errors
 from tf_proxyless.infra import locking
 from tf_proxyless.infra import run_directory
 
@@ -86,10 +86,9 @@ def test_signals_reach_a_child_once_and_end_the_parent_too(tmp_path, number, chi
   child = ('import pathlib, signal, sys, time\nlog = pathlib.Path(sys.argv[1])\n'
            'def note(number, frame):\n  log.write_text(log.read_text() + str(number))\n  time.sleep(0.3)\n  sys.exit(int(sys.argv[2]))\n'
            'signal.signal(15, note)\nsignal.signal(2, note)\nlog.write_text("x")\nwhile True: time.sleep(100)')
-  parent = python('import sys\nfrom tf_proxyless.app import command_line\nfrom tf_proxyless.infra import child_processes\n'
-                  'command_line.run(lambda argv: child_processes.run(["-c", *argv[1:]]), positional=("a", "b", "c"))',
-                  child, tmp_path / 'log',
-                  child_code)
+  parent = python('import sys\nfrom tf_proxyless.infra import child_processes, errors\n'
+                  'try:\n  sys.exit(child_processes.run(["-c", *sys.argv[1:]]))\nexcept KeyboardInterrupt:\n  sys.exit(errors.INTERRUPTED)',
+                  child, tmp_path / 'log', child_code)
   wait_for(lambda: says(tmp_path / 'log', 'x'))
   parent.send_signal(number)
   assert parent.communicate(timeout=300) == ('', '')
@@ -146,13 +145,12 @@ def test_a_stage_of_the_quickstart_that_saved_and_ended_is_not_finished(tmp_path
   """SIGTERM to the stage alone: exit code 0, but its status says that there is more to do."""
   run = run_directory.RunDirectory(tmp_path / 'search')
   run.create()
-  with loading.loaded('quickstart') as quickstart:
-    stage = quickstart.Stage('search', ('-c', ''), 1, run)
-    if state is not None:
-      run.write_status(state)
-    for _ in range(2):
-      with pytest.raises(command_line.UserError, match='search was stopped; the same command continues'):
-        quickstart.Pipeline(tmp_path).run(stage)
-    run.write_status('finished')
-    quickstart.Pipeline(tmp_path).run(stage)
+  stage = quickstart.Stage('search', ('-c', ''), 1, run)
+  if state is not None:
+    run.write_status(state)
+  for _ in range(2):
+    with pytest.raises(errors.UserError, match='search was stopped; the same command continues'):
+      quickstart.Pipeline(tmp_path).run(stage)
+  run.write_status('finished')
+  quickstart.Pipeline(tmp_path).run(stage)
   assert json.loads((tmp_path / 'stages.json').read_text())['finished'] == {'search': ['-c', '']}

@@ -17,13 +17,12 @@ from tf_proxyless.search import run_directory
 _WITHOUT_TENSORFLOW = '''
 import os, sys
 sys.modules['tensorflow'] = None
-from tf_proxyless.app import command_line
-from tf_proxyless.search import __main__ as search_main
+from tf_proxyless.app import commands
 if '--as-nobody' in sys.argv:
   sys.argv.remove('--as-nobody')
   if os.getuid() == 0:
     os.setuid(65534)
-command_line.run(search_main.main)
+commands.run('search')
 '''
 
 PIXEL_1 = resources.latency_table('pixel1_tflite_float')

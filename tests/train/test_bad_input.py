@@ -16,9 +16,8 @@ from tf_proxyless.train import run_directory
 _WITHOUT_TENSORFLOW = '''
 import sys
 sys.modules['tensorflow'] = None
-from tf_proxyless.app import command_line
-from tf_proxyless.train import __main__ as train_main
-command_line.run(train_main.main)
+from tf_proxyless.app import commands
+commands.run('train')
 '''
 
 

@@ -15,17 +15,10 @@ from tf_proxyless.derive import diagnostics
 from tf_proxyless.derive import effects as effects_lib
 from tf_proxyless.derive import evaluations as evaluations_lib
 from tf_proxyless.infra import files
-from tf_proxyless.search.optimizers import base
 from tf_proxyless.space import io
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import ops
 from tf_proxyless.space import schema
-
-
-def log_probabilities(architecture: base.ArchitectureOptimizer) -> list[np.ndarray]:
-  """log p by decision, float64 [choices]."""
-  rows = architecture.parameters.log_probabilities().numpy().astype(np.float64)
-  return [row[:count] for row, count in zip(rows, architecture.cost_model.choice_counts)]
 
 
 def derive_network(

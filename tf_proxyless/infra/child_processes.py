@@ -10,7 +10,7 @@ import subprocess
 import sys
 from typing import Any
 
-from tf_proxyless.app import command_line
+from tf_proxyless.infra import errors
 
 TERMINATED = 143
 _ROOT = pathlib.Path(__file__).resolve().parents[2]  # also where the package is used without being installed
@@ -77,7 +77,7 @@ def run(arguments: Sequence[str], **options: Any) -> int:
   for number in received:
     if callable(before[number]):
       before[number](number, None)
-  if signal.SIGINT in received or code == command_line.INTERRUPTED:
+  if signal.SIGINT in received or code == errors.INTERRUPTED:
     raise KeyboardInterrupt
   if received or code == TERMINATED:
     sys.exit(TERMINATED)

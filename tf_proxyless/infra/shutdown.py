@@ -9,8 +9,8 @@ import signal
 import threading
 import types
 
-from tf_proxyless.app import command_line
 from tf_proxyless.infra import child_processes
+from tf_proxyless.infra import errors
 
 DEADLINE_S = 8.0  # preemptible machines give ten at least
 LATE_S = 1.0  # and a disk that hangs must not take the rest of them
@@ -76,7 +76,7 @@ class StopRequest:
   @property
   def exit_code(self) -> int:
     """Exit code of a run that ended as requested."""
-    return command_line.INTERRUPTED if self.signal == signal.SIGINT else 0
+    return errors.INTERRUPTED if self.signal == signal.SIGINT else 0
 
 
 @contextlib.contextmanager
@@ -107,7 +107,7 @@ def status_kept(write_status: Callable[..., object], stop: StopRequest) -> Itera
   except OSError as error:
     with contextlib.suppress(OSError):
       write_status('interrupted', reason=str(error))
-    with command_line.user_errors():
+    with errors.user_errors():
       raise
   finally:
     stop.settle()

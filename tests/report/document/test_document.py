@@ -10,7 +10,7 @@ import pytest
 from tests.report import documents
 from tests.report.document import report_runs
 from tf_proxyless.app import architectures
-from tf_proxyless.app import model_card
+from tf_proxyless.measure import model_card
 from tf_proxyless.cost import model as model_lib
 from tf_proxyless.cost import table as table_lib
 from tf_proxyless.report.document import document as document_lib

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Sequence
-import dataclasses
 import math
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
-from tf_proxyless.app import model_card
+from tf_proxyless.measure import model_card
 from tf_proxyless.cost import counting
 from tf_proxyless.cost import table as table_lib
 from tf_proxyless.infra import serialization
@@ -100,9 +99,6 @@ def _deployment(path: pathlib.Path, card: model_card.ModelCard, architecture: io
   }
 
 
-def _computes(network: network_lib.Network) -> network_lib.Network:
-  """A network without its name and its dropout, which play no part in a file."""
-  *blocks, last = network.blocks
-  if hasattr(last.op, 'dropout_rate'):
-    last = dataclasses.replace(last, op=dataclasses.replace(last.op, dropout_rate=0.0))
-  return dataclasses.replace(network, name='network', blocks=(*blocks, last))
+def _computes(network: network_lib.Network) -> tuple[Any, ...]:
+  """What a network computes, whatever its name and its dropout."""
+  return network.input_shape, tuple(row.signature for row in counting.count_blocks(network))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 import dataclasses
 import pathlib
 import statistics
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tf_proxyless.infra import files

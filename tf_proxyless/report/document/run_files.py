@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 import math
 import os
 import pathlib
 import re
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from tf_proxyless.infra import files

@@ -1,10 +1,10 @@
-"""report.html of a run: written by a search while it runs, and by tools/report.py. For mains only; loads no TensorFlow."""
+"""report.html of a run: written by a search while it runs, and by tools/report.py. Loads no TensorFlow."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 import math
 import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from absl import logging
@@ -18,13 +18,14 @@ from tf_proxyless.search import run_directory
 _PAUSE = 20.0  # times what the last report took: 5 % of a search at most
 
 
-def write(run_dir: files.PathLike, output: files.PathLike, cards: Sequence[files.PathLike]) -> None:
+def write(run_dir: files.PathLike, output: files.PathLike, cards: Sequence[files.PathLike],
+          headings: Mapping[str, str] | None = None) -> None:
   """Writes the page of a run atomically; arguments as for `document_lib.document`.
 
   Raises:
     OSError: It cannot be written.
   """
-  files.write_atomically(output, page_lib.render(document_lib.document(run_dir, cards=cards)))
+  files.write_atomically(output, page_lib.render(document_lib.document(run_dir, cards=cards, headings=headings)))
 
 
 class RunReport:
@@ -35,11 +36,14 @@ class RunReport:
 
   Args:
     run: Of the search.
+    headings: See `document_lib.document`.
     clock: Seconds that never fall.
   """
 
-  def __init__(self, run: run_directory.RunDirectory, clock: Callable[[], float] = time.monotonic):
+  def __init__(self, run: run_directory.RunDirectory, headings: Mapping[str, str] | None = None,
+               clock: Callable[[], float] = time.monotonic):
     self._run = run
+    self._headings = headings
     self._clock = clock
     self._next = -math.inf
     self._warned = False
@@ -69,7 +73,7 @@ class RunReport:
   def _write(self) -> None:
     start = self._clock()
     try:
-      self._document = document_lib.document(self._run.path, versions=versions.installed())
+      self._document = document_lib.document(self._run.path, versions=versions.installed(), headings=self._headings)
       files.write_atomically(self._run.report, page_lib.render(self._document))
     except OSError as error:
       self._warn('%s cannot be written: %s', error.strerror or error)

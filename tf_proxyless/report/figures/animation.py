@@ -5,7 +5,6 @@ A GIF is written by Pillow, an MP4 by the program ffmpeg. Either stands under it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
 import io
 import itertools
 import os
@@ -13,13 +12,12 @@ import pathlib
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from tf_proxyless.infra import files
-from tf_proxyless.report import drawing
-from tf_proxyless.report.figures import figure_style
 from tf_proxyless.report.figures import frames
 
 SUFFIXES = ('.gif', '.mp4')
@@ -44,14 +42,14 @@ def check(path: files.PathLike) -> None:
     raise ValueError(f'{path}: MP4 needs the program ffmpeg, which is not installed; install it, or write a .gif')
 
 
-def save(document: Mapping[str, Any], path: files.PathLike, progress: Progress | None = None, dpi: int = 110) -> None:
+def save(document: Mapping[str, Any], path: files.PathLike, progress: Progress | None = None, width: int = 960) -> None:
   """Writes the history of the first run of a report's document.
 
   Args:
     document: A report's, with at least one epoch and one decision.
     path: A .gif or .mp4 file; its folder must exist.
     progress: Called after each frame.
-    dpi: Pixels for each of the 8 x 4.5 inches.
+    width: Pixels; 16 wide are 9 high.
 
   Raises:
     ValueError: As `check`, the run has no history yet, or ffmpeg failed.
@@ -65,7 +63,7 @@ def save(document: Mapping[str, Any], path: files.PathLike, progress: Progress |
   slowest, fastest = _FRAMES_PER_SECOND
   frames_per_second = min(max(len(epochs) / _SECONDS, slowest), fastest)
   write = _gif if pathlib.Path(path).suffix.lower() == '.gif' else _mp4
-  write(_count(frames.draw(run, epochs, dpi), len(epochs), progress), path, frames_per_second)
+  write(_count(frames.draw(run, epochs, width), len(epochs), progress), path, frames_per_second)
 
 
 def thin(count: int) -> list[int]:
@@ -87,26 +85,13 @@ def _gif(images: Iterable[np.ndarray], path: files.PathLike, frames_per_second: 
   from PIL import Image
 
   pictures = [Image.fromarray(image) for image in images]
-  palette = Image.new('P', (1, 1))
-  palette.putpalette(_palette())
+  examples = np.concatenate([np.asarray(pictures[index]) for index in (0, len(pictures) // 2, -1)])
+  palette = Image.fromarray(examples).quantize(255, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
   pictures = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
   durations = [round(1000 / frames_per_second)] * (len(pictures) - 1) + [round(1000 * _HOLD_SECONDS)]
   content = io.BytesIO()
   pictures[0].save(content, format='GIF', save_all=True, append_images=pictures[1:], duration=durations, loop=0, optimize=False)
   files.write_atomically(path, content.getvalue())
-
-
-def _palette() -> list[int]:
-  """Red, green, blue of the colours of the drawings and their mixtures with white and with ink, for edges that are smooth."""
-  white, ink = (np.array(_rgb(color)) for color in ('#FFFFFF', figure_style.INK))
-  colors = [*drawing.COLORS.values(), figure_style.BLUE, figure_style.VERMILLION, figure_style.MUTED, figure_style.INK]
-  mixtures = [share * np.array(_rgb(color)) + (1 - share) * other for color in colors for other in (white, ink)
-              for share in (1.0, 0.8, 0.6, 0.4, 0.2)]
-  return [int(value) for row in np.unique(np.round(mixtures), axis=0) for value in row]
-
-
-def _rgb(color: str) -> list[int]:
-  return [int(color[i:i + 2], 16) for i in (1, 3, 5)]
 
 
 def _mp4(images: Iterator[np.ndarray], path: files.PathLike, frames_per_second: float) -> None:

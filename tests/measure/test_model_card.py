@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from tests.deploy import models
-from tf_proxyless.app import model_card
+from tf_proxyless.measure import model_card
 from tf_proxyless.cost import table as table_lib
 from tf_proxyless.space import network as network_lib
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 import dataclasses
 import itertools
+from collections.abc import Sequence
 
-from tf_proxyless.report.page import svg
+from tf_proxyless.report import units
+from tf_proxyless.report.drawing import svg
 
 WIDTH, HEIGHT = 410, 240  # px; small, so that text is still read where a phone shows it smaller
 _LEFT, _RIGHT, _BOTTOM = 52, 14, 40  # at least; more where ticks need it
@@ -39,7 +40,7 @@ def _place(x: svg.Axis, y: svg.Axis, x_factor: float, y_factor: float) -> svg.Ax
 
 
 def lines(series: Sequence[Series], axes: Axes, target: float | None = None,
-          phases: Sequence[tuple[str, int, int]] = ()) -> str:
+          phases: Sequence[tuple[str, int, int]] = (), cursor: int | None = None) -> str:
   """Curves over epochs.
 
   Args:
@@ -47,6 +48,7 @@ def lines(series: Sequence[Series], axes: Axes, target: float | None = None,
     axes: Of y.
     target: Where a dashed line stands.
     phases: (name, first epoch, last epoch): a band for all but the last.
+    cursor: Epoch that is marked.
   """
   entries = [('line', f's{item.style}', item.name) for item in series]
   entries = entries + [('line', 'target', 'target')] if target is not None else entries if len(series) > 1 else []
@@ -62,6 +64,7 @@ def lines(series: Sequence[Series], axes: Axes, target: float | None = None,
   for item in series:
     points = (None if value is None else (x(epoch), y(value)) for epoch, value in zip(item.x, item.y))
     parts.append(svg.polyline(points, f's{item.style}'))
+  parts += [] if cursor is None else [svg.line(x(cursor), y.start, x(cursor), y.end, 'cursor')]
   hover = {'x': [x.low, x.high, x.start, x.end], 'y': [y.low, y.high, y.start, y.end], 'factor': axes.factor,
            'lines': [{'name': item.name, 'style': item.style, 'x': list(item.x), 'y': [_short(value) for value in item.y]}
                      for item in series]}
@@ -78,7 +81,7 @@ def _summary(axes: Axes, series: Sequence[Series]) -> str:
   for item in series:
     known = [value for value in item.y if value is not None]
     if known:
-      parts.append(f'{item.name}: from {svg.number(axes.factor * known[0])} to {svg.number(axes.factor * known[-1])}')
+      parts.append(f'{item.name}: from {units.number(axes.factor * known[0])} to {units.number(axes.factor * known[-1])}')
   return f'{axes.name} by epoch. ' + '; '.join(parts)
 
 
@@ -134,7 +137,8 @@ def scatter(groups: Sequence[Points], plane: Plane, target: float | None = None,
     verticals: (name, x): thin lines with a number, which the legend explains.
     errors: (x, y, error of y): whiskers of one standard error.
   """
-  entries = [('line' if group.joined else 'dots', group.style, group.name) for group in groups if group.values]
+  groups = [group for group in groups if group.values]
+  entries = [('line' if group.joined else 'dots', group.style, group.name) for group in groups]
   entries += [('line', 'target', 'target')] if target is not None else []
   entries += [('line', 'vertical', f'{index}: {name}') for index, (name, _) in enumerate(verticals, 1)]
   key, top = svg.legend(entries, WIDTH)

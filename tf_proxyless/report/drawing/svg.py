@@ -1,16 +1,37 @@
-"""Small parts of charts as SVG text: numbers, axes, legends. Colours are classes of page.css, so that they follow the reader's scheme."""
+"""Parts of pictures as SVG text: shapes, axes, legends. Colours are classes of picture.css, so that they follow the reader's scheme."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 import dataclasses
 import html
+import importlib.resources
 import json
 import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 _MOST_TICKS = 8  # of a logarithmic axis
-CHARACTER = 7.1  # px, of the 12 px text of page.css on average, in the widest of its fonts
+CHARACTER = 7.1  # px, of the 12 px text of picture.css on average, in the widest of its fonts
+
+
+# Each is drawn over a colour, so that it says the same without it.
+PATTERNS = ('<pattern id="stripes" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
+            '<path d="M0 0V6" class="ink"/></pattern>'
+            '<pattern id="dots" width="6" height="6" patternUnits="userSpaceOnUse"><circle cx="2" cy="2" r="1" class="inkdot"/></pattern>'
+            '<pattern id="crosses" width="7" height="7" patternUnits="userSpaceOnUse"><path d="M0 0L7 7M7 0L0 7" class="ink"/></pattern>')
+
+
+def style() -> str:
+  """The style sheet of pictures."""
+  return importlib.resources.files(__package__).joinpath('picture.css').read_text(encoding='utf-8')
+
+
+def light_style() -> str:
+  """The style sheet with the colours on paper in place of variables, for programs that know none."""
+  found = re.sub(r'@media.*?\}\s*\}|/\*.*?\*/', '', style(), flags=re.DOTALL)
+  values = dict(re.findall(r'(--\w+): ([^;]+);', found))
+  return re.sub(r'var\((--\w+)\)', lambda match: values[match[1]], re.sub(r':root \{.*?\}', '', found, flags=re.DOTALL)).strip()
 
 
 def escape(value: Any) -> str:
@@ -21,28 +42,6 @@ def escape(value: Any) -> str:
 def shorten(text: str, length: int) -> str:
   """At most `length` characters."""
   return text if len(text) <= length else f'{text[:length - 1]}…'
-
-
-def number(value: float | None, digits: int = 3) -> str:
-  """A number with that many significant digits, never fewer than its integer part has; '–' where it is not known."""
-  if value is None:
-    return '–'
-  if value == 0:
-    return '0'
-  exponent = math.floor(math.log10(abs(value)))
-  if not -5 <= exponent <= 8:
-    return f'{value:.{digits - 1}e}'
-  return f'{value:,.{max(digits - 1 - exponent, 0)}f}'.replace(',', '\u202f')
-
-
-def percent(value: float | None, decimals: int = 1) -> str:
-  """A fraction as percent."""
-  return '–' if value is None else f'{100 * value:.{decimals}f} %'
-
-
-def estimate(value: float | None, error: float | None) -> str:
-  """A fraction as percent with its standard error, which may be small."""
-  return percent(value) if value is None or error is None else f'{100 * value:.2f} ± {percent(error, 2)}'
 
 
 def px(value: float) -> str:
@@ -57,6 +56,7 @@ def text_width(text: str) -> float:
 
 def text(x: float, y: float, content: str, classes: str = '', rotate: float = 0.0) -> str:
   """A text element; class 'end' or 'mid' aligns it."""
+  content = ''.join(character if character.isprintable() else '?' for character in str(content))
   place = f'x="{px(x)}" y="{px(y)}"' if not rotate else f'transform="translate({px(x)} {px(y)}) rotate({rotate:g})"'
   return f'<text {place}{_class(classes)}>{escape(content)}</text>'
 
@@ -66,13 +66,18 @@ def line(x0: float, y0: float, x1: float, y1: float, classes: str) -> str:
   return f'<path d="M{px(x0)} {px(y0)}L{px(x1)} {px(y1)}"{_class(classes)}/>'
 
 
+def box(x: float, y: float, width: float, height: float, style: str, pattern: str) -> str:
+  """A rectangle in a colour, with a pattern over it."""
+  return rect(x, y, width, height, f'k {style}') + rect(x, y, width, height, f'p p-{pattern}')
+
+
 def rect(x: float, y: float, width: float, height: float, classes: str) -> str:
   """A rectangle."""
   return f'<rect x="{px(x)}" y="{px(y)}" width="{max(width, 0):.2f}" height="{px(max(height, 0))}"{_class(classes)}/>'
 
 
 def title(content: str) -> str:
-  """What a pointer that rests on the element is told."""
+  """The tooltip of the element around it."""
   return f'<title>{escape(content)}</title>'
 
 
@@ -103,10 +108,10 @@ def picture(width: float, height: float, label: str, content: str, hover: Mappin
 
   Args:
     width, height: In px at full size.
-    label: What somebody who does not see it is told.
+    label: The picture in words, for screen readers.
     content: SVG.
-    hover: For the script, what a pointer over it is told: 'lines' over epochs, or 'points', each (x px, y px, text).
-    classes: Of CSS.
+    hover: Tooltips for the script: 'lines' over epochs, or 'points', each (x px, y px, text).
+    classes: Classes of CSS.
   """
   chart = '' if hover is None else f' tabindex="0" data-hover="{escape(json.dumps(hover, separators=(",", ":")))}"'
   return (f'<svg viewBox="0 0 {px(width)} {px(height)}" role="img" aria-label="{escape(label)}"{_class(classes)}{chart}>'
@@ -142,9 +147,9 @@ def linear_axis(values: Sequence[float], start: float, end: float, count: int = 
   """An axis around values, with about `count` round ticks.
 
   Args:
-    values: What it shall show; without any, 0 to 1.
-    start, end: In px.
-    count: Of ticks, about.
+    values: Values within it; without any, 0 to 1.
+    start, end: Places of its ends in px.
+    count: Number of ticks, about.
     integers: Whether ticks are integers, as epochs are.
     tight: Whether it ends at the values, not at ticks.
   """
@@ -208,8 +213,8 @@ def legend(entries: Sequence[tuple[str, str, str]], width: float) -> tuple[str, 
   """Names of what a chart shows, in rows.
 
   Args:
-    entries: (kind, classes, name); the kind is 'line' or 'dots'.
-    width: Of the chart in px.
+    entries: (kind, classes, name); the kind is 'line', 'dots', or for boxes their pattern.
+    width: Width of the chart in px.
 
   Returns:
     SVG, and its height in px.
@@ -220,7 +225,37 @@ def legend(entries: Sequence[tuple[str, str, str]], width: float) -> tuple[str, 
     needed = 30 + text_width(name)
     if x > 2 and x + needed > width:
       x, y = 2.0, y + 18
-    sample = dots([(x + 12, y - 4)], classes) if kind == 'dots' else f'<path d="M{px(x)} {px(y - 4)}h20" class="line {classes}"/>'
+    if kind == 'line':
+      sample = f'<path d="M{px(x)} {px(y - 4)}h20" class="line {classes}"/>'
+    else:
+      sample = dots([(x + 12, y - 4)], classes) if kind == 'dots' else box(x, y - 11, 20, 12, classes, kind)
     parts += [sample, text(x + 25, y, name)]
     x += needed + 10
   return ''.join(parts), y + 6 if entries else 0.0
+
+
+def compose(pictures: Sequence[tuple[str, str]], columns: int, width: float, height: float | None = None) -> str:
+  """Pictures with headings in rows.
+
+  Args:
+    pictures: (heading, SVG).
+    columns: Pictures in a row.
+    width: Width of each in px.
+    height: Height of each in px; None keeps their proportions.
+
+  Returns:
+    SVG.
+  """
+  parts, y, bottom = [], 0.0, 0.0
+  for index, (heading, content) in enumerate(pictures):
+    x, y = index % columns * (width + 16), bottom if index % columns == 0 else y
+    _, _, full_width, full_height = map(float, re.search(r'viewBox="([^"]*)"', content)[1].split())
+    tall = height or width * full_height / full_width
+    parts += [text(x, y + 13, shorten(heading, int(width / CHARACTER)), 'strong'), nest(content, x, y + 20, width, tall)]
+    bottom = max(bottom, y + 32 + tall)
+  return picture(min(columns, len(pictures)) * (width + 16) - 16, bottom, ', '.join(heading for heading, _ in pictures), ''.join(parts))
+
+
+def nest(content: str, x: float, y: float, width: float, height: float) -> str:
+  """A picture as a part of another one."""
+  return f'<svg x="{px(x)}" y="{px(y)}" width="{px(width)}" height="{px(height)}" ' + content.removeprefix('<svg ')

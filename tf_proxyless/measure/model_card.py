@@ -12,6 +12,7 @@ from tf_proxyless.infra import files
 from tf_proxyless.infra import serialization
 from tf_proxyless.space import io
 from tf_proxyless.space import network as network_lib
+from tf_proxyless.space import registry
 
 _KIND = 'model_card'
 _QUANTIZATIONS = ('none', 'float16', 'int8')
@@ -159,7 +160,7 @@ def path_for(model: files.PathLike) -> pathlib.Path:
 
 def save(card: ModelCard, path: files.PathLike) -> None:
   """Writes a card atomically."""
-  files.write_json(path, _KIND, serialization.encode(card, io.TAGS))
+  files.write_json(path, _KIND, serialization.encode(card, registry.classes()))
 
 
 def load(path: files.PathLike) -> ModelCard:
@@ -171,7 +172,7 @@ def load(path: files.PathLike) -> ModelCard:
   """
   body = files.read_json(path, _KIND)
   try:
-    return serialization.decode(ModelCard, body, io.TAGS)
+    return serialization.decode(ModelCard, body, registry.classes())
   except ValueError as error:
     raise ValueError(f'{path}: {error}') from error
 
