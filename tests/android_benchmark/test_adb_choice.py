@@ -7,12 +7,6 @@ from android_benchmark import adb
 from android_benchmark import errors
 
 
-def test_the_one_device_is_found(phone):
-  with adb.AdbDevice() as opened:
-    assert opened.name == f'adb:{phone.serial}'
-    assert opened.run('getprop ro.product.model').stdout == 'Pixel 2\n'
-
-
 def test_two_devices_without_a_serial(start_phone):
   phones = [start_phone(connect=True), start_phone(connect=True)]
   with pytest.raises(errors.DeviceError, match='choose one by --device=adb:SERIAL') as raised:
@@ -28,13 +22,6 @@ def test_unauthorized(start_phone):
   for serial in ('', phone.serial):
     with pytest.raises(errors.DeviceError, match="is unauthorized: unlock the phone and accept 'Allow USB debugging'"):
       adb.AdbDevice(serial).open()
-
-
-def test_the_one_that_is_usable_is_taken(start_phone):
-  start_phone(connect=True, state='unauthorized')
-  usable = start_phone(connect=True)
-  with adb.AdbDevice() as opened:
-    assert opened.serial == usable.serial
 
 
 def test_a_key_that_was_just_accepted(start_phone):

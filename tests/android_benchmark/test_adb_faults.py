@@ -90,13 +90,6 @@ def test_after_ctrl_c_the_device_is_still_there(phone):
   assert not processes.running('sleep', '613')
 
 
-def test_disk_full_in_a_command(opened, phone):
-  phone.android.free_bytes = 4096
-  done = opened.run(f'seq 100000 > {transfers.FOLDER}/file')
-  assert done.exit_code and 'write error' in done.stderr
-  assert phone.android.map_path(f'{transfers.FOLDER}/file').stat().st_size <= 4096
-
-
 def test_a_file_that_arrives_damaged(opened, phone, local):
   program = phone.android.root / 'bin/sha256sum'
   program.unlink()
@@ -116,18 +109,3 @@ def test_a_restart_that_wipes_the_folder(opened, phone, local):
   assert transfers.files(phone) == []
   opened.push(local, f'{transfers.FOLDER}/file')  # the folder is there again
   assert transfers.files(phone) == ['file']
-
-
-def test_a_launch_that_takes_the_connection_or_the_phone_with_it(opened, phone):
-  for kind in ('drop', 'reboot', 'unplug'):
-    phone.fault_at_launch(kind)
-    with pytest.raises(errors.ConnectionLost):
-      opened.run('taskset 10 echo launched')
-    phone.plug_in()
-    assert opened.reconnect(20)
-  assert opened.run('taskset 10 echo launched').stdout == 'launched\n'
-
-
-def test_masks_are_those_of_the_phones_cores(opened):
-  assert opened.run('taskset f0 echo runs').stdout == 'runs\n'
-  assert opened.run('taskset 100 echo runs').exit_code == 1

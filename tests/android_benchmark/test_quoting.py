@@ -17,10 +17,6 @@ HOSTILE = ['a b;$(touch owned)\'"', '`touch owned`', "'; touch owned; '", '-rf',
 TMP = '/data/local/tmp'
 
 
-def files_below(folder: pathlib.Path) -> list[str]:
-  return sorted(str(path.relative_to(folder)) for path in folder.rglob('*') if path.is_file())
-
-
 def no_file_of_that_name(*folders: pathlib.Path) -> None:
   assert not [path for folder in folders for path in folder.rglob('owned')]
 

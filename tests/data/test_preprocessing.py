@@ -90,11 +90,6 @@ def test_cifar_crops_lie_in_the_padded_image_or_its_mirror_image():
   assert 70 < sum(flips) < 130
 
 
-def test_cifar_evaluation_is_the_image():
-  pixels = _noise(32, 32)
-  assert np.array_equal(preprocessing.Cifar(32).evaluate(tf.constant(_png(pixels))), pixels / np.float32(255))
-
-
 @pytest.mark.parametrize('height, width', [(256, 256), (256, 300), (301, 256)])
 def test_imagenet_evaluation_of_a_short_side_of_256_is_its_centre(height, width):
   pixels = _noise(height, width)

@@ -87,6 +87,17 @@ def test_dataset_without_test_split_gives_a_stratified_fifth(tmp_path):
   assert sum(index % 5 < 3 for index in test) == 6
 
 
+@pytest.mark.parametrize('name, message', [
+    ('cifar10:9.9.9', "'cifar10:9.9.9' cannot be opened: .*only: 3.0.2"),
+    ('cifar100', "'cifar100' is not prepared: looked in .*cifar100.*; pass --download to prepare it$"),
+    ('imagenet2012', 'not prepared: .*; place its archives in .*downloads/manual and pass --download'),
+    ('unlabelled', r'not made of labelled images: .*\{image: Image, label: Tensor\}$')])
+def test_datasets_that_cannot_be_used_are_one_line(name, message, tmp_path):
+  with pytest.raises(ValueError, match=message) as error:
+    sources.open_dataset(name, str(tmp_path))
+  assert '\n' not in str(error.value)
+
+
 def test_imagenet_without_archives_says_what_is_missing(tmp_path):
   with pytest.raises(ValueError, match='cannot be prepared in .*ILSVRC2012_img_train.tar') as error:
     sources.open_dataset('imagenet2012', str(tmp_path), download=True)

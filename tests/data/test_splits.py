@@ -45,10 +45,6 @@ def test_each_class_gives_the_same_number(digits, validation_images, per_class):
   assert sorted([*split.training, *split.validation]) == list(range(1437))
 
 
-def test_classes_of_different_size_give_the_same_number(folder):
-  assert _per_class(splits.make(sources.open_dataset(f'folder:{folder}'), 9, seed=0)) == [3, 3, 3]
-
-
 def test_no_example_is_in_two_of_training_validation_and_test(digits):
   split = splits.make(digits, 0.2, seed=0)
   images = [bytes(image) for image in split.records.images.numpy()]

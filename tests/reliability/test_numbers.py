@@ -23,7 +23,7 @@ from tf_proxyless.search import weight_optimizer
 from tf_proxyless.search.optimizers import reinforce
 from tf_proxyless.search.optimizers import two_path
 
-COST_MODEL = test_landscapes.COST_MODEL
+COST_MODEL = landscapes.COST_MODEL
 OPTIMIZERS = ('reinforce', 'gradient')
 
 

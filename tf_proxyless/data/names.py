@@ -16,7 +16,7 @@ _NAME = re.compile(r'(?P<name>\w+)(/[\w\-.]+)?(:\d+\.\d+\.\d+)?')  # no namespac
 
 
 def classes(name: str) -> int | None:
-  """How many classes a dataset has that need not be opened for it, else None."""
+  """Number of classes of a dataset if known without opening it, else None."""
   return _CLASSES.get(name.split(':')[0])
 
 
@@ -24,11 +24,11 @@ def check(name: str, data_dir: str | None = None) -> None:
   """Refuses what is neither a folder, nor known, nor prepared, without asking the network or loading TensorFlow.
 
   Args:
-    name: As for `data.sources.open_dataset`.
-    data_dir: Where prepared datasets lie; None is ~/tensorflow_datasets.
+    name: Name of a dataset, see `data.sources.open_dataset`.
+    data_dir: Folder of prepared datasets; None is ~/tensorflow_datasets.
 
   Raises:
-    ValueError: There is no such dataset; the message says what may have been meant.
+    ValueError: There is no such dataset; the message suggests a name.
   """
   if name.startswith(FOLDER_PREFIX):
     path = name.removeprefix(FOLDER_PREFIX)

@@ -1,4 +1,4 @@
-"""The files that every run has: where each lies, checkpoints that are whole or not there, and the rules by which a run may continue."""
+"""The files that every run has: their paths, history, status and checkpoints, and when a run may continue."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class RunDirectory:
   """Paths of a run's files, and its history.
 
   Attributes:
-    path: The directory.
+    path: The run directory.
   """
 
   def __init__(self, path: files.PathLike):
@@ -174,8 +174,8 @@ def differences(known: Mapping[str, Any], given: Mapping[str, Any]) -> str:
   """How settings differ, in one line of bounded length; '' if they do not.
 
   Args:
-    known: As they were read from a file, which may hold anything.
-    given: JSON values by name.
+    known: Settings read from an untrusted file.
+    given: Settings of this run, JSON values by name.
   """
   given = json.loads(json.dumps(given))
   return files.one_line('; '.join(

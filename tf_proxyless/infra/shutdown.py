@@ -1,4 +1,4 @@
-"""How a run ends early: asked by SIGINT or SIGTERM it saves first, and after SIGTERM it is gone within ten seconds whatever it does."""
+"""Graceful shutdown: checkpoint on SIGINT or SIGTERM, hard exit 8 s after SIGTERM."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class StopRequest:
   saving: what is on the disk is whole at any moment, and the same command continues from there.
 
   Args:
-    on_deadline: Called then, in another thread, for a second at most; usually writes the status.
-    deadline_s: Seconds from SIGTERM to this.
+    on_deadline: Called at the deadline in another thread, for a second at most; usually writes the status.
+    deadline_s: Seconds from SIGTERM to the deadline.
 
   Attributes:
-    signal: Number of the first, None as long as there was none.
+    signal: Number of the first signal; None before.
   """
 
   def __init__(self, on_deadline: Callable[[], None] = lambda: None, deadline_s: float = DEADLINE_S):
@@ -93,7 +93,7 @@ class StopRequest:
 
   @property
   def exit_code(self) -> int:
-    """Of a run that ended as it was asked to."""
+    """Exit code of a run that ended as requested."""
     return errors.INTERRUPTED if self.signal == signal.SIGINT else 0
 
 
@@ -104,7 +104,7 @@ def status_kept(write_status: Callable[..., object], stop: StopRequest) -> Itera
   After SIGTERM while another process worked for the run, the block is left without an exception: the run ends with `stop.exit_code`.
 
   Args:
-    write_status: See `run_directory.RunDirectory`.
+    write_status: `RunDirectory.write_status`.
     stop: Settled at the end.
 
   Raises:

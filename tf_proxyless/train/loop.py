@@ -21,11 +21,11 @@ _CHANGE = 'lower --learning_rate, and start again in another --run_dir'
 
 @dataclasses.dataclass(frozen=True)
 class Data:
-  """Where batches (images float32 NHWC, labels int32) of all replicas come from.
+  """Batches for all replicas: images float32 NHWC, labels int32.
 
   Attributes:
     training: (epoch, first step) -> the epoch's batches from that step on.
-    evaluation: () -> all images to evaluate on after epochs; None if that is not wanted.
+    evaluation: () -> all images to evaluate on after epochs; None for no evaluation.
   """
 
   training: Callable[[int, int], tf.data.Dataset]
@@ -34,12 +34,12 @@ class Data:
 
 @dataclasses.dataclass(frozen=True)
 class Observer:
-  """What a main wants to see of a training.
+  """Callbacks of a training.
 
   Attributes:
-    on_steps: Called with a number of steps that were made and the figures of the epoch so far.
+    on_steps: Called with the number of steps made and the statistics of the epoch so far.
     on_epoch: Called after each epoch with its entry of the history.
-    should_stop: Asked after each step; True saves and ends the training early.
+    should_stop: Called after each step; True saves and ends the training early.
   """
 
   on_steps: Callable[[int, dict[str, float]], None] = lambda steps, figures: None
@@ -86,7 +86,7 @@ class Training:
 
   @property
   def step(self) -> int:
-    """Steps made in it."""
+    """Steps made in this epoch."""
     return int(self._trainer.progress.total_steps) % self._trainer.recipe.steps_per_epoch
 
   def run(self, observer: Observer) -> bool:
