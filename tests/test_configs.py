@@ -46,7 +46,7 @@ def make_problem(name):
   config = parse(name)
   classes = dataset_names.classes(config.data.dataset)
   table = invent_table(config, classes) if config.target.latency_table == tables.HOST else None
-  return problem_lib.SearchProblem.from_config(config, classes, table)
+  return problem_lib.SearchProblem.from_config(config, problem_lib.make_space(config.space, classes), table)
 
 
 def invent_table(config, classes):
@@ -148,7 +148,7 @@ def test_mobile_is_built_and_makes_a_step(imagenet_data_dir, tmp_path):
   run = run_directory.RunDirectory(config.run_dir)
   run.create()
   source = build_search.open_source(config.data)
-  problem = problem_lib.SearchProblem.from_config(config, source.classes)
+  problem = problem_lib.SearchProblem.from_config(config, problem_lib.make_space(config.space, source.classes))
   assert not build_search.write_inputs(config, problem, run)
   losses = []
   observer = loop.Observer(on_step=lambda loss, accuracy, state: losses.append((loss, state)), should_stop=lambda: True)

@@ -127,9 +127,9 @@ class Methods:
                        f'{type(self.objective).__qualname__} is for a {" or ".join(self.objective.SERVES)}')
 
   @classmethod
-  def from_config(cls, config: config_lib.SearchConfig) -> Methods:
-    """Those that a configuration names."""
-    return cls(optimizer_config(config.optimizer), objective_config(config.objective))
+  def from_config(cls, config: config_lib.SearchConfig, custom: problem_lib.Custom = problem_lib.AS_CONFIGURED) -> Methods:
+    """Those that were handed over, or that the configuration names."""
+    return cls(custom.optimizer or optimizer_config(config.optimizer), custom.objective or objective_config(config.objective))
 
   def build(self, config: config_lib.SearchConfig, problem: problem_lib.SearchProblem, steps: steps_lib.SupernetSteps | None,
             updates: int) -> base.ArchitectureOptimizer:
@@ -147,13 +147,14 @@ class Methods:
     return self.optimizer.build(policy, problem.cost_model, made, steps, updates)
 
 
-def write_inputs(config: config_lib.SearchConfig, problem: problem_lib.SearchProblem, run: run_directory.RunDirectory) -> bool:
+def write_inputs(config: config_lib.SearchConfig, problem: problem_lib.SearchProblem, run: run_directory.RunDirectory,
+                 custom: problem_lib.Custom = problem_lib.AS_CONFIGURED) -> bool:
   """Claims the run directory and puts flags, space and table into it; whether the run was there already.
 
   Raises:
     ValueError: Another run lies there.
   """
-  identity = problem_lib.identity(config, problem.table)
+  identity = problem_lib.identity(config, problem.table, custom)
   known = run.check(identity)
   if not known:
     proof = tables.find_proof(config, problem.space)

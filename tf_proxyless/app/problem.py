@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import dataclasses
+import hashlib
+import json
 import math
+from typing import Any
 
 from tf_proxyless.app import config as config_lib
 from tf_proxyless.app import options
 from tf_proxyless.app import tables
 from tf_proxyless.cost import model as model_lib
 from tf_proxyless.cost import table as table_lib
+from tf_proxyless.space import io
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import proxyless
 
@@ -32,19 +36,19 @@ class SearchProblem:
   table: table_lib.LatencyTable | None = None
 
   @classmethod
-  def from_config(cls, config: config_lib.SearchConfig, classes: int, table: table_lib.LatencyTable | None = None) -> SearchProblem:
-    """Builds the space, loads the table, and checks that the target can be reached.
+  def from_config(cls, config: config_lib.SearchConfig, space: network_lib.Network,
+                  table: table_lib.LatencyTable | None = None) -> SearchProblem:
+    """Loads the table, and checks that the target can be reached.
 
     Args:
       config: Checked.
-      classes: Of the dataset.
+      space: The search space, see `make_space`.
       table: The latency table, if it is not to be loaded from where the configuration says.
 
     Raises:
       ValueError: In one line, what does not fit.
       OSError: The table cannot be read.
     """
-    space = make_space(config.space, classes)
     table = None if config.target.target_macs is not None else table or tables.load(config, space)
     cost_model = model_lib.from_macs(space) if table is None else model_lib.from_latency_table(space, table)
     name, target = config.target.given, find_target(config.target, cost_model)
@@ -86,9 +90,44 @@ def describe_table(table: table_lib.LatencyTable) -> str:
   return '; '.join(parts)
 
 
-def identity(config: config_lib.SearchConfig, table: table_lib.LatencyTable | None) -> dict[str, object]:
-  """What makes a run this run: its options, and what is in the table wherever it lies."""
-  return {**options.identity(config), 'latency_table': None if table is None else table.sha256}
+@dataclasses.dataclass(frozen=True)
+class Custom:
+  """Parts of a search that are handed over as objects; None is what the configuration names.
+
+  Attributes:
+    space: Makes the search space for a number of classes.
+    optimizer: Settings of an architecture optimizer, a `search.optimizers.base.OptimizerConfig`.
+    objective: Settings of an objective, a `search.objectives.Config`.
+  """
+
+  space: Callable[[int], network_lib.Network] | None = None
+  optimizer: Any = None
+  objective: Any = None
+
+  def make_space(self, config: config_lib.SearchConfig, classes: int) -> network_lib.Network:
+    """The search space.
+
+    Raises:
+      ValueError: In one line, what does not fit.
+    """
+    return make_space(config.space, classes) if self.space is None else self.space(classes)
+
+  def identity(self) -> dict[str, str]:
+    """What was handed over, as JSON values; a space is known by its parts."""
+    methods = {'custom_optimizer': self.optimizer, 'custom_objective': self.objective}
+    found = {name: repr(given) for name, given in methods.items() if given is not None}
+    if self.space is not None:
+      content = json.dumps(io.network_to_json(self.space(1000)), sort_keys=True)
+      found['custom_space'] = hashlib.sha256(content.encode('utf-8')).hexdigest()
+    return found
+
+
+AS_CONFIGURED = Custom()
+
+
+def identity(config: config_lib.SearchConfig, table: table_lib.LatencyTable | None, custom: Custom = AS_CONFIGURED) -> dict[str, object]:
+  """What makes a run this run: its options, what is in the table wherever it lies, and what was handed over."""
+  return {**options.identity(config), 'latency_table': None if table is None else table.sha256, **custom.identity()}
 
 
 def _proxyless(space: config_lib.SpaceConfig, classes: int) -> network_lib.Network:

@@ -42,7 +42,7 @@ def _read_problems(config: Config, run: run_directory.RunDirectory, search: conf
   """The problem of the search, and the one with the budget asked for."""
   space = io.load_search_space(run.search_space)
   table = table_lib.load(run.latency_table) if run.latency_table.exists() else None
-  searched = problem_lib.SearchProblem.from_config(search, space.classes, table)
+  searched = problem_lib.SearchProblem.from_config(search, space, table)
   if config.max_macs is None and config.max_latency_ms is None:
     return searched, searched
   if config.max_macs is not None:

@@ -31,17 +31,17 @@ from tf_proxyless.space import network as network_lib
 Config = config_lib.SearchConfig
 
 
-def _check(config: Config) -> run_directory.RunDirectory:
+def _check(config: Config, custom: problem_lib.Custom) -> run_directory.RunDirectory:
   """Everything that can be refused before TensorFlow is loaded."""
   config.check()
   classes = dataset_names.classes(config.data.dataset)
-  space = None if classes is None else problem_lib.make_space(config.space, classes)
+  space = None if classes is None else custom.make_space(config, classes)
   run = run_directory.RunDirectory(config.run_dir)
   if tables.is_ready(config, space):
     table = tables.load(config, space)
-    if classes is not None:
-      problem_lib.SearchProblem.from_config(config, classes, table)
-    run.check(problem_lib.identity(config, table))
+    if space is not None:
+      problem_lib.SearchProblem.from_config(config, space, table)
+    run.check(problem_lib.identity(config, table, custom))
   run.create()
   return run
 
@@ -70,18 +70,20 @@ def _finish(components, build_search, result_lib) -> None:
   print(f'architecture           {run.architecture}')
 
 
-def main(config: Config) -> int:
+def main(config: Config, custom: problem_lib.Custom = problem_lib.AS_CONFIGURED) -> int:
+  """Searches, or continues to; parts of its own are handed over by `custom`."""
   with errors.user_errors():
-    run = _check(config)
+    run = _check(config, custom)
     lock = locking.take(run.path)
   report = writer.RunReport(run, options.headings(Config))
   stop = shutdown.StopRequest(report.on_deadline)
   with lock, shutdown.status_kept(report.write_status, stop):
-    return _search(config, run, report, stop)
+    return _search(config, custom, run, report, stop)
   return stop.exit_code
 
 
-def _search(config: Config, run: run_directory.RunDirectory, report: writer.RunReport, stop: shutdown.StopRequest) -> int:
+def _search(config: Config, custom: problem_lib.Custom, run: run_directory.RunDirectory, report: writer.RunReport,
+            stop: shutdown.StopRequest) -> int:
   stderr_lib.load_tensorflow()
   from tf_proxyless.app import build_search
   from tf_proxyless.derive import result as result_lib
@@ -91,12 +93,12 @@ def _search(config: Config, run: run_directory.RunDirectory, report: writer.RunR
 
   with errors.user_errors():
     source = build_search.open_source(config.data)
-    table = _find_table(config, problem_lib.make_space(config.space, source.classes))
-    problem = problem_lib.SearchProblem.from_config(config, source.classes, table)
+    space = custom.make_space(config, source.classes)
+    problem = problem_lib.SearchProblem.from_config(config, space, _find_table(config, space))
     if not problem.constrained:
       logging.warning('the target %s is not below the largest network, %s: accuracy alone is searched for',
                       problem.format_cost(problem.target), problem.format_cost(problem.cost_model.largest))
-    build_search.write_inputs(config, problem, run)
+    build_search.write_inputs(config, problem, run, custom)
     progress = progress_lib.SearchProgress(run.logs, problem.format_cost)
 
     def on_epoch(entry: dict) -> None:
@@ -104,7 +106,7 @@ def _search(config: Config, run: run_directory.RunDirectory, report: writer.RunR
       report.refresh()
 
     observer = loop.Observer(progress.on_step, on_epoch, progress.on_scored, stop, logging.warning)
-    components = build_search.build_search(config, problem, source, run, observer)
+    components = build_search.build_search(config, problem, source, run, observer, build_search.Methods.from_config(config, custom))
     components.search.prepare()
   report.write_status('running')
   done = int(components.progress.epoch) * components.schedule.steps_per_epoch + int(components.progress.step)
