@@ -85,7 +85,7 @@ class SearchComponents:
 def open_source(data: config_lib.DataConfig | config_lib.TrainingDataConfig) -> sources.Source:
   """The dataset of a configuration."""
   with progress_lib.working(f'opening {data.dataset}'):
-    return sources.open_dataset(data.dataset, data.data_dir, data.download)
+    return sources.open_dataset(data.dataset or '', data.data_dir, data.download)
 
 
 def objective_config(objective: config_lib.ObjectiveConfig) -> objectives.Config:
