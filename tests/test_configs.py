@@ -46,7 +46,7 @@ def make_problem(name):
   config = parse(name)
   classes = dataset_names.classes(config.data.dataset)
   table = invent_table(config, classes) if config.target.latency_table == tables.HOST else None
-  return problem_lib.SearchProblem.from_config(config, classes, table)
+  return problem_lib.SearchProblem.from_config(config, problem_lib.make_space(config.space, classes), table)
 
 
 def invent_table(config, classes):
@@ -147,14 +147,14 @@ def test_mobile_is_built_and_makes_a_step(imagenet_data_dir, tmp_path):
   config = parse('mobile', *FEW_STEPS, '--batch_size=2', f'--data_dir={imagenet_data_dir}', f'--run_dir={tmp_path}')
   run = run_directory.RunDirectory(config.run_dir)
   run.create()
-  source = build_search.open_source(config)
-  problem = problem_lib.SearchProblem.from_config(config, source.classes)
+  source = build_search.open_source(config.data)
+  problem = problem_lib.SearchProblem.from_config(config, problem_lib.make_space(config.space, source.classes))
   assert not build_search.write_inputs(config, problem, run)
   losses = []
   observer = loop.Observer(on_step=lambda loss, accuracy, state: losses.append((loss, state)), should_stop=lambda: True)
-  assembled = build_search.assemble(config, problem, source, run, observer)
-  assembled.search.prepare()
-  assert not assembled.search.run()
+  components = build_search.build_search(config, problem, source, run, observer)
+  components.search.prepare()
+  assert not components.search.run()
   (loss, state), = losses
   assert loss == pytest.approx(6.9, abs=1.5)  # ln 1000 and what a random start adds
   assert state['expected_cost'] == pytest.approx(114.0, abs=0.1)  # the mean network of the table

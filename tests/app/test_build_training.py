@@ -9,6 +9,7 @@ from tf_proxyless.app import architectures
 from tf_proxyless.app import build_training
 from tf_proxyless.app import config as config_lib
 from tf_proxyless.app import flags
+from tf_proxyless.app import options
 from tf_proxyless.app import training_images
 
 
@@ -75,5 +76,5 @@ def test_flags_come_to_the_recipe():
   recipe = build_training.make_recipe(config, 10)
   for name in ('epochs', 'momentum', 'weight_decay', 'label_smoothing', 'warmup_epochs', 'optimizer', 'schedule', 'decay_rate',
                'decay_epochs', 'rho', 'epsilon', 'average_momentum'):
-    assert getattr(recipe, name) == config[name].value, name
+    assert getattr(recipe, name) == options.flat(config)[name], name
   assert recipe.decoupled and recipe.steps_per_epoch == 10

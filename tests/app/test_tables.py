@@ -83,7 +83,7 @@ def test_missing_entries_are_named_or_estimated(tmp_path):
 
 def test_what_rests_on_estimates_says_so(tmp_path):
   config = parse('--target_latency_ms=48', '--latency_table=pixel2_int8_estimate', '--allow_estimates')
-  plan = problem_lib.SearchProblem.from_config(config, 1000)
+  plan = problem_lib.SearchProblem.from_config(config, make_space(config, 1000))
   assert plan.format_cost(48.0) == '48.00 ms (estimated)'
   assert plan.format_cost(3e8, 'macs') == '300.00 M MACs'
   assert 'an estimated entry may be 30 % off' in problem_lib.describe_table(plan.table)
@@ -109,7 +109,7 @@ def test_the_estimate_is_for_one_phone_and_its_kernels_of_2019(flag):
 def test_a_fraction_is_of_the_range(fraction):
   config = parse('--target_latency_fraction=0.5', '--latency_table=pixel1_tflite_float')
   config = options.replace(config, target_latency_fraction=fraction)
-  plan = problem_lib.SearchProblem.from_config(config, 1000)
+  plan = problem_lib.SearchProblem.from_config(config, make_space(config, 1000))
   assert plan.target == pytest.approx(29.61 + fraction * (191.033 - 29.61))
   assert plan.constrained == (fraction < 1)
 
@@ -136,7 +136,7 @@ def test_this_machine_is_measured_once_for_a_space_and_a_runtime(tmp_path, capfd
   model = model_lib.from_latency_table(space, table)
   assert 0 < model.smallest < model.largest
   assert tables.is_ready(config, space) and tables.load(config, space) == table
-  assert problem_lib.SearchProblem.from_config(config, 10).target == pytest.approx((model.smallest + model.largest) / 2)
+  assert problem_lib.SearchProblem.from_config(config, space).target == pytest.approx((model.smallest + model.largest) / 2)
   proof, = (tmp_path / 'cache').glob('*_proof.json')
   rows = json.loads(proof.read_text())['networks']
   assert [row['purpose'] for row in rows] == ['calibration'] * 5 + ['validation'] * 8

@@ -20,7 +20,7 @@ def assemble(path: os.PathLike, *arguments: str, observer: loop.Observer | None 
   run = run_directory.RunDirectory(path)
   run.create()
   source = build_search.open_source(config.data)
-  problem = problem_lib.SearchProblem.from_config(config, source.classes)
+  problem = problem_lib.SearchProblem.from_config(config, problem_lib.make_space(config.space, source.classes))
   build_search.write_inputs(config, problem, run)
   components = build_search.build_search(config, problem, source, run, observer or loop.Observer())
   components.search.prepare()

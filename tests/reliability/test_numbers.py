@@ -17,7 +17,6 @@ from tf_proxyless.derive import evaluations as evaluations_lib
 from tf_proxyless.search import checks
 from tf_proxyless.search import objectives
 from tf_proxyless.search import policy as policy_lib
-from tf_proxyless.search import schedule as schedule_lib
 from tf_proxyless.search import steps as steps_lib
 from tf_proxyless.search import weight_optimizer
 from tf_proxyless.search.optimizers import reinforce
@@ -252,8 +251,8 @@ def test_ten_epochs_of_collapse_are_the_end_and_a_small_target_is_no_collapse():
 
 def costs_towards(target, gain_scale=1.0, updates=1000):
   """Expected cost after each update of REINFORCE with the default rates, where most of the space lies far above the target."""
-  objective = objectives.Constrained(target, scale=1.0, rate=schedule_lib.default_constraint_rate(updates))
-  rate = schedule_lib.default_architecture_rate('reinforce', updates)
+  objective = objectives.ConstrainedConfig().build(target, 0.0, 1.0, updates)
+  rate = reinforce.Config().rate(updates)
   made = make_optimizer('reinforce', landscapes.Landscape(0, gain_scale=gain_scale), objective, rate)
   costs = []
   for _ in range(updates):

@@ -34,12 +34,6 @@ def test_every_name_is_known():
   assert set(OBJECTIVES) == set(config_lib.OBJECTIVES)
 
 
-@pytest.mark.parametrize('name, updates, rate', [
-    ('reinforce', 100, 0.05), ('reinforce', 1_000, 0.0125), ('reinforce', 10**6, 0.001), ('gradient', 3_000, 0.03), ('gradient', 100_000, 0.001)])
-def test_learning_rates_by_updates(name, updates, rate):
-  assert OPTIMIZERS[name].rate(updates) == pytest.approx(rate)
-
-
 def test_the_constraint_takes_scale_and_rate_from_the_search():
   made = OBJECTIVES['constrained'].build(10.0, 1.0, two_path.Config.SCALE, 10_000)
   assert (made._scale, made._rate) == (3.0, pytest.approx(0.01))

@@ -33,7 +33,7 @@ def refuse(tmp_path, *arguments):
     (['--architecture='], ['--architecture is required, or --init']),
     (['--architecture=proxyless_mobil'], ["'proxyless_mobil' is neither a file nor one of proxyless_mobile,", 'mobilenet_v2']),
     (['--dataset=cifar100'], ['tiny.json has 10 classes, the dataset has 100']),
-    (['--learning_rate=0'], ['--learning_rate must be above 0']),
+    (['--learning_rate=0'], ['--learning_rate=0: must be a number, above 0']),
     (['--warmup_epochs=4'], ['--warmup_epochs=4 is more than --epochs=3']),
     (['--init=supernet'], ['--init=supernet and --search_dir go together']),
     (['--evaluate_only'], ['run: there is no such model']),

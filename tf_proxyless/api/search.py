@@ -97,11 +97,10 @@ def search(
   from tf_proxyless.app import build_search
   from tf_proxyless.app.commands import search as search_command
 
-  chosen = build_search.Methods.from_config(config)
-  methods = build_search.Methods(optimizer or chosen.optimizer, objective or chosen.objective)
+  methods = build_search.Methods.from_config(config, optimizer, objective)
   dataset, held_out = data_lib.open_source(train_data, validation_data, class_names=class_names)
   config = options.replace(config, dataset=dataset)
-  search_command.main(config, search_command.Given(problem, methods, held_out))
+  search_command.main(config, problem_lib.Given(problem, methods, held_out))
   result = SearchResult(pathlib.Path(run_dir), methods)
   if result.state != 'finished':
     raise KeyboardInterrupt(f'stopped and saved; the same call continues in {run_dir}')
@@ -136,8 +135,8 @@ def load(run_dir: files.PathLike, optimizer: Any = None, objective: Any = None) 
 def _methods(run_dir: files.PathLike, optimizer: Any, objective: Any) -> Any:
   from tf_proxyless.app import build_search
 
-  chosen = build_search.Methods.from_config(flags.read(run_directory.RunDirectory(run_dir).flags, config_lib.SearchConfig))
-  return build_search.Methods(optimizer or chosen.optimizer, objective or chosen.objective)
+  config = flags.read(run_directory.RunDirectory(run_dir).flags, config_lib.SearchConfig)
+  return build_search.Methods.from_config(config, optimizer, objective)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -86,7 +86,7 @@ class SearchComponents:
 def open_source(data: config_lib.DataConfig | config_lib.TrainingDataConfig) -> sources.Source:
   """The dataset of a configuration."""
   with progress_lib.working(f'opening {data.dataset}'):
-    return sources.open_dataset(data.dataset, data.data_dir, data.download)
+    return sources.open_dataset(data.dataset or '', data.data_dir, data.download)
 
 
 def objective_config(objective: config_lib.ObjectiveConfig) -> objectives.Config:
@@ -128,9 +128,10 @@ class Methods:
                        f'{type(self.objective).__qualname__} is for a {" or ".join(self.objective.SERVES)}')
 
   @classmethod
-  def from_config(cls, config: config_lib.SearchConfig) -> Methods:
-    """Those that a configuration names."""
-    return cls(optimizer_config(config.optimizer), objective_config(config.objective))
+  def from_config(cls, config: config_lib.SearchConfig, optimizer: base.OptimizerConfig | None = None,
+                  objective: objectives.Config | None = None) -> Methods:
+    """Those that are handed over, or else that the configuration names."""
+    return cls(optimizer or optimizer_config(config.optimizer), objective or objective_config(config.objective))
 
   def build(self, config: config_lib.SearchConfig, problem: problem_lib.SearchProblem, steps: steps_lib.SupernetSteps | None,
             updates: int) -> base.ArchitectureOptimizer:
@@ -149,23 +150,23 @@ class Methods:
 
 
 def write_inputs(config: config_lib.SearchConfig, problem: problem_lib.SearchProblem, run: run_directory.RunDirectory,
-                 given: bool = False) -> bool:
+                 given: problem_lib.Given = problem_lib.Given()) -> bool:
   """Claims the run directory and puts flags, space and table into it; whether the run was there already.
 
   Args:
     config: Of the search.
     problem: Space, costs and target.
     run: The directory.
-    given: Whether the problem was given as an object, not by the configuration.
+    given: What was given as objects.
 
   Raises:
     ValueError: Another run lies there.
   """
-  identity = problem_lib.identity(config, problem.table, problem if given else None)
+  identity = problem_lib.identity(config, problem.table, given)
   known = run.check(identity)
   if not known:
-    proof = None if given else tables.find_proof(config, problem.space)
-    if given:
+    proof = None if given.problem else tables.find_proof(config, problem.space)
+    if given.problem:
       files.write_json(run.problem, 'search_problem', problem.to_json())
     for file in (run.split, run.latency_table, run.latency_table_proof):  # of a run that came to nothing
       if file != proof:

@@ -136,7 +136,7 @@ def start_from(config: config_lib.TrainConfig, start: models.ModelFiles | None, 
     return []
   plain, kept = build(config, architecture), []  # the model itself may lie on several devices
   if start is None:
-    inherit(plain, architecture, config.network.search_dir, images)
+    inherit(plain, architecture, config.network.search_dir or '', images)
   else:
     kept = copy_weights(plain, models.load_found(start).model)
   model.set_weights(plain.get_weights())

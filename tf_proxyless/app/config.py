@@ -200,7 +200,7 @@ class SearchConfig(options.Config):
       ValueError: In one line, which and what to do.
     """
     self.require()
-    dataset_names.check(self.data.dataset, self.data.data_dir)
+    dataset_names.check(self.data.dataset or '', self.data.data_dir)
     self.target.check()
     chosen, optimizer = self.objective.objective, self.optimizer.architecture_optimizer
     serves = OBJECTIVES[chosen]
@@ -325,7 +325,7 @@ class TrainConfig(options.Config):
       ValueError: In one line, which and what to do.
     """
     self.require('dataset')
-    dataset_names.check(self.data.dataset, self.data.data_dir)
+    dataset_names.check(self.data.dataset or '', self.data.data_dir)
     if self.evaluate_only:
       if not (self.network.init or self.run_dir):
         raise ValueError('`evaluate_only` needs `init` or `run_dir`, to say which model')

@@ -43,7 +43,7 @@ def _check(config: config_lib.DeviceConfig) -> None:
     raise ValueError("`device=adb` needs `benchmark_binary`, TFLite's benchmark_model for the phone; docs/measuring.md tells where it is")
   if config.benchmark_binary and not pathlib.Path(config.benchmark_binary).is_file():
     raise ValueError(f'`benchmark_binary`: there is no file {config.benchmark_binary!r}')
-  cores = os.cpu_count()
+  cores = os.cpu_count() or 1
   if config.device == 'host' and 1 < config.threads >= cores and not config.force_threads:
     raise ValueError(f'`threads={config.threads}` on {cores} cores leaves none for anything else, and latencies jump by several times; '
                      'take fewer, or add `force_threads`')

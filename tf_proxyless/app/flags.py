@@ -159,7 +159,7 @@ def _define(values: flags.FlagValues, config_class: type[options.Config]) -> Non
     if option.kind is bool:
       flags.DEFINE_boolean(name, option.default, text, flag_values=values)
     elif option.repeated:
-      flags.DEFINE_multi(_Parser(option), flags.ArgumentSerializer(), name, list(option.default) or None, text, flag_values=values)
+      flags.DEFINE_multi(_Parser(option), flags.ArgumentSerializer(), name, list(option.default), text, flag_values=values)
     else:
       flags.DEFINE(_Parser(option), name, option.default, text, flag_values=values, serializer=flags.ArgumentSerializer())
 

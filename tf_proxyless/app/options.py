@@ -10,7 +10,7 @@ import types
 import typing
 from typing import Any, TypeVar
 
-_T = TypeVar('_T')
+_T = TypeVar('_T', bound='Config')
 _KINDS = {bool: 'true or false', int: 'an integer', float: 'a number', str: 'text'}
 
 
@@ -140,9 +140,13 @@ class Config:
         raise ValueError(f'`{name}` is required')
 
 
-@functools.cache
-def options(config_class: type) -> Mapping[str, Option]:
+def options(config_class: Any) -> Mapping[str, Option]:
   """The options of a configuration by name, those of its groups included, in the order of definition."""
+  return _by_name(config_class)
+
+
+@functools.cache
+def _by_name(config_class: Any) -> Mapping[str, Option]:
   return {each.name: each for each in _options(config_class, '', '')}
 
 

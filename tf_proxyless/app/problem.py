@@ -42,19 +42,19 @@ class SearchProblem:
   table: table_lib.LatencyTable | None = None
 
   @classmethod
-  def from_config(cls, config: config_lib.SearchConfig, classes: int, table: table_lib.LatencyTable | None = None) -> SearchProblem:
-    """Builds the space, loads the table, and checks that the target can be reached.
+  def from_config(cls, config: config_lib.SearchConfig, space: network_lib.Network,
+                  table: table_lib.LatencyTable | None = None) -> SearchProblem:
+    """Loads the table, and checks that the target can be reached.
 
     Args:
       config: Checked.
-      classes: Of the dataset.
+      space: The search space, see `make_space`.
       table: The latency table, if it is not to be loaded from where the configuration says.
 
     Raises:
       ValueError: In one line, what does not fit.
       OSError: The table cannot be read.
     """
-    space = make_space(config.space, classes)
     table = None if config.target.target_macs is not None else table or tables.load(config, space)
     cost_model = model_lib.from_macs(space) if table is None else model_lib.from_latency_table(space, table)
     problem = cls(space, cost_model, find_target(config.target, cost_model), table)
@@ -110,13 +110,30 @@ def describe_table(table: table_lib.LatencyTable) -> str:
   return '; '.join(parts)
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Given:
+  """What a Python caller gives as objects instead of options; None takes it from the configuration.
+
+  Attributes:
+    problem: Space, costs and target.
+    methods: Optimizer and objective, see `build_search.Methods`.
+    validation: Which training examples architectures are scored on, see `build_search.build_search`.
+  """
+
+  problem: SearchProblem | None = None
+  methods: Any = None
+  validation: Any = None
+
+
 def identity(config: config_lib.SearchConfig, table: table_lib.LatencyTable | None,
-             given: SearchProblem | None = None) -> dict[str, object]:
-  """What makes a run this run: its options, what is in the table wherever it lies, and a problem that was given as an object."""
+             given: Given = Given()) -> dict[str, object]:
+  """What makes a run this run: its options, what is in the table wherever it lies, and what was given as objects."""
   found = {**options.identity(config), 'latency_table': None if table is None else table.sha256}
-  if given is not None:
-    content = json.dumps([io.network_to_json(given.space), given.to_json()], sort_keys=True)
+  if given.problem is not None:
+    content = json.dumps([io.network_to_json(given.problem.space), given.problem.to_json()], sort_keys=True)
     found['problem'] = hashlib.sha256(content.encode('utf-8')).hexdigest()
+  if given.methods is not None:
+    found['methods'] = repr(given.methods)
   return found
 
 
@@ -134,7 +151,7 @@ def restore(run: run_directory.RunDirectory, config: config_lib.SearchConfig) ->
   space = io.load_search_space(run.search_space)
   table = table_lib.load(run.latency_table) if run.latency_table.exists() else None
   if not run.problem.exists():
-    return SearchProblem.from_config(config, space.classes, table)
+    return SearchProblem.from_config(config, space, table)
   body = files.read_json(run.problem, 'search_problem')
   try:
     terms = tuple(model_lib.Term(tuple(term['decisions']), np.asarray(term['values'], np.float64)) for term in body['terms'])

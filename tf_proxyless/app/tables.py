@@ -63,7 +63,7 @@ def load(config: config_lib.SearchConfig, space: network_lib.Network | None) -> 
   if config.target.latency_table == HOST and space is not None:
     table = table_lib.load(_host_path(config, space))
   else:
-    table = named_tables.find(config.target.latency_table, space, besides=(HOST,))
+    table = named_tables.find(config.target.latency_table or '', space, besides=(HOST,))
   target = config.target
   expected = {'device': target.expected_device, 'precision': target.expected_precision, 'kernels': target.expected_kernels}
   table.check_runtime(**{field: value for field, value in expected.items() if value is not None})
@@ -118,7 +118,7 @@ def find_proof(config: config_lib.SearchConfig, space: network_lib.Network) -> p
   """
   if config.target.target_macs is not None or config.target.latency_table in pixel2.NAMES:
     return None
-  path = _host_path(config, space) if config.target.latency_table == HOST else resources.latency_table(config.target.latency_table)
+  path = _host_path(config, space) if config.target.latency_table == HOST else resources.latency_table(config.target.latency_table or '')
   proof = validation_lib.path_for(path)
   return proof if proof.is_file() else None
 
@@ -135,7 +135,7 @@ def _cache_folder(cache_dir: files.PathLike | None) -> pathlib.Path:
 
 def _host_path(config: config_lib.SearchConfig, space: network_lib.Network) -> pathlib.Path:
   """Where the table of this machine lies, or will: a run that continues has its own copy, which nothing can change."""
-  run = run_directory.RunDirectory(config.run_dir)
+  run = run_directory.RunDirectory(config.run_dir or '')
   return run.latency_table if run.identity.exists() and run.latency_table.exists() else _cache_path(config, space)
 
 

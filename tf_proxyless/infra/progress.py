@@ -6,13 +6,10 @@ from collections.abc import Callable, Iterable, Iterator
 import contextlib
 import sys
 import threading
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from absl import logging
 import tqdm
-
-if TYPE_CHECKING:  # bars are shown before it is loaded
-  import tensorflow as tf
 
 _REFRESH_SECONDS = 1.0
 _Item = TypeVar('_Item')
@@ -48,8 +45,8 @@ def over(items: Iterable[_Item], text: str, total: int | None, unit: str = 'it')
       shown.update()
 
 
-def over_batches(batches: tf.data.Dataset, text: str) -> Iterator[Any]:
-  """The same for batches, of which datasets mostly know how many there are."""
+def over_batches(batches: Any, text: str) -> Iterator[Any]:
+  """The same for a tf.data.Dataset, which mostly knows how many batches it has."""
   count = int(batches.cardinality())
   return over(batches, text, count if count >= 0 else None, 'batch')
 

@@ -141,7 +141,7 @@ def run(settings: Settings, report: Report) -> Found:
   source = build_search.open_source(settings.config.data)
   space = problem_lib.make_space(settings.config.space, source.classes)
   tables = {runtime: _find_table(space, runtime, settings, report) for runtime in RUNTIMES}
-  problems = {runtime: problem_lib.SearchProblem.from_config(search_config(settings, runtime), source.classes, table)
+  problems = {runtime: problem_lib.SearchProblem.from_config(search_config(settings, runtime), space, table)
               for runtime, table in tables.items()}
   found = {runtime: _search(runtime, settings, report) for runtime in RUNTIMES}
   networks = {runtime: architecture.network for runtime, architecture in found.items()}

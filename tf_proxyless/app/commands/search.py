@@ -8,10 +8,8 @@ Started again with the same --run_dir, it continues where it stopped.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import sys
-from typing import Any
 
 from absl import logging
 
@@ -33,26 +31,11 @@ from tf_proxyless.space import network as network_lib
 Config = config_lib.SearchConfig
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Given:
-  """What a Python caller gives as objects instead of options; None takes it from the configuration.
-
-  Attributes:
-    problem: Space, costs and target.
-    methods: Optimizer and objective.
-    validation: Which training examples architectures are scored on, see `build_search`.
-  """
-
-  problem: problem_lib.SearchProblem | None = None
-  methods: Any = None
-  validation: Any = None
-
-
-def _check(config: Config, given: Given) -> run_directory.RunDirectory:
+def _check(config: Config, given: problem_lib.Given) -> run_directory.RunDirectory:
   """Everything that can be refused before TensorFlow is loaded."""
   if given.problem is not None:
     run = run_directory.RunDirectory(config.run_dir)
-    run.check(problem_lib.identity(config, given.problem.table, given.problem))
+    run.check(problem_lib.identity(config, given.problem.table, given))
     run.create()
     return run
   config.check()
@@ -61,8 +44,8 @@ def _check(config: Config, given: Given) -> run_directory.RunDirectory:
   run = run_directory.RunDirectory(config.run_dir)
   if tables.is_ready(config, space):
     table = tables.load(config, space)
-    if classes is not None:
-      problem_lib.SearchProblem.from_config(config, classes, table)
+    if space is not None:
+      problem_lib.SearchProblem.from_config(config, space, table)
     run.check(problem_lib.identity(config, table))
   run.create()
   return run
@@ -92,7 +75,8 @@ def _finish(components, build_search, result_lib) -> None:
   print(f'architecture           {run.architecture}')
 
 
-def main(config: Config, given: Given = Given()) -> int:
+def main(config: Config, given: problem_lib.Given = problem_lib.Given()) -> int:
+  """Searches, or continues to."""
   with errors.user_errors():
     run = _check(config, given)
     lock = locking.take(run.path)
@@ -104,11 +88,12 @@ def main(config: Config, given: Given = Given()) -> int:
 
 
 def _make_problem(config: Config, classes: int) -> problem_lib.SearchProblem:
-  table = _find_table(config, problem_lib.make_space(config.space, classes))
-  return problem_lib.SearchProblem.from_config(config, classes, table)
+  space = problem_lib.make_space(config.space, classes)
+  return problem_lib.SearchProblem.from_config(config, space, _find_table(config, space))
 
 
-def _search(config: Config, given: Given, run: run_directory.RunDirectory, report: writer.RunReport, stop: shutdown.StopRequest) -> int:
+def _search(config: Config, given: problem_lib.Given, run: run_directory.RunDirectory, report: writer.RunReport,
+            stop: shutdown.StopRequest) -> int:
   stderr_lib.load_tensorflow()
   from tf_proxyless.app import build_search
   from tf_proxyless.derive import result as result_lib
@@ -124,7 +109,7 @@ def _search(config: Config, given: Given, run: run_directory.RunDirectory, repor
     if not problem.constrained:
       logging.warning('the target %s is not below the largest network, %s: accuracy alone is searched for',
                       problem.format_cost(problem.target), problem.format_cost(problem.cost_model.largest))
-    build_search.write_inputs(config, problem, run, given=given.problem is not None)
+    build_search.write_inputs(config, problem, run, given)
     progress = progress_lib.SearchProgress(run.logs, problem.format_cost)
 
     def on_epoch(entry: dict) -> None:
