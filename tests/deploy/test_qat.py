@@ -123,6 +123,34 @@ def test_published_networks_to_a_step(name):
   assert quantized_lib.steps_apart(quantized, photos[:2], 'xnnpack').max() <= 1
 
 
+def check_mobilenet_v3(resolution):
+  """Trains a step, quantises, and becomes integers that compute the same."""
+  photos = quantized_lib.photos(resolution)
+  model = quantized_lib.network_like_trained(published.network('mobilenet_v3_large', resolution=resolution, classes=10), photos)
+  quantized = qat.quantize(model)
+  qat.calibrate(quantized, [photos])
+  for trained in (model, quantized):
+    before = trained.trainable_weights[0].numpy()
+    trained.compile(keras.optimizers.SGD(0.01), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    assert np.isfinite(trained.train_on_batch(photos, np.arange(4)))
+    assert not np.array_equal(before, trained.trainable_weights[0])
+  quantized = quantized_lib.quantize(model, photos)
+  content = tflite.convert(quantized, 'int8', io='uint8')
+  assert models.dtypes(content) == {'uint8', 'int8', 'int32'}
+  operators = models.op_names(content)
+  assert (operators.count('HARD_SWISH'), operators.count('MUL'), operators.count('MEAN')) == (21, 16, 9)
+  check_every_layer(quantized, photos[0])
+
+
+def test_mobilenet_v3():
+  check_mobilenet_v3(64)
+
+
+@pytest.mark.long
+def test_mobilenet_v3_at_its_size():
+  check_mobilenet_v3(224)
+
+
 def test_a_file_of_integers_that_takes_bytes(quantized):
   content = tflite.convert(quantized, 'int8', io='uint8')
   assert models.dtypes(content) == {'uint8', 'int8', 'int32'} and models.io_dtypes(content) == ('uint8', 'uint8')

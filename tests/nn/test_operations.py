@@ -22,7 +22,8 @@ CONFIGURATIONS = {
     'conv_bn': [ops.ConvBn(8), ops.ConvBn(16, 1, 2, 'hard_swish'), ops.ConvBn(12, 5, 2, 'relu', groups=4), ops.ConvBn(12, 5, 2, 'relu')],
     'mbconv': [
         ops.MBConv(8, 3, 1, 1), ops.MBConv(12, 5, 2, 3), ops.MBConv(8, 3, 1, 6, 'hard_swish', 0.25), ops.MBConv(8, 3, 1, 6, 'relu', 0.5),
-        ops.MBConv(8, 7, 2, 4, groups=4), ops.MBConv(8, 3, 1, 1, 'hard_swish', 0.25, expanded_filters=20), ops.MBConv(8, 3, 1, 1, se_ratio=1.0)],
+        ops.MBConv(8, 7, 2, 4, groups=4), ops.MBConv(8, 3, 1, 1, 'hard_swish', 0.25, expanded_filters=20),
+        ops.MBConv(8, 3, 1, 1, se_ratio=1.0)],
     'separable_conv': [ops.SeparableConv(8), ops.SeparableConv(12, 5, 2, 'hard_swish')],
     'pool': [ops.Pool('average'), ops.Pool('max'), ops.Pool('average', 5, 2), ops.Pool('max', 2, 2)],
     'zero': [ops.Zero()],
