@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import dataclasses
 import functools
 import html
@@ -24,7 +24,9 @@ from tf_proxyless.derive import effects as effects_lib
 from tf_proxyless.derive import evaluations as evaluations_lib
 from tf_proxyless.derive import solver
 from tf_proxyless.infra import files
+from tf_proxyless.report.document import document as document_lib
 from tf_proxyless.report.document import writer
+from tf_proxyless.report.figures import figures as figures_lib
 from tf_proxyless.search import run_directory
 from tf_proxyless.space import io
 from tf_proxyless.space import network as network_lib
@@ -88,6 +90,7 @@ def search(
     SearchDivergedError: The search went wrong; the message says what to change.
     KeyboardInterrupt: It was stopped, and is saved.
   """
+  _check_settings(settings)
   cost_model = costs.model(space, cost, unit)
   table = cost if isinstance(cost, table_lib.LatencyTable) else None
   problem = problem_lib.SearchProblem(space, cost_model, _target(target, cost_model), table)
@@ -105,6 +108,15 @@ def search(
   if result.state != 'finished':
     raise KeyboardInterrupt(f'stopped and saved; the same call continues in {run_dir}')
   return result
+
+
+def _check_settings(settings: Mapping[str, Any]) -> None:
+  """Refuses settings that arguments of `search` say."""
+  by_group = {'space': 'space', 'target': 'cost` and `target'}
+  for name, each in options.options(config_lib.SearchConfig).items():
+    argument = 'train_data' if name == 'dataset' else by_group.get(each.group)
+    if name in settings and argument:
+      raise TypeError(f'{name!r} is no setting here: `{argument}` says it')
 
 
 def _sizes(space: network_lib.Network) -> list[int]:
@@ -174,6 +186,28 @@ class Report:
   def _repr_html_(self) -> str:
     page = html.escape(self.path.read_text(encoding='utf-8'), quote=True)
     return f'<iframe srcdoc="{page}" width="100%" height="700" style="border:1px solid #ccc"></iframe>'
+
+
+@dataclasses.dataclass(frozen=True)
+class Figure:
+  """A picture; a notebook shows it.
+
+  Attributes:
+    svg: The picture as a file.
+  """
+
+  svg: str = dataclasses.field(repr=False)
+
+  def _repr_svg_(self) -> str:
+    return self.svg
+
+  def save(self, path: files.PathLike) -> None:
+    """Writes an .svg file.
+
+    Raises:
+      OSError: It cannot be written.
+    """
+    files.write_atomically(path, self.svg)
 
 
 class SearchResult:
@@ -291,9 +325,33 @@ class SearchResult:
     Raises:
       ValueError: `weights` is neither, or the images are not there.
     """
-    from tf_proxyless.api import models
+    if weights not in ('inherit', 'random'):
+      raise ValueError(f"weights must be 'inherit' or 'random', got {weights!r}")
+    architecture = self.architecture
+    if weights == 'random':
+      from tf_proxyless.nn import keras_network
 
-    return models.build(self, weights, train_data)
+      return keras_network.build(architecture.network)
+    from tf_proxyless.api import inherit
+
+    if train_data is not None:
+      data_lib.open_source(train_data)
+    return inherit.build(architecture, self.run, self.config, self.problem)
+
+  def figure(self, name: str = 'network') -> Figure:
+    """A picture of the report; a notebook shows it.
+
+    Args:
+      name: 'network', 'blocks', 'curves', 'probabilities', 'pareto' or 'table'.
+
+    Raises:
+      ValueError: There is no such picture of this search.
+    """
+    document = document_lib.document(self.run.path, headings=options.headings(config_lib.SearchConfig))
+    found = figures_lib.pictures(document)
+    if name not in found:
+      raise ValueError(f'there is no figure {name!r} of this search; there are {", ".join(found)}')
+    return Figure(figures_lib.standalone(found[name]))
 
   def report(self) -> Report:
     """Writes report.html anew; a notebook shows it."""
