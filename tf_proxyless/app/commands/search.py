@@ -80,7 +80,7 @@ def main(config: Config, given: problem_lib.Given = problem_lib.Given()) -> int:
   with errors.user_errors():
     run = _check(config, given)
     lock = locking.take(run.path)
-  report = writer.RunReport(run, options.headings(Config))
+  report = writer.RunReport(run, headings=options.headings(Config))
   stop = shutdown.StopRequest(report.on_deadline)
   with lock, shutdown.status_kept(report.write_status, stop):
     return _search(config, given, run, report, stop)

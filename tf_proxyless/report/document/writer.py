@@ -40,8 +40,8 @@ class RunReport:
     clock: Monotonic clock, in seconds.
   """
 
-  def __init__(self, run: run_directory.RunDirectory, headings: Mapping[str, str] | None = None,
-               clock: Callable[[], float] = time.monotonic):
+  def __init__(self, run: run_directory.RunDirectory, clock: Callable[[], float] = time.monotonic,
+               headings: Mapping[str, str] | None = None):
     self._run = run
     self._headings = headings
     self._clock = clock
