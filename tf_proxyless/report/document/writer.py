@@ -36,8 +36,8 @@ class RunReport:
 
   Args:
     run: Directory of the search.
-    headings: See `document_lib.document`.
     clock: Monotonic clock, in seconds.
+    headings: See `document_lib.document`.
   """
 
   def __init__(self, run: run_directory.RunDirectory, clock: Callable[[], float] = time.monotonic,
