@@ -54,7 +54,8 @@ def test_rmsprop_is_mnasnets_for_a_quarter_of_the_images():
   """arXiv 1807.11626, section 5: a learning rate of 0.256 for 4,096 images."""
   config = parse('imagenet_rmsprop')
   assert config.learning_rate / config.data.batch_size == 0.256 / 4096
-  assert (config.optimizer.optimizer, config.optimizer.rho, config.optimizer.momentum, config.recipe.warmup_epochs, config.recipe.decay_rate,
+  assert (config.optimizer.optimizer, config.optimizer.rho, config.optimizer.momentum, config.recipe.warmup_epochs,
+          config.recipe.decay_rate,
           config.recipe.decay_epochs) == (
       'rmsprop', 0.9, 0.9, 5.0, 0.97, 2.4)
   assert (config.recipe.weight_decay, config.network.dropout_rate) == (1e-5, 0.2)

@@ -1,4 +1,4 @@
-"""The published ProxylessNAS networks as Keras models (Cai et al., ICLR 2019, arXiv 1812.00332).
+"""The published networks as Keras models: ProxylessNAS (Cai et al., ICLR 2019, arXiv 1812.00332) and MobileNetV3-Large.
 
   from tf_proxyless import zoo
   model = zoo.proxyless_mobile()                                    # random start values
@@ -60,6 +60,13 @@ def proxyless_cpu(
 ) -> keras.Model:
   """The network for CPUs: 4.36 M parameters, 439 M MACs, 75.3 % top-1 and 138.7 ms on a Xeon E5-2640 v4; else as `proxyless_mobile`."""
   return _build('proxyless_cpu', resolution, classes, padding, weights)
+
+
+def mobilenet_v3_large(
+    resolution: int = 224, classes: int = 1000, padding: str = 'same', weights: str | os.PathLike | None = None,
+) -> keras.Model:
+  """MobileNetV3-Large (arXiv 1905.02244): 5.48 M parameters, 217 M MACs, 75.2 % top-1; else as `proxyless_mobile`."""
+  return _build('mobilenet_v3_large', resolution, classes, padding, weights)
 
 
 def _build(name: str, resolution: int, classes: int, padding: str, weights: str | os.PathLike | None) -> keras.Model:

@@ -96,8 +96,8 @@ def steps_apart_by_layer(quantized: keras.Model, image: np.ndarray) -> dict[str,
   known = {runner.get_input_details()[0]['index']: (quantized.input, image[np.newaxis])}
   found, remaining = {}, iter(rounding)
   for op in runner._get_ops_details():
-    sources, target = op['inputs'][:2 if op['op_name'] == 'ADD' else 1], op['outputs'][0]
-    if op['op_name'] in ('QUANTIZE', 'PAD'):
+    sources, target = [index for index in op['inputs'] if index in known], op['outputs'][0]
+    if op['op_name'] in ('QUANTIZE', 'PAD', 'RESHAPE', 'TRANSPOSE', 'MAX_POOL_2D', 'AVERAGE_POOL_2D'):
       known[target] = known[sources[0]]
       continue
     layer = next(remaining)

@@ -14,6 +14,8 @@ from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import ops
 
 EXPANDED = ['CONV_2D', 'DEPTHWISE_CONV_2D', 'CONV_2D']
+SHUFFLE = ['RESHAPE', 'TRANSPOSE', 'RESHAPE']
+SQUEEZE_EXCITE = ['MEAN', 'CONV_2D', 'CONV_2D', 'MUL', 'MUL']
 
 OPERATIONS = [
     (models.one(ops.ConvBn(8, 3, 2), (16, 16, 3)), ['CONV_2D']),
@@ -23,6 +25,16 @@ OPERATIONS = [
     (models.one(ops.MBConv(16, 7, 2, 3), (8, 8, 8)), EXPANDED),
     (models.one(ops.MBConv(16, 7, 2, 3), (8, 8, 8), padding='symmetric'), ['CONV_2D', 'PAD', 'DEPTHWISE_CONV_2D', 'CONV_2D']),
     (models.one(ops.Classifier(10), (4, 4, 16)), ['MEAN', 'FULLY_CONNECTED']),
+    (models.one(ops.Classifier(10, hidden=16), (4, 4, 16)), ['MEAN', 'FULLY_CONNECTED', 'HARD_SWISH', 'FULLY_CONNECTED']),
+    (models.one(ops.ConvBn(8, 3, 1, 'hard_swish'), (9, 7, 8)), ['CONV_2D', 'HARD_SWISH']),
+    (models.one(ops.ConvBn(8, 3, 2, groups=2), (9, 7, 8)), ['CONV_2D', *SHUFFLE]),
+    (models.one(ops.MBConv(8, 5, 1, 3, groups=4), (9, 7, 8), residual=True), [
+        'CONV_2D', *SHUFFLE, 'DEPTHWISE_CONV_2D', 'CONV_2D', 'ADD']),
+    (models.one(ops.MBConv(16, 3, 2, 1, 'hard_swish', 0.25, expanded_filters=20), (8, 8, 8)), [
+        'CONV_2D', 'HARD_SWISH', 'DEPTHWISE_CONV_2D', 'HARD_SWISH', *SQUEEZE_EXCITE, 'CONV_2D']),
+    (models.one(ops.SeparableConv(16, 5, 2, 'relu'), (9, 7, 8)), EXPANDED[1:]),
+    (models.one(ops.Pool('average', 3, 2), (9, 7, 8)), ['AVERAGE_POOL_2D']),
+    (models.one(ops.Pool('max', 3), (9, 7, 8)), ['MAX_POOL_2D']),
 ]
 
 

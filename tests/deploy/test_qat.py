@@ -72,15 +72,23 @@ BLOCKS = [(ops.MBConv(4, kernel, strides, expand), residual)
           for kernel in (3, 5, 7) for expand in (3, 6) for strides, residual in ((1, True), (2, False))]
 
 
+OTHERS = [
+    (ops.ConvBn(8, 3, 2, 'hard_swish', groups=2), False), (ops.MBConv(4, 5, 1, 3, groups=2), True),
+    (ops.MBConv(4, 3, 1, 3, 'hard_swish', 0.25), True), (ops.MBConv(8, 5, 2, 1, 'relu', 0.5, expanded_filters=20), False),
+    (ops.SeparableConv(8, 3, 2, 'relu'), False), (ops.Pool('average', 3, 2), False), (ops.Pool('max', 3), False),
+    (ops.Classifier(10, 0.2, 16), False), (ops.Classifier(10, 0.0, 16, 'relu6'), False)]
+
+
 @pytest.mark.parametrize('op, residual', [
     (ops.MBConv(4, 3, 1, 1), False), (ops.ConvBn(8, 3, 2), False), (ops.ConvBn(16, 1), False), (ops.Classifier(10, 0.2), False),
-    (ops.MBConv(4, 7, 2, 6), False), *(pytest.param(*block, marks=pytest.mark.long) for block in BLOCKS)])
+    (ops.MBConv(4, 7, 2, 6), False), *OTHERS, *(pytest.param(*block, marks=pytest.mark.long) for block in BLOCKS)])
 def test_every_kind_of_block_to_a_step(op, residual):
   images = quantized_lib.digits(16)[:8, ..., [0, 1, 2, 0]]
   model = quantized_lib.network_like_trained(models.one(op, (16, 16, 4), residual), images)
   quantized = quantized_lib.quantize(model, images)
   assert quantized_lib.steps_apart(quantized, images, 'xnnpack').max() <= 1
   assert quantized_lib.steps_apart(quantized, images, 'builtin').max() <= 2
+  assert models.dtypes(tflite.convert(quantized, 'int8', io='uint8')) <= {'uint8', 'int8', 'int32'}
 
 
 def check_every_layer(quantized, image):
@@ -113,6 +121,34 @@ def test_published_networks_to_a_step(name):
   photos = quantized_lib.photos(224)
   quantized = quantized_lib.quantize(quantized_lib.network_like_trained(published.network(name), photos, calm=True), photos)
   assert quantized_lib.steps_apart(quantized, photos[:2], 'xnnpack').max() <= 1
+
+
+def check_mobilenet_v3(resolution):
+  """Trains a step, quantises, and becomes integers that compute the same."""
+  photos = quantized_lib.photos(resolution)
+  model = quantized_lib.network_like_trained(published.network('mobilenet_v3_large', resolution=resolution, classes=10), photos)
+  quantized = qat.quantize(model)
+  qat.calibrate(quantized, [photos])
+  for trained in (model, quantized):
+    before = trained.trainable_weights[0].numpy()
+    trained.compile(keras.optimizers.SGD(0.01), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    assert np.isfinite(trained.train_on_batch(photos, np.arange(4)))
+    assert not np.array_equal(before, trained.trainable_weights[0])
+  quantized = quantized_lib.quantize(model, photos)
+  content = tflite.convert(quantized, 'int8', io='uint8')
+  assert models.dtypes(content) == {'uint8', 'int8', 'int32'}
+  operators = models.op_names(content)
+  assert (operators.count('HARD_SWISH'), operators.count('MUL'), operators.count('MEAN')) == (21, 16, 9)
+  check_every_layer(quantized, photos[0])
+
+
+def test_mobilenet_v3():
+  check_mobilenet_v3(64)
+
+
+@pytest.mark.long
+def test_mobilenet_v3_at_its_size():
+  check_mobilenet_v3(224)
 
 
 def test_a_file_of_integers_that_takes_bytes(quantized):
@@ -244,11 +280,11 @@ def test_layers_that_cannot_be_quantised_are_all_named():
   x = keras.layers.Conv2D(4, 3, name='with_bias')(inputs)
   x = keras.layers.BatchNormalization(name='norm')(x)
   x = keras.layers.Activation('tanh', name='curve')(x)
-  x = keras.layers.Multiply(name='product')([x, x])
+  x = keras.layers.Maximum(name='larger')([x, x])
   model = keras.Model(inputs, keras.layers.Conv2D(4, 1, use_bias=False, name='without_norm')(x))
   with pytest.raises(ValueError) as error:
     qat.quantize(model)
-  for name in ('with_bias (Conv2D)', 'curve (Activation)', 'product (Multiply)', 'without_norm (Conv2D)'):
+  for name in ('with_bias (Conv2D)', 'curve (Activation)', 'larger (Maximum)', 'without_norm (Conv2D)'):
     assert name in str(error.value)
   assert 'norm (BatchNormalization)' not in str(error.value)
 

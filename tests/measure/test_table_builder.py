@@ -7,7 +7,9 @@ import pytest
 from tf_proxyless.infra import errors
 from tf_proxyless.measure import table_builder
 from tf_proxyless.space import network as network_lib
+from tf_proxyless.space import ops
 from tf_proxyless.space import proxyless
+from tf_proxyless.space import schema
 
 SPACE = proxyless.proxyless(stage_filters=(8,), stage_blocks=(2,), stage_strides=(1,), resolution=8, stem_filters=8, stem_strides=1,
                             first_block_filters=8, head_filters=16, classes=10)
@@ -63,6 +65,22 @@ def test_the_figures_of_a_gpu_fit(tmp_path):
   assert (runtime.kernels, runtime.precision, runtime.batch_size, runtime.core_mask) == ('unknown', 'float32', 2, None)
   assert runtime.benchmark_tool and found['models']['block']['median_ms'] > 0 and found['failed'] == {}
   assert found['reference']['drift_percent'] >= 0
+
+
+OPERATIONS = (
+    ops.MBConv(8, 3, 1, 3, 'hard_swish', 0.25), ops.MBConv(8, 3, 1, 3, groups=2), ops.ConvBn(8, 1, groups=4), ops.SeparableConv(8),
+    ops.Pool('average'), ops.Pool('max'), ops.Zero())
+
+
+def test_every_kind_of_operation_is_measured_on_this_machine(tmp_path):
+  blocks = (network_lib.Block('block', schema.OneOf(OPERATIONS, 'op'), residual=True),
+            network_lib.Block('classifier', ops.Classifier(5, hidden=16)))
+  space = network_lib.Network('space', (8, 8, 8), blocks)
+  setup = table_builder.Setup('host', 'int8', rounds=1, options=('--min_secs=0.01',))
+  table, found = table_builder.build(space, setup, tmp_path)
+  assert found['failed'] == {}
+  assert [entry.signature for entry in table.entries] == list(network_lib.op_signatures(space)) and len(table.entries) == len(OPERATIONS)
+  assert all(entry.latency.median_ms > 0 for entry in table.entries)
 
 
 class Benchmark:

@@ -127,7 +127,8 @@ def test_rewards_without_differences():
   made, samples = scored(flat, 300)
   check(made)
   assert float(made.state()['expected_cost']) == pytest.approx(landscapes.TARGET_MS, rel=0.05)
-  with pytest.raises(checks.SearchDivergedError, match=r'the last 100 updates all networks scored alike \(55.0 % on average\).*`warmup_epochs`'):
+  with pytest.raises(checks.SearchDivergedError,
+                     match=r'the last 100 updates all networks scored alike \(55.0 % on average\).*`warmup_epochs`'):
     checks.check_samples(samples)
   checks.check_samples(samples[:990])  # not yet
 
@@ -149,7 +150,8 @@ def test_one_difference_in_a_hundred_updates_is_enough_and_equal_networks_are_no
 def test_architecture_parameters_that_explode(optimizer):
   made = make_optimizer(optimizer, landscapes.Landscape(0), objectives.Constrained(landscapes.TARGET_MS, scale=1.0), 100.0)
   made.update()
-  with pytest.raises(checks.SearchDivergedError, match='the architecture parameters of blocks/block_1/op lie [0-9]+ apart, more than 40: choice '
+  with pytest.raises(checks.SearchDivergedError,
+                     match='the architecture parameters of blocks/block_1/op lie [0-9]+ apart, more than 40: choice '
                                                   '[0-6] is lost to the search; lower `architecture_learning_rate`'):
     check(made)
   made.parameters.alpha.assign(tf.where(landscapes.MASK, np.nan, made.parameters.alpha))

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tf_proxyless.space import layers
 from tf_proxyless.space import network
 from tf_proxyless.space import ops
 from tf_proxyless.space import published
@@ -30,6 +31,19 @@ def test_a_published_network_is_its_space_resolved():
   assert schema.resolve(space, genotype) == net
   assert net.input_shape == (192, 192, 3) and net.classes == 10 and net.padding == 'symmetric'
   assert net.blocks[2].op == ops.MBConv(32, 3, 2, 6) and net.blocks[-3].op == ops.MBConv(360, 5, 1, 6)
+
+
+def test_rows_of_mobilenet_v3_large():
+  net = published.network('mobilenet_v3_large')
+  assert [(traced.block.residual, traced.output_shape) for traced in network.trace(net)] == [
+      (False, (112, 112, 16)), (True, (112, 112, 16)), (False, (56, 56, 24)), (True, (56, 56, 24)), (False, (28, 28, 40)),
+      (True, (28, 28, 40)), (True, (28, 28, 40)), (False, (14, 14, 80)), (True, (14, 14, 80)), (True, (14, 14, 80)), (True, (14, 14, 80)),
+      (False, (14, 14, 112)), (True, (14, 14, 112)), (False, (7, 7, 160)), (True, (7, 7, 160)), (True, (7, 7, 160)),
+      (False, (7, 7, 960)), (False, (1, 1, 1000))]
+  excited = [layer for traced in network.trace(net) for layer in traced.block.op.layers(traced.input_shape)
+             if isinstance(layer, layers.SqueezeExcite)]
+  assert [layer.filters for layer in excited] == [24, 32, 32, 120, 168, 168, 240, 240]  # a quarter of the width inside, by eights
+  assert published.published('mobilenet_v3_large')[1] == schema.Genotype({})
 
 
 def test_unknown_names_list_the_known_and_suggest():

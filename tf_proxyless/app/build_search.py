@@ -150,7 +150,7 @@ class Methods:
 
 
 def write_inputs(config: config_lib.SearchConfig, problem: problem_lib.SearchProblem, run: run_directory.RunDirectory,
-                 given: problem_lib.Given = problem_lib.Given()) -> bool:
+                 given: problem_lib.Given = problem_lib.NOTHING_GIVEN) -> bool:
   """Claims the run directory and puts flags, space and table into it; whether the run was there already.
 
   Args:

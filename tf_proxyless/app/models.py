@@ -144,6 +144,8 @@ def _load_keras(path: pathlib.Path):
   import tensorflow as tf
   import tf_keras as keras
 
+  from tf_proxyless.nn import keras_network  # noqa: F401, registers hard_swish
+
   try:
     return keras.models.load_model(path, compile=False)
   except (ValueError, TypeError, KeyError, OSError, AttributeError, IndexError, RuntimeError, tf.errors.OpError) as error:

@@ -125,8 +125,11 @@ class Given:
   validation: Any = None
 
 
+NOTHING_GIVEN = Given()
+
+
 def identity(config: config_lib.SearchConfig, table: table_lib.LatencyTable | None,
-             given: Given = Given()) -> dict[str, object]:
+             given: Given = NOTHING_GIVEN) -> dict[str, object]:
   """What makes a run this run: its options, what is in the table wherever it lies, and what was given as objects."""
   found = {**options.identity(config), 'latency_table': None if table is None else table.sha256}
   if given.problem is not None:

@@ -66,7 +66,7 @@ def quantize(model: keras.Model, settings: Settings = Settings()) -> keras.Model
   """Makes the quantization-aware form of a network; the network stays as it is.
 
   Args:
-    model: Functional, of the layers that `nn.network.build` uses, from float32 images [batch, height, width, channels] to logits.
+    model: Functional, of the layers that `nn.keras_network.build` uses, from float32 images [batch, height, width, channels] to logits.
     settings: How.
 
   Returns:
@@ -92,16 +92,17 @@ def _check_layers(model: keras.Model) -> None:
     batch_norm = [isinstance(follower, keras.layers.BatchNormalization) for follower in followers]
     if isinstance(layer, keras.layers.BatchNormalization | keras.layers.InputLayer):
       fits = not any(batch_norm)
-    elif type(layer) in _CONVOLUTIONS:
-      fits = batch_norm == [True] and not layer.use_bias and layer.activation is keras.activations.linear
+    elif type(layer) in _CONVOLUTIONS and not (type(layer) is keras.layers.Conv2D and layer.use_bias):
+      fits = batch_norm == [True] and not layer.use_bias
     else:
       fits = registry.supports(layer) and not any(batch_norm)
-      fits = fits and not (isinstance(layer, keras.layers.Dense) and layer.activation is not keras.activations.linear)
+    if isinstance(layer, keras.layers.Dense | keras.layers.Conv2D):
+      fits = fits and layer.activation is keras.activations.linear
     if not fits:
       wrong.append(f'{layer.name} ({type(layer).__name__})')
   if wrong:
     raise ValueError(f'layers that cannot be quantised: {", ".join(wrong)}; possible are convolutions without bias, each followed by '
-                     'batch normalisation, and ReLU, Add, ZeroPadding2D, GlobalAveragePooling2D, Dropout and linear Dense layers')
+                     f'batch normalisation, linear Conv2D with bias, linear Dense, hard_swish, and {qat_scheme.OTHER_LAYERS}')
 
 
 @contextlib.contextmanager

@@ -19,8 +19,9 @@ def round_biases(model: keras.Model) -> None:
   """
   for layer in model.layers:
     inner = getattr(layer, 'layer', None)
-    if isinstance(inner, keras.layers.Dense):
-      inner.bias.assign(_round_to(inner.bias.numpy(), _input_scale(layer) * _kernel_scales(layer)))
+    if isinstance(inner, keras.layers.Dense) or type(inner) is keras.layers.Conv2D and inner.use_bias:
+      shift = _added(layer)
+      inner.bias.assign(_round_to(inner.bias.numpy() + shift, _input_scale(layer) * _kernel_scales(layer)) - shift)
     elif isinstance(inner, keras.layers.Conv2D | keras.layers.DepthwiseConv2D):
       batch_norm = layer.outbound_nodes[0].outbound_layer.layer
       deviation = np.sqrt(batch_norm.moving_variance.numpy().astype(np.float64) + batch_norm.epsilon)
@@ -28,6 +29,12 @@ def round_biases(model: keras.Model) -> None:
       shift = batch_norm.moving_mean.numpy() * factor
       unit = _input_scale(layer) * _kernel_scales(layer) * np.abs(factor)
       batch_norm.beta.assign(_round_to(batch_norm.beta.numpy() - shift, unit) + shift)
+
+
+def _added(layer: keras.layers.Layer) -> float:
+  """The constant behind a layer that TFLite adds to its bias."""
+  followers = [getattr(node.outbound_layer, 'layer', None) for node in layer.outbound_nodes]
+  return sum(follower.offset for follower in followers if isinstance(follower, keras.layers.Rescaling) and follower.scale == 1)
 
 
 def _round_to(values: np.ndarray, units: np.ndarray) -> np.ndarray:

@@ -14,6 +14,8 @@ import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 import tf_keras as keras
 
+from tf_proxyless.nn import primitives
+
 BITS = 8
 
 _api = tfmot.quantization.keras
@@ -168,28 +170,39 @@ class LayerConfig(_api.QuantizeConfig):
     return {'kernel': self.kernel, 'channel_axis': self.channel_axis, 'momentum': self.momentum}
 
 
+# Layers whose outputs are among the values of their inputs, or between them: they keep the input's levels, as TFLite's kernels do.
+_SAME_VALUES = (keras.layers.ZeroPadding2D, keras.layers.Dropout, keras.layers.Reshape, keras.layers.Permute, keras.layers.MaxPooling2D,
+                keras.layers.AveragePooling2D)
+_NEW_VALUES = (keras.layers.ReLU, keras.layers.Add, keras.layers.Multiply, keras.layers.Rescaling, keras.layers.Activation,
+               keras.layers.GlobalAveragePooling2D)
+ACTIVATIONS = (primitives.hard_swish,)
+OTHER_LAYERS = ', '.join(kind.__name__ for kind in (*_SAME_VALUES, *_NEW_VALUES) if kind is not keras.layers.Activation)
+
+
 class Registry(_api.default_8bit.Default8BitQuantizeRegistry):
-  """The configuration of each kind of layer that the networks of `nn.network.build` have, except batch normalisation."""
+  """The configuration of each kind of layer that the networks of `nn.keras_network.build` have, except batch normalisation."""
 
   def __init__(self, momentum: float):
     """Stores the momentum of activation ranges."""
     super().__init__()
+    self._momentum = momentum
     self._configs = {
-        keras.layers.Conv2D: LayerConfig('kernel', channel_axis=3),  # batch normalisation follows and is folded into it
         keras.layers.DepthwiseConv2D: LayerConfig('depthwise_kernel', channel_axis=2),
         keras.layers.Dense: LayerConfig('kernel', momentum=momentum),
-        keras.layers.ZeroPadding2D: LayerConfig(),
-        keras.layers.Dropout: LayerConfig(),
-        **{kind: LayerConfig(momentum=momentum)
-           for kind in (keras.layers.ReLU, keras.layers.Add, keras.layers.GlobalAveragePooling2D)},
+        **{kind: LayerConfig() for kind in _SAME_VALUES},
+        **{kind: LayerConfig(momentum=momentum) for kind in _NEW_VALUES},
     }
 
   def supports(self, layer):
-    """Whether it knows this layer."""
-    return type(layer) in self._configs
+    """Whether it knows this layer; of `Activation` layers, those with a function of `ACTIVATIONS`."""
+    if type(layer) is keras.layers.Activation:
+      return layer.activation in ACTIVATIONS
+    return type(layer) is keras.layers.Conv2D or type(layer) in self._configs
 
   def get_quantize_config(self, layer):
-    """The configuration of a layer."""
+    """The configuration of a layer; a convolution without bias has batch normalisation behind it, which is folded into it."""
+    if type(layer) is keras.layers.Conv2D:
+      return LayerConfig('kernel', channel_axis=3, momentum=self._momentum if layer.use_bias else None)
     return self._configs[type(layer)]
 
 
@@ -209,7 +222,21 @@ class _Layout(_api.default_8bit.Default8BitQuantizeLayoutTransform):
         entry['quantize_config'] = LayerConfig(momentum=self._momentum)  # no ReLU follows
       elif hasattr(layer, 'quantizer'):  # what tfmot has put behind the input
         layer.quantizer = images
+      elif type(layer) in _FUSED and _before_relu(layer):
+        entry['quantize_config'] = LayerConfig(*_FUSED[type(layer)])
     return model, configs
+
+
+# Layers that TFLite fuses with a ReLU behind them: their kernels and the axis of its ranges.
+_FUSED = {keras.layers.Conv2D: ('kernel', 3), keras.layers.Dense: ('kernel',), keras.layers.Rescaling: ()}
+
+
+def _before_relu(layer: keras.layers.Layer) -> bool:
+  """Whether a ReLU takes what a layer gives, with at most a constant added."""
+  followers = [node.outbound_layer for node in layer.outbound_nodes]
+  return bool(followers) and all(
+      isinstance(follower, keras.layers.ReLU)
+      or isinstance(follower, keras.layers.Rescaling) and follower.scale == 1 and _before_relu(follower) for follower in followers)
 
 
 CUSTOM_OBJECTS = {kind.__name__: kind for kind in (ImageQuantizer, ActivationQuantizer, KernelQuantizer, LayerConfig)}

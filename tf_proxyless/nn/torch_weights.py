@@ -177,7 +177,7 @@ def _suggestion(network: network_lib.Network, state: Mapping[str, Any]) -> str:
   """What the state dict is instead, if that can be told."""
   head = state.get('classifier.linear.weight')
   classes = head.shape[0] if head is not None and len(head.shape) == 2 and head.shape[0] > 0 else network.classes
-  for name in published.NAMES:
+  for name in published.PROXYLESS_NAMES:
     if not _differences(published.network(name, classes=classes), state):
       return f'. These are the weights of {name!r} with {classes} classes'
   return ''
@@ -187,7 +187,7 @@ def assign(model: Any, network: network_lib.Network, state: Mapping[str, np.ndar
   """Sets all weights of a plain network, batch normalisation statistics included.
 
   Args:
-    model: From `nn.network.build`, of `network`. Its outputs equal the PyTorch network's where the network's padding is `PADDING`.
+    model: From `nn.keras_network.build`, of `network`. Its outputs equal the PyTorch network's where the network's padding is `PADDING`.
     network: As for `entries`.
     state: float arrays by name, as from `find_state_dict`.
 

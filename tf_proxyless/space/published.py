@@ -1,6 +1,6 @@
-"""The published ProxylessNAS networks for ImageNet, as spaces with choices fixed.
+"""The published networks for ImageNet, as spaces with choices fixed.
 
-Facts from the network configurations that the authors published (Cai et al., ICLR 2019, arXiv 1812.00332).
+Facts of the ProxylessNAS networks from the configurations that the authors published (Cai et al., ICLR 2019, arXiv 1812.00332).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import dataclasses
 from typing import Any
 
 from tf_proxyless.infra import suggest
+from tf_proxyless.space import mobilenet_v3
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import ops
 from tf_proxyless.space import proxyless
@@ -61,7 +62,9 @@ _PUBLISHED = {
            k5e6"""),
 }
 
-NAMES = tuple(_PUBLISHED)
+MOBILENET_V3_LARGE = 'mobilenet_v3_large'
+PROXYLESS_NAMES = tuple(_PUBLISHED)
+NAMES = (*PROXYLESS_NAMES, MOBILENET_V3_LARGE)
 
 
 def published(
@@ -76,11 +79,13 @@ def published(
     padding: 'same', or 'symmetric' as in the official code, which the published weights need.
 
   Returns:
-    The search space and the genotype; `schema.resolve` makes the network of them.
+    The search space and the genotype; `schema.resolve` makes the network of them. MobileNetV3 has no decisions.
 
   Raises:
     ValueError: The name is unknown, or `proxyless` refuses an argument.
   """
+  if name == MOBILENET_V3_LARGE:
+    return mobilenet_v3.mobilenet_v3_large(resolution, classes, padding=padding), schema.Genotype({})
   if name not in _PUBLISHED:
     raise ValueError(f'unknown network {name!r}; the published ones are {", ".join(NAMES)}{suggest.hint(name, NAMES, most=1)}')
   entry = _PUBLISHED[name]

@@ -1,4 +1,4 @@
-"""Networks searched for several runtimes, each on every runtime: what that matrix says about specialisation. For mains only."""
+"""Networks searched for several runtimes, each on every runtime: what that matrix says about specialisation."""
 
 from __future__ import annotations
 

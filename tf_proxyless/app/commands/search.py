@@ -75,7 +75,7 @@ def _finish(components, build_search, result_lib) -> None:
   print(f'architecture           {run.architecture}')
 
 
-def main(config: Config, given: problem_lib.Given = problem_lib.Given()) -> int:
+def main(config: Config, given: problem_lib.Given = problem_lib.NOTHING_GIVEN) -> int:
   """Searches, or continues to."""
   with errors.user_errors():
     run = _check(config, given)

@@ -22,7 +22,8 @@ MS, MACS = 'ms', 'MACs'
 
 _PUBLISHED_RESOLUTION, _PUBLISHED_CLASSES = 224, 1000
 # Top-1 in percent, trained from scratch at 224 (README of the authors' code, github.com/mit-han-lab/proxylessnas).
-_PUBLISHED_TOP1 = {'proxyless_mobile': 74.6, 'proxyless_mobile_14': 76.7, 'proxyless_gpu': 75.1, 'proxyless_cpu': 75.3}
+_PUBLISHED_TOP1 = {'proxyless_mobile': 74.6, 'proxyless_mobile_14': 76.7, 'proxyless_gpu': 75.1, 'proxyless_cpu': 75.3,
+                   'mobilenet_v3_large': 75.2}
 
 
 @dataclasses.dataclass(frozen=True)
