@@ -46,7 +46,7 @@ def _check(config: Config, given: problem_lib.Given) -> run_directory.RunDirecto
     table = tables.load(config, space)
     if space is not None:
       problem_lib.SearchProblem.from_config(config, space, table)
-    run.check(problem_lib.identity(config, table))
+    run.check(problem_lib.identity(config, table, given))
   run.create()
   return run
 
