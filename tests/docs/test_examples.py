@@ -84,7 +84,8 @@ def test_the_hinge_serves_both_optimizers(hinge_example):
 
   for name in ('reinforce', 'gradient'):
     config = options.make(config_lib.SearchConfig, {'architecture_optimizer': name})
-    objective = build_search.Methods.from_config(config, objective=hinge_example.HingeConfig(3.0)).objective.build(300e6, 1.0, 1.0, updates=100)
+    methods = build_search.Methods.from_config(config, objective=hinge_example.HingeConfig(3.0))
+    objective = methods.objective.build(300e6, 1.0, 1.0, updates=100)
     assert float(objective.loss(0.0, 450e6)) == pytest.approx(3 * 0.5)
 
 
