@@ -13,7 +13,10 @@ import sys
 from tf_proxyless.app import command_line
 from tf_proxyless.app import config as config_lib
 from tf_proxyless.app import problem as problem_lib
+from tf_proxyless.app import tables
 from tf_proxyless.app.commands import search
+from tf_proxyless.data import names as dataset_names
+from tf_proxyless.infra import errors
 from tf_proxyless.space import network
 from tf_proxyless.space import ops
 from tf_proxyless.space import schema
@@ -62,7 +65,12 @@ Config = config_lib.SearchConfig
 
 
 def main(config: Config) -> int:
-  return search.main(config, problem_lib.Custom(space=lambda classes: from_config(config.space, classes)))
+  with errors.user_errors():
+    config.check()
+    space = from_config(config.space, dataset_names.classes(config.data.dataset))
+    table = tables.load(config, space) if tables.is_ready(config, space) else tables.measure_host(config, space)
+    problem = problem_lib.SearchProblem.from_config(config, space, table)
+  return search.main(config, problem_lib.Given(problem))
 
 
 if __name__ == '__main__':

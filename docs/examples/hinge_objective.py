@@ -12,6 +12,7 @@ import sys
 
 import tensorflow as tf
 
+from tf_proxyless.app import build_search
 from tf_proxyless.app import command_line
 from tf_proxyless.app import config as config_lib
 from tf_proxyless.app import problem as problem_lib
@@ -51,7 +52,8 @@ Config = config_lib.SearchConfig
 
 def main(config: Config) -> int:
   weight = config.objective.penalty_weight
-  return search.main(config, problem_lib.Custom(objective=HingeConfig() if weight is None else HingeConfig(weight)))
+  objective = HingeConfig() if weight is None else HingeConfig(weight)
+  return search.main(config, problem_lib.Given(methods=build_search.Methods.from_config(config, objective=objective)))
 
 
 if __name__ == '__main__':

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tf_proxyless.app import build_search
 from tf_proxyless.app import command_line
 from tf_proxyless.app import config as config_lib
 from tf_proxyless.app import problem as problem_lib
@@ -90,8 +91,8 @@ Config = config_lib.SearchConfig
 
 
 def main(config: Config) -> int:
-  given = config.optimizer
-  return search.main(config, problem_lib.Custom(optimizer=OptimizerConfig(given.architecture_learning_rate, given.reinforce_networks)))
+  optimizer = OptimizerConfig(config.optimizer.architecture_learning_rate, config.optimizer.reinforce_networks)
+  return search.main(config, problem_lib.Given(methods=build_search.Methods.from_config(config, optimizer)))
 
 
 if __name__ == '__main__':
