@@ -42,6 +42,7 @@ setuptools.setup(
     python_requires='>=3.10,<3.13',  # as tf_keras 2.21
     packages=[*setuptools.find_packages(include=['tf_proxyless', 'tf_proxyless.*', 'android_benchmark']), *_CONFIGS],
     package_dir=_CONFIGS,
+    entry_points={'console_scripts': ['tf-proxyless=tf_proxyless.app.commands:main']},
     package_data={'tf_proxyless.configs': ['*.flags'], 'tf_proxyless.configs.base': ['*.flags'],
                   'tf_proxyless.configs.latency': ['*.json'],
                   'tf_proxyless.configs.latency.published': ['*.json'],

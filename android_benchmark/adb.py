@@ -53,7 +53,7 @@ class AdbDevice(device.Device):
   adb says. Files are compared by SHA-256 after a transfer.
 
   Args:
-    serial: As `adb devices` shows it, or HOST:PORT, which is connected to; '' takes the one device that is there.
+    serial: Serial as `adb devices` shows it, or HOST:PORT to connect to; '' takes the only device.
     folder: Absolute folder on the phone in which programs may be executed; made if missing, and kept.
   """
 

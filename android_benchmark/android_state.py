@@ -1,4 +1,4 @@
-"""Who an Android device is and how it is, from what its shell prints."""
+"""Identity and state of an Android device, from what its shell prints."""
 
 from __future__ import annotations
 

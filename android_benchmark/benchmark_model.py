@@ -23,15 +23,15 @@ _COMPILED_MODEL_TOOL = '= BENCHMARK RESULTS ='
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-  """How a model is measured.
+  """Settings of a measurement.
 
   Attributes:
-    threads: Of the interpreter.
+    threads: Threads of the interpreter.
     core_mask: Cores to run on, as for taskset, in hexadecimal without 0x; None leaves it to the system.
     kernels: 'builtin' or 'xnnpack'.
-    num_runs, min_secs: A launch measures at least so many runs, and at least so long.
-    warmup_secs: It runs so long before.
-    timeout_s: After so long it is ended and has failed.
+    num_runs, min_secs: Minimum number of runs and seconds of a launch.
+    warmup_secs: Seconds of warm-up.
+    timeout_s: Seconds after which a launch is ended and counts as failed.
   """
 
   threads: int = 1
@@ -65,7 +65,7 @@ def read(exit_code: int, text: str, settings: Settings) -> output.Launch:
   Args:
     exit_code: 128 + n where signal n ended it.
     text: stdout and stderr together.
-    settings: What it was launched with.
+    settings: Settings of the launch.
 
   Raises:
     BenchmarkError: It failed, or measured something else than it was asked to.

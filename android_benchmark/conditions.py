@@ -24,9 +24,9 @@ class Conditions:
   the next context with the same journal does so first.
 
   Args:
-    device: Opened.
+    device: Opened device.
     core_mask: Cores that benchmarks run on, hexadecimal as for taskset; None or empty are all. Only their clocks are locked.
-    lock_clocks: Whether, where the phone is rooted, those cores keep their highest clock and the services that lower it are stopped.
+    lock_clocks: True keeps those cores of a rooted phone at their highest clock and stops services that lower it.
     journal: File for the original values; removed once they are restored.
     report: Takes a line for the user.
   """
@@ -117,9 +117,9 @@ def wait_until_cool(device: device_lib.Device, max_temperature_c: float, timeout
   """Waits while a phone is hot: its battery above a temperature, or Android's thermal status above none.
 
   Args:
-    device: Opened. One that shows neither is not waited for.
-    max_temperature_c: Of the battery, degrees Celsius.
-    timeout_s: How long at most.
+    device: Opened device. One that shows neither is not waited for.
+    max_temperature_c: Highest temperature of the battery, degrees Celsius.
+    timeout_s: Maximum waiting time, seconds.
     report: Takes a line for the user, when waiting begins and every minute.
     poll_s: Seconds from one reading to the next.
 

@@ -9,11 +9,11 @@ import pathlib
 
 @dataclasses.dataclass(frozen=True)
 class CommandResult:
-  """What a command on a device came to.
+  """Result of a command on a device.
 
   Attributes:
-    exit_code: Of the command itself; 128 + n where signal n killed it.
-    stdout, stderr: What it printed.
+    exit_code: Exit code of the command; 128 + n where signal n killed it.
+    stdout, stderr: Output of the command.
   """
 
   exit_code: int
@@ -28,10 +28,10 @@ class CommandResult:
 
 @dataclasses.dataclass(frozen=True)
 class Description:
-  """Which device it is. None is not known.
+  """Identity of a device; None where it is not known.
 
   Attributes:
-    model: For people, for instance 'Pixel 2'.
+    model: Product name, for instance 'Pixel 2'.
     serial: The maker's serial number, which stays the same whatever the device is connected by; None on this machine.
     soc: System on chip, or the processor's name.
     system: Operating system and version, for instance 'Android 11 (RP1A.201005.004.A1)'.
@@ -50,8 +50,8 @@ class Health:
   """State that changes latencies, where it is readable. None is not readable.
 
   Attributes:
-    battery_percent: Charge.
-    battery_temperature_c: Degrees Celsius.
+    battery_percent: Charge of the battery.
+    battery_temperature_c: Temperature of the battery, degrees Celsius.
     thermal_status: Android's: 0 none, 1 light, 2 moderate, 3 severe, 4 critical, 5 emergency, 6 shutdown.
     cpu_temperature_c: The hottest processor sensor, degrees Celsius.
     cpu_khz: Current clock of each core in kHz, in their order.
@@ -117,7 +117,7 @@ class Device(abc.ABC):
 
   @abc.abstractmethod
   def describe(self) -> Description:
-    """Which device it is."""
+    """Identity of the device."""
 
   @abc.abstractmethod
   def health(self) -> Health:

@@ -21,7 +21,7 @@ class HostDevice(device.Device):
   """Commands run in a shell of this machine, files are copied.
 
   Args:
-    folder: Where files are put; None makes a temporary folder, which close() removes.
+    folder: Folder for files; None makes a temporary one, which close() removes.
   """
 
   name = 'host'

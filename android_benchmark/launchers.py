@@ -1,4 +1,4 @@
-"""How a block of models is launched: by a script on the device, or by a runner of this machine that takes many models."""
+"""Launchers of a block of models: a script on the device, or a program of this machine that takes many models."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Launcher(abc.ABC):
     """Launches models by name, each on its own.
 
     Returns:
-      What each printed, in order.
+      Output of each launch, in order.
 
     Raises:
       DeviceError: The device cannot be used.
@@ -57,11 +57,11 @@ class ScriptLauncher(Launcher):
   """Launches TFLite's benchmark_model, once for each model, by one script a block.
 
   Args:
-    device: Where.
-    binary: benchmark_model for it, a file of this machine.
+    device: Device to launch on.
+    binary: benchmark_model for the device, a local file.
     models: .tflite files by name.
-    settings: How.
-    push_binary: Whether the binary is to be brought to the device; without, it runs from where it is.
+    settings: Settings of the measurement.
+    push_binary: True copies the binary to the device; False runs it in place.
   """
 
   def __init__(self, device: device_lib.Device, binary: pathlib.Path, models: Mapping[str, pathlib.Path],
@@ -129,7 +129,7 @@ class RunnerLauncher(Launcher):
   Args:
     command: The program and its first arguments.
     models: .tflite files by name.
-    settings: How.
+    settings: Settings of the measurement.
   """
 
   def __init__(self, command: Sequence[str], models: Mapping[str, pathlib.Path], settings: benchmark_model.Settings):

@@ -26,7 +26,7 @@ def parse(argv: Sequence[str], description: str) -> argparse.Namespace:
 
   Args:
     argv: Arguments without the program's name.
-    description: Of the command, for --help.
+    description: Description of the command for --help.
 
   Raises:
     SystemExit: With 2 after a mistake, which was told in one line; with 0 after --help.

@@ -30,7 +30,7 @@ class Launch:
 
   Attributes:
     mean_ms, median_ms, p5_ms, p95_ms, std_ms, min_ms: Statistics over runs, in milliseconds.
-    runs: How many.
+    runs: Number of runs.
   """
 
   mean_ms: float
@@ -74,7 +74,7 @@ def parse(text: str) -> Launch:
 
 
 def _summary(text: str) -> tuple[int, float, float]:
-  """Where the summary stands, its mean and how exactly that is printed, both in us."""
+  """Place of the summary, its mean and the precision of that, both in us."""
   classic, compiled = list(_SUMMARY.finditer(text)), list(_COMPILED_MODEL_SUMMARY.finditer(text))
   if len(classic) + len(compiled) != 1:
     if classic or compiled:

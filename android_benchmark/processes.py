@@ -21,7 +21,7 @@ def run(command: Sequence[str], timeout_s: float, everything: bool = False) -> s
   Args:
     command: Program and arguments.
     timeout_s: Seconds after which it is killed.
-    everything: Whether what it started is killed with it.
+    everything: True kills the processes that it started too.
 
   Returns:
     Exit code, negative for a signal, and output as text.

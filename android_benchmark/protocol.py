@@ -19,16 +19,16 @@ from android_benchmark import output
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-  """What is to be measured.
+  """A plan of measurements.
 
   Attributes:
-    models: Names.
+    models: Names of the models.
     references: Models that may be the reference, the best first; the next is for when one fails.
-    rounds: How often each model is measured.
-    seed: Of the order.
-    max_drift_percent: Blocks that drifted further are measured again,
-    max_repeats: but not more often than this.
-    block_models: A block holds at most so many.
+    rounds: Number of measurements of each model.
+    seed: Seed of the order.
+    max_drift_percent: Drift above which a block is measured again.
+    max_repeats: Maximum number of repeats.
+    block_models: Maximum number of models per block.
   """
 
   models: tuple[str, ...]
@@ -55,13 +55,13 @@ class Record:
   """A block that was measured.
 
   Attributes:
-    round, index, reference: Of the block.
-    readings_ms: Of the reference, before and after the models; None where it failed.
-    launches: By model.
+    round, index, reference: Round, place and reference model of the block.
+    readings_ms: Readings of the reference before and after the models; None where it failed.
+    launches: Statistics by model.
     failed: Reasons by model, where its launch and another one failed.
     retried: Reasons by model, where its launch failed, but not another one.
-    time: When it began, ISO 8601.
-    seconds: How long it took.
+    time: Start, ISO 8601.
+    seconds: Duration.
     health: State of the device before it.
   """
 
@@ -118,7 +118,7 @@ def level_ms(model: str, records: Iterable[Record]) -> float:
 
 
 def drift_percent(record: Record, level: float) -> float:
-  """How far a block's readings of the reference are off its level; infinite where one is missing."""
+  """Distance of a block's readings of the reference from its level; infinite where one is missing."""
   return max(math.inf if reading is None else abs(100 * (reading / level - 1)) for reading in record.readings_ms)
 
 

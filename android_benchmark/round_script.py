@@ -42,12 +42,12 @@ _BEGIN = re.compile(r'^=== begin (.+)$', re.MULTILINE)
 
 @dataclasses.dataclass(frozen=True)
 class Section:
-  """What a log says of one launch.
+  """A launch in a log.
 
   Attributes:
-    path: Of the model.
+    path: Path of the model.
     exit_code: 128 + n where signal n ended it; None where the log ends first.
-    text: What it printed.
+    text: Output of the launch.
   """
 
   path: str

@@ -28,15 +28,15 @@ class Session:
   """Measures what a plan asks for.
 
   Args:
-    plan: What.
-    settings: How.
-    device: Where.
-    launcher: By what.
-    store: Has what was measured so far, and takes what is measured.
+    plan: Plan of the measurements.
+    settings: Settings of the measurement.
+    device: Device to measure.
+    launcher: Launcher of the blocks.
+    store: Store of measured blocks.
     make_ready: Called before every block; waits until the device is cool.
     on_return: Called when a lost device is back; a restart may have undone its settings.
-    reconnect_s: How long a lost device is waited for.
-    report: Takes lines for people.
+    reconnect_s: Seconds to wait for a lost device.
+    report: Takes lines for the user.
   """
 
   def __init__(self, plan: protocol.Plan, settings: benchmark_model.Settings, device: device_lib.Device, launcher: launchers.Launcher,

@@ -38,9 +38,9 @@ class Setting:
   """One setting of a phone.
 
   Attributes:
-    name: For people.
-    change: Line of shell that sets what measurements need.
-    restore: Line of shell that sets what was before.
+    name: Name shown to the user.
+    change: Shell command that sets the value for measurements.
+    restore: Shell command that restores the original value.
   """
 
   name: str
@@ -76,8 +76,8 @@ def read(device: device_lib.Device, core_mask: str | None, lock_clocks: bool, re
   """The settings to change on a phone, with what they are now.
 
   Args:
-    device: Opened.
-    core_mask, lock_clocks: As for `conditions.Conditions`.
+    device: Opened device.
+    core_mask, lock_clocks: Arguments of `conditions.Conditions`.
     report: Takes a line for the user.
   """
   settings = [*_airplane_mode(device, report), *(_plain(device, *key, *value) for key, value in _PLAIN.items())]

@@ -20,12 +20,12 @@ def stage(device: device_lib.Device, files: Mapping[str, pathlib.Path], folder: 
   """Makes files be on a device.
 
   Args:
-    device: Where.
+    device: Target device.
     files: Local files by their names there.
     folder: Absolute folder there for them; other files in it stay.
 
   Returns:
-    How many had to be sent.
+    Number of files that had to be sent.
 
   Raises:
     TransferError: They cannot be put there.

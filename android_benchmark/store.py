@@ -64,12 +64,12 @@ class Store:
   """A file of JSON lines: first what is measured and how, then a line for each block.
 
   Args:
-    file: From `locked`.
-    identity: What is measured and how: what must be equal for measurements to belong together.
-    started: Now, ISO 8601; of a file that is there already, its own counts.
+    file: File from `locked`.
+    identity: Models and settings, which must be equal for measurements to be continued.
+    started: Start of a new file, ISO 8601; an existing file keeps its own.
 
   Attributes:
-    started: When the first session began.
+    started: Start of the first session, ISO 8601.
     records: The blocks measured so far.
 
   Raises:
@@ -154,7 +154,7 @@ def _read_launch(values: Any) -> output.Launch:
 
 
 def _differences(old: Any, new: Any, place: str = '') -> Any:
-  """Where two identities differ, in words."""
+  """The differences of two identities, in words."""
   if isinstance(old, dict) and isinstance(new, dict):
     for key in sorted({*old, *new}):
       yield from _differences(old.get(key), new.get(key), f'{place}.{key}' if place else key)

@@ -20,10 +20,10 @@ def summarize(plan: protocol.Plan, records: Sequence[protocol.Record], settings:
   """Everything in measurements.json that follows from the measurements.
 
   Args:
-    plan: What was to be measured.
-    records: All blocks that were.
-    settings: How.
-    sha256: Of the models.
+    plan: Plan of the measurements.
+    records: All measured blocks.
+    settings: Settings of the measurement.
+    sha256: Hash by model.
     started, finished: ISO 8601.
   """
   kept = protocol.kept(plan, records)

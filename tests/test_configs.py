@@ -9,9 +9,11 @@ import sys
 
 import pytest
 
-from tf_proxyless.app import command_line
+from tf_proxyless.app import config as config_lib
+from tf_proxyless.app import flagfiles
+from tf_proxyless.app import flags
+from tf_proxyless.app import options
 from tf_proxyless.app import problem as problem_lib
-from tf_proxyless.app import search_flags
 from tf_proxyless.app import tables
 from tf_proxyless.cost import counting
 from tf_proxyless.cost import model as model_lib
@@ -35,22 +37,22 @@ FEW_STEPS = ('--validation_images=8', '--validation_batch_size=8', '--batch_size
 
 def parse(name, *overrides):
   """The flags of a shipped search, as its main would have them."""
-  arguments = command_line._expand([f'--flagfile={name}.flags', *overrides], pathlib.Path(), ())
-  return search_flags.RUN.from_flagfile(arguments)
+  arguments = flagfiles.expand([f'--flagfile={name}.flags', *overrides])
+  return flags.from_flagfile(arguments, config_lib.SearchConfig)
 
 
-def make_plan(name):
-  """Its plan; for the table of this machine, which a search measures first, one of the same space and runtime stands in."""
-  values = parse(name)
-  classes = dataset_names.classes(values.dataset)
-  table = invent_table(values, classes) if values.latency_table == tables.HOST else None
-  return problem_lib.make(values, classes, table)
+def make_problem(name):
+  """Its problem; for the table of this machine, which a search measures first, one of the same space and runtime stands in."""
+  config = parse(name)
+  classes = dataset_names.classes(config.data.dataset)
+  table = invent_table(config, classes) if config.target.latency_table == tables.HOST else None
+  return problem_lib.SearchProblem.from_config(config, problem_lib.make_space(config.space, classes), table)
 
 
-def invent_table(values, classes):
+def invent_table(config, classes):
   """A millisecond for each million of multiply-adds."""
-  signatures = network_lib.op_signatures(problem_lib.make_space(values, classes))
-  runtime = table_lib.Runtime('here', values.expected_precision, values.expected_kernels)
+  signatures = network_lib.op_signatures(problem_lib.make_space(config.space, classes))
+  runtime = table_lib.Runtime('here', config.target.expected_precision, config.target.expected_kernels)
   return table_lib.LatencyTable('invented', runtime, tuple(
       table_lib.Entry(signature, table_lib.LatencyStats('measured', median_ms=1e-6 * counting.count(signature).macs))
       for signature in signatures))
@@ -82,39 +84,39 @@ def test_header_says_how_to_run_it(path):
 @pytest.mark.parametrize('name', NAMES)
 def test_flags_make_a_plan(name):
   """Parsed by the flags of the search itself; the table covers the space, and the target lies within it and constrains."""
-  values = parse(name)
-  problem_lib.check_flags(values)
-  plan = make_plan(name)
-  assert plan.cost_model.smallest < plan.target < plan.cost_model.largest
-  assert plan.constrained
-  assert values.run_dir == f'runs/{name}'
-  assert not values.download
+  config = parse(name)
+  config.check()
+  problem = make_problem(name)
+  assert problem.cost_model.smallest < problem.target < problem.cost_model.largest
+  assert problem.constrained
+  assert config.run_dir == f'runs/{name}'
+  assert not config.data.download
 
 
 def test_from_another_directory(tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
-  assert parse('quickstart_gradient').dataset == 'digits'
+  assert parse('quickstart_gradient').data.dataset == 'digits'
 
 
 def test_mobile_is_the_official_search():
   """The official code's defaults (imagenet_arch_search.py), on the space that the published table covers."""
-  values = parse('mobile')
-  plan = make_plan('mobile')
-  assert plan.space == proxyless.proxyless()
-  assert (values.target_latency_ms, plan.table.provenance) == (80.0, 'published')
-  assert (values.batch_size, values.validation_batch_size, values.validation_images) == (256, 1000, 50000)
-  assert (values.warmup_epochs, values.search_epochs, values.frozen_epochs) == (40, 120, 1)
-  assert (values.warmup_learning_rate, values.search_learning_rate) == (0.05, 0.025)
-  assert (values.momentum, values.weight_decay, values.label_smoothing) == (0.9, 4e-5, 0.1)
-  assert (1281167 - 50000) // 256 // values.weight_steps_per_update == 300
+  config = parse('mobile')
+  problem = make_problem('mobile')
+  assert problem.space == proxyless.proxyless()
+  assert (config.target.target_latency_ms, problem.table.provenance) == (80.0, 'published')
+  assert (config.data.batch_size, config.data.validation_batch_size, config.data.validation_images) == (256, 1000, 50000)
+  assert (config.weights.warmup_epochs, config.weights.search_epochs, config.optimizer.frozen_epochs) == (40, 120, 1)
+  assert (config.weights.warmup_learning_rate, config.weights.search_learning_rate) == (0.05, 0.025)
+  assert (config.weights.momentum, config.weights.weight_decay, config.weights.label_smoothing) == (0.9, 4e-5, 0.1)
+  assert (1281167 - 50000) // 256 // config.optimizer.weight_steps_per_update == 300
 
 
 def test_variants_of_mobile_differ_in_what_they_are_named_for():
-  mobile, gradient, reward, penalty = (search_flags.RUN.identity(parse(name)) for name in (
+  mobile, gradient, reward, penalty = (options.identity(parse(name)) for name in (
       'mobile', 'mobile_gradient', 'mobile_reward', 'mobile_penalty'))
 
-  def changed(values, base):
-    return {name: values[name] for name in values if values[name] != base[name]}
+  def changed(config, base):
+    return {name: config[name] for name in config if config[name] != base[name]}
 
   assert changed(gradient, mobile) == {'architecture_optimizer': 'gradient', 'validation_batch_size': 256,
                                        'weight_steps_per_update': 5, 'scored_networks': 10000}
@@ -125,14 +127,14 @@ def test_variants_of_mobile_differ_in_what_they_are_named_for():
 
 @pytest.mark.parametrize('name', ['gpu', 'cpu'])
 def test_published_networks_meet_their_target_exactly(name):
-  plan = make_plan(name)
+  problem = make_problem(name)
   space, genotype = published.published(f'proxyless_{name}')
-  assert plan.cost_model.cost(genotype) == plan.target == counting.count_network(schema.resolve(space, genotype)).macs
-  assert list(schema.walk(plan.space)) == list(schema.walk(space))
+  assert problem.cost_model.cost(genotype) == problem.target == counting.count_network(schema.resolve(space, genotype)).macs
+  assert list(schema.walk(problem.space)) == list(schema.walk(space))
 
 
 def test_quickstart_by_gradients_is_the_quickstart():
-  first, second = (search_flags.RUN.identity(parse(name)) for name in ('quickstart', 'quickstart_gradient'))
+  first, second = (options.identity(parse(name)) for name in ('quickstart', 'quickstart_gradient'))
   assert {name for name in first if first[name] != second[name]} == {'architecture_optimizer', 'constraint_gain'}
 
 
@@ -142,17 +144,17 @@ def test_mobile_is_built_and_makes_a_step(imagenet_data_dir, tmp_path):
   from tf_proxyless.search import loop
   from tf_proxyless.search import run_directory
 
-  values = parse('mobile', *FEW_STEPS, '--batch_size=2', f'--data_dir={imagenet_data_dir}', f'--run_dir={tmp_path}')
-  run = run_directory.RunDirectory(values.run_dir)
+  config = parse('mobile', *FEW_STEPS, '--batch_size=2', f'--data_dir={imagenet_data_dir}', f'--run_dir={tmp_path}')
+  run = run_directory.RunDirectory(config.run_dir)
   run.create()
-  source = build_search.open_source(values)
-  plan = problem_lib.make(values, source.classes)
-  assert not build_search.write_inputs(values, plan, run)
+  source = build_search.open_source(config.data)
+  problem = problem_lib.SearchProblem.from_config(config, problem_lib.make_space(config.space, source.classes))
+  assert not build_search.write_inputs(config, problem, run)
   losses = []
   observer = loop.Observer(on_step=lambda loss, accuracy, state: losses.append((loss, state)), should_stop=lambda: True)
-  assembled = build_search.assemble(values, plan, source, run, observer)
-  assembled.search.prepare()
-  assert not assembled.search.run()
+  components = build_search.build_search(config, problem, source, run, observer)
+  components.search.prepare()
+  assert not components.search.run()
   (loss, state), = losses
   assert loss == pytest.approx(6.9, abs=1.5)  # ln 1000 and what a random start adds
   assert state['expected_cost'] == pytest.approx(114.0, abs=0.1)  # the mean network of the table
@@ -173,10 +175,10 @@ def test_mobile_runs_on_imagenet(name, imagenet_data_dir, tmp_path):
   phases = [json.loads(line)['phase'] for line in (run / 'history.jsonl').read_text().splitlines()]
   assert phases == ['warmup', 'joint']
   architecture = io.load_architecture(run / 'architecture.json')
-  plan = make_plan('mobile')
-  assert architecture.network == schema.resolve(plan.space, architecture.genotype)
-  assert architecture.cost.predicted_ms == model_lib.from_latency_table(architecture.network, plan.table).fixed <= 80.0
-  assert architecture.latency_table.sha256 == plan.table.sha256
+  problem = make_problem('mobile')
+  assert architecture.network == schema.resolve(problem.space, architecture.genotype)
+  assert architecture.cost.predicted_ms == model_lib.from_latency_table(architecture.network, problem.table).fixed <= 80.0
+  assert architecture.latency_table.sha256 == problem.table.sha256
   assert architecture.network.classes == 1000
 
 

@@ -10,23 +10,23 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
 
-# Room: the rooms that it may import, besides itself and the shared modules.
-ROOMS = {
-    'space': set(),
-    'cost': {'space'},
-    'nn': {'space'},
-    'search': {'space', 'cost', 'nn'},
-    'data': set(),
-    'train': set(),
-    'report': set(),
-    'deploy': {'space', 'nn'},
-    'zoo': {'space', 'nn'},
+# Package: the packages below it, which it may import; those of a line do not know each other unless it says so.
+LAYERS = {
+    'infra': '',
+    'space': 'infra',
+    'data': 'infra',
+    'train': 'infra',
+    'cost': 'infra space',
+    'nn': 'infra space',
+    'zoo': 'infra space nn',
+    'derive': 'infra space cost',
+    'deploy': 'infra space nn',
+    'search': 'infra space cost nn derive',
+    'measure': 'infra space cost deploy',
+    'report': 'infra space cost derive search measure',
+    'app': 'infra space data train cost nn zoo derive deploy search measure report',
+    'api': 'infra space data train cost nn zoo derive deploy search measure report app',
 }
-# Modules of tf_proxyless that know nothing of ours but each other; everybody may import them.
-SHARED = {'checkpoints', 'dataset_names', 'files', 'flag_headings', 'help_text', 'spelling', 'records', 'shipped', 'command_line',
-          'run_files', 'quiet', 'archives'}
-# tf_proxyless/mains holds parts of mains: they may import every room, and only mains import them.
-
 TENSORFLOW = {'tensorflow', 'tf_keras', 'keras', 'tensorflow_datasets', 'tensorflow_model_optimization'}
 
 
@@ -46,7 +46,7 @@ def imported(nodes):
     if isinstance(node, ast.Import):
       yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom):
-      assert node.level == 0, 'relative imports hide their room'
+      assert node.level == 0, 'relative imports hide their package'
       yield from (f'{node.module}.{alias.name}' for alias in node.names)
 
 
@@ -64,34 +64,23 @@ def our_imports(name):
 
 
 def kind(name):
-  """'main', 'shared', 'part of a main', 'package', 'android_benchmark' or the name of a room."""
+  """'android_benchmark', 'entry', 'package' (tf_proxyless itself) or the name of a package in it."""
   first, *rest = name.split('.')
   if first == 'android_benchmark':
     return first
   if first == 'tools' or rest[-1:] == ['__main__']:
-    return 'main'
-  if not rest:
-    return 'package'
-  if rest[0] == 'mains':
-    return 'part of a main'
-  if len(rest) == 1 and rest[0] not in ROOMS:
-    assert rest[0] in SHARED, f'{name} is not among the shared modules; parts of mains belong into tf_proxyless/mains'
-    return 'shared'
-  assert rest[0] in ROOMS, f'{name} is in no room'
-  return rest[0]
+    return 'entry'
+  assert not rest or rest[0] in LAYERS, f'{name} is in no package of LAYERS'
+  return rest[0] if rest else 'package'
 
 
 def allowed(importer):
   """Kinds that a module of some kind may import."""
-  if importer == 'main':
-    return {*ROOMS, 'package', 'shared', 'part of a main'}
-  if importer == 'part of a main':
-    return {*ROOMS, 'package', 'shared', 'part of a main'}
   if importer in ('package', 'android_benchmark'):
     return {importer}
-  if importer == 'shared':
-    return {'package', 'shared'}
-  return {importer, *ROOMS[importer], 'package', 'shared'}
+  if importer == 'entry':
+    return {*LAYERS, 'entry', 'package'}
+  return {importer, *LAYERS[importer].split(), 'package'}
 
 
 @pytest.mark.parametrize('name', MODULES)
@@ -120,7 +109,7 @@ def outside_functions(node):
       yield from outside_functions(child)
 
 
-@pytest.mark.parametrize('name', [name for name in MODULES if kind(name) in ('package', 'shared', 'space', 'cost', 'main')])
+@pytest.mark.parametrize('name', [name for name in MODULES if kind(name) in ('package', 'infra', 'space', 'cost', 'derive', 'entry')])
 def test_no_tensorflow_at_module_level(name):
   tops = {target.split('.')[0] for target in imported(outside_functions(parse(MODULES[name])))}
   assert not tops & TENSORFLOW, 'mistakes are to be reported before TensorFlow is loaded'
@@ -139,14 +128,14 @@ def loaded_after(*names):
   return result.stdout.split()
 
 
-def test_rooms_for_checking_load_no_tensorflow():
-  names = [name for name in MODULES if kind(name) in ('package', 'shared', 'space', 'cost')]
+def test_packages_for_checking_load_no_tensorflow():
+  names = [name for name in MODULES if kind(name) in ('package', 'infra', 'space', 'cost', 'derive')]
   assert len(names) > 12
   assert loaded_after(*names) == []
 
 
-@pytest.mark.parametrize('name', [name for name in MODULES if kind(name) == 'main'])
-def test_mains_load_no_tensorflow_before_they_run(name):
+@pytest.mark.parametrize('name', [name for name in MODULES if kind(name) == 'entry'])
+def test_commands_load_no_tensorflow_before_they_run(name):
   assert loaded_after(name) == []
 
 

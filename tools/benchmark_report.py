@@ -9,7 +9,7 @@ selenium.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
 import importlib.util
 import json
 import pathlib
@@ -19,15 +19,21 @@ import sys
 import tempfile
 import time
 
-from absl import flags
-
 from tf_proxyless.app import command_line
+from tf_proxyless.app import options
+from tf_proxyless.infra import errors
 from tf_proxyless.report.document import document as document_lib
 from tf_proxyless.report.page import page as page_lib
 
-_RUN_DIR = flags.DEFINE_string('run_dir', None, 'Directory of a search; by default a made-up one, in a clone of the repository.')
-_EPOCHS = flags.DEFINE_integer('epochs', 120, 'Epochs of the made-up search.', lower_bound=1)
-_LOADS = flags.DEFINE_integer('loads', 7, 'Times that the browser opens the page; the median is printed.', lower_bound=1)
+
+@dataclasses.dataclass(frozen=True)
+class Config(options.Config):
+  """Options of the command."""
+
+  run_dir: str | None = options.option(None, 'Directory of a search; by default a made-up one, in a clone of the repository.')
+  epochs: int = options.option(120, 'Epochs of the made-up search.', low=1)
+  loads: int = options.option(7, 'Times that the browser opens the page; the median is printed.', low=1)
+
 
 _BROWSER = ('--headless=new', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
             '--disable-component-update', '--disable-sync')
@@ -36,9 +42,9 @@ _TIMES = '''
     return [paint ? paint.startTime : null, load.domContentLoadedEventEnd, load.loadEventEnd];'''
 
 
-def main(_: Sequence[str]) -> None:
-  with command_line.user_errors():
-    document = _document()
+def main(config: Config) -> None:
+  with errors.user_errors():
+    document = _document(config)
     _check_programs()
   run = document['runs'][0]
   start = time.perf_counter()
@@ -50,28 +56,28 @@ def main(_: Sequence[str]) -> None:
   with tempfile.TemporaryDirectory() as folder:
     path = pathlib.Path(folder, 'report.html')
     path.write_text(text, encoding='utf-8')
-    times = _open(path, folder)
+    times = _open(path, folder, config.loads)
   for name, values in zip(('first paint', 'script done', 'loaded'), zip(*times)):
     print(f'{name:15} {statistics.median(values):.0f} ms (median of {len(values)}; {min(values):.0f} to {max(values):.0f})')
 
 
-def _document() -> dict:
-  if _RUN_DIR.value is not None:
-    return document_lib.document(_RUN_DIR.value)
+def _document(config: Config) -> dict:
+  if config.run_dir is not None:
+    return document_lib.document(config.run_dir)
   sys.path.append(str(pathlib.Path(__file__).parents[1]))
   from tests.report import documents  # in a clone only, as this tool
 
-  return documents.imagenet(epochs=_EPOCHS.value)
+  return documents.imagenet(epochs=config.epochs)
 
 
 def _check_programs() -> None:
   missing = [name for name in ('chromium', 'chromedriver') if shutil.which(name) is None]
   missing += ['selenium'] if importlib.util.find_spec('selenium') is None else []
   if missing:
-    raise command_line.UserError(f'not installed: {", ".join(missing)}')
+    raise errors.UserError(f'not installed: {", ".join(missing)}')
 
 
-def _open(path: pathlib.Path, folder: str) -> list[list[float]]:
+def _open(path: pathlib.Path, folder: str, loads: int) -> list[list[float]]:
   """Milliseconds until the first paint, until the page's script is done, and until all is loaded, each time that the page is opened."""
   from selenium import webdriver
   from selenium.webdriver.chrome import service
@@ -83,7 +89,7 @@ def _open(path: pathlib.Path, folder: str) -> list[list[float]]:
   driver = webdriver.Chrome(options=options, service=service.Service(shutil.which('chromedriver')))
   try:
     times = []
-    for _ in range(_LOADS.value + 1):
+    for _ in range(loads + 1):
       driver.get(path.as_uri())
       time.sleep(0.5)  # a page that is not painted yet has no time of it
       times.append(driver.execute_script(_TIMES))
@@ -93,4 +99,4 @@ def _open(path: pathlib.Path, folder: str) -> list[list[float]]:
 
 
 if __name__ == '__main__':
-  command_line.run(main)
+  command_line.run(sys.modules[__name__])

@@ -36,12 +36,13 @@ import sys
 import time
 from typing import Any
 
-from absl import flags
 import numpy as np
 
 from tf_proxyless.app import command_line
+from tf_proxyless.app import options
 from tf_proxyless.cost import model as model_lib
 from tf_proxyless.cost import table as table_lib
+from tf_proxyless.infra import errors
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import ops
 from tf_proxyless.space import proxyless
@@ -57,17 +58,24 @@ _CANDIDATES_OF = {
 }
 _MOST_CANDIDATES = max(map(len, _CANDIDATES_OF.values())) + 1
 
-_JSON = flags.DEFINE_bool('json', False, 'Whether to print one JSON object instead of tables.')
-_SPACE = flags.DEFINE_enum('space', 'proxyless', list(_CANDIDATES_OF), 'proxyless: MBConv of k3 k5 k7 and e3 e6; wide: of k3 k5, e3 e6, '
-                         'relu6 or hard_swish, with and without squeeze-excite.')
-_RESOLUTION = flags.DEFINE_integer('resolution', 112, 'Input height and width, pixels.', lower_bound=32)
-_BATCH_SIZE = flags.DEFINE_integer('batch_size', 16, 'Images in a step.', lower_bound=2)
-_CANDIDATES = flags.DEFINE_integer('candidates', None, 'How many candidates a block has: the first of k3e3 k3e6 k5e3 k5e6 k7e3 k7e6 Zero, '
-                                   'or of the 17 of the wide space; by default all.', lower_bound=2, upper_bound=_MOST_CANDIDATES)
-_REPETITIONS = flags.DEFINE_integer('repetitions', 30, 'Times that each step of each path is measured.', lower_bound=2)
-_PATHS = flags.DEFINE_integer('paths', 5, 'Sampled networks; each costs a trace of its fixed network.', lower_bound=1)
-_SCALING = flags.DEFINE_bool('scaling', False, 'Whether to add other numbers of candidates, batch sizes and resolutions.')
-_PART = flags.DEFINE_string('part', '', 'What one process of this tool measures for another; not for people.')
+
+@dataclasses.dataclass(frozen=True)
+class Config(options.Config):
+  """Options of the command."""
+
+  json: bool = options.option(False, 'Whether to print one JSON object instead of tables.')
+  space: str = options.option('proxyless', 'proxyless: MBConv of k3 k5 k7 and e3 e6; wide: of k3 k5, e3 e6, relu6 or hard_swish, with and '
+                              'without squeeze-excite.', choices=tuple(_CANDIDATES_OF))
+  resolution: int = options.option(112, 'Input height and width, pixels.', low=32)
+  batch_size: int = options.option(16, 'Images in a step.', low=2)
+  candidates: int | None = options.option(
+      None, 'How many candidates a block has: the first of k3e3 k3e6 k5e3 k5e6 k7e3 k7e6 Zero, or of the 17 of the wide space; all by '
+      'default.', low=2, high=_MOST_CANDIDATES)
+  repetitions: int = options.option(30, 'Times that each step of each path is measured.', low=2)
+  paths: int = options.option(5, 'Sampled networks; each costs a trace of its fixed network.', low=1)
+  scaling: bool = options.option(False, 'Whether to add other numbers of candidates, batch sizes and resolutions.')
+  part: str = options.option('', 'What one process of this tool measures for another; not for people.')
+
 
 STEPS = ('weight_step', 'fixed_weight_step', 'two_path_step', 'forward', 'fixed_forward', 'expected_latency')
 RATIOS = {'weight_step': 'fixed_weight_step', 'two_path_step': 'weight_step', 'forward': 'fixed_forward', 'expected_latency': 'weight_step'}
@@ -327,22 +335,22 @@ def measure_part(setting: Setting, part: str) -> Any:
   return {'seconds': seconds, 'machine': {'cores': os.cpu_count(), 'tensorflow': tf.__version__}}
 
 
-def main(_: Sequence[str]) -> None:
-  most = len(_CANDIDATES_OF[_SPACE.value]) + 1
-  if (_CANDIDATES.value or most) > most:
-    raise command_line.UserError(f'flag --candidates={_CANDIDATES.value}: must be at most {most} with --space={_SPACE.value}')
-  setting = Setting(_RESOLUTION.value, _BATCH_SIZE.value, _CANDIDATES.value or most, _REPETITIONS.value, _PATHS.value, _SPACE.value)
-  if _PART.value:
-    print(json.dumps(measure_part(setting, _PART.value)))
+def main(config: Config) -> None:
+  most = len(_CANDIDATES_OF[config.space]) + 1
+  if (config.candidates or most) > most:
+    raise errors.UserError(f'`candidates` must be at most {most} in the space {config.space}, got {config.candidates}')
+  setting = Setting(config.resolution, config.batch_size, config.candidates or most, config.repetitions, config.paths, config.space)
+  if config.part:
+    print(json.dumps(measure_part(setting, config.part)))
     return
   result = benchmark(setting)
-  if _SCALING.value:
+  if config.scaling:
     result['scaling'] = [benchmark(scaled) for scaled in scaled_settings(setting)]
-  if _JSON.value:
+  if config.json:
     print(json.dumps(result))
   else:
     print('\n\n'.join(map(to_text, [result, *result.get('scaling', [])])))
 
 
 if __name__ == '__main__':
-  command_line.run(main)
+  command_line.run(sys.modules[__name__])

@@ -10,14 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import dataclasses
+import sys
 
-from absl import flags
 import numpy as np
 
 from tf_proxyless.app import command_line
+from tf_proxyless.app import options
 from tf_proxyless.cost import pixel2
+from tf_proxyless.infra import errors
 
-_OUTPUT = flags.DEFINE_string('output', None, 'Where to write the formula, a JSON file; by default it is only shown.')
+
+@dataclasses.dataclass(frozen=True)
+class Config(options.Config):
+  """Options of the command."""
+
+  output: str | None = options.option(None, 'Where to write the formula, a JSON file; by default it is only shown.')
 
 
 def leave_one_out(figures: pixel2.Figures) -> dict[pixel2.Figure, float]:
@@ -55,16 +62,16 @@ def to_text(figures: pixel2.Figures, estimate: pixel2.Estimate) -> str:
   return '\n'.join(lines)
 
 
-def main(_: Sequence[str]) -> None:
-  with command_line.user_errors():
+def main(config: Config) -> None:
+  with errors.user_errors():
     figures = pixel2.load_figures()
     estimate = pixel2.fit(figures)
-    if _OUTPUT.value:
-      pixel2.save_estimate(estimate, _OUTPUT.value)
+    if config.output:
+      pixel2.save_estimate(estimate, config.output)
   print(to_text(figures, estimate))
-  if _OUTPUT.value:
-    print(f'formula written to {_OUTPUT.value}')
+  if config.output:
+    print(f'formula written to {config.output}')
 
 
 if __name__ == '__main__':
-  command_line.run(main)
+  command_line.run(sys.modules[__name__])

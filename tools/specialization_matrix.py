@@ -11,63 +11,66 @@ continues after an interruption.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pathlib
 import sys
 import time
 
-from absl import flags
-
 from tf_proxyless.app import command_line
-from tf_proxyless.app import search_flags
+from tf_proxyless.app import config as config_lib
+from tf_proxyless.app import options
+from tf_proxyless.infra import errors
 from tf_proxyless.infra import stderr as stderr_lib
 from tools.experiments import specialization
 from tools.experiments import specialization_runs
 
-search_flags.RUN.define(flags.FLAGS)
-_WORK_DIR = flags.DEFINE_string('work_dir', None, 'Folder for all that is made. Required.')
-_TABLE_ROUNDS = flags.DEFINE_integer('table_rounds', 3, 'Separate measurements of each operation.', lower_bound=1)
-_MIN_SECS = flags.DEFINE_float('min_secs', 0.1, 'Least time of a measurement, seconds.', lower_bound=0.0)
-_ROUNDS = flags.DEFINE_integer('rounds', 9, 'Separate measurements of each network found, interleaved.', lower_bound=1)
-_TRAINING_SEEDS = flags.DEFINE_integer('training_seeds', 3, 'Trainings of each network found.', lower_bound=1)
-_TRAINING_EPOCHS = flags.DEFINE_integer('training_epochs', 6, 'Epochs of each training.', lower_bound=1)
-_TRAINING_LEARNING_RATE = flags.DEFINE_float('training_learning_rate', 0.1, 'Learning rate of SGD at the start of a training; a cosine to '
-                                             '0.', lower_bound=0.0)
-_TRAINING_WEIGHT_DECAY = flags.DEFINE_float('training_weight_decay', 1e-3, 'Weight decay of a training, decoupled from the gradient; a '
-                                            'factor.', lower_bound=0.0, upper_bound=1.0)
-_POINTS = flags.DEFINE_float('points', 1.0, 'Accuracies that differ by no more are equal, percentage points.', lower_bound=0.0)
-_TIME_PERCENT = flags.DEFINE_float('time_percent', 3.0, 'Latencies that differ by no more are equal, percent.', lower_bound=0.0)
-_BUDGET_PERCENT = flags.DEFINE_float('budget_percent', 5.0, 'How far above its budget a network may be measured, percent.', lower_bound=0.0)
-_JSON = flags.DEFINE_bool('json', False, 'Whether to print JSON.')
+
+@dataclasses.dataclass(frozen=True)
+class Config(config_lib.SearchConfig):
+  """Options of the searches, and of what is made of them."""
+
+  work_dir: str | None = options.option(None, 'Folder for all that is made.', required=True)
+  table_rounds: int = options.option(3, 'Separate measurements of each operation.', low=1)
+  min_secs: float = options.option(0.1, 'Least time of a measurement, seconds.', low=0.0)
+  rounds: int = options.option(9, 'Separate measurements of each network found, interleaved.', low=1)
+  training_seeds: int = options.option(3, 'Trainings of each network found.', low=1)
+  training_epochs: int = options.option(6, 'Epochs of each training.', low=1)
+  training_learning_rate: float = options.option(0.1, 'Learning rate of SGD at the start of a training; a cosine to 0.', low=0.0)
+  training_weight_decay: float = options.option(
+      0.001, 'Weight decay of a training, decoupled from the gradient; a factor.', low=0.0, high=1.0)
+  points: float = options.option(1.0, 'Accuracies that differ by no more are equal, percentage points.', low=0.0)
+  time_percent: float = options.option(3.0, 'Latencies that differ by no more are equal, percent.', low=0.0)
+  budget_percent: float = options.option(5.0, 'How far above its budget a network may be measured, percent.', low=0.0)
+  json: bool = options.option(False, 'Whether to print JSON.')
 
 
-def _settings() -> specialization_runs.Settings:
-  values = flags.FLAGS
-  command_line.require(values, 'work_dir')
-  if values.target_latency_fraction is None:
-    raise ValueError('--target_latency_fraction is required: the share of its own range that each runtime is given; '
+def _settings(config: Config) -> specialization_runs.Settings:
+  config.require('work_dir')
+  search = config_lib.SearchConfig(**{field.name: getattr(config, field.name) for field in dataclasses.fields(config_lib.SearchConfig)})
+  if config.target.target_latency_fraction is None:
+    raise ValueError('`target_latency_fraction` is required: the share of its own range that each runtime is given; '
                      'is --flagfile=specialization.flags missing?')
   return specialization_runs.Settings(
-      pathlib.Path(_WORK_DIR.value), values, _TABLE_ROUNDS.value, _MIN_SECS.value, _ROUNDS.value, _TRAINING_SEEDS.value,
-      _TRAINING_EPOCHS.value, _TRAINING_LEARNING_RATE.value, _TRAINING_WEIGHT_DECAY.value)
+      pathlib.Path(config.work_dir), search, config.table_rounds, config.min_secs, config.rounds, config.training_seeds,
+      config.training_epochs, config.training_learning_rate, config.training_weight_decay)
 
 
 def _report(text: str) -> None:
   print(f'{time.strftime("%H:%M:%S")} {text}', file=sys.stderr, flush=True)
 
 
-def main(argv: list[str]) -> None:
-  del argv
-  with command_line.user_errors():
-    settings = _settings()
+def main(config: Config) -> None:
+  with errors.user_errors():
+    settings = _settings(config)
     specialization_runs.claim(settings)
   stderr_lib.load_tensorflow()
-  with command_line.user_errors():
+  with errors.user_errors():
     found = specialization_runs.run(settings, _report)
-    rules = specialization.Rules(_POINTS.value, _TIME_PERCENT.value, _BUDGET_PERCENT.value)
+    rules = specialization.Rules(config.points, config.time_percent, config.budget_percent)
     record = {**specialization.to_json(found.matrix, rules), 'smallest_percent': found.smallest, 'largest_percent': found.largest}
     specialization_runs.save(settings, record)
-  if _JSON.value:
+  if config.json:
     print(json.dumps(record, indent=2))
     return
   print(f'{specialization.describe(found.matrix, rules)}\n\n'
@@ -76,4 +79,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == '__main__':
-  command_line.run(main)
+  command_line.run(sys.modules[__name__])

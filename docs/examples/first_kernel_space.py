@@ -1,6 +1,6 @@
 """A search space of your own: no 7x7 kernels, finer expansions, and the kernel of the first block is searched as well.
 
-  python docs/examples/first_kernel_space.py --search_space=first_kernel --flagfile=quickstart.flags --run_dir=runs/first_kernel
+  python docs/examples/first_kernel_space.py --flagfile=quickstart.flags --run_dir=runs/first_kernel
 
 XNNPACK has no int8 kernel for 7x7 depthwise convolutions, so this is a space for int8 models that run on XNNPACK.
 """
@@ -8,11 +8,12 @@ XNNPACK has no int8 kernel for 7x7 depthwise convolutions, so this is a space fo
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-from absl import flags
+import sys
 
 from tf_proxyless.app import command_line
+from tf_proxyless.app import config as config_lib
 from tf_proxyless.app import problem as problem_lib
+from tf_proxyless.app.commands import search
 from tf_proxyless.space import network
 from tf_proxyless.space import ops
 from tf_proxyless.space import schema
@@ -49,17 +50,20 @@ def first_kernel(*, stem: ops.ConvBn, first_filters: int, stages: Sequence[tuple
   return network.Network('first_kernel', (resolution, resolution, 3), tuple(blocks))
 
 
-def from_flags(values: flags.FlagValues, classes: int) -> network.Network:
-  """The space with the widths, depths and resolution of a command line."""
+def from_config(space: config_lib.SpaceConfig, classes: int) -> network.Network:
+  """The space with the widths, depths and resolution of a configuration."""
   return first_kernel(
-      stem=ops.ConvBn(values.stem_filters, 3, values.stem_strides), first_filters=values.first_block_filters,
-      stages=list(zip(values.stage_filters, values.stage_blocks, values.stage_strides)), head_filters=values.head_filters,
-      resolution=values.resolution, classes=classes)
+      stem=ops.ConvBn(space.stem_filters, 3, space.stem_strides), first_filters=space.first_block_filters,
+      stages=list(zip(space.stage_filters, space.stage_blocks, space.stage_strides)), head_filters=space.head_filters,
+      resolution=space.resolution, classes=classes)
 
 
-problem_lib.add_search_space('first_kernel', from_flags)
+Config = config_lib.SearchConfig
+
+
+def main(config: Config) -> int:
+  return search.main(config, problem_lib.Custom(space=lambda classes: from_config(config.space, classes)))
+
 
 if __name__ == '__main__':
-  from tf_proxyless.search import __main__ as search  # defines the flags, so after the name is known
-
-  command_line.run(search.main)
+  command_line.run(sys.modules[__name__])

@@ -1,16 +1,21 @@
 """An objective of your own: costs below the target are free, and every percent above it costs as much accuracy as you say.
 
-  python docs/examples/hinge_objective.py --objective=hinge --penalty_weight=1 --flagfile=quickstart.flags --run_dir=runs/hinge
+  python docs/examples/hinge_objective.py --penalty_weight=1 --flagfile=quickstart.flags --run_dir=runs/hinge
 
 It serves both architecture optimizers: with REINFORCE `loss` is the negative reward, with the gradient rule the cross-entropy.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import sys
+
 import tensorflow as tf
 
 from tf_proxyless.app import command_line
-from tf_proxyless.app import methods
+from tf_proxyless.app import config as config_lib
+from tf_proxyless.app import problem as problem_lib
+from tf_proxyless.app.commands import search
 from tf_proxyless.search import objectives
 
 
@@ -31,15 +36,23 @@ class Hinge(objectives.Objective):
     return loss + self._weight * tf.nn.relu(expected_cost / self._target - 1.0)
 
 
-def from_flags(values, plan, updates) -> Hinge:
-  """The objective with the target and weight of a command line."""
-  del updates
-  return Hinge(plan.target, 1.0 if values.penalty_weight is None else values.penalty_weight)
+@dataclasses.dataclass(frozen=True)
+class HingeConfig(objectives.Config):
+  """Settings of `Hinge`, with their defaults."""
+
+  weight: float = 1.0
+
+  def build(self, target: float, smallest_cost: float, scale: float, updates: int) -> Hinge:
+    return Hinge(target, self.weight)
 
 
-methods.add_objective('hinge', ('reinforce', 'gradient'), from_flags)
+Config = config_lib.SearchConfig
+
+
+def main(config: Config) -> int:
+  weight = config.objective.penalty_weight
+  return search.main(config, problem_lib.Custom(objective=HingeConfig() if weight is None else HingeConfig(weight)))
+
 
 if __name__ == '__main__':
-  from tf_proxyless.search import __main__ as search  # defines the flags, so after the name is known
-
-  command_line.run(search.main)
+  command_line.run(sys.modules[__name__])

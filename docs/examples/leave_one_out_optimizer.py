@@ -1,7 +1,6 @@
 """An architecture optimizer of your own: REINFORCE whose baseline is the mean reward of the other networks of the same batch.
 
-  python docs/examples/leave_one_out_optimizer.py --architecture_optimizer=leave_one_out --flagfile=quickstart.flags \
-    --run_dir=runs/leave_one_out
+  python docs/examples/leave_one_out_optimizer.py --flagfile=quickstart.flags --run_dir=runs/leave_one_out
 
 The baseline has no memory, so that there is nothing to tune and nothing that lags behind while the supernet learns (Kool, van Hoof and
 Welling, "Buy 4 REINFORCE Samples, Get a Baseline for Free!", ICLR 2019 workshop). The estimate stays unbiased.
@@ -10,17 +9,22 @@ Welling, "Buy 4 REINFORCE Samples, Get a Baseline for Free!", ICLR 2019 workshop
 from __future__ import annotations
 
 from collections.abc import Callable
+import dataclasses
+import sys
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tf_proxyless.app import command_line
-from tf_proxyless.app import methods
+from tf_proxyless.app import config as config_lib
+from tf_proxyless.app import problem as problem_lib
+from tf_proxyless.app.commands import search
 from tf_proxyless.cost import model as model_lib
 from tf_proxyless.search import objectives
 from tf_proxyless.search import policy as policy_lib
 from tf_proxyless.search.optimizers import base
+from tf_proxyless.search.optimizers import reinforce
 
 _STREAM = 5  # of random numbers; 1 to 4 are taken
 
@@ -68,15 +72,27 @@ class LeaveOneOut(base.ArchitectureOptimizer):
     self._descend(loss)
 
 
-def from_parts(parts: methods.OptimizerParts) -> LeaveOneOut:
-  """The optimizer as a command line asks for it; one that is only restored scores nothing."""
-  return LeaveOneOut(parts.parameters, parts.cost_model, parts.objective, parts.steps and parts.steps.accuracies, parts.learning_rate,
-                     parts.values.reinforce_networks)
+@dataclasses.dataclass(frozen=True)
+class OptimizerConfig(base.OptimizerConfig):
+  """Settings of `LeaveOneOut`, with their defaults."""
+
+  networks: int = 10
+
+  LEARNS_FROM = 'reward'
+  RATES = reinforce.Config.RATES
+
+  def build(self, policy: policy_lib.ArchitectureParameters, cost_model: model_lib.CostModel, objective: objectives.Objective,
+            steps: Any, updates: int) -> LeaveOneOut:
+    return LeaveOneOut(policy, cost_model, objective, steps and steps.accuracies, self.rate(updates), self.networks)
 
 
-methods.add_architecture_optimizer('leave_one_out', like='reinforce', make=from_parts)
+Config = config_lib.SearchConfig
+
+
+def main(config: Config) -> int:
+  given = config.optimizer
+  return search.main(config, problem_lib.Custom(optimizer=OptimizerConfig(given.architecture_learning_rate, given.reinforce_networks)))
+
 
 if __name__ == '__main__':
-  from tf_proxyless.search import __main__ as search  # defines the flags, so after the name is known
-
-  command_line.run(search.main)
+  command_line.run(sys.modules[__name__])

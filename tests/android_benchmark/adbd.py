@@ -31,11 +31,11 @@ class Fault:
     on: 'push', 'pull' or 'shell'.
     kind: 'drop' (the connection), 'hang' (no answer any more), 'exit' (shell: ends with `exit_code` in place of running the command),
       'disk_full' (push), 'reboot' (drops, kills everything and wipes /data/local/tmp).
-    match: What the path or the command must contain.
-    after_bytes: Of the file, or of the command's output, that still pass.
-    exit_code: For 'exit'.
-    times: How often it happens.
-    happened: How often it happened.
+    match: Text that the path or the command must contain.
+    after_bytes: Bytes of the file, or of the command's output, that still pass.
+    exit_code: Exit code of 'exit'.
+    times: Maximum number of times that it happens.
+    happened: Number of times that it happened.
   """
 
   on: str
@@ -51,11 +51,11 @@ class Phone:
   """An Android device on a free port of this machine.
 
   Args:
-    folder: Its files; see android.py.
-    rooted: Whether `su` works.
+    folder: Folder with the files of the phone; see android.py.
+    rooted: True if `su` works.
     state: 'device', 'unauthorized' (never accepts a key), 'asking' (accepts a key it has not seen before), 'offline' (does not
       answer), 'recovery'.
-    features: Of its adbd; without shell_v2 it passes no exit codes.
+    features: Features of the daemon; without shell_v2 it passes no exit codes.
     properties: Replacing or adding to those of getprop.
   """
 
@@ -93,10 +93,10 @@ class Phone:
     Args:
       kind: 'hang'; an exit code as text, such as '1', or '134', '137', '139' (then by the real signal); 'truncate' (its output ends after
         `output_bytes`, exit code 0); 'drop' (the connection), 'unplug' (until plug_in()), 'reboot'; these before the program starts.
-      match: What the command line must contain.
+      match: Text that the command line must contain.
       skip: So many matching launches are spared first.
       times: So many then are not.
-      output_bytes: See 'truncate'.
+      output_bytes: Bytes of output that 'truncate' leaves.
     """
     deeds = {
         'hang': 'sleep 600',

@@ -65,7 +65,7 @@ class Android:
 
   Attributes:
     root: The folder that holds all of it.
-    free_bytes: What a file may grow to, None is without limit: a full disk.
+    free_bytes: Maximum size of a file, as on a full disk; None is without limit.
   """
 
   def __init__(self, root: pathlib.Path, rooted: bool = False, properties: dict[str, str] | None = None):

@@ -1,15 +1,12 @@
 """AdbDevice through the genuine adb client: commands, files, and what the phone says of itself."""
 
 import stat
-import subprocess
-import sys
 
 import pytest
 
 from android_benchmark import adb
 from android_benchmark import device
 from android_benchmark import errors
-from tests.android_benchmark import measuring
 from tests.android_benchmark import transfers
 
 
@@ -63,13 +60,6 @@ def test_files_go_there_and_back(opened, phone, tmp_path):
   assert (tmp_path / 'empty back').read_bytes() == b''
 
 
-def test_push_replaces(opened, phone, local):
-  phone.android.map_path(f'{transfers.FOLDER}/file').write_text('old')
-  opened.push(local, f'{transfers.FOLDER}/file')
-  assert phone.android.map_path(f'{transfers.FOLDER}/file').read_bytes() == transfers.CONTENT
-  assert transfers.files(phone) == ['file']
-
-
 def test_a_file_that_is_not_there(opened, tmp_path):
   with pytest.raises(errors.TransferError, match='gone.*No such file'):
     opened.pull(f'{transfers.FOLDER}/gone', tmp_path / 'back')
@@ -81,18 +71,3 @@ def test_a_file_that_is_not_there(opened, tmp_path):
 
 def test_describes_a_pixel_2(opened):
   assert opened.describe() == device.Description('Pixel 2', 'FA7AX1A00123', 'msm8998', 'Android 11 (RP1A.201005.004.A1)', 8)
-
-
-def test_health_of_a_pixel_2(opened):
-  assert opened.health() == device.Health(
-      battery_percent=87, battery_temperature_c=29.1, thermal_status=0, cpu_temperature_c=36.1,
-      cpu_khz=(300000,) * 8, load=None)
-
-
-def test_the_phone_is_a_program_too(adb_server, tmp_path):
-  command = [sys.executable, '-m', 'tests.android_benchmark.adbd', str(tmp_path / 'phone')]
-  with subprocess.Popen(command, cwd=measuring.ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-    with adb.AdbDevice(process.stdout.readline().strip()) as opened:
-      assert opened.run('getprop ro.product.model').stdout == 'Pixel 2\n'
-    process.stdin.close()
-    assert process.wait(timeout=30) == 0

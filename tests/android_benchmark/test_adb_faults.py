@@ -29,21 +29,6 @@ def test_connection_dropped_in_push(opened, phone, local, after_bytes):
   assert transfers.files(phone) == ['file']
 
 
-@pytest.mark.parametrize('after_bytes', [0, 100_000])
-def test_connection_dropped_in_pull(opened, phone, tmp_path, after_bytes):
-  phone.android.map_path(f'{transfers.FOLDER}/file').write_bytes(transfers.CONTENT)
-  (tmp_path / 'back').write_text('old')
-  fault = phone.fault('pull', 'drop', match='file', after_bytes=after_bytes)
-  with pytest.raises(errors.ConnectionLost):
-    opened.pull(f'{transfers.FOLDER}/file', tmp_path / 'back')
-  assert fault.happened == 1
-  assert (tmp_path / 'back').read_text() == 'old'
-  assert opened.reconnect(20)
-  opened.pull(f'{transfers.FOLDER}/file', tmp_path / 'back')
-  assert (tmp_path / 'back').read_bytes() == transfers.CONTENT
-  assert list(tmp_path.glob('.*')) == []
-
-
 @pytest.mark.parametrize('after_bytes', [0, 3])
 def test_connection_dropped_in_a_command(opened, phone, after_bytes):
   fault = phone.fault('shell', 'drop', match='sleep 611', after_bytes=after_bytes)
@@ -105,21 +90,6 @@ def test_after_ctrl_c_the_device_is_still_there(phone):
   assert not processes.running('sleep', '613')
 
 
-def test_disk_full_in_push(opened, phone, local):
-  phone.fault('push', 'disk_full', after_bytes=100_000)
-  with pytest.raises(errors.TransferError, match='No space left on device'):
-    opened.push(local, f'{transfers.FOLDER}/file')
-  assert transfers.files(phone) == []
-  opened.push(local, f'{transfers.FOLDER}/file')
-
-
-def test_disk_full_in_a_command(opened, phone):
-  phone.android.free_bytes = 4096
-  done = opened.run(f'seq 100000 > {transfers.FOLDER}/file')
-  assert done.exit_code and 'write error' in done.stderr
-  assert phone.android.map_path(f'{transfers.FOLDER}/file').stat().st_size <= 4096
-
-
 def test_a_file_that_arrives_damaged(opened, phone, local):
   program = phone.android.root / 'bin/sha256sum'
   program.unlink()
@@ -139,34 +109,3 @@ def test_a_restart_that_wipes_the_folder(opened, phone, local):
   assert transfers.files(phone) == []
   opened.push(local, f'{transfers.FOLDER}/file')  # the folder is there again
   assert transfers.files(phone) == ['file']
-
-
-def test_a_phone_that_stays_away(opened, phone):
-  phone.unplug()
-  with pytest.raises(errors.ConnectionLost):
-    opened.run('true')
-  assert not opened.reconnect(0.5)
-  phone.plug_in()
-  assert opened.reconnect(20)
-
-
-@pytest.mark.parametrize('kind, exit_code', [('1', 1), ('134', 134), ('137', 137), ('139', 139)])
-def test_a_launch_that_fails(opened, phone, kind, exit_code):
-  phone.fault_at_launch(kind, match='model_b', skip=1)
-  codes = [opened.run(f'taskset 10 echo {model}').exit_code for model in ('model_a', 'model_b', 'model_b', 'model_b')]
-  assert codes == [0, 0, exit_code, 0]
-
-
-def test_a_launch_that_takes_the_connection_or_the_phone_with_it(opened, phone):
-  for kind in ('drop', 'reboot', 'unplug'):
-    phone.fault_at_launch(kind)
-    with pytest.raises(errors.ConnectionLost):
-      opened.run('taskset 10 echo launched')
-    phone.plug_in()
-    assert opened.reconnect(20)
-  assert opened.run('taskset 10 echo launched').stdout == 'launched\n'
-
-
-def test_masks_are_those_of_the_phones_cores(opened):
-  assert opened.run('taskset f0 echo runs').stdout == 'runs\n'
-  assert opened.run('taskset 100 echo runs').exit_code == 1

@@ -27,11 +27,6 @@ def test_sensors_now_rather_than_those_kept():
   assert health == device.Health(battery_percent=87, battery_temperature_c=29.1, thermal_status=0, cpu_temperature_c=36.1)
 
 
-def test_throttling_is_seen():
-  thermal = android.THERMAL.replace('Thermal Status: 0', 'Thermal Status: 3')
-  assert android_state.parse_health(f'=====\n{thermal}=====\n').thermal_status == 3
-
-
 @pytest.mark.parametrize('zones, celsius', [
     ('zone 412 tsens_tz_sensor4', 41.2),  # tenths
     ('zone 45 msm_therm', 45.0),  # degrees

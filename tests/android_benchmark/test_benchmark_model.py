@@ -55,19 +55,3 @@ def test_a_flag_that_was_not_consumed_is_an_error():
 def test_a_failed_launch_says_how(exit_code, text, message):
   with pytest.raises(errors.BenchmarkError, match=message):
     benchmark_model.read(exit_code, text, _BUILTIN)
-
-
-def test_what_failed_is_told_in_one_printable_line():
-  with pytest.raises(errors.BenchmarkError) as caught:
-    benchmark_model.read(1, '\n'.join(['ERROR: \x1b[31m' + 'x' * 400] * 5), _BUILTIN)
-  assert str(caught.value).isprintable()
-  assert len(str(caught.value)) < 340
-
-
-@pytest.mark.parametrize('values', [
-    {'kernels': 'gpu'}, {'core_mask': '0x10'}, {'core_mask': '0'}, {'core_mask': ''}, {'threads': 0}, {'num_runs': 0},
-    {'min_secs': -1}, {'min_secs': float('nan')}, {'timeout_s': 0},
-])
-def test_settings_that_no_tool_takes_are_refused(values):
-  with pytest.raises(ValueError, match=next(iter(values))):
-    benchmark_model.Settings(**values)

@@ -65,13 +65,6 @@ def test_set_and_restored(start_phone, keep, tmp_path, lines, rooted):
   assert lines == ([] if rooted else [f'adb:{phone.serial} is not rooted: its clocks are not locked'])
 
 
-def test_clocks_stay_without_being_asked_for(start_phone, keep):
-  phone = start_phone(rooted=True)
-  before = state(phone)
-  with adb.AdbDevice(phone.serial) as opened, keep(opened, lock_clocks=False):
-    assert state(phone) == {**before, **WHILE_MEASURING}
-
-
 def test_a_setting_that_was_not_there_is_not_there_again(phone, keep):
   path = phone.android.root / 'settings/global/stay_on_while_plugged_in'
   path.unlink()
@@ -172,13 +165,6 @@ def test_the_journal_of_another_phone_is_not_used(phone, keep, tmp_path):
   assert journal.exists() and state(phone) == before
 
 
-@pytest.mark.parametrize('content', ['', '[]', '{"serial": "FA7AX1A00123"}', '{"serial": "FA7AX1A00123", "settings": [{"name": "x"}]}'])
-def test_a_file_that_is_no_journal_is_refused(phone, keep, tmp_path, content):
-  (tmp_path / 'restore.json').write_text(content)
-  with adb.AdbDevice(phone.serial) as opened, pytest.raises(errors.DeviceError, match='is not the journal'):
-    keep(opened).__enter__()
-
-
 def test_after_a_restart_the_clocks_are_set_again(start_phone, keep):
   phone = start_phone(rooted=True)
   before = state(phone)
@@ -198,13 +184,6 @@ def test_before_android_11_airplane_mode_is_the_users(start_phone, keep, lines):
   with adb.AdbDevice(phone.serial) as opened, keep(opened, lock_clocks=False):
     assert state(phone) == {**before, **WHILE_MEASURING, 'settings/global/airplane_mode_on': '0'}
   assert lines == [f'adb:{phone.serial}: before Android 11, airplane mode has to be switched on by hand']
-
-
-def test_a_phone_on_wifi_keeps_its_radios(phone, lines):
-  with adb.AdbDevice(phone.serial) as opened:
-    opened.name = 'adb:192.168.1.20:5555'
-    assert 'airplane mode' not in [setting.name for setting in settings.read(opened, None, False, lines.append)]
-  assert lines == ['adb:192.168.1.20:5555: no airplane mode, because the phone is connected by network']
 
 
 @pytest.mark.parametrize('mask, cores', [('10', [4]), ('f0', [4, 5, 6, 7]), ('81', [0, 7]), (None, list(range(8)))])
@@ -238,11 +217,6 @@ def test_waits_until_cool(readings, looks, lines):
   assert conditions.wait_until_cool(phone, 40, 60, lines.append, poll_s=0)
   assert len(readings) - len(phone.readings) == looks
   assert len(lines) == bool(looks)
-
-
-def test_gives_up_on_a_phone_that_stays_hot(lines):
-  assert not conditions.wait_until_cool(Cooling({'battery_temperature_c': 45.0}), 40, 0.05, lines.append, poll_s=0.01)
-  assert lines == ['cooling: battery 45.0 C (at most 40), thermal status None: cooling down']
 
 
 def test_waits_for_a_real_reading(phone, lines):

@@ -211,19 +211,3 @@ def test_a_runner_measures_many_models_in_a_process_and_its_crashes_cost_one(tmp
   assert 'Failed to allocate' in measured['failed']['fails']
   assert 'SIGABRT' in measured['failed']['abort']
   assert 'did not end within 2 s' in measured['failed']['hang']
-
-
-@pytest.mark.parametrize('runner, message', [
-    ('no_such_program', 'no_such_program'),
-    (f'{sys.executable} -c "raise SystemExit(\'this is wrong\')"', 'does not run: this is wrong'),
-])
-def test_a_runner_that_does_not_run_is_a_mistake(models, output, runner, message):
-  exit_code, messages = _run_with(f'--host_runner={runner}', models, output)
-  assert exit_code == 2
-  assert message in messages.splitlines()[-1]
-
-
-def test_a_runner_is_for_this_machine(models, output):
-  exit_code, messages = _run_with('--host_runner=true', models, output, '--device=adb')
-  assert exit_code == 2
-  assert '--host_runner needs --device=host' in messages

@@ -26,11 +26,6 @@ def test_every_era_is_read(text, expected):
     assert getattr(launch, name) == (value if value is None else pytest.approx(value, rel=1e-12)), name
 
 
-def test_the_latency_is_the_median_or_of_an_old_tool_the_mean():
-  assert output.parse(outputs.LITERT_2025).latency_ms == 51.850
-  assert output.parse(outputs.TF_2_4).latency_ms == 249.684
-
-
 @pytest.mark.parametrize('length', range(0, len(outputs.LITERT_2025) - 12, 7))
 def test_a_truncated_output_has_no_latency(length):
   """Up to the last characters of the last number, of which 51931.2 may lose one digit and stay equal in six digits."""

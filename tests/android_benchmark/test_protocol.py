@@ -112,8 +112,3 @@ def test_a_block_all_of_whose_models_failed_is_skipped():
   first = protocol.next_block(plan, [])
   records = [_record(first, failed=('b',))]
   assert protocol.next_block(plan, records).models == ('a',)
-
-
-def test_blocks_may_be_smaller():
-  blocks = protocol.blocks(protocol.Plan(_MODELS, _PLAN.references, rounds=1, block_models=6))
-  assert [len(block.models) for block in blocks] == [6, 6, 6, 6, 6, 6, 6, 5]

@@ -7,7 +7,6 @@ import pytest
 
 from android_benchmark import adb
 from android_benchmark import benchmark_model
-from android_benchmark import host
 from android_benchmark import launchers
 from android_benchmark import settings
 from android_benchmark import staging
@@ -16,10 +15,6 @@ from tests.android_benchmark import measuring
 HOSTILE = ['a b;$(touch owned)\'"', '`touch owned`', "'; touch owned; '", '-rf', 'a&&touch owned', '*', '$HOME', 'a\\', '#', '~',
            'ü', '!!', '{a,b}']
 TMP = '/data/local/tmp'
-
-
-def files_below(folder: pathlib.Path) -> list[str]:
-  return sorted(str(path.relative_to(folder)) for path in folder.rglob('*') if path.is_file())
 
 
 def no_file_of_that_name(*folders: pathlib.Path) -> None:
@@ -54,34 +49,6 @@ def test_launched_through_adb(phone, tmp_path, name):
     assert section.path == f'{opened.folder}/benchmark/{name}.tflite' and section.exit_code == 0
     benchmark_model.read(section.exit_code, section.text, benchmark_model.Settings())
   no_file_of_that_name(tmp_path, phone.android.root)
-
-
-@pytest.mark.parametrize('name', HOSTILE)
-def test_on_this_machine(tmp_path, name):
-  local = tmp_path / 'local'
-  local.write_bytes(b'content')
-  with host.HostDevice(tmp_path / name) as opened:
-    assert staging.stage(opened, {'x.tflite': local}, opened.folder) == 1
-    assert files_below(tmp_path / name) == ['x.tflite']
-    staging.remove(opened, opened.folder)
-  assert not (tmp_path / name).exists()
-  no_file_of_that_name(tmp_path)
-
-
-@pytest.mark.parametrize('value', HOSTILE)
-def test_a_setting_of_a_phone_is_restored_as_it_was(start_phone, value):
-  """What a phone says of itself is put back as text, by a command that its journal may hold."""
-  phone = start_phone(connect=True)
-  phone.android.write('settings/system/screen_brightness', value)
-  with adb.AdbDevice(phone.serial) as opened:
-    found = [setting for setting in settings.read(opened, None, False, lambda text: None) if setting.name == 'dark screen']
-    assert [settings.from_journal(vars(setting)) for setting in found] == found
-    for setting in found:
-      opened.run(setting.change)
-      assert phone.android.read('settings/system/screen_brightness') == '1'
-      opened.run(setting.restore)
-  assert phone.android.read('settings/system/screen_brightness') == value
-  no_file_of_that_name(phone.android.root)
 
 
 @pytest.mark.parametrize('restore', [

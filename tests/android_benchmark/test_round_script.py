@@ -46,11 +46,6 @@ def test_paths_may_hold_what_a_shell_would_take_apart(device, tmp_path):
   assert _sections(device)[0].exit_code == 0
 
 
-def test_a_full_disk_is_told_by_the_exit_code(device):
-  pathlib.Path(device.folder, 'full.log').symlink_to('/dev/full')
-  assert _run(device, ['model'], log='full.log').exit_code == round_script.NO_SPACE
-
-
 def test_a_script_that_outlived_its_connection_never_runs_beside_the_next(device, tmp_path):
   folder = measuring.write_models(tmp_path / 'models', slow='seconds=0.5')
   first = []

@@ -116,23 +116,6 @@ def test_a_file_that_was_removed_meanwhile_is_not_written_into(filled):
     assert not store._lock(file, filled)
 
 
-def test_an_empty_file_is_not_left_behind(filled, tmp_path):
-  with store.locked(tmp_path / 'new'):
-    pass
-  with open_store(filled) as opened:
-    opened.clear()
-  assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize('line, message', [
-    ('{"round": 0}', ':4: not a measured block'), ('[]', ':4: not a JSON object'), ('{"round": ', ':4: not JSON')])
-def test_damage_is_told_with_its_place(filled, line, message):
-  with open(filled, 'a') as file:
-    file.write(line + '\n')
-  with pytest.raises(ValueError, match=message), open_store(filled):
-    pytest.fail('not reached')
-
-
 def test_another_file_is_not_overwritten(tmp_path):
   path = tmp_path / 'notes'
   path.write_text('{"a": 1}\n')

@@ -1,6 +1,5 @@
-"""Parts of a training as its main puts them together: pixels, start values, precision."""
+"""Parts of a training as its main puts them together: pixels, start config, precision."""
 
-from absl import flags
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -8,15 +7,14 @@ import tensorflow as tf
 from tests.train import runs
 from tf_proxyless.app import architectures
 from tf_proxyless.app import build_training
-from tf_proxyless.app import train_flags
+from tf_proxyless.app import config as config_lib
+from tf_proxyless.app import flags
+from tf_proxyless.app import options
 from tf_proxyless.app import training_images
 
 
-def values_of(*arguments):
-  values = flags.FlagValues()
-  train_flags.RUN.define(values)
-  values(['train', *arguments])
-  return values
+def config_of(*arguments):
+  return flags.from_flagfile(arguments, config_lib.TrainConfig)
 
 
 @pytest.fixture
@@ -24,7 +22,7 @@ def model_of(tmp_path):
   """Makes the tiny network."""
   def make(classes, seed=0, precision='float32', filters=8):
     architecture = architectures.find(str(runs.architecture(tmp_path / 'a.json', classes, filters)), classes)
-    return build_training.build(values_of(f'--seed={seed}'), architecture, precision)
+    return build_training.build(config_of(f'--seed={seed}'), architecture, precision)
   return make
 
 
@@ -57,7 +55,7 @@ def test_another_network_is_refused_and_nothing_is_hidden(model_of):
 
 
 def test_precision_is_of_the_computation(model_of):
-  """Names, order and values of the weights are the same, so that a model trained in one is saved in the other."""
+  """Names, order and config of the weights are the same, so that a model trained in one is saved in the other."""
   plain, mixed = model_of(10), model_of(10, precision='mixed_bfloat16')
   assert [weight.name for weight in mixed.weights] == [weight.name for weight in plain.weights]
   assert all(np.array_equal(*pair) for pair in zip(mixed.get_weights(), plain.get_weights()))
@@ -68,15 +66,15 @@ def test_precision_is_of_the_computation(model_of):
 @pytest.mark.parametrize('arguments, rate', [
     ((), 0.05), (('--batch_size=32',), 0.00625), (('--batch_size=32', '--learning_rate=0.3'), 0.3)])
 def test_the_default_learning_rate_is_in_proportion_to_the_batch(arguments, rate):
-  assert build_training.make_recipe(values_of(*arguments), 10).learning_rate == rate
+  assert build_training.make_recipe(config_of(*arguments), 10).learning_rate == rate
 
 
 def test_flags_come_to_the_recipe():
-  values = values_of('--epochs=7', '--momentum=0.1', '--weight_decay=0.2', '--label_smoothing=0.3', '--decoupled_weight_decay',
+  config = config_of('--epochs=7', '--momentum=0.1', '--weight_decay=0.2', '--label_smoothing=0.3', '--decoupled_weight_decay',
                      '--warmup_epochs=4', '--optimizer=rmsprop', '--schedule=exponential', '--decay_rate=0.5', '--decay_epochs=6',
                      '--rho=0.7', '--epsilon=0.8', '--average_momentum=0.9')
-  recipe = build_training.make_recipe(values, 10)
+  recipe = build_training.make_recipe(config, 10)
   for name in ('epochs', 'momentum', 'weight_decay', 'label_smoothing', 'warmup_epochs', 'optimizer', 'schedule', 'decay_rate',
                'decay_epochs', 'rho', 'epsilon', 'average_momentum'):
-    assert getattr(recipe, name) == values[name].value, name
+    assert getattr(recipe, name) == options.flat(config)[name], name
   assert recipe.decoupled and recipe.steps_per_epoch == 10

@@ -11,32 +11,36 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 MAIN = '''
 """A main."""
-import os
+import dataclasses
 import sys
-from absl import flags
 from tf_proxyless.app import command_line
-_RATE = flags.DEFINE_float('rate', 0.1, 'A rate.', lower_bound=0)
-_RATES = flags.DEFINE_multi_float('rates', [], 'Rates.')
-_STEPS = flags.DEFINE_integer('steps', 1, 'Steps.')
-_COLOR = flags.DEFINE_enum('color', 'red', ['red', 'green', 'grey'], 'A colour.')
-_NAME = flags.DEFINE_string('name', 'x', 'A name.')
-_FAST = flags.DEFINE_bool('fast', False, 'A switch.')
-_RAISE = flags.DEFINE_string('raise', '', 'What to raise.')
-_RAISE_IN_SETUP = flags.DEFINE_string('raise_in_setup', '', 'What to raise while setting up.')
+from tf_proxyless.app import options
+from tf_proxyless.infra import errors
 
-def main(_):
-  with command_line.user_errors():
-    if _RAISE_IN_SETUP.value == 'open':
+@dataclasses.dataclass(frozen=True)
+class Config(options.Config):
+  rate: float = options.option(0.1, 'A rate.', low=0)
+  rates: tuple[float, ...] = options.option((), 'Rates.', repeated=True)
+  steps: int = options.option(1, 'Steps.')
+  color: str = options.option('red', 'A colour.', choices=('red', 'green', 'grey'))
+  name: str = options.option('x', 'A name.')
+  fast: bool = options.option(False, 'A switch.')
+  throw: str = options.option('', 'What to raise.')
+  throw_in_setup: str = options.option('', 'What to raise while setting up.')
+
+def main(config):
+  with errors.user_errors():
+    if config.throw_in_setup == 'open':
       open('missing.txt')
-    if _RAISE_IN_SETUP.value:
-      raise eval(_RAISE_IN_SETUP.value)
-  if _RAISE.value:
-    raise eval(_RAISE.value)
-  print(_RATE.value, _STEPS.value, _NAME.value, _FAST.value)
-  return 3 if _NAME.value == 'three' else None
+    if config.throw_in_setup:
+      raise eval(config.throw_in_setup)
+  if config.throw:
+    raise eval(config.throw)
+  print(config.rate, config.steps, config.name, config.fast)
+  return 3 if config.name == 'three' else None
 
 if __name__ == '__main__':
-  command_line.run(main)
+  command_line.run(sys.modules[__name__])
 '''
 
 
@@ -112,7 +116,7 @@ def test_flagfiles_that_are_refused(main, tmp_path, content, message):
     (['--flagfile=.'], "flagfile '.'"),
     (['--rate=nan'], 'flag --rate=nan: must be a finite number'),
     (['--rate=inf'], 'flag --rate=inf: must be a finite number'),
-    (['--rate=1e999'], 'flag --rate=inf: must be a finite number'),
+    (['--rate=1e999'], 'flag --rate=1e999: must be a finite number'),
     (['--rates=1', '--rates=-inf'], 'flag --rates=-inf: must be a finite number'),
     (['--rate=-1'], 'flag --rate=-1: must be a number, at least 0'),
     (['--rate=x'], 'flag --rate=x: must be a number, at least 0'),
@@ -141,36 +145,37 @@ def test_command_lines_that_are_refused(main, arguments, message):
     ('KeyError("no choice for \'x\'")', "error: no choice for 'x'\n"),
     ('TypeError("wrong")', 'error: wrong\n'),
     ('OSError("disk")', 'error: disk\n'),
-    ('command_line.UserError("mine")', 'error: mine\n'),
+    ('errors.UserError("mine")', 'error: mine\n'),
+    ('ValueError("`steps=3` and `other`")', 'error: --steps=3 and `other`\n'),
 ])
 def test_mistakes_while_setting_up_are_one_line(main, error, message):
-  result = main(f'--raise_in_setup={error}')
+  result = main(f'--throw_in_setup={error}')
   assert (result.stderr, result.stdout, result.returncode) == (message, '', 2)
 
 
 def test_verbosity_shows_the_traceback_of_a_mistake(main):
-  result = main('--raise_in_setup=ValueError("mine")', '--verbosity=1')
+  result = main('--throw_in_setup=ValueError("mine")', '--verbosity=1')
   assert 'Traceback' in result.stderr and result.stderr.endswith('error: mine\n') and result.returncode == 2
 
 
 def test_defects_keep_their_traceback(main):
-  result = main('--raise=ValueError("a defect")')
+  result = main('--throw=ValueError("a defect")')
   assert 'Traceback' in result.stderr and 'ValueError: a defect' in result.stderr and result.returncode == 1
-  result = main('--raise_in_setup=ZeroDivisionError("a defect")')
+  result = main('--throw_in_setup=ZeroDivisionError("a defect")')
   assert 'Traceback' in result.stderr and result.returncode == 1
 
 
 def test_a_user_error_may_also_come_later(main):
-  check_mistake(main('--raise=command_line.UserError("changed flags")'), 'changed flags')
+  check_mistake(main('--throw=errors.UserError("changed flags")'), 'changed flags')
 
 
 def test_interruption(main):
-  result = main('--raise=KeyboardInterrupt()')
+  result = main('--throw=KeyboardInterrupt()')
   assert (result.stderr, result.returncode) == ('', 130)
 
 
 def test_a_closed_pipe_is_no_defect(main):
-  result = main('--raise=BrokenPipeError()')
+  result = main('--throw=BrokenPipeError()')
   assert (result.stderr, result.returncode) == ('', 141)
 
 

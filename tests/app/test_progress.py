@@ -17,7 +17,7 @@ from tf_proxyless.app import progress
 SHOW = '''
 import sys, time
 from absl import logging
-from tf_proxyless.app import progress
+from tf_proxyless.infra import progress
 logging.set_verbosity(int(sys.argv[1]))
 for _ in progress.over(range(3), 'counting', 3, 'thing'):
   time.sleep(0.12)

@@ -22,12 +22,6 @@ def source(data_dir):
   return sources.open_dataset('digits', data_dir)
 
 
-def test_counts(source):
-  assert (source.name, source.num_train, source.num_test, source.classes) == ('digits', 1437, 360, 10)
-  assert source.class_names == tuple('0123456789')
-  assert source.image_shape == (8, 8, 1)
-
-
 def test_train_and_test_are_the_images_of_scikit_learn_and_disjoint(source):
   train, train_labels = _levels(source, 'train')
   test, test_labels = _levels(source, 'test')
@@ -40,12 +34,6 @@ def test_train_and_test_are_the_images_of_scikit_learn_and_disjoint(source):
 
 def test_test_set_is_stratified(source):
   assert np.bincount(_levels(source, 'test')[1]).tolist() == [36, 37, 35, 37, 36, 36, 36, 36, 35, 36]
-
-
-def test_opening_again_gives_the_same_records(source, data_dir):
-  again = sources.open_dataset('digits', data_dir)
-  for part in ('train', 'test'):
-    assert list(again.records(part).as_numpy_iterator()) == list(source.records(part).as_numpy_iterator())
 
 
 def test_unwritable_data_dir_is_one_line(tmp_path):

@@ -15,12 +15,6 @@ def test_embedded_ones_are_those_of_the_data_room():
   assert dataset_names.EMBEDDED == (digits.Digits.name, cluttered_digits.ClutteredDigits.name)
 
 
-@pytest.mark.parametrize('name', [
-    'digits', 'cluttered_digits', 'digits:1.0.0', 'cifar10', 'imagenet2012:5.1.0', 'imagenet2012_subset/1pct'])
-def test_known_names(name, tmp_path):
-  dataset_names.check(name, str(tmp_path))
-
-
 def test_names_that_only_the_user_has(tmp_path):
   """A folder, a dataset that was prepared by other means, and a builder of one's own that was imported."""
   dataset_names.check(f'folder:{tmp_path}')

@@ -56,11 +56,6 @@ def _rows(batches):
   return sorted(image.tobytes() for images, _ in batches for image in images)
 
 
-def test_types_and_shapes(split):
-  spec = pipelines.training_batches(split, PLAIN, batch_size=50, seed=0, epoch=0).element_spec
-  assert [(part.dtype.name, part.shape.as_list()) for part in spec] == [('float32', [None, 8, 8, 3]), ('int32', [None])]
-
-
 def test_an_epoch_gives_each_training_image_once(split):
   batches = _collect(pipelines.training_batches(split, PLAIN, batch_size=50, seed=0, epoch=0))
   assert len(batches) == pipelines.steps_per_epoch(split, 50) == 23 and all(len(labels) == 50 for _, labels in batches)
@@ -81,10 +76,6 @@ def test_images_keep_their_labels(split, digits):
         assert by_pixels[image.tobytes()] == label
         found += 1
   assert found > 200  # four of five
-
-
-def test_only_full_batches_train(split):
-  assert [len(labels) for _, labels in _collect(pipelines.training_batches(split, PLAIN, 400, seed=0, epoch=0))] == [400, 400]
 
 
 def test_starting_at_a_step_is_skipping(any_split):
@@ -155,12 +146,6 @@ def test_validation_pass_is_the_validation_set_in_even_batches(split, batch_size
   assert np.array_equal(np.bincount(np.concatenate([labels for _, labels in batches])), np.bincount(split.records.labels[split.validation]))
 
 
-def test_test_pass_is_the_test_set(digits):
-  batches = _collect(pipelines.test_pass(digits, PLAIN, batch_size=100))
-  assert [len(labels) for _, labels in batches] == [90] * 4
-  assert _rows(batches) == sorted(PLAIN.evaluate(record['image']).numpy().tobytes() for record in digits.records('test'))
-
-
 def _folder(digits, root, rename):
   """Writes digits as an image folder, PATH/train and PATH/test, whose paths below them `rename` makes of label and number."""
   for part, count in (('train', 600), ('test', 200)):
@@ -194,29 +179,3 @@ def test_each_batch_of_a_pass_mixes_the_classes(digits, tmp_path, part):
              pipelines.validation_pass(splits.make(source, 300, seed=0), PLAIN, 50))
   for _, labels in _collect(batches):
     assert len(set(labels.tolist())) >= 8
-
-
-@pytest.mark.parametrize('batch_size', [0, -1, 2.0, True])
-def test_wrong_batch_sizes(split, digits, batch_size):
-  for make, examples in ((lambda: pipelines.training_batches(split, PLAIN, batch_size, seed=0, epoch=0), '1150, .* training'),
-                         (lambda: pipelines.steps_per_epoch(split, batch_size), '1150, .* training'),
-                         (lambda: pipelines.validation_stream(split, PLAIN, batch_size, seed=0), '287, .* validation'),
-                         (lambda: pipelines.validation_pass(split, PLAIN, batch_size), '287, .* validation'),
-                         (lambda: pipelines.test_pass(digits, PLAIN, batch_size), '360, .* test')):
-    with pytest.raises(ValueError, match=f'batch_size must be an integer from 1 to {examples} images, got {batch_size}'):
-      make()
-
-
-def test_batches_larger_than_the_split(split):
-  with pytest.raises(ValueError, match='from 1 to 1150, the number of training images, got 1151'):
-    pipelines.training_batches(split, PLAIN, 1151, seed=0, epoch=0)
-  with pytest.raises(ValueError, match='from 1 to 287, the number of validation images, got 288'):
-    pipelines.validation_stream(split, PLAIN, 288, seed=0)
-
-
-def test_steps_that_do_not_exist(split):
-  for step in (-1, 24):
-    with pytest.raises(ValueError, match=r'start_step must be in 0\.\.23, got'):
-      pipelines.training_batches(split, PLAIN, 50, seed=0, epoch=0, start_step=step)
-  with pytest.raises(ValueError, match='start_step must be at least 0, got -1'):
-    pipelines.validation_stream(split, PLAIN, 50, seed=0, start_step=-1)

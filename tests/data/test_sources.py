@@ -6,7 +6,6 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from tests.data import cifar_archive
-from tests.data import imagenet_tars
 from tests.data import train_only
 from tf_proxyless.data import records
 from tf_proxyless.data import sources
@@ -89,31 +88,13 @@ def test_dataset_without_test_split_gives_a_stratified_fifth(tmp_path):
 
 
 @pytest.mark.parametrize('name, message', [
-    ('cifra10', "unknown dataset 'cifra10': accepted are digits, cluttered_digits, folder:PATH and .*; did you mean 'cifar10'\\?"),
-    ('digit', "did you mean 'digits'"),
-    ('', "unknown dataset ''"),
-    ('qqqqqqqq', "unknown dataset 'qqqqqqqq': accepted .* imagenet2012$"),
-    ('huggingface:mnist', "unknown dataset 'huggingface:mnist'"),
     ('cifar10:9.9.9', "'cifar10:9.9.9' cannot be opened: .*only: 3.0.2"),
-    ('cifar10/gray', "'cifar10/gray' cannot be opened"),
     ('cifar100', "'cifar100' is not prepared: looked in .*cifar100.*; pass --download to prepare it$"),
     ('imagenet2012', 'not prepared: .*; place its archives in .*downloads/manual and pass --download'),
-    ('coco/2014', r"'coco/2014' is not made of labelled images: .*has \{image: Image, .*objects: Sequence\}$"),
-    ('unlabelled', r'not made of labelled images: .*\{image: Image, label: Tensor\}$'),
-])
-def test_wrong_names_are_one_line(name, message, tmp_path):
+    ('unlabelled', r'not made of labelled images: .*\{image: Image, label: Tensor\}$')])
+def test_datasets_that_cannot_be_used_are_one_line(name, message, tmp_path):
   with pytest.raises(ValueError, match=message) as error:
     sources.open_dataset(name, str(tmp_path))
-  assert '\n' not in str(error.value)
-
-
-def test_imagenet_without_one_archive_says_which(tmp_path):
-  manual = tmp_path / 'downloads' / 'manual'
-  manual.mkdir(parents=True)
-  imagenet_tars.write_archives(manual, synsets=2, images_per_synset=1)
-  (manual / 'ILSVRC2012_img_val.tar').unlink()
-  with pytest.raises(ValueError, match='cannot be prepared in .*ILSVRC2012_img_val.tar; No such file') as error:
-    sources.open_dataset('imagenet2012', str(tmp_path), download=True)
   assert '\n' not in str(error.value)
 
 
@@ -174,5 +155,3 @@ def test_folders_that_are_none(tmp_path):
   (tmp_path / 'dog').mkdir()
   with pytest.raises(ValueError, match="no images .* in 1 of 2 class folders of .*, for instance in 'dog'"):
     sources.open_dataset(f'folder:{tmp_path}')
-
-

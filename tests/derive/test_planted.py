@@ -10,7 +10,6 @@ from tf_proxyless.cost import model as model_lib
 from tf_proxyless.derive import candidates as candidates_lib
 from tf_proxyless.derive import effects as effects_lib
 from tf_proxyless.derive import evaluations as evaluations_lib
-from tf_proxyless.derive import result as result_lib
 from tf_proxyless.nn import supernet as supernet_lib
 from tf_proxyless.search import checkpoint as checkpoint_lib
 from tf_proxyless.search import loop
@@ -47,7 +46,7 @@ class Result:
   def derive(self, by):
     budget = candidates_lib.Budget(TARGET, COST_MODEL)
     effects = effects_lib.fit(self.samples) if len(self.samples) else None
-    return candidates_lib.derive(result_lib.log_probabilities(self.architecture), effects, budget, by=by,
+    return candidates_lib.derive(self.architecture.log_probabilities(), effects, budget, by=by,
                          score=lambda paths: self.steps.accuracies_over(paths, [planted.batch(512, 10**6)])).chosen
 
 
@@ -60,14 +59,10 @@ def search(optimizer, path, seed=0, target=TARGET):
   weights = weight_optimizer.SupernetSGD(supernet)
   steps = steps_lib.SupernetSteps(supernet, weights)
   parameters = policy_lib.ArchitectureParameters(COUNTS, exploration=0.1, seed=seed)
-  rate = schedule_lib.default_architecture_rate(optimizer, schedule.updates)
-  eta = schedule_lib.default_constraint_rate(schedule.updates)
-  scale = {'reinforce': 1.0, 'gradient': 3.0}[optimizer]
-  objective = objectives.Objective() if target is None else objectives.Constrained(target, scale=scale, rate=eta)
-  if optimizer == 'reinforce':
-    architecture = reinforce.Reinforce(parameters, COST_MODEL, objective, steps.accuracies, learning_rate=rate)
-  else:
-    architecture = two_path.GradientRule(parameters, COST_MODEL, objective, steps.gate_gradients, learning_rate=rate)
+  method = {'reinforce': reinforce.Config(), 'gradient': two_path.Config()}[optimizer]
+  settings = objectives.Config() if target is None else objectives.ConstrainedConfig()
+  objective = settings.build(target, COST_MODEL.smallest, method.SCALE, schedule.updates)
+  architecture = method.build(parameters, COST_MODEL, objective, steps, schedule.updates)
   number = lambda *place: int(np.random.SeedSequence((seed, *place)).generate_state(1)[0])
 
   def stream(first):

@@ -1,70 +1,65 @@
-"""Parses command lines with the flags of the mains that they start, and runs none: stdin and stdout are JSON.
+"""Parses command lines with the flags of the programs that they start, and runs none; stdin and stdout are JSON.
 
-A process of its own, since every main defines its flags in the same place, and examples add names to them.
+A process of its own, since every program defines its flags in the same place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 import contextlib
+import importlib
 import io
 import json
+import pathlib
+import re
 import sys
-from types import ModuleType
 
-from absl import flags
+from absl import flags as absl_flags
 
-from tests.tools import loading
-from tf_proxyless.app import command_line
-from tf_proxyless.app import problem as problem_lib
-from tf_proxyless.app import quantize_flags
-from tf_proxyless.app import train_flags
+from tf_proxyless.app import commands
+from tf_proxyless.app import flags
+from tf_proxyless.app import options
 
-_MODULES = {'tf_proxyless.search': 'tf_proxyless/search/__main__.py', 'tf_proxyless.train': 'tf_proxyless/train/__main__.py'}
-_POSITIONAL = {'tools/audit_latency_table.py': ('FIRST_TABLE', 'SECOND_TABLE')}
-_JOBS = {'train': ['-m', 'tf_proxyless.train'], 'quantize': ['tools/quantize.py']}
-_CHECKS: dict[str, Callable[[flags.FlagValues], None]] = {  # of flags against each other
-    'tf_proxyless/search/__main__.py': problem_lib.check_flags,
-    'tf_proxyless/train/__main__.py': train_flags.check,
-    'tools/quantize.py': quantize_flags.check,
-}
+_ROOT = pathlib.Path(__file__).parents[2]
 
 
-def flags_of(path: str) -> contextlib.AbstractContextManager[ModuleType]:
-  """Loads a main under a name of its own; afterwards its flags are gone again."""
-  return loading.loaded_file(path, path.replace('/', '_').removesuffix('.py'))
+def _command(words: list[str]) -> tuple[type[options.Config], list[str]]:
+  """The options of the program that words after `python` start, and its arguments."""
+  if words[:2] == ['-m', 'tf_proxyless']:
+    name, arguments = words[2], words[3:]
+  else:
+    path, arguments = (f'{words[1].replace(".", "/")}/__main__.py', words[2:]) if words[0] == '-m' else (words[0], words[1:])
+    named = re.search(r"commands\.run\('([\w-]+)'", (_ROOT / path).read_text(encoding='utf-8'))
+    if named is None:
+      return importlib.import_module(path.removesuffix('.py').replace('/', '.')).Config, arguments
+    name = named[1]
+  if name not in commands.COMMANDS:
+    raise ValueError(f'unknown command {name}')
+  return importlib.import_module(f'tf_proxyless.app.commands.{name.replace("-", "_")}').Config, arguments
 
 
 def parse(words: list[str]) -> None:
-  """Parses what stands after the interpreter.
+  """Parses the words after `python`.
 
   Raises:
-    ValueError, SystemExit: The main would refuse it.
+    ValueError, SystemExit: The program would refuse them.
   """
   if words[:2] == ['-m', 'android_benchmark']:
-    from android_benchmark import options
+    from android_benchmark import options as android_options
     with contextlib.redirect_stderr(io.StringIO()) as message:
       try:
-        options.parse(words[2:], 'description')
+        android_options.parse(words[2:], 'description')
       except SystemExit as error:
         raise ValueError(message.getvalue()) from error
     return
-  path, arguments = (_MODULES[words[1]], words[2:]) if words[0] == '-m' else (words[0], words[1:])
-  if path.startswith('docs/examples/'):
-    with flags_of(path):
-      pass  # now its name is known to the search
-    path = _MODULES['tf_proxyless.search']
-  for_job = []
+  config_class, arguments = _command(words)
+  known = set(absl_flags.FLAGS)
+  try:
+    config = flags.parse(config_class, [words[0], *arguments])
+  finally:
+    absl_flags.FLAGS.remove_flag_values([name for name in absl_flags.FLAGS if name not in known])
+    absl_flags.FLAGS.unparse_flags()
   if '--' in arguments:
-    at = arguments.index('--')
-    arguments, for_job = arguments[:at], arguments[at + 1:]
-  with flags_of(path):
-    command_line.parse_flags([path, *arguments], _POSITIONAL.get(path, ()))
-    if path in _CHECKS:
-      _CHECKS[path](flags.FLAGS)
-    job = flags.FLAGS.job if for_job else None
-  if for_job:
-    parse([*_JOBS[job], *for_job, '--run_dir=of_a_trial'])
+    parse(['-m', 'tf_proxyless', config.job, *config.arguments, '--run_dir=of_a_trial'])
 
 
 def main() -> None:

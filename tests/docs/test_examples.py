@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
+import importlib.util
 import json
+import pathlib
 import subprocess
 import sys
 
@@ -11,59 +12,41 @@ import numpy as np
 import pytest
 
 from tests.search import runs
-from tests.tools import loading
+from tf_proxyless.app import config as config_lib
+from tf_proxyless.app import options
 from tf_proxyless.app import problem as problem_lib
-from tf_proxyless.app import search_flags
 from tf_proxyless.cost import counting
 from tf_proxyless.cost import model as model_lib
 from tf_proxyless.space import io
 from tf_proxyless.space import ops
-from tf_proxyless.space import proxyless
 from tf_proxyless.space import schema
 
-FOLDER = loading.ROOT / 'docs' / 'examples'
-EXAMPLES = {  # file, and the flag that asks for what it adds
-    'first_kernel_space': '--search_space=first_kernel',
-    'hinge_objective': '--objective=hinge',
-    'leave_one_out_optimizer': '--architecture_optimizer=leave_one_out',
-}
+FOLDER = pathlib.Path(__file__).parents[2] / 'docs' / 'examples'
+EXAMPLES = ['first_kernel_space', 'hinge_objective', 'leave_one_out_optimizer']
 
 
-@contextlib.contextmanager
-def loaded(name, *tables):
-  """An example as a module; afterwards the tables of names, which it adds to, are as before."""
-  before = [table.copy() for table in tables]
-  try:
-    with loading.loaded_file(f'docs/examples/{name}.py', name) as module:
-      yield module
-  finally:
-    for table, content in zip(tables, before):
-      table.clear()
-      table.update(content) if isinstance(table, dict) else table.extend(content)
+def loaded(name):
+  """An example as a module."""
+  spec = importlib.util.spec_from_file_location(name, FOLDER / f'{name}.py')
+  module = importlib.util.module_from_spec(spec)
+  sys.modules[name] = module
+  spec.loader.exec_module(module)
+  return module
 
 
-@pytest.fixture
+@pytest.fixture(scope='module')
 def space_example():
-  with loaded('first_kernel_space', search_flags.SEARCH_SPACES, problem_lib._SPACES) as module:
-    yield module
+  return loaded('first_kernel_space')
 
 
-@pytest.fixture
+@pytest.fixture(scope='module')
 def hinge_example():
-  from tf_proxyless.app import methods
-  with loaded('hinge_objective', search_flags.OBJECTIVES, methods._OBJECTIVES) as module:
-    yield module
+  return loaded('hinge_objective')
 
 
-@pytest.fixture
+@pytest.fixture(scope='module')
 def optimizer_example():
-  from tf_proxyless.app import methods
-  with loaded('leave_one_out_optimizer', search_flags.OBJECTIVES, search_flags.ARCHITECTURE_OPTIMIZERS, methods._OPTIMIZERS) as module:
-    yield module
-
-
-def parse(*arguments):
-  return search_flags.RUN.from_flagfile(arguments)
+  return loaded('leave_one_out_optimizer')
 
 
 def test_every_example_is_here():
@@ -71,9 +54,8 @@ def test_every_example_is_here():
 
 
 def test_the_space_has_the_choices_that_it_names(space_example):
-  values = parse('--search_space=first_kernel', '--resolution=32', '--stem_strides=1', '--stage_filters=24,40', '--stage_blocks=2,1',
-                 '--stage_strides=1,2')
-  space = problem_lib.make_space(values, 7)
+  space = space_example.from_config(config_lib.SpaceConfig(
+      resolution=32, stem_strides=1, stage_filters=(24, 40), stage_blocks=(2, 1), stage_strides=(1, 2)), 7)
   decisions = dict(schema.walk(space))
   assert [len(decision.choices) for decision in decisions.values()] == [3, 6, 7, 6]
   assert schema.cardinality(space) == 3 * 6 * 7 * 6
@@ -82,11 +64,6 @@ def test_the_space_has_the_choices_that_it_names(space_example):
              for op in decision.choices if isinstance(op, ops.MBConv))
   assert model_lib.from_macs(space).cost(dict.fromkeys(decisions, 0)) == counting.count_network(
       schema.resolve(space, dict.fromkeys(decisions, 0))).macs
-
-
-def test_a_name_is_taken_once(space_example):
-  with pytest.raises(ValueError, match="a search space 'proxyless' already"):
-    problem_lib.add_search_space('proxyless', lambda values, classes: proxyless.proxyless(classes=classes))
 
 
 def test_the_hinge_and_its_gradient(hinge_example):
@@ -103,16 +80,15 @@ def test_the_hinge_and_its_gradient(hinge_example):
   assert float(objective.reward(tf.constant([0.7]), cost)[0]) == pytest.approx(0.7)
 
 
-def test_the_hinge_by_its_name(hinge_example):
-  from tf_proxyless.app import methods
+def test_the_hinge_serves_both_optimizers(hinge_example):
+  from tf_proxyless.app import build_search
 
-  assert search_flags.OBJECTIVES['hinge'] == ('reinforce', 'gradient')
-  values = parse('--dataset=digits', '--run_dir=x', '--target_macs=300e6', '--objective=hinge', '--penalty_weight=3')
-  problem_lib.check_flags(values)
-  objective = methods.make_objective(values, problem_lib.make(values, 1000), updates=100)
-  assert float(objective.loss(0.0, 450e6)) == pytest.approx(3 * 0.5)
-  with pytest.raises(ValueError, match="an objective 'hinge' already"):
-    methods.add_objective('hinge', ('gradient',), hinge_example.from_flags)
+  custom = problem_lib.Custom(objective=hinge_example.HingeConfig(3.0))
+  for name in ('reinforce', 'gradient'):
+    config = options.make(config_lib.SearchConfig, {'architecture_optimizer': name})
+    objective = build_search.Methods.from_config(config, custom).objective.build(300e6, 1.0, 1.0, updates=100)
+    assert float(objective.loss(0.0, 450e6)) == pytest.approx(3 * 0.5)
+  assert custom.identity() == {'custom_objective': 'HingeConfig(weight=3.0)'}
 
 
 def test_leave_one_out_learns_the_better_choice(optimizer_example):
@@ -137,19 +113,22 @@ def test_leave_one_out_needs_others(optimizer_example):
     optimizer_example.LeaveOneOut(None, None, None, None, 0.1, networks=1)
 
 
-def test_leave_one_out_serves_what_reinforce_serves(optimizer_example):
-  assert [name for name, serves in search_flags.OBJECTIVES.items() if 'leave_one_out' in serves] == [
-      name for name, serves in search_flags.OBJECTIVES.items() if 'reinforce' in serves]
+def test_leave_one_out_learns_from_rewards(optimizer_example):
+  from tf_proxyless.app import build_search
+  from tf_proxyless.search import objectives
+
+  with pytest.raises(ValueError, match='learns from a reward, PenaltyLogConfig is for a loss'):
+    build_search.Methods(optimizer_example.OptimizerConfig(), objectives.PenaltyLogConfig())
 
 
 @pytest.mark.long
 @pytest.mark.parametrize('name', EXAMPLES)
 def test_search_as_the_document_starts_it(name, tmp_path, data_dir):
   """Each example is a main: it searches, resumes its own run directory, and keeps the budget."""
-  command = [sys.executable, str(FOLDER / f'{name}.py'), EXAMPLES[name], *runs.TINY, f'--run_dir={tmp_path}', f'--data_dir={data_dir}']
+  command = [sys.executable, str(FOLDER / f'{name}.py'), *runs.TINY, f'--run_dir={tmp_path}', f'--data_dir={data_dir}']
   result = subprocess.run(command, capture_output=True, text=True, env=runs.environment(), timeout=300)
   assert result.returncode == 0, result.stderr[-3000:]
-  assert EXAMPLES[name] in (tmp_path / 'flags.txt').read_text().splitlines()
+  assert any(key.startswith('custom_') for key in json.loads((tmp_path / 'identity.json').read_text())['identity'])
   architecture = io.load_architecture(tmp_path / 'architecture.json')
   assert architecture.cost.macs <= 3e5
   assert architecture.network == schema.resolve(io.load_search_space(tmp_path / 'search_space.json'), architecture.genotype)

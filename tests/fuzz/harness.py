@@ -1,104 +1,114 @@
-"""Runs a parser on one input and judges what came of it."""
+"""Parsers of files from elsewhere, and the promises that each must keep on any input."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 import contextlib
 import dataclasses
+import json
 import pathlib
-import signal
 import tempfile
 import time
-from types import ModuleType
 from typing import Any
 
-from tests.tools import loading
+import pytest
 
-MAX_CPU_S = 1.0  # of an input; CPU time, which other processes of the machine do not lengthen
-HANG_S = 60  # after which an input is given up, seconds by the clock on the wall
+MAX_CPU_S = 1.0  # CPU time: unlike the clock it does not depend on other processes
 MAX_MESSAGE = 3000  # characters
+
+Parse = Callable[[bytes, pathlib.Path], Any]
 
 
 @dataclasses.dataclass(frozen=True)
 class Parser:
-  """Something that reads what nobody vouches for.
+  """A function that reads untrusted content.
 
   Attributes:
-    name: For people.
-    modules: Of ours, whose reading it covers.
-    form: Of its input, see `mutations.mutate`.
-    seeds: Makes valid inputs.
-    parse: Reads an input, given a folder where it may put it. It does with the result what a main does first.
-    errors: That it may raise instead, each with a message of one line.
-    weight: Share of all inputs, less where an input takes long.
-    refuses: Whether it accepts nothing, whatever the content.
+    name: Name of the content, for test ids.
+    file_format: Key of `strategies.damaged`.
+    seeds: Makes valid contents.
+    parse: Reads content, given a folder for files, and uses the result as a command would.
+    errors: Documented exceptions, each with a message of one line.
+    quick: Number of inputs tried in the quick tests.
+    refuses: Whether even valid content is refused.
   """
 
   name: str
-  modules: tuple[str, ...]
-  form: str
+  file_format: str
   seeds: Callable[[], list[bytes]]
-  parse: Callable[[bytes, pathlib.Path], Any]
+  parse: Parse
   errors: tuple[type[Exception], ...] = (ValueError,)
-  weight: float = 1.0
+  quick: int = 40
   refuses: bool = False
 
 
-def check(parser: Parser, content: bytes, folder: pathlib.Path) -> bool:
-  """Whether an input was accepted; fails if it raises another error, or one of several lines, or takes too long."""
+PARSERS: list[Any] = []  # parameters of pytest
+
+
+def parser(name: str, file_format: str, seeds: Callable[[], list[bytes]], marks: tuple = (), **options: Any) -> Callable[[Parse], Parse]:
+  """Adds the decorated function to the parsers."""
+
+  def add(parse: Parse) -> Parse:
+    PARSERS.append(pytest.param(Parser(name, file_format, seeds, parse, **options), id=name, marks=marks))
+    return parse
+
+  return add
+
+
+def check(tested: Parser, content: bytes, folder: pathlib.Path) -> bool:
+  """Whether the content was accepted; fails on an undocumented error, a message that is not one short line, or too much time."""
   start = time.process_time()
-  with _given_up_after(HANG_S):
-    try:
-      parser.parse(content, folder)
-      message = None
-    except parser.errors as error:
-      message = str(error)
+  try:
+    tested.parse(content, folder)
+    message = None
+  except tested.errors as error:
+    message = str(error)
   seconds = time.process_time() - start
-  assert seconds < MAX_CPU_S, f'{parser.name}: {len(content)} bytes took {seconds:.1f} s'
-  assert message is None or message and '\n' not in message, f'{parser.name}: not one line: {message!r}'
-  assert message is None or len(message) <= MAX_MESSAGE, f'{parser.name}: a message of {len(message)} characters: {message[:300]!r}'
+  assert seconds < MAX_CPU_S, f'{len(content)} bytes took {seconds:.1f} s'
+  assert message is None or message and '\n' not in message and len(message) <= MAX_MESSAGE, f'not one line: {message[:300]!r}'
   return message is None
 
 
 @contextlib.contextmanager
 def accepted() -> Iterator[None]:
-  """A context for what is done with something that was accepted: that it is refused here is a failure."""
+  """A context for the use of accepted content: refusing it here is a failure."""
   try:
     yield
   except ValueError as error:
     raise AssertionError('refused after it was accepted') from error
 
 
-def written(save: Callable[[Any, pathlib.Path], Any], value: Any, name: str = 'file.json') -> bytes:
-  """What a function that writes a file writes."""
+def read_twice(path: pathlib.Path, content: bytes, load: Callable, save: Callable) -> Any:
+  """What a file with the content holds; fails if that cannot be saved, or loads differently."""
+  found = load(put(content, path.parent, path.name))
+  with accepted():
+    save(found, path)
+    assert load(path) == found
+  return found
+
+
+def put(content: bytes, folder: pathlib.Path, name: str) -> pathlib.Path:
+  """A file with the content."""
+  path = folder / name
+  path.write_bytes(content)
+  return path
+
+
+def saved(save: Callable[[Any, pathlib.Path], Any], value: Any, name: str = 'file.json') -> bytes:
+  """What a function writes."""
   with tempfile.TemporaryDirectory() as folder:
     path = pathlib.Path(folder, name)
     save(value, path)
     return path.read_bytes()
 
 
-def put(content: bytes, folder: pathlib.Path, name: str) -> pathlib.Path:
-  """A file of that content."""
-  path = folder / name
-  path.write_bytes(content)
-  return path
+def to_json(value: Any) -> bytes:
+  """Strict JSON; fails on numbers that are not finite."""
+  return json.dumps(value, allow_nan=False).encode()
 
 
-@contextlib.contextmanager
-def _given_up_after(seconds: float) -> Iterator[None]:
-  def give_up(number, frame):
-    raise TimeoutError(f'no end after {seconds} s')
-
-  before = signal.signal(signal.SIGALRM, give_up)
-  signal.setitimer(signal.ITIMER_REAL, seconds)
-  try:
-    yield
-  finally:
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, before)
-
-
-def tool(name: str) -> ModuleType:
-  """A tool as a module, whose flags are nobody's."""
-  with loading.loaded(name) as module:
-    return module
+def check_seeds(tested: Parser, folder: pathlib.Path) -> None:
+  """Valid content is accepted; also loads TensorFlow where needed, whose time is not the parser's."""
+  with contextlib.suppress(*tested.errors):
+    tested.parse(tested.seeds()[0], folder)
+  assert any(check(tested, seed, folder) for seed in tested.seeds()) != tested.refuses

@@ -130,7 +130,9 @@ def search(name: str) -> dict:
     subprocess.run(command, cwd=folder, env=runs.environment(), check=True, stdout=subprocess.DEVNULL, timeout=900)
     architecture = json.loads((folder / 'run' / 'architecture.json').read_text(encoding='utf-8'))
     history = [json.loads(line) for line in (folder / 'run' / 'history.jsonl').read_text(encoding='utf-8').splitlines()]
-    evaluations = (folder / 'run' / 'samples.bin').read_bytes()
+    header, records = (folder / 'run' / 'samples.bin').read_bytes().split(b'\n', 1)
+  decisions = len(json.loads(header)['decisions'])
+  evaluations = np.frombuffer(records, [('path', 'u1', (decisions,)), ('accuracy', '<f4'), ('cost', '<f8'), ('batch', '<i8')])
   del architecture['versions']
   for entry in history:
     del entry['seconds']
@@ -138,7 +140,8 @@ def search(name: str) -> dict:
       'architecture': architecture,
       'history_sha256': hashlib.sha256(json.dumps(history, sort_keys=True).encode()).hexdigest(),
       'last_epoch': history[-1],
-      'evaluations_sha256': hashlib.sha256(evaluations.split(b'\n', 1)[1]).hexdigest(),
+      'evaluations_sha256': hashlib.sha256(b''.join(evaluations[name].tobytes() for name in ('path', 'accuracy', 'batch'))).hexdigest(),
+      'evaluations_cost': float(f'{evaluations["cost"].sum():.12g}'),
   }
 
 

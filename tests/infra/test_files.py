@@ -82,8 +82,3 @@ def test_json_that_is_refused(tmp_path, content, message):
 def test_files_without_end_are_refused():
   with pytest.raises(ValueError, match=f'/dev/zero: larger than {files.MAX_JSON_BYTES} bytes'):
     files.read_json('/dev/zero', 'kind')
-
-
-def test_shorten():
-  assert files.shorten('abc') == "'abc'"
-  assert len(files.shorten('\n' * 10**6)) == 60

@@ -51,11 +51,6 @@ def test_other_names_list_the_shipped_ones(name, tmp_path, monkeypatch):
     resources.latency_table(name)
 
 
-def test_a_near_name_is_suggested():
-  with pytest.raises(ValueError, match="did you mean 'pixel1_tflite_float.json'"):
-    resources.latency_table('pixel_tflite_float')
-
-
 def test_in_a_clone(tmp_path):
   assert find_all(tmp_path, path=ROOT) == ROOT / 'configs'
 

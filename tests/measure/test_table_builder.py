@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tf_proxyless.app import command_line
+from tf_proxyless.infra import errors
 from tf_proxyless.measure import table_builder
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import ops
@@ -51,7 +51,7 @@ def test_what_always_fails_is_left_out(monkeypatch, tmp_path):
 
 
 def test_nothing_measured_is_a_mistake_to_tell(monkeypatch, tmp_path):
-  with pytest.raises(command_line.UserError, match='no operation could be measured: .*exit code 139'):
+  with pytest.raises(errors.UserError, match='no operation could be measured: .*exit code 139'):
     build(monkeypatch, tmp_path, failed=[signature.file_name for signature in network_lib.op_signatures(SPACE)])
 
 

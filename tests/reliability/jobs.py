@@ -15,7 +15,7 @@ from tests.reliability import killing
 from tests.search import runs
 from tests.train import runs as train_runs
 from tf_proxyless.cost import table as table_lib
-from tf_proxyless.infra import run_files
+from tf_proxyless.infra import run_directory as run_directory_lib
 from tf_proxyless.measure import validation as validation_lib
 from tf_proxyless.search import run_directory
 
@@ -92,11 +92,11 @@ def _check_run(folder: pathlib.Path) -> None:
   assert newest is None or newest == str(kept[-1]).removesuffix('.index')
 
 
-def _history(run: run_files.RunFiles) -> list[dict]:
+def _history(run: run_directory_lib.RunDirectory) -> list[dict]:
   return [{name: value for name, value in entry.items() if name != 'seconds'} for entry in run.read_history()]
 
 
-def _variables(run: run_files.RunFiles) -> dict[str, np.ndarray]:
+def _variables(run: run_directory_lib.RunDirectory) -> dict[str, np.ndarray]:
   """Of the newest checkpoint, by name."""
   reader = tf.train.load_checkpoint(run.newest_checkpoint())
   return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map() if name != '_CHECKPOINTABLE_OBJECT_GRAPH'}

@@ -1,4 +1,4 @@
-"""Kills real mains at random moments, starts them again with the same command, and says what became of it."""
+"""Kills real programs at random moments and starts them again with the same command."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _CODES = {signal.SIGKILL: {-9}, signal.SIGTERM: {0, -15, 143}, signal.SIGINT: {1
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-  """A main to be killed.
+  """A program to be killed.
 
   Attributes:
-    name: Of its folder.
+    name: Name of the folder.
     command: From its folder to the module or file of the main, and its arguments.
     check: Given the folder of a run that was killed and of one that was not, asserts that they are the same.
     writing: From its folder to a path that is there while a checkpoint is written.
     after_kill: Given the folder, asserts what must hold at any moment.
-    is_done: Whether the main had done all before the signal came, which only its exit was left to do.
+    is_done: Given the folder, whether only the exit was left to do when the signal came.
   """
 
   name: str
@@ -118,9 +118,9 @@ class Killer:
 
   Args:
     server: Starts it.
-    job: What.
-    folder: For all its runs.
-    seed: Of moments and signals.
+    job: Program to kill.
+    folder: Parent folder of all runs.
+    seed: Seed of moments and signals.
   """
 
   def __init__(self, server: Server, job: Job, folder: pathlib.Path, seed: int):

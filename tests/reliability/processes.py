@@ -16,10 +16,10 @@ _PAGE = os.sysconf('SC_PAGE_SIZE')
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
-  """Of one process at one moment.
+  """Resources of a process at one moment.
 
   Attributes:
-    resident_bytes: Memory.
+    resident_bytes: Resident memory.
     descriptors: Open files, sockets and pipes, by what they are, without those that stand for events and timers of the kernel.
     children: Processes that it has started and that are there.
   """

@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import os
 
-from absl import flags
-
 from tests.search import runs
 from tf_proxyless.app import build_search
+from tf_proxyless.app import config as config_lib
+from tf_proxyless.app import flags
 from tf_proxyless.app import problem as problem_lib
-from tf_proxyless.app import search_flags
 from tf_proxyless.search import loop
 from tf_proxyless.search import run_directory
 
 
-def assemble(path: os.PathLike, *arguments: str, observer: loop.Observer | None = None) -> build_search.Assembled:
+def assemble(path: os.PathLike, *arguments: str, observer: loop.Observer | None = None) -> build_search.SearchComponents:
   """A search of `runs.TINY` with more flags, prepared to run in a directory."""
-  values = flags.FlagValues()
-  search_flags.RUN.define(values)
-  values(['search', *runs.TINY, f'--run_dir={path}', *arguments])
-  problem_lib.check_flags(values)
+  config = flags.from_flagfile([*runs.TINY, f'--run_dir={path}', *arguments], config_lib.SearchConfig)
+  config.check()
   run = run_directory.RunDirectory(path)
   run.create()
-  source = build_search.open_source(values)
-  plan = problem_lib.make(values, source.classes)
-  build_search.write_inputs(values, plan, run)
-  assembled = build_search.assemble(values, plan, source, run, observer or loop.Observer())
-  assembled.search.prepare()
-  return assembled
+  source = build_search.open_source(config.data)
+  problem = problem_lib.SearchProblem.from_config(config, problem_lib.make_space(config.space, source.classes))
+  build_search.write_inputs(config, problem, run)
+  components = build_search.build_search(config, problem, source, run, observer or loop.Observer())
+  components.search.prepare()
+  return components

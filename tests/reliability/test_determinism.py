@@ -49,8 +49,7 @@ def test_two_searches(tmp_path, data_dir):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize('optimizer', ['reinforce', 'gradient'])
-@pytest.mark.parametrize('required', ['0', '1'])
+@pytest.mark.parametrize('optimizer, required', [('reinforce', '0'), ('gradient', '1')])
 def test_searches_and_derivations(tmp_path, data_dir, monkeypatch, optimizer, required):
   """With and without TensorFlow's operations that are the same on every device; derivations from both."""
   monkeypatch.setenv('TF_DETERMINISTIC_OPS', required)
@@ -69,10 +68,9 @@ def test_searches_and_derivations(tmp_path, data_dir, monkeypatch, optimizer, re
 
 
 @pytest.mark.long
-@pytest.mark.parametrize('more', [(), ('--deterministic',)])
-def test_trainings_and_quantizations(tmp_path, data_dir, more):
+def test_trainings_and_quantizations(tmp_path, data_dir):
   architecture = train_runs.architecture(tmp_path / 'tiny.json')
-  trained = [train_main.finish(tmp_path / name, data_dir, architecture, '--average_momentum=0.9', *more)[0] for name in ('one', 'two')]
+  trained = [train_main.finish(tmp_path / name, data_dir, architecture, '--average_momentum=0.9')[0] for name in ('one', 'two')]
   train_main.check_equal(*trained)
-  quantized = [test_quantize.finish(tmp_path / f'int8_{run.path.name}', trained[0].path, data_dir, *more)[0] for run in trained]
+  quantized = [test_quantize.finish(tmp_path / f'int8_{run.path.name}', trained[0].path, data_dir)[0] for run in trained]
   test_quantize.check_equal(*quantized)

@@ -17,13 +17,12 @@ from tf_proxyless.derive import evaluations as evaluations_lib
 from tf_proxyless.search import checks
 from tf_proxyless.search import objectives
 from tf_proxyless.search import policy as policy_lib
-from tf_proxyless.search import schedule as schedule_lib
 from tf_proxyless.search import steps as steps_lib
 from tf_proxyless.search import weight_optimizer
 from tf_proxyless.search.optimizers import reinforce
 from tf_proxyless.search.optimizers import two_path
 
-COST_MODEL = test_landscapes.COST_MODEL
+COST_MODEL = landscapes.COST_MODEL
 OPTIMIZERS = ('reinforce', 'gradient')
 
 
@@ -46,7 +45,7 @@ def check(optimizer):
 def test_a_learning_rate_that_explodes_stops_at_once_and_says_where(tmp_path, data_dir):
   """The bad step changes no weight, so that the place that is told is where it happened."""
   search = searches.assemble(tmp_path / 'run', f'--data_dir={data_dir}', '--warmup_learning_rate=1e30')
-  with pytest.raises(checks.UnhealthyError) as error:
+  with pytest.raises(checks.SearchDivergedError) as error:
     search.search.run()
   assert re.fullmatch(r'epoch 0, step 1: the loss became (nan|inf) at blocks/\w+(/op \(\w+\))?, which overflows; lower '
                       '--warmup_learning_rate and --search_learning_rate, and start again in another --run_dir', str(error.value))
@@ -72,9 +71,9 @@ def test_a_sampled_network_that_fails_is_named_and_others_are_not(damaged):
   where = rf'blocks/{name}/op \(\w+\), whose weights are not finite'
   assert np.isfinite(steps.accuracies(sound[None], (images, labels))).all()
   for score in (lambda paths: steps.accuracies(paths, (images, labels)), lambda paths: steps.accuracies_over(paths, [(images, labels)])):
-    with pytest.raises(checks.UnhealthyError, match=f'a sampled network gives no finite output at {where}; lower'):
+    with pytest.raises(checks.SearchDivergedError, match=f'a sampled network gives no finite output at {where}; lower'):
       score(np.stack([sound, failing]))
-  with pytest.raises(checks.UnhealthyError, match=f'the loss became nan at {where}'):
+  with pytest.raises(checks.SearchDivergedError, match=f'the loss became nan at {where}'):
     steps.gate_gradients(failing, sound, (images, labels))
   before = [weight.numpy() for weight in supernet.weights]
   loss, _ = steps.train(images, labels, tf.constant(failing), tf.constant(0.1))
@@ -91,7 +90,7 @@ def test_the_inactive_network_of_the_gradient_rule_is_named_too(damaged):
   loss, gradients = steps.gate_gradients(sound, failing, batch)
   assert np.isfinite(loss)
   decisions = [f'blocks/{layer.name}/op' for layer in supernet.choices]
-  with pytest.raises(checks.UnhealthyError, match=f'the gate gradients of {decisions[0]} are .*nan'):
+  with pytest.raises(checks.SearchDivergedError, match=f'the gate gradients of {decisions[0]} are .*nan'):
     checks.check_gate_gradients(np.asarray(gradients), np.stack([sound, failing], axis=1), decisions)
 
 
@@ -106,7 +105,7 @@ def test_a_choice_whose_gain_is_not_a_number(optimizer, message):
   landscape = landscapes.Landscape(0)
   landscape.supernet_gains[3, 2] = np.nan
   made = make_optimizer(optimizer, landscape, objectives.Objective(), 0.01)
-  with pytest.raises(checks.UnhealthyError, match=message):
+  with pytest.raises(checks.SearchDivergedError, match=message):
     for _ in range(100):
       made.update()
   assert np.isfinite(made.parameters.alpha).all()
@@ -128,7 +127,8 @@ def test_rewards_without_differences():
   made, samples = scored(flat, 300)
   check(made)
   assert float(made.state()['expected_cost']) == pytest.approx(landscapes.TARGET_MS, rel=0.05)
-  with pytest.raises(checks.UnhealthyError, match=r'the last 100 updates all networks scored alike \(55.0 % on average\).*--warmup_epochs'):
+  with pytest.raises(checks.SearchDivergedError,
+                     match=r'the last 100 updates all networks scored alike \(55.0 % on average\).*--warmup_epochs'):
     checks.check_samples(samples)
   checks.check_samples(samples[:990])  # not yet
 
@@ -150,11 +150,12 @@ def test_one_difference_in_a_hundred_updates_is_enough_and_equal_networks_are_no
 def test_architecture_parameters_that_explode(optimizer):
   made = make_optimizer(optimizer, landscapes.Landscape(0), objectives.Constrained(landscapes.TARGET_MS, scale=1.0), 100.0)
   made.update()
-  with pytest.raises(checks.UnhealthyError, match='the architecture parameters of blocks/block_1/op lie [0-9]+ apart, more than 40: choice '
+  with pytest.raises(checks.SearchDivergedError,
+                     match='the architecture parameters of blocks/block_1/op lie [0-9]+ apart, more than 40: choice '
                                                   '[0-6] is lost to the search; lower --architecture_learning_rate'):
     check(made)
   made.parameters.alpha.assign(tf.where(landscapes.MASK, np.nan, made.parameters.alpha))
-  with pytest.raises(checks.UnhealthyError, match=r'the architecture parameters of blocks/block_1/op became \[nan'):
+  with pytest.raises(checks.SearchDivergedError, match=r'the architecture parameters of blocks/block_1/op became \[nan'):
     check(made)
 
 
@@ -196,7 +197,7 @@ def test_an_explosion_beyond_numbers_stops():
   landscape = landscapes.Landscape(0)
   landscape.gate_gradients = spiking(landscape, 5, 1e25)  # Adam squares it
   made = make_optimizer('gradient', landscape, objectives.Constrained(landscapes.TARGET_MS, scale=1.0), 0.05)
-  with pytest.raises(checks.UnhealthyError, match='the architecture parameters of blocks/block_1/op became .*nan'):
+  with pytest.raises(checks.SearchDivergedError, match='the architecture parameters of blocks/block_1/op became .*nan'):
     for _ in range(6):
       made.update()
       check(made)
@@ -242,7 +243,7 @@ def test_ten_epochs_of_collapse_are_the_end_and_a_small_target_is_no_collapse():
   made.parameters.alpha.assign(alpha)
   history = [entry(made, epoch) for epoch in range(10)]
   assert checks.check_collapse(history[:9], COST_MODEL.choice_costs, landscapes.TARGET_MS).startswith('epoch 8: ')
-  with pytest.raises(checks.UnhealthyError, match='for 10 epochs; raise --warmup_epochs, take --objective=constrained'):
+  with pytest.raises(checks.SearchDivergedError, match='for 10 epochs; raise --warmup_epochs, take --objective=constrained'):
     checks.check_collapse(history, COST_MODEL.choice_costs, landscapes.TARGET_MS)
   assert checks.check_collapse(history, COST_MODEL.choice_costs, 1.02 * history[0]['expected_cost']) is None
 
@@ -252,8 +253,8 @@ def test_ten_epochs_of_collapse_are_the_end_and_a_small_target_is_no_collapse():
 
 def costs_towards(target, gain_scale=1.0, updates=1000):
   """Expected cost after each update of REINFORCE with the default rates, where most of the space lies far above the target."""
-  objective = objectives.Constrained(target, scale=1.0, rate=schedule_lib.default_constraint_rate(updates))
-  rate = schedule_lib.default_architecture_rate('reinforce', updates)
+  objective = objectives.ConstrainedConfig().build(target, 0.0, 1.0, updates)
+  rate = reinforce.Config().rate(updates)
   made = make_optimizer('reinforce', landscapes.Landscape(0, gain_scale=gain_scale), objective, rate)
   costs = []
   for _ in range(updates):

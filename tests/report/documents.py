@@ -1,14 +1,19 @@
 """Report documents that look like those of real searches; spaces, MACs and latencies are real, the course of the search is made up."""
 
+import collections
+from collections.abc import Callable
 import copy
+import dataclasses
 import functools
 import math
 import random
 
+from tests.space import spaces
 from tf_proxyless.cost import counting
 from tf_proxyless.cost import named_tables
+from tf_proxyless.cost import model as model_lib
+from tf_proxyless.report.document import networks as networks_lib
 from tf_proxyless.space import network as network_lib
-from tf_proxyless.space import ops
 from tf_proxyless.space import proxyless
 from tf_proxyless.space import published
 from tf_proxyless.space import schema
@@ -16,55 +21,21 @@ from tf_proxyless.space import schema
 TABLE = 'pixel1_tflite_float'
 
 
-def _label(op):
-  match op:
-    case ops.Zero():
-      return 'skip'
-    case ops.MBConv():
-      return f'MB{op.expand_ratio} {op.kernel_size}x{op.kernel_size}'
-    case ops.ConvBn():
-      return f'conv {op.kernel_size}x{op.kernel_size}'
-  return 'classifier'
+@dataclasses.dataclass(frozen=True)
+class Prices(networks_lib.Prices):
+  """Costs by a function of signatures, all measured."""
 
+  function: Callable = None
 
-def _kind(op):
-  return {'MBConv': 'mbconv', 'Zero': 'zero', 'ConvBn': 'conv_bn', 'Classifier': 'classifier'}[type(op).__name__]
+  def of(self, signature):
+    return 0.0 if signature is None else self.function(signature)
 
+  def total(self, network):
+    return math.fsum(self.of(row.signature) for row in counting.count_blocks(network))
 
-def _op_fields(op, traced, cost):
-  """What a block and a choice have of an operation."""
-  signature = network_lib.op_signature(op, traced.input_shape, traced.block.residual)
-  count = counting.count(signature)
-  expansion = getattr(op, 'expand_ratio', None)
-  return {'label': _label(op), 'kind': _kind(op), 'kernel': getattr(op, 'kernel_size', None),
-          'expansion': None if expansion is None else float(expansion), 'cost': cost(signature)}, count
-
-
-def _block(traced, op, decision, cost):
-  """One block; without `op`, the decision is open."""
-  fields, count = _op_fields(op or traced.block.candidates[0], traced, cost)
-  if op is None:
-    fields.update(label='a choice', kind='open', kernel=None, expansion=None, cost=None)
-  filters = getattr(op or traced.block.candidates[0], 'filters', None)
-  return {'name': traced.block.name, 'filters': filters, 'strides': getattr(op or traced.block.candidates[0], 'strides', 1),
-          'residual': traced.block.residual, 'input': list(traced.input_shape), 'output': list(traced.output_shape),
-          'macs': count.macs if op else 0, 'parameters': count.parameters if op else 0,
-          'provenance': None if op is None or isinstance(op, ops.Zero) else 'measured', 'decision': decision, **fields}
-
-
-def _network(space, cost, choices=None):
-  """`Network` of the document: the derived one, or without choices the space."""
-  blocks, decision = [], 0
-  for traced in network_lib.trace(space):
-    candidates = traced.block.candidates
-    if isinstance(traced.block.op, schema.OneOf):
-      blocks.append(_block(traced, None if choices is None else candidates[choices[decision]], decision, cost))
-      decision += 1
-    else:
-      blocks.append(_block(traced, candidates[0], None, cost))
-  return {'name': space.name if choices is None else 'derived', 'input': list(space.input_shape),
-          'cost': None if choices is None else math.fsum(block['cost'] or 0.0 for block in blocks),
-          'macs': sum(block['macs'] for block in blocks), 'parameters': sum(block['parameters'] for block in blocks), 'blocks': blocks}
+  @property
+  def provenance(self):
+    return collections.defaultdict(lambda: 'measured', {None: None})
 
 
 def _softmax(logits):
@@ -88,9 +59,8 @@ def _probabilities(decisions, goal, epochs, warmup, generator):
   return history
 
 
-def _history(decisions, fixed, epochs, warmup, goal, generator):
+def _history(decisions, model, epochs, warmup, goal, generator):
   probabilities = _probabilities(decisions, goal, epochs, warmup, generator)
-  costs = [[choice['cost'] for choice in decision['choices']] for decision in decisions]
   progress = [epoch / max(1, epochs - 1) for epoch in range(epochs)]
   wobble = [generator.gauss(0.0, 0.006) for _ in range(epochs)]
   accuracy = [max(0.01, 0.62 * (1.0 - math.exp(-4.0 * share)) + noise) for share, noise in zip(progress, wobble)]
@@ -102,8 +72,9 @@ def _history(decisions, fixed, epochs, warmup, goal, generator):
       'accuracy': accuracy,
       'most_likely_accuracy': [max(0.0, value - 0.02) for value in accuracy],
       'entropy': [sum(-p * math.log(p) for row in rows for p in row if p) / len(rows) for rows in probabilities],
-      'expected_cost': [fixed + sum(p * c for row, cost in zip(rows, costs) for p, c in zip(row, cost)) for rows in probabilities],
-      'most_likely_cost': [fixed + sum(cost[index] for index, cost in zip(row, costs)) for row in most_likely],
+      'expected_cost': [model.fixed + sum(p * c for row, cost in zip(rows, model.choice_costs) for p, c in zip(row, cost))
+                        for rows in probabilities],
+      'most_likely_cost': model.costs(most_likely).tolist(),
       'multiplier': [0.0 if epoch < warmup else 0.08 * math.tanh((epoch - warmup) / 20.0) for epoch in range(epochs)],
       'updates': [0 if epoch < warmup else 40 for epoch in range(epochs)],
       'seconds': [310.0 + 4.0 * generator.random() for _ in range(epochs)],
@@ -183,16 +154,13 @@ def _margin(decision, index, generator):
 
 def _run(space, cost, goal, target, epochs, warmup, seed, name):
   generator = random.Random(seed)
-  decisions = []
-  for traced, (path, one_of) in zip((row for row in network_lib.trace(space) if isinstance(row.block.op, schema.OneOf)),
-                                    schema.walk(space)):
-    choices = [_op_fields(op, traced, cost)[0] for op in one_of.choices]
-    decisions.append({'path': path, 'label': traced.block.name.replace('_', ' '), 'choices': choices})
-  network = _network(space, cost, goal)
-  fixed = math.fsum(block['cost'] for block in network['blocks'] if block['decision'] is None)
-  smallest = fixed + sum(min(choice['cost'] for choice in decision['choices']) for decision in decisions)
-  largest = fixed + sum(max(choice['cost'] for choice in decision['choices']) for decision in decisions)
-  history, most_likely = _history(decisions, fixed, epochs, warmup, goal, generator)
+  prices = Prices('ms', None, cost)
+  model = model_lib.build(space, prices.of, 'ms')
+  decisions = networks_lib.decisions(space, model)
+  genotype = schema.genotype(space, goal)
+  network = {**networks_lib.network(schema.resolve(space, genotype), prices), 'name': 'derived'}
+  smallest, largest = model.smallest, model.largest
+  history, most_likely = _history(decisions, model, epochs, warmup, goal, generator)
   candidates = [{'source': source, 'cost': network['cost'] * factor, 'validation_accuracy': accuracy, 'estimate': 0.6 * factor,
                  'standard_error': 0.004, 'chosen': not index}
                 for index, (source, factor, accuracy) in enumerate([('evidence', 1.0, 0.601),
@@ -207,8 +175,9 @@ def _run(space, cost, goal, target, epochs, warmup, seed, name):
       'seconds': {'epochs': sum(history['seconds']), 'left': None},
       'cost': {'unit': 'ms', 'target': target, 'smallest': smallest, 'largest': largest, 'objective': 'constrained',
                'optimizer': 'reinforce', 'provenance': 'measured', 'of': 'Pixel 1, float32, builtin kernels'},
-      'decisions': decisions, 'history': history, 'network': network, 'most_likely': {'choices': most_likely},
-      'fixed_blocks': _network(space, cost), 'samples': _samples(smallest, largest, 2000 if epochs > 20 else 60, generator),
+      'decisions': decisions, 'history': history, 'network': network,
+      'most_likely': networks_lib.sequence(space, most_likely, prices),
+      'samples': _samples(smallest, largest, 2000 if epochs > 20 else 60, generator),
       'candidates': candidates, 'published': [],
       'derivation': {'by': 'evidence', 'budget': target, 'warnings': [],
                      'margins': [_margin(decision, index, generator) for decision, index in zip(decisions, goal)]},
@@ -216,8 +185,20 @@ def _run(space, cost, goal, target, epochs, warmup, seed, name):
   }
 
 
+def coupled(name):
+  """A search of one of the spaces with decisions of every kind."""
+  space = spaces.COUPLED[name]()
+  goal = [len(decision.choices) - 1 for decision in schema.decisions(space)]
+  return copy.deepcopy(_document(_run(space, lambda signature: counting.count(signature).macs / 1e6, goal, 0.5, 6, 2, 3, name)))
+
+
+def make(name):
+  """A document by the name of its function, or of a coupled space."""
+  return coupled(name) if name in spaces.COUPLED else globals()[name]()
+
+
 def _document(*runs):
-  return {'schema': 'tf_proxyless/report', 'version': 1, 'generated': '2026-11-21T04:00:00+00:00', 'runs': list(runs)}
+  return {'schema': 'tf_proxyless/report', 'version': 2, 'generated': '2026-11-21T04:00:00+00:00', 'runs': list(runs)}
 
 
 @functools.cache
@@ -226,7 +207,7 @@ def _imagenet(epochs, seed, name):
   table = named_tables.find(TABLE)
   choices = published.published('proxyless_mobile')[1]
   goal = [choices[path] for path, _ in schema.walk(space)]
-  run = _run(space, lambda signature: 0.0 if signature is None else table.latency_ms(signature), goal, 84.0, epochs,
+  run = _run(space, table.latency_ms, goal, 84.0, epochs,
              epochs // 3, seed, name)
   run['published'] = _published()
   run['deployments'] = _deployments(run['network']['cost'])
@@ -250,6 +231,11 @@ def tiny():
   return copy.deepcopy(_document(_tiny()))
 
 
+def _blocks(run):
+  """All blocks of a run's networks."""
+  return [*run['network']['blocks'], *(block for variants in run['most_likely']['blocks'] for block in variants)]
+
+
 def macs():
   """`tiny` with costs in MACs, and so without a table and samples."""
   document = tiny()
@@ -257,10 +243,9 @@ def macs():
   scale = 1e7
   run['cost'].update(unit='MACs', target=run['cost']['target'] * scale, smallest=run['cost']['smallest'] * scale,
                      largest=run['cost']['largest'] * scale, provenance=None, of='multiply-adds')
-  for network in (run['network'], run['fixed_blocks']):
-    network['cost'] = network['cost'] and network['cost'] * scale
-    for block in network['blocks']:
-      block.update(cost=block['cost'] and block['cost'] * scale, provenance=None)
+  run['network']['cost'] *= scale
+  for block in _blocks(run):
+    block.update(cost=block['cost'] * scale, provenance=None)
   for decision in run['decisions']:
     for choice in decision['choices']:
       choice['cost'] *= scale
@@ -279,7 +264,7 @@ def running():
   run = document['runs'][0]
   run.update(state='running', refreshing=True, network=None, samples=None, candidates=[], derivation=None)
   run['history'] = {name: values[:4] for name, values in run['history'].items()}
-  run['most_likely'] = {'choices': run['most_likely']['choices'][:4]}
+  run['most_likely'].update(choices=run['most_likely']['choices'][:4], variants=run['most_likely']['variants'][:4])
   run['seconds'] = {'epochs': sum(run['history']['seconds']), 'left': 620.0}
   return document
 
@@ -300,7 +285,7 @@ def empty():
                   'of': ''},
          'decisions': [], 'history': {'epoch': [], 'phase': [], 'loss': [], 'accuracy': [], 'most_likely_accuracy': [], 'entropy': [],
                                       'expected_cost': [], 'most_likely_cost': [], 'seconds': [], 'probabilities': []},
-         'network': None, 'most_likely': {'choices': []}, 'fixed_blocks': None, 'samples': None, 'candidates': [], 'published': [],
+         'network': None, 'most_likely': None, 'samples': None, 'candidates': [], 'published': [],
          'derivation': None, 'table': None, 'deployments': []}
   return _document(run)
 
@@ -324,13 +309,12 @@ def hostile():
   run['published'] = [{'name': attack, 'cost': 0.1, 'top1_imagenet': 0.7, 'note': attack}]
   run['candidates'][0]['source'] = attack
   for decision in run['decisions']:
-    decision.update(path=attack, label=attack)
+    decision.update(path=attack, label=attack, tag=attack)
     for choice in decision['choices']:
       choice['label'] = attack
-  for network in (run['network'], run['fixed_blocks']):
-    network['name'] = attack
-    for block in network['blocks']:
-      block.update(name=attack, label=attack, provenance=attack)
+  run['network']['name'] = attack
+  for block in _blocks(run):
+    block.update(name=attack, label=attack, provenance=attack)
   for entry in [*run['table']['entries'], *run['table']['proof']]:
     entry.update({key: attack for key in ('label', 'name') if key in entry})
   run['history']['phase'] = [attack] * len(run['history']['epoch'])

@@ -10,14 +10,13 @@ import pytest
 
 from tests import programs
 from tests.report import documents
-from tf_proxyless.report import drawing
 from tf_proxyless.report.figures import animation
 from tf_proxyless.report.figures import frames
 
 
 def test_gif_has_a_frame_for_each_epoch(tmp_path):
   path, seen = tmp_path / 'history.gif', []
-  animation.save(documents.tiny(), path, lambda done, total: seen.append((done, total)), dpi=60)
+  animation.save(documents.tiny(), path, lambda done, total: seen.append((done, total)), width=480)
   assert seen == [(done, 6) for done in range(1, 7)]
   with Image.open(path) as image:
     assert (image.format, image.n_frames, image.size, image.info['loop']) == ('GIF', 6, (480, 270), 0)
@@ -31,15 +30,16 @@ def test_gif_has_a_frame_for_each_epoch(tmp_path):
 
 def test_frames_show_the_network_of_their_epoch_in_the_colours_of_its_kernels():
   run = documents.tiny()['runs'][0]
-  for decision in run['decisions']:
-    for choice in decision['choices']:
-      choice.update(kind='mbconv', kernel=3)
-  run['decisions'][0]['choices'][1]['kernel'] = 7
-  run['most_likely']['choices'] = [[0, 0, 0], [1, 0, 0]]
-  run['history']['probabilities'] = [[[1.0] + [0.0] * (len(decision['choices']) - 1) for decision in run['decisions']]] * 2
-  before, after = frames.draw(run, [0, 1], 60)
-  color = np.array([int(drawing.COLORS['k7'][i:i + 2], 16) for i in (1, 3, 5)])
-  count = lambda picture: int((np.abs(picture[:140].astype(int) - color).max(axis=-1) < 8).sum())
+  variants = run['most_likely']['blocks'][2]
+  for block, kernel in zip((variants[0], {**variants[0]}), (3, 7)):
+    block.update(form='depthwise', skipped=False, kernel=kernel, expansion=6.0, cost=1.0)
+    variants.append(block)
+  row = run['most_likely']['variants'][0]
+  run['most_likely']['variants'] = [[*row[:2], number, *row[3:]] for number in (len(variants) - 2, len(variants) - 1)]
+  for variant in (variant for block in run['most_likely']['blocks'] for variant in block):
+    variant['kernel'] = 7 if variant is variants[-1] else 3
+  before, after = frames.draw(run, [0, 1], 480)
+  count = lambda picture: int((np.abs(picture[:150].astype(int) - (0x00, 0x9e, 0x73)).max(axis=-1) < 8).sum())
   assert count(before) == 0
   assert count(after) > 50
 
@@ -47,12 +47,12 @@ def test_frames_show_the_network_of_their_epoch_in_the_colours_of_its_kernels():
 def test_mp4_plays(tmp_path):
   programs.require('ffmpeg')
   path = tmp_path / 'history.mp4'
-  animation.save(documents.tiny(), path, dpi=61)
+  animation.save(documents.tiny(), path, width=487)
   probe = subprocess.run([programs.require('ffprobe', 'ffmpeg'), '-v', 'error', '-count_frames', '-show_streams', '-of', 'json', path],
                          capture_output=True, text=True, check=True, timeout=60)
   stream = json.loads(probe.stdout)['streams'][0]
   assert (stream['codec_name'], stream['pix_fmt'], stream['r_frame_rate']) == ('h264', 'yuv420p', '2/1')
-  assert (stream['width'], stream['height']) == (488, 274)
+  assert (stream['width'], stream['height']) == (486, 274)
   assert int(stream['nb_read_frames']) >= 6 + 2 * 2  # the last one is held
   assert [file.name for file in tmp_path.iterdir()] == ['history.mp4']
 
@@ -71,7 +71,7 @@ def test_what_ffmpeg_says_is_told_and_no_file_is_left(monkeypatch, tmp_path):
   program.chmod(0o755)
   monkeypatch.setenv('PATH', f'{program.parent}:{os.environ["PATH"]}')
   with pytest.raises(ValueError, match='ffmpeg failed with 7: no space left for it'):
-    animation.save(documents.tiny(), tmp_path / 'history.mp4', dpi=60)
+    animation.save(documents.tiny(), tmp_path / 'history.mp4', width=480)
   assert [file.name for file in tmp_path.iterdir()] == ['bin']
 
 
@@ -86,7 +86,7 @@ def test_an_animation_that_is_broken_off_leaves_the_old_one(suffix, tmp_path):
     raise KeyboardInterrupt
 
   with pytest.raises(KeyboardInterrupt):
-    animation.save(documents.tiny(), path, stop, dpi=60)
+    animation.save(documents.tiny(), path, stop, width=480)
   assert path.read_bytes() == b'the old one'
   assert list(tmp_path.iterdir()) == [path]
 

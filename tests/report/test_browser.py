@@ -1,4 +1,3 @@
-import collections
 import contextlib
 import json
 import time
@@ -8,8 +7,7 @@ import pytest
 from tests import programs
 from tests.report import documents
 from tf_proxyless.infra import files
-from tf_proxyless.report import drawing
-from tf_proxyless.report.page import network_svg
+from tf_proxyless.report.drawing import network as drawing
 from tf_proxyless.report.page import page as page_lib
 
 webdriver = pytest.importorskip('selenium.webdriver')
@@ -19,7 +17,7 @@ from selenium.webdriver.common import keys as keys_lib  # noqa: E402
 KEYS = keys_lib.Keys
 FLAGS = ('--headless=new', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
          '--disable-component-update', '--disable-sync')
-DOCUMENTS = ('imagenet', 'tiny', 'macs', 'running', 'interrupted', 'empty', 'comparison', 'hostile')
+DOCUMENTS = ('imagenet', 'tiny', 'macs', 'running', 'interrupted', 'empty', 'comparison', 'hostile', 'widths', 'nested', 'resolutions')
 
 
 @pytest.fixture(scope='module')
@@ -71,7 +69,7 @@ def bars(driver):
 
 @pytest.mark.parametrize('name', DOCUMENTS)
 def test_opens_without_a_word_in_the_console_and_fits_a_phone(open_page, name):
-  driver = open_page(getattr(documents, name)(), width=360, height=740)
+  driver = open_page(documents.make(name), width=360, height=740)
   assert driver.execute_script('return document.documentElement.scrollWidth') <= 360
   outside = driver.execute_script('''
       return [...document.querySelectorAll("main *")].filter(
@@ -91,7 +89,7 @@ CLIPPED = '''
 
 @pytest.mark.parametrize('name', DOCUMENTS)
 def test_no_text_is_cut_off_by_its_picture(open_page, name):
-  document = getattr(documents, name)()
+  document = documents.make(name)
   for run in document['runs']:
     for row in run['deployments']:
       row['name'] = 'mobilenet_v2'
@@ -100,29 +98,31 @@ def test_no_text_is_cut_off_by_its_picture(open_page, name):
   assert open_page(document).execute_script(CLIPPED) == []
 
 
-@pytest.mark.parametrize('name', ['imagenet', 'tiny', 'macs'])
+@pytest.mark.parametrize('name', ['imagenet', 'macs', 'widths', 'nested', 'resolutions'])
 def test_draws_the_network_of_an_epoch_as_python_does(open_page, name):
-  document = getattr(documents, name)()
+  """The boxes, where they are on the screen, those of the picture of that network alone."""
+  document = documents.make(name)
   driver = open_page(document)
-  run = document['runs'][0]
-  networks = [drawing.resolve(run['fixed_blocks'], run['decisions'], choices) for choices in run['most_likely']['choices']]
-  per_unit = drawing.BLOCKS_WIDTH / max(sum(drawing.widths(network)[0]) for network in networks)
+  networks, unit = document['runs'][0]['most_likely'], document['runs'][0]['cost']['unit']
+  all_blocks = [drawing.at(networks, index) for index in range(len(networks['variants']))]
+  scale = drawing.scale(all_blocks)
+  width = max(map(scale.extent, all_blocks))
   driver.execute_script('window.slider = document.getElementById("epoch")')
-  for epoch in (0, len(networks) // 2, len(networks) - 1):
+  for epoch in (0, len(all_blocks) // 2, len(all_blocks) - 1):
     driver.execute_script('slider.value = arguments[0]; slider.dispatchEvent(new Event("input"))', epoch)
-    script = '''
-        const boxes = [...document.querySelectorAll("#frame rect, #python rect")].map(
-            (box) => ['x', 'y', 'width', 'height'].map((name) => Number(box.getAttribute(name))));
-        const words = [...document.querySelectorAll("#frame text, #python text")].map((node) => node.textContent);
-        return [boxes, words];'''
-    found, words = driver.execute_script(script)
-    drawn = network_svg.render(networks[epoch], run['cost']['unit'], per_unit)
-    parsed = driver.execute_script('const parsed = new DOMParser().parseFromString(arguments[0], "text/html");' + script.replace(
-        'document.', 'parsed.').replace('#frame ', ''), drawn)
-    assert len(found) == len(parsed[0])
-    for box, expected in zip(found, parsed[0]):
-      assert box == pytest.approx(expected, abs=0.06)
-    assert not collections.Counter(words) - collections.Counter(parsed[1])  # Python's has the channels besides
+    found = driver.execute_script('''
+        const frame = document.getElementById("frame");
+        const other = new DOMParser().parseFromString(arguments[0], "text/html").querySelector("svg");
+        frame.parentElement.append(other);
+        const boxes = (svg) => [...svg.querySelectorAll("rect, .block text, g text, circle")].filter((node) => node.getClientRects().length)
+            .map((node) => { const [box, at] = [node.getBoundingClientRect(), svg.getBoundingClientRect()];
+                             return [box.left - at.left, box.top - at.top, box.width, box.height]; });
+        const result = [boxes(frame), boxes(other)];
+        other.remove();
+        return result;''', drawing.render(all_blocks[epoch], unit, scale, width))
+    assert len(found[0]) == len(found[1]) > 5
+    for box, expected in zip(*found):
+      assert box == pytest.approx(expected, abs=0.2)
 
 
 def test_slider_moves_by_keys_and_shows_that_epoch(open_page):
@@ -184,7 +184,7 @@ def test_pointers_are_told_what_is_under_them(open_page):
   document = documents.imagenet(epochs=12)
   driver = open_page(document)
   tip = driver.find_element('id', 'tip')
-  for selector, expected in (('#curves [data-hover]', 'sampled networks, training: '), ('#network g', 'stem: conv 3x3'),
+  for selector, expected in (('#curves [data-hover]', 'sampled networks, training: '), ('#network [data-tip]', 'stem: conv 3x3'),
                              ('#costs [data-hover]', ' ms, ')):
     target = driver.find_element('css selector', selector)
     driver.execute_script('arguments[0].scrollIntoView({block: "center"})', target)

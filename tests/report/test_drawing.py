@@ -1,11 +1,12 @@
-"""The geometry of networks: to scale, in order, and the same for derived networks and those of an epoch."""
+"""The drawing of networks: to scale, and the same whether a network was found or is one of an epoch's."""
 
-import itertools
+import re
+from xml.etree import ElementTree
 
 import pytest
 
 from tests.report import documents
-from tf_proxyless.report import drawing
+from tf_proxyless.report.drawing import network as drawing
 
 
 @pytest.fixture(scope='module')
@@ -13,79 +14,82 @@ def run():
   return documents.imagenet(epochs=3)['runs'][0]
 
 
-def test_widths_are_to_scale_and_heights_are_expansions(run):
-  drawn = drawing.layout(run['network'])
+def boxes(picture):
+  """(x, width, height) of each block that is not skipped."""
+  found = []
+  for group in ElementTree.fromstring(picture):
+    for box in group.iter('rect'):
+      if box.get('class').startswith('k ') and group.get('transform'):
+        x = float(re.match(r'translate\((\S+) 0\)', group.get('transform'))[1])
+        found.append((x, float(box.get('width')), float(box.get('height'))))
+  return found
+
+
+def test_widths_are_costs_and_heights_are_expansions(run):
+  blocks = [block for block in run['network']['blocks'] if not block['skipped']]
+  found = boxes(drawing.render(run['network']['blocks'], 'ms'))
+  per_ms = drawing.WIDTH / sum(block['cost'] for block in blocks)
+  assert [width for _, width, _ in found] == pytest.approx([max(per_ms * block['cost'], 2.3) for block in blocks], abs=0.01)
+  for (_, _, height), block in zip(found, blocks):
+    assert height == pytest.approx(drawing.HEIGHT * (block['expansion'] or 1.0) / 6, abs=0.1)
+
+
+def test_boxes_stand_apart_and_skipped_blocks_are_circles(run):
   blocks = run['network']['blocks']
-  assert drawn.measure == 'cost'
-  assert sum(box.width for box in drawn.boxes) == pytest.approx(drawing.BLOCKS_WIDTH, rel=1e-9)
-  per_ms = drawing.BLOCKS_WIDTH / sum(block['cost'] for block in blocks)
-  for box, block in zip(drawn.boxes, blocks):
-    assert box.width == pytest.approx(block['cost'] * per_ms)
-    if block['kind'] == 'mbconv':
-      assert box.height == pytest.approx(drawing.HEIGHT * block['expansion'] / 6)
-  assert sum(box.share for box in drawn.boxes) == pytest.approx(1.0)
+  picture = drawing.render(blocks, 'ms')
+  found = boxes(picture)
+  assert all(right[0] >= left[0] + left[1] + drawing.GAP - 0.1 for left, right in zip(found, found[1:]))
+  assert picture.count('class="skip"') == sum(block['skipped'] for block in blocks) > 0
+  assert picture.count('class="arc"') == sum(block['residual'] and not block['skipped'] for block in blocks)
 
 
-def test_boxes_stand_apart_within_the_drawing(run):
-  drawn = drawing.layout(run['network'])
-  for left, right in itertools.pairwise(drawn.boxes):
-    assert right.x == pytest.approx(left.x + left.width + drawing.GAP)
-  assert drawn.boxes[-1].x + drawn.boxes[-1].width + drawing.GAP == pytest.approx(drawn.width)
-  assert all(drawing.ARC_HEIGHT <= box.y and box.y + box.height <= drawn.height - drawing.ARC_HEIGHT for box in drawn.boxes)
-  assert all(0 <= arc.x0 < arc.x1 <= drawn.width and arc.y - arc.height >= 0 for arc in drawn.arcs)
+def test_resolutions_and_channels_are_written(run):
+  texts = [node.text for node in ElementTree.fromstring(drawing.render(run['network']['blocks'], 'ms')).iter('text')]
+  assert [text for text in texts if '×' in text] == ['224×224', '112×112', '56×56', '28×28', '14×14', '7×7']
+  assert texts[-2:] == ['1280', '1000'] and '320' in texts
 
 
-def test_skipped_blocks_are_points_and_have_no_arc(run):
-  drawn = drawing.layout(run['network'])
-  skipped = [index for index, block in enumerate(run['network']['blocks']) if block['kind'] == 'zero']
-  assert skipped
-  assert [box.index for box in drawn.boxes if box.key == 'skip'] == skipped
-  assert all(not (drawn.boxes[index].width or drawn.boxes[index].height) for index in skipped)
-  shortcuts = [index for index, block in enumerate(run['network']['blocks']) if block['residual'] and block['kind'] != 'zero']
-  assert [arc.index for arc in drawn.arcs] == shortcuts
-
-
-def test_resolutions_and_stages(run):
-  drawn = drawing.layout(run['network'])
-  assert [mark.text for mark in drawn.marks] == ['224×224', '112×112', '56×56', '28×28', '14×14', '7×7']
-  assert [mark.x for mark in drawn.marks] == sorted(mark.x for mark in drawn.marks)
-  assert [(stage.first, stage.last) for stage in drawn.stages][0] == (0, 0)
-  assert [index for stage in drawn.stages for index in range(stage.first, stage.last + 1)] == list(range(len(drawn.boxes)))
-  assert drawn.stages[0].text == '112×112×32'
-
-
-def test_one_scale_for_several_networks(run):
-  network = run['network']
-  alone = drawing.layout(network)
-  total = sum(block['cost'] for block in network['blocks'])
-  twice = drawing.layout(network, 2 * drawing.BLOCKS_WIDTH / total)
-  assert [box.width for box in twice.boxes] == pytest.approx([2 * box.width for box in alone.boxes])
+def test_networks_of_comparable_cost_have_one_scale(run):
+  blocks = run['network']['blocks']
+  half = [{**block, 'cost': block['cost'] / 2} for block in blocks]
+  one, other = drawing.scales([('ms', blocks), ('ms', half)])
+  assert one == other
+  wide, narrow = boxes(drawing.render(blocks, 'ms', one)), boxes(drawing.render(half, 'ms', other))
+  assert [width for _, width, _ in wide[:-1]] == pytest.approx([2 * width for _, width, _ in narrow[:-1]], abs=0.02)  # the last is thinnest
+  for others in (('MACs', half), ('ms', [{**block, 'cost': block['cost'] / 9} for block in blocks])):
+    assert len(set(drawing.scales([('ms', blocks), others]))) == 2
 
 
 def test_what_is_not_known_is_not_drawn_to_scale(run):
   blocks = [{**block, 'cost': None} for block in run['network']['blocks']]
-  drawn = drawing.layout({**run['network'], 'blocks': blocks})
-  assert drawn.measure == 'macs'
-  assert drawn.boxes[0].share == pytest.approx(blocks[0]['macs'] / run['network']['macs'])
-  drawn = drawing.layout({**run['network'], 'blocks': [{**block, 'macs': None} for block in blocks]})
-  assert drawn.measure == 'nothing'
-  assert len({round(box.width, 9) for box in drawn.boxes if box.key != 'skip'}) == 1
+  assert drawing.scale([blocks]).measure == 'macs'
+  scale = drawing.scale([[{**block, 'macs': None} for block in blocks]])
+  assert scale.measure == 'nothing' and len({scale.width(block) for block in blocks}) == 2
 
 
-def test_choices_of_the_derived_network_give_the_derived_network(run):
-  chosen = [next(index for index, choice in enumerate(decision['choices']) if choice['label'] == block['label'])
-            for decision, block in zip(run['decisions'], (block for block in run['network']['blocks'] if block['decision'] is not None))]
-  drawn = drawing.layout(drawing.resolve(run['fixed_blocks'], run['decisions'], chosen))
-  assert drawn == drawing.layout(run['network'])
+@pytest.mark.parametrize('name', ['tiny', 'widths', 'nested', 'resolutions'])
+def test_the_player_holds_the_blocks_of_every_epoch(name):
+  document = documents.tiny() if name == 'tiny' else documents.coupled(name)
+  networks = document['runs'][0]['most_likely']
+  frame = ElementTree.fromstring(drawing.player(networks, 'ms'))
+  groups = [group for group in frame if group.get('class') == 'block']
+  scale = drawing.scale([drawing.at(networks, index) for index in range(len(networks['variants']))])
+  for index, row in enumerate(networks['variants']):
+    widths = [float(list(group)[variant].get('data-width')) for group, variant in zip(groups, row)]
+    assert widths == pytest.approx([scale.width(block) for block in drawing.at(networks, index)], abs=0.01)
+  shown = [[variant.get('display') is None for variant in group].index(True) for group in groups]
+  assert shown == networks['variants'][-1]
 
 
-@pytest.mark.parametrize('block, key', [
-    ({'kind': 'mbconv', 'kernel': 5}, 'k5'), ({'kind': 'mbconv', 'kernel': 9}, 'other'), ({'kind': 'zero', 'kernel': None}, 'skip'),
-    ({'kind': 'conv_bn', 'kernel': 3}, 'fixed'), ({'kind': 'classifier', 'kernel': None}, 'fixed')])
-def test_keys(block, key):
-  assert drawing.key(block) == key
-  assert key in drawing.COLORS and key in drawing.PATTERNS and key in drawing.LEGEND
+def test_keys_differ_without_colour():
+  blocks = [{'form': 'depthwise', 'kernel': kernel} for kernel in (3, 5, 7, 9)]
+  assert [drawing.key(block) for block in blocks] == ['k3', 'k5', 'k7', 'other']
+  assert len({drawing.PATTERNS[drawing.key(block)] for block in blocks}) == 4
+  assert [drawing.key({'form': form, 'kernel': 3}) for form in ('conv', 'dense', 'pool', 'skip', 'value')] == [
+      'fixed', 'fixed', 'other', 'skip', 'value']
 
 
-def test_kernels_differ_without_colour():
-  assert len({drawing.PATTERNS[key] for key in ('k3', 'k5', 'k7')}) == 3
+def test_smaller_expansions_and_numbers_are_paler():
+  choices = [{'form': 'depthwise', 'expansion': ratio} for ratio in (3.0, 6.0, 4.0, None)]
+  assert drawing.tints(choices) == ['t0', 't2', 't1', 't2']
+  assert drawing.tints([{'form': 'value', 'expansion': None}] * 3) == ['t0', 't1', 't2']

@@ -1,6 +1,6 @@
-"""Figures from documents of all kinds of runs: their sizes, texts, and that what is drawn is what the document says."""
+"""Figures from documents of all kinds of runs: their files and texts, and that pixels are what the SVG says."""
 
-import math
+import io
 import xml.etree.ElementTree
 
 import numpy as np
@@ -8,15 +8,14 @@ from PIL import Image
 import pytest
 
 from tests.report import documents
-from tf_proxyless.report import drawing
-from tf_proxyless.report.figures import cost_figures
-from tf_proxyless.report.figures import figure_style
+from tf_proxyless.report.drawing import svg
 from tf_proxyless.report.figures import figures as figures_lib
-from tf_proxyless.report.figures import history_figures
-from tf_proxyless.report.figures import network_figure
+from tf_proxyless.report.figures import raster
+from tf_proxyless.report.figures import scatter
 
 ALL = ['network', 'blocks', 'curves', 'probabilities', 'pareto', 'table']
 SVG = '{http://www.w3.org/2000/svg}'
+WHITE = [255, 255, 255]
 
 
 def svg_text(path):
@@ -26,7 +25,7 @@ def svg_text(path):
 
 @pytest.fixture(scope='module')
 def saved(tmp_path_factory):
-  """The document of a small search, its figures by file name, and what was said of progress."""
+  """The document of a small search, its figures by file name, and the reported progress."""
   document, seen = documents.tiny(), []
   paths = figures_lib.save_all(document, tmp_path_factory.mktemp('figures') / 'new', lambda done, total: seen.append((done, total)))
   return document, {path.name: path for path in paths}, seen
@@ -39,127 +38,106 @@ def test_every_figure_as_png_and_svg(saved):
   assert seen == [(done, len(ALL)) for done in range(1, len(ALL) + 1)]
   for name in ALL:
     with Image.open(paths[f'{name}.png']) as image:
-      assert image.width in (round(figure_style.DPI * figure_style.ONE_COLUMN), round(figure_style.DPI * figure_style.TWO_COLUMNS))
+      assert image.width >= 1000 and round(image.info['dpi'][0]) == figures_lib.DPI
       assert len(np.unique(np.asarray(image.convert('L')))) > 10
 
 
-def test_text_of_an_svg_is_text(saved):
+def test_text_of_an_svg_is_text_and_its_style_needs_no_variables(saved):
   document, paths, _ = saved
   words = svg_text(paths['network.svg'])
   for block in document['runs'][0]['network']['blocks']:
-    assert block['label'] in words
-  assert 'entropy of the policy, nats' in svg_text(paths['curves.svg'])
-  assert {decision['label'] for decision in document['runs'][0]['decisions']} <= set(svg_text(paths['probabilities.svg']))
+    assert block['label'] in words or block['skipped']
+  assert 'Entropy of the decisions' in svg_text(paths['curves.svg'])
+  for name in ALL:
+    text = paths[f'{name}.svg'].read_text(encoding='utf-8')
+    assert 'var(' not in text and '@media' not in text and 'data-hover' not in text and '<style>text {' in text
 
 
-def test_the_same_document_gives_the_same_files(saved, tmp_path):
+def test_the_same_document_gives_the_same_pixels(saved):
   document, paths, _ = saved
-  with figure_style.style():
-    again = figure_style.save(figures_lib.available(document)['network'](), tmp_path, 'network')
-  assert [path.read_bytes() for path in again] == [paths['network.png'].read_bytes(), paths['network.svg'].read_bytes()]
+  assert figures_lib.png(figures_lib.pictures(document)['network']) == paths['network.png'].read_bytes()
 
 
 @pytest.mark.parametrize('name, expected', [
     ('empty', []), ('running', ['network', 'blocks', 'curves', 'probabilities', 'table']),
     ('interrupted', ['network', 'blocks', 'curves', 'probabilities', 'table']), ('macs', ['network', 'blocks', 'curves', 'probabilities'])])
-def test_a_run_has_the_figures_for_which_it_has_data(name, expected):
-  makers = figures_lib.available(getattr(documents, name)())
-  assert list(makers) == expected
-  with figure_style.style():
-    for make in makers.values():
-      assert make().axes
+def test_a_run_has_the_figures_for_which_it_has_data(name, expected, tmp_path):
+  assert list(figures_lib.pictures(getattr(documents, name)())) == expected
+  assert len(figures_lib.save_all(getattr(documents, name)(), tmp_path / 'figures')) == 2 * len(expected)
 
 
-def test_a_run_without_data_leaves_an_empty_folder(tmp_path):
-  assert figures_lib.save_all(documents.empty(), tmp_path / 'figures') == []
-  assert not list((tmp_path / 'figures').iterdir())
+@pytest.mark.parametrize('name', ['widths', 'nested', 'resolutions'])
+def test_decisions_of_every_kind_have_figures(name, tmp_path):
+  document = documents.coupled(name)
+  figures_lib.save_all(document, tmp_path)
+  words = ' '.join(svg_text(tmp_path / 'probabilities.svg'))
+  assert all(decision['label'] in words for decision in document['runs'][0]['decisions'] if len(decision['label']) < 20)
 
 
 @pytest.mark.filterwarnings('error')
 def test_hostile_names_are_text_of_bounded_length(tmp_path):
-  paths = figures_lib.save_all(documents.hostile(), tmp_path)
+  document = documents.hostile()
+  document['runs'][0]['network']['blocks'][0]['label'] = '$\\frac{\x00'
+  paths = figures_lib.save_all(document, tmp_path)
   for path in paths[1::2]:
     assert not {'script', f'{SVG}script'} & {element.tag for element in xml.etree.ElementTree.parse(path).iter()}, path
-    assert max(map(len, svg_text(path))) <= 60, path
-
-
-def test_names_with_dollars_and_control_characters_are_no_formulas(tmp_path):
-  document = documents.tiny()
-  document['runs'][0]['network']['blocks'][0]['label'] = '$\\frac{\x00'
-  with figure_style.style():
-    figure_style.save(figures_lib.available(document)['network'](), tmp_path, 'network')
+    assert max(map(len, svg_text(path))) <= 100, path
   assert '$\\frac{?' in svg_text(tmp_path / 'network.svg')
 
 
-def test_one_epoch_is_enough():
+def test_one_epoch_is_enough(tmp_path):
   document = documents.tiny()
   run = document['runs'][0]
   run['history'] = {name: values[:1] for name, values in run['history'].items()}
-  with figure_style.style():
-    curves, probabilities = history_figures.curves(run), history_figures.probabilities(run)
-  assert all(axes.lines[0].get_marker() == 'o' for axes in curves.axes)
-  assert len(probabilities.axes[0].collections) == len(run['decisions'][0]['choices'])
-
-
-def test_what_is_not_known_is_a_gap():
-  document = documents.tiny()
-  run = document['runs'][0]
-  run['history']['most_likely_accuracy'][1] = None
-  with figure_style.style():
-    axes = history_figures.curves(run).axes[1]
-  values = axes.lines[1].get_ydata()
-  assert math.isnan(values[1]) and values[2] == pytest.approx(100 * run['history']['most_likely_accuracy'][2])
-
-
-def test_probabilities_are_stacked_from_0_to_1_in_the_colours_of_kernels():
-  run = documents.tiny()['runs'][0]
-  with figure_style.style():
-    axes = history_figures.probabilities(run).axes[0]
-  choices = run['decisions'][0]['choices']
-  order = history_figures.order(choices)
-  assert len(axes.collections) == len(choices)
-  tops = [collection.get_paths()[0].vertices[:, 1].max() for collection in axes.collections]
-  assert tops[-1] == pytest.approx(1.0, abs=2e-4)
-  assert all(low <= high + 1e-9 for low, high in zip(tops, tops[1:]))
-  largest = max(range(len(choices)), key=lambda index: choices[index]['expansion'] or 0)
-  assert history_figures.shade(choices[largest], choices).upper() == drawing.COLORS[drawing.key(choices[largest])]
-  assert sorted(order) == list(range(len(choices)))
-
-
-def test_bars_are_the_costs_of_blocks_and_estimates_are_marked():
-  run = documents.imagenet(epochs=3)['runs'][0]
-  run['network']['blocks'][4]['provenance'] = 'estimated'
-  with figure_style.style():
-    axes = cost_figures.blocks(run['network'], 'ms').axes[0]
-  assert [bar.get_height() for bar in axes.patches] == pytest.approx([block['cost'] for block in run['network']['blocks']])
-  assert [label.get_text().endswith('(estimated)') for label in axes.get_xticklabels()].index(True) == 4
-  assert axes.patches[4].get_linestyle() == '--' and axes.patches[3].get_linestyle() == '-'
+  figures_lib.save_all(document, tmp_path)
 
 
 def test_fronts_of_all_runs_that_cost_in_the_same_unit():
   document = documents.comparison()
-  with figure_style.style():
-    canvas = cost_figures.pareto(document['runs'])
-  canvas.draw_without_rendering()
-  assert canvas.legends[0].get_window_extent().width < canvas.bbox.width
-  labels = [text.get_text() for text in canvas.legends[0].get_texts()]
-  for run in document['runs']:
-    assert f'front, {run["name"]}' in labels
+  picture = figures_lib.pictures(document)['pareto']
+  assert all(f'front, {run["name"]}' in picture for run in document['runs'])
 
 
-def test_labels_of_blocks_do_not_overlap():
-  run = documents.imagenet(epochs=3)['runs'][0]
-  with figure_style.style():
-    canvas = network_figure.make(run['network'], 'ms', 'a network')
-    canvas.draw_without_rendering()
-    labels = {block['label'] for block in run['network']['blocks']}
-    boxes = [text.get_window_extent() for text in canvas.axes[0].texts if text.get_text() in labels]
-  assert len(boxes) == len(run['network']['blocks'])
-  assert not any(left.overlaps(right) for index, left in enumerate(boxes) for right in boxes[index + 1:])
+def picture(content, width=20, height=10):
+  return raster.pixels(svg.picture(width, height, 'test', content), 10 * width)
 
 
-@pytest.mark.parametrize('wanted, expected', [
-    ([], []), ([5.0], [5.0]), ([1.0, 5.0], [1.0, 5.0]), ([5.0, 5.0], [4.0, 6.0]), ([5.0, 5.0, 5.0], [3.0, 5.0, 7.0]),
-    ([0.0, 0.0], [0.0, 2.0]), ([9.5, 10.0], [8.0, 10.0])])
-def test_spread(wanted, expected):
-  assert figure_style.spread(wanted, 2.0, 0.0, 10.0) == pytest.approx(expected)
+def test_shapes_fill_their_place_in_the_colour_of_their_class():
+  found = picture(svg.rect(5, 2, 10, 4, 'k k3'))
+  assert found.shape == (100, 200, 3)
+  assert found[40, 100].tolist() == [0x56, 0xb4, 0xe9] and found[21, 51].tolist() == found[58, 148].tolist() == [0x56, 0xb4, 0xe9]
+  assert found[15, 100].tolist() == found[65, 100].tolist() == found[40, 45].tolist() == found[40, 155].tolist() == WHITE
+
+
+def test_groups_move_and_nested_pictures_are_scaled_and_cut_off():
+  moved = picture(f'<g transform="translate(5 2)">{svg.rect(0, 0, 10, 4, "k k3")}</g>')
+  assert np.array_equal(moved, picture(svg.rect(5, 2, 10, 4, 'k k3')))
+  nested = picture(svg.nest(svg.picture(10, 10, '', svg.rect(-5, 5, 50, 20, 'k k7')), 0, 0, 5, 5))
+  assert nested[40, 25].tolist() == [0, 0x9e, 0x73]
+  assert nested[40, 60].tolist() == nested[60, 25].tolist() == nested[10, 25].tolist() == WHITE
+
+
+def test_lines_dots_and_patterns():
+  line = picture(svg.line(0, 5, 20, 5, 'line s0'))
+  assert line[50, 100].tolist() == [0, 0x72, 0xb2] and line[30, 100].tolist() == WHITE
+  assert picture(svg.dots([(10, 5)], 's1'))[50, 100].tolist() == [0xd5, 0x5e, 0]
+  striped = picture(svg.box(0, 0, 20, 10, 'k5', 'stripes'))
+  assert len(np.unique(striped.reshape(-1, 3), axis=0)) > 2 and not (striped == 255).all(axis=-1).any()
+
+
+def test_half_transparent_outlines_leave_fills_as_they_are():
+  assert picture(svg.box(2, 2, 16, 6, 'k3 outlined', 'plain'))[50, 100].tolist() == [0x56, 0xb4, 0xe9]
+
+
+def test_texts_are_aligned():
+  columns = lambda content: np.flatnonzero((picture(content) < 128).any(axis=(0, 2)))
+  start, middle, end = (columns(svg.text(10, 8, 'i', classes)) for classes in ('', 'mid', 'end'))
+  assert start.min() > 100 > end.max() and abs(middle.mean() - 100) < 6
+
+
+def test_a_scatter_plot_of_a_table(tmp_path):
+  groups = {'calibration': [(1.0, 1.1), (2.0, 2.0)], 'validation': [(1.5, 1.4), (3.0, 3.2)], 'published': [(2.2, 2.2)]}
+  scatter.save(groups, 'a table', tmp_path / 'table.png')
+  pixels = np.asarray(Image.open(io.BytesIO((tmp_path / 'table.png').read_bytes()))).reshape(-1, 3)
+  for color in ([0, 0x72, 0xb2], [0xd5, 0x5e, 0]):
+    assert (pixels == color).all(axis=-1).sum() > 50

@@ -17,13 +17,13 @@ from tf_proxyless.search import run_directory
 _WITHOUT_TENSORFLOW = '''
 import os, sys
 sys.modules['tensorflow'] = None
-from tf_proxyless.app import command_line
-from tf_proxyless.search import __main__ as search_main
+from tf_proxyless.app import commands
+from tf_proxyless.app.commands import search  # before it is somebody else's process
 if '--as-nobody' in sys.argv:
   sys.argv.remove('--as-nobody')
   if os.getuid() == 0:
     os.setuid(65534)
-command_line.run(search_main.main)
+commands.run('search')
 '''
 
 PIXEL_1 = resources.latency_table('pixel1_tflite_float')
@@ -73,7 +73,7 @@ def test_a_table_for_another_runtime(tmp_path):
     (['--objective=penalty_lag'], ['--objective=penalty_lag: must be one of constrained, ', "; did you mean 'penalty_log'"]),
     (['--objective=reward_power', '--architecture_optimizer=gradient'], ['--objective=reward_power serves', 'not gradient']),
     (['--latency_table=pixel1_tflite_float'], ['--latency_table is for a latency, not for --target_macs']),
-    (['--momentum=1'], ['--momentum must be below 1, got 1']),
+    (['--momentum=1'], ['flag --momentum=1: must be a number, at least 0, below 1']),
 ])
 def test_flags(tmp_path, flags, messages):
   runs.check_mistake(refuse(tmp_path, *runs.TINY, *flags), *messages)

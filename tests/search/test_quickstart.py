@@ -11,8 +11,9 @@ import sys
 import pytest
 
 from tests.search import runs
+from tf_proxyless.app import config as config_lib
+from tf_proxyless.app import flags
 from tf_proxyless.app import problem as problem_lib
-from tf_proxyless.app import search_flags
 from tf_proxyless.cost import counting
 from tf_proxyless.cost import model as model_lib
 from tf_proxyless.cost import table as table_lib
@@ -28,7 +29,8 @@ pytestmark = pytest.mark.long  # by one worker (--dist loadfile): the search is 
 def make_table(path):
   """A table of the quickstart's space: 2 us an operation, and 1 ms for 100 M multiply-adds."""
   lines = (runs.ROOT / 'configs' / 'quickstart.flags').read_text().splitlines()
-  space = problem_lib.make_space(search_flags.RUN.from_flagfile(line for line in lines if not line.startswith('#')), 10)
+  space = problem_lib.make_space(
+      flags.from_flagfile((line for line in lines if not line.startswith('#')), config_lib.SearchConfig).space, 10)
   entries = []
   for signature in network.op_signatures(space):
     latency = table_lib.LatencyStats('measured', median_ms=0.002 + 1e-8 * counting.count(signature).macs)

@@ -4,7 +4,10 @@ import math
 
 import pytest
 
+from tf_proxyless.search import objectives
 from tf_proxyless.search import schedule as schedule_lib
+from tf_proxyless.search.optimizers import reinforce
+from tf_proxyless.search.optimizers import two_path
 
 
 def make(steps_per_epoch=13, warmup_epochs=3, search_epochs=5, **settings):
@@ -58,10 +61,10 @@ def test_refuses(settings, message):
 
 
 @pytest.mark.parametrize('rate, points', [
-    (lambda updates: schedule_lib.default_architecture_rate('reinforce', updates),
+    (reinforce.Config().rate,
      {300: 0.05, 1_000: 0.0125, 3_000: 0.0085, 10_000: 0.005, 100_000: 0.001}),
-    (lambda updates: schedule_lib.default_architecture_rate('gradient', updates), {3_000: 0.03, 10_000: 0.01, 100_000: 0.001}),
-    (schedule_lib.default_constraint_rate, {3_000: 0.03, 10_000: 0.01}),
+    (two_path.Config().rate, {3_000: 0.03, 10_000: 0.01, 100_000: 0.001}),
+    (lambda updates: objectives.ConstrainedConfig().build(1.0, 1.0, 1.0, updates)._rate, {3_000: 0.03, 10_000: 0.01}),
 ], ids=['reinforce', 'gradient', 'constraint'])
 def test_default_rates(rate, points):
   for updates, value in points.items():
@@ -70,8 +73,3 @@ def test_default_rates(rate, points):
     assert rate(math.sqrt(low * high)) == pytest.approx(math.sqrt(start * end))  # a line between logarithms
   assert rate(1) == rate(0) == pytest.approx(points[min(points)])  # level beyond the ends
   assert rate(10**7) == pytest.approx(points[max(points)])
-
-
-def test_unknown_optimizer():
-  with pytest.raises(ValueError, match=r"must be one of \['gradient', 'reinforce'\], got 'evolution'"):
-    schedule_lib.default_architecture_rate('evolution', 100)

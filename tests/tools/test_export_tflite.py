@@ -13,7 +13,7 @@ import pytest
 
 from tests.tools import digits_model
 from tf_proxyless.app import architectures
-from tf_proxyless.app import model_card
+from tf_proxyless.measure import model_card
 from tf_proxyless.app import models
 from tf_proxyless.deploy import metadata
 from tf_proxyless.deploy import ovic

@@ -7,15 +7,15 @@ import subprocess
 import sys
 import tempfile
 
-from absl import flags
 import pytest
 
 from tests.android_benchmark import processes
 from tests.reliability import processes as reliability_processes
-from tests.tools import loading
 from tf_proxyless.app import exporter
-from tf_proxyless.app import model_card
+from tf_proxyless.measure import model_card
 from tf_proxyless.app import models
+from tf_proxyless.app import options
+from tf_proxyless.app.commands import measure
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -64,11 +64,10 @@ def test_nothing_is_left_behind(exported, tmp_path, monkeypatch):
   monkeypatch.setenv('TMPDIR', str(tmp_path / 'temporary'))
   monkeypatch.setattr(tempfile, 'tempdir', None)  # asks again
   monkeypatch.setenv('LEAK_TEST', tmp_path.name)
-  with loading.loaded('measure') as tool:
-    flags.FLAGS(['measure', f'--model={path}', '--rounds=1', '--min_secs=0.01', '--max_drift_percent=500', '--noaccuracy'])
-    before = reliability_processes.sample(os.getpid())
-    tool.main([])
-    after = reliability_processes.sample(os.getpid())
+  config = options.make(measure.Config, {'model': str(path), 'rounds': 1, 'min_secs': 0.01, 'max_drift_percent': 500.0, 'accuracy': False})
+  before = reliability_processes.sample(os.getpid())
+  measure.main(config)
+  after = reliability_processes.sample(os.getpid())
   assert (after.descriptors, after.children) == (before.descriptors, before.children)
   assert len(model_card.load(model_card.path_for(path)).measured) == 1
   assert processes.marked(f'LEAK_TEST={tmp_path.name}') == []

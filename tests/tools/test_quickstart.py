@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.tools import loading
+from tf_proxyless.app.commands import quickstart
 from tf_proxyless.cost import model as model_lib
 from tf_proxyless.cost import table as table_lib
 from tf_proxyless.space import io
@@ -21,12 +21,6 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 SPACE = proxyless.proxyless(stage_filters=(8,), stage_blocks=(2,), stage_strides=(1,), resolution=8, stem_filters=8, stem_strides=1,
                             first_block_filters=8, head_filters=16, classes=10)
-
-
-@pytest.fixture(scope='module')
-def quickstart():
-  with loading.loaded('quickstart') as module:
-    yield module
 
 
 @pytest.fixture
@@ -43,7 +37,7 @@ def run(tmp_path):
   return tmp_path
 
 
-def test_the_random_network_is_another_one_of_about_the_same_latency(quickstart, run):
+def test_the_random_network_is_another_one_of_about_the_same_latency(run):
   found = io.load_architecture(run / 'architecture.json')
   other = quickstart.random_network(run, seed=0)
   assert other.genotype != found.genotype
@@ -53,29 +47,29 @@ def test_the_random_network_is_another_one_of_about_the_same_latency(quickstart,
   assert distance == min(abs(model.cost(genotype) - found.cost.predicted_ms) for genotype in everything)
 
 
-def stage(quickstart, name, *arguments):
+def stage(name, *arguments):
   return quickstart.Stage(name, ('-c', 'import sys; open(sys.argv[1], "a").write("x"); sys.exit(int(sys.argv[2]))', *arguments), 1)
 
 
-def test_a_finished_stage_is_not_run_again(quickstart, tmp_path, capfd):
+def test_a_finished_stage_is_not_run_again(tmp_path, capfd):
   log = tmp_path / 'log'
   for _ in range(2):
-    quickstart.Pipeline(tmp_path).run(stage(quickstart, 'one', str(log), '0'))
+    quickstart.Pipeline(tmp_path).run(stage('one', str(log), '0'))
   assert log.read_text() == 'x'
-  quickstart.Pipeline(tmp_path).run(stage(quickstart, 'one', str(log), '00'))  # another command
+  quickstart.Pipeline(tmp_path).run(stage('one', str(log), '00'))  # another command
   assert log.read_text() == 'xx'
   assert capfd.readouterr().out.count('== one') == 2
 
 
-def test_a_stage_that_fails_is_told_and_run_again(quickstart, tmp_path):
+def test_a_stage_that_fails_is_told_and_run_again(tmp_path):
   log = tmp_path / 'log'
   for _ in range(2):
     with pytest.raises(ValueError, match='one ended with exit code 3, see above; the same command continues'):
-      quickstart.Pipeline(tmp_path).run(stage(quickstart, 'one', str(log), '3'))
+      quickstart.Pipeline(tmp_path).run(stage('one', str(log), '3'))
   assert log.read_text() == 'xx'
 
 
-def test_the_table_says_what_is_not_predicted(quickstart):
+def test_the_table_says_what_is_not_predicted():
   row = {'network': 'found', 'float_accuracy': 0.99, 'int8_accuracy': 0.9875, 'predicted_ms': 0.05, 'measured_ms': 0.055,
          'size_bytes': 51234, 'macs': 612345, 'test_images': 360}
   text = quickstart.to_text([row, {**row, 'network': 'mobilenet_v2', 'predicted_ms': None}])

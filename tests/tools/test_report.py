@@ -9,8 +9,9 @@ import pytest
 
 from tests.report.document import report_runs
 from tests.search import runs
+from tf_proxyless.app import config as config_lib
+from tf_proxyless.app import flags
 from tf_proxyless.app import problem as problem_lib
-from tf_proxyless.app import search_flags
 from tf_proxyless.cost import table as table_lib
 from tf_proxyless.report.document import document as document_lib
 from tf_proxyless.search import run_directory
@@ -70,8 +71,8 @@ def test_mistakes(tmp_path):
 
 def write_table(path, arguments):
   """A proven table of the space of a search, beside which its proof lies."""
-  values = search_flags.RUN.from_flagfile(arguments)
-  table = report_runs.make_table(problem_lib.make_space(values, 10))
+  config = flags.from_flagfile(arguments, config_lib.SearchConfig)
+  table = report_runs.make_table(problem_lib.make_space(config.space, 10))
   table_lib.save(table, path)
   report_runs.make_proof(table, path.with_name(f'{path.stem}_proof.json'))
 

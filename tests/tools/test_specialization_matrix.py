@@ -62,11 +62,13 @@ def test_the_whole_path(tmp_path, data_dir):
 
 
 def test_runtimes_have_their_own_flags(tmp_path):
-  from tf_proxyless.app import search_flags
+  from tf_proxyless.app import config as config_lib
+  from tf_proxyless.app import flags
   from tools.experiments import specialization_runs
 
-  settings = specialization_runs.Settings(tmp_path, search_flags.RUN.from_flagfile(TINY[:-5]), 1, 0.1, 1, 1, 1, 0.1, 1e-3)
-  found = {runtime: specialization_runs.search_values(settings, runtime) for runtime in specialization_runs.RUNTIMES}
-  assert len({values.run_dir for values in found.values()}) == len({values.latency_table for values in found.values()}) == 3
-  assert {(values.expected_precision, values.expected_kernels) for values in found.values()} == set(specialization_runs.RUNTIMES.values())
-  assert {values.target_latency_fraction for values in found.values()} == {0.5}
+  settings = specialization_runs.Settings(tmp_path, flags.from_flagfile(TINY[:-5], config_lib.SearchConfig), 1, 0.1, 1, 1, 1, 0.1, 1e-3)
+  found = {runtime: specialization_runs.search_config(settings, runtime) for runtime in specialization_runs.RUNTIMES}
+  targets = [config.target for config in found.values()]
+  assert len({config.run_dir for config in found.values()}) == len({target.latency_table for target in targets}) == 3
+  assert {(target.expected_precision, target.expected_kernels) for target in targets} == set(specialization_runs.RUNTIMES.values())
+  assert {target.target_latency_fraction for target in targets} == {0.5}

@@ -11,21 +11,15 @@ import time
 import pytest
 
 from tests.search import runs
-from tests.tools import loading
 from tf_proxyless.app import models
 from tf_proxyless.app import tuning
+from tf_proxyless.app.commands import tune
 from tf_proxyless.infra import files
 from tf_proxyless.space import io
 from tf_proxyless.space import proxyless
 from tf_proxyless.space import schema
 
 TOOL = runs.ROOT / 'tools' / 'tune.py'
-
-
-@pytest.fixture(scope='module')
-def tune():
-  with loading.loaded('tune') as module:
-    yield module
 
 
 def start(*arguments):
@@ -83,7 +77,7 @@ def ended(directory, state, **results):
     files.write_json(directory / 'results.json', models.RESULTS, results)
 
 
-def test_outcomes(tune, tmp_path):
+def test_outcomes(tmp_path):
   (tmp_path / 'output.txt').write_text('warning: x\nerror: flag --batch_size=0: too small\n')
   with pytest.raises(ValueError, match='trial 3: flag --batch_size=0: too small'):
     tune._outcome(TRIAL, tmp_path, 2)

@@ -10,20 +10,14 @@ import numpy as np
 import pytest
 
 from tests.search import runs
-from tests.tools import loading
 from tests.tools import test_import_torch_weights as process
 from tests.torch import networks
 from tf_proxyless import zoo
+from tf_proxyless.app.commands import import_torch_weights
 from tf_proxyless.space import io
 from tf_proxyless.space import published
 
 pytestmark = pytest.mark.torch
-
-
-@pytest.fixture(scope='module')
-def import_torch_weights():
-  with loading.loaded('import_torch_weights') as module:
-    yield module
 
 
 @functools.cache
@@ -83,7 +77,7 @@ def small(request, tmp_path):
   return path
 
 
-def test_both_forms_and_every_precision(import_torch_weights, tmp_path):
+def test_both_forms_and_every_precision(tmp_path):
   torch = networks.torch
   values = {'half': torch.float16, 'brain': torch.bfloat16, 'single': torch.float32, 'double': torch.float64}
   for zipped in (True, False):
@@ -94,7 +88,7 @@ def test_both_forms_and_every_precision(import_torch_weights, tmp_path):
         name: (np.float32, [1.0, -2.5]) for name in values}
 
 
-def test_what_holds_no_numbers(import_torch_weights, tmp_path):
+def test_what_holds_no_numbers(tmp_path):
   torch = networks.torch
   torch.save({'a': torch.eye(2).to_sparse()}, tmp_path / 'sparse.pth')
   with pytest.raises(ValueError, match='a holds no plain numbers: torch.float32, torch.sparse_coo'):
@@ -108,7 +102,7 @@ class Unknown:
     return (pathlib.Path('/tmp/it_ran').touch, ())
 
 
-def test_files_run_nothing(import_torch_weights, small):
+def test_files_run_nothing(small):
   for content in (Unknown(), datetime.timedelta(1)):
     networks.torch.save({'state_dict': {}, 'other': content}, small)
     with pytest.raises(ValueError, match='small.pth: corrupt, or not a file of PyTorch weights .*UnpicklingError'):
@@ -117,14 +111,14 @@ def test_files_run_nothing(import_torch_weights, small):
 
 @pytest.mark.parametrize('content', [b'', b'not weights at all', b'PK\x03\x04' + bytes(100), b'\x80\x02garbage', bytes(1000),
                                      struct.pack('<Q', 2**62) * 10])
-def test_other_files(import_torch_weights, tmp_path, content):
+def test_other_files(tmp_path, content):
   (tmp_path / 'other.pth').write_bytes(content)
   with pytest.raises(ValueError, match='other.pth: corrupt, or not a file of PyTorch weights'):
     import_torch_weights._read(tmp_path / 'other.pth')
 
 
 @pytest.mark.parametrize('count', [100, pytest.param(5000, marks=pytest.mark.long)])
-def test_damaged_files_raise_value_errors_only(import_torch_weights, small, count):
+def test_damaged_files_raise_value_errors_only(small, count):
   """Truncated anywhere, or with altered bytes; what is still read has the names and shapes of a state dict."""
   whole, generator = small.read_bytes(), random.Random(0)
   refused = 0
@@ -145,7 +139,7 @@ def test_damaged_files_raise_value_errors_only(import_torch_weights, small, coun
   assert refused > count / 2
 
 
-def test_wrong_checksums_are_noticed(import_torch_weights, tmp_path):
+def test_wrong_checksums_are_noticed(tmp_path):
   """PyTorch itself reads on."""
   torch, path = networks.torch, tmp_path / 'flipped.pth'
   torch.save({'a': torch.zeros(1000)}, path)

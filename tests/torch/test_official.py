@@ -16,8 +16,8 @@ import sys
 import numpy as np
 import pytest
 
-from tests.tools import loading
 from tests.torch import networks
+from tf_proxyless.app.commands import import_torch_weights
 from tf_proxyless.nn import keras_network
 from tf_proxyless.nn import torch_weights
 from tf_proxyless.space import published
@@ -51,8 +51,7 @@ def test_logits_agree(modules, tmp_path, name, weights):
     networks.save(net, path, wrap=lambda state: {'state_dict': state, 'dataset': 'imagenet'})
   network = published.network(name, padding='symmetric')
   model = keras_network.build(network)
-  with loading.loaded('import_torch_weights') as tool:
-    torch_weights.assign(model, network, tool._read(path))
+  torch_weights.assign(model, network, import_torch_weights._read(path))
   images = np.random.default_rng(0).normal(size=(4, 224, 224, 3)).astype(np.float32)
   theirs = networks.logits(net, images)
   difference = np.abs(model(images, training=False).numpy() - theirs).max()

@@ -17,7 +17,6 @@ from tf_proxyless.space import io
 from tf_proxyless.train import run_directory
 
 
-
 @pytest.fixture(scope='module')
 def trained(tmp_path_factory, data_dir):
   """A finished training of the tiny network, and what was printed."""
@@ -147,18 +146,6 @@ def test_start_values_from_a_supernet(tmp_path, data_dir):
 
 
 @pytest.mark.long
-def test_killed(trained, tmp_path, data_dir):
-  """With SIGKILL, after the first checkpoint and in the last epoch."""
-  run = run_directory.RunDirectory(tmp_path / 'run')
-  flags = flags_of(run.path, data_dir, trained[0].architecture)
-  for number in (1, 7):
-    result = search_runs.stop_when(runs.start(*flags), lambda n=number: search_runs.checkpoint_number(run) >= n, signal.SIGKILL)
-    assert result.returncode == -signal.SIGKILL
-  finish(run.path, data_dir, trained[0].architecture)
-  check_equal(run, trained[0])
-
-
-@pytest.mark.long
 @pytest.mark.parametrize('number, code', [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 def test_signals_save(trained, tmp_path, data_dir, number, code):
   run = run_directory.RunDirectory(tmp_path / 'run')
@@ -199,13 +186,3 @@ def test_two_workers_and_a_stop_of_one(tmp_path, data_dir):
   assert 'top-1' in outputs[0][0] and outputs[1][0] == ''
   assert [entry['epoch'] for entry in run.read_history()] == [0, 1, 2]
   assert files.read_json(run.results, models.RESULTS)['test_top1'] > 0.2
-
-
-@pytest.mark.parametrize('config', ['{', '[]', '{"cluster": {"worker": ["a:1", "b:1"]}}',
-                                    '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "ps", "index": 0}}'])
-def test_workers_that_are_none(config, monkeypatch):
-  from tf_proxyless.train import distribution
-
-  monkeypatch.setenv('TF_CONFIG', config)
-  with pytest.raises(ValueError, match='TF_CONFIG'):
-    distribution.choose()

@@ -1,4 +1,4 @@
-"""The network to train: from a file, a published one, or MobileNetV2, with the dataset's classes. For mains only; loads no TensorFlow."""
+"""The network to train: from a file, a published one, or MobileNetV2, with the dataset's classes. Loads no TensorFlow."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def find(name: str, classes: int | None, resolution: int | None = None, width_mu
   if name in NAMES and not os.path.isfile(name):
     found = _named(name, classes or 1000, resolution or _RESOLUTION, width_multiplier)
   elif width_multiplier != 1:
-    raise ValueError(f'--width_multiplier is for {" and ".join(_WITH_WIDTHS)}, not for {name}')
+    raise ValueError(f'`width_multiplier` is for {" and ".join(_WITH_WIDTHS)}, not for {name}')
   elif os.path.exists(name) or name.endswith('.json'):
     found = io.load_architecture(name)
   else:
@@ -109,7 +109,7 @@ def check_searched(architecture: io.Architecture, search_dir: str) -> None:
 def _named(name: str, classes: int, resolution: int, width_multiplier: float) -> io.Architecture:
   if name == MOBILENET_V2 or width_multiplier != 1:
     if name not in _WITH_WIDTHS:
-      raise ValueError(f'--width_multiplier is for {" and ".join(_WITH_WIDTHS)}, not for {name}')
+      raise ValueError(f'`width_multiplier` is for {" and ".join(_WITH_WIDTHS)}, not for {name}')
     return io.Architecture(_WITH_WIDTHS[name](width_multiplier, resolution, classes), {})
   space, genotype = published.published(name, resolution=resolution, classes=classes)
   return io.Architecture(schema.resolve(space, genotype), genotype)

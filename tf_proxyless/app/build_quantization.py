@@ -1,4 +1,4 @@
-"""Puts quantization-aware fine-tuning together from its flags. For mains only, which may import every room; no room imports this."""
+"""Builds quantization-aware fine-tuning from its configuration."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ from collections.abc import Iterator
 import contextlib
 import dataclasses
 
-from absl import flags
 import tensorflow as tf
 import tf_keras as keras
 
 from tf_proxyless.app import build_training
+from tf_proxyless.app import config as config_lib
+from tf_proxyless.app import flags
 from tf_proxyless.app import models
-from tf_proxyless.app import progress
-from tf_proxyless.app import quantize_flags
 from tf_proxyless.app import training_images
 from tf_proxyless.data import pipelines
 from tf_proxyless.data import sources
@@ -21,6 +20,7 @@ from tf_proxyless.deploy import folding
 from tf_proxyless.deploy import qat
 from tf_proxyless.deploy import qat_rounding
 from tf_proxyless.infra import files
+from tf_proxyless.infra import progress
 from tf_proxyless.nn import depthwise_training
 from tf_proxyless.space import io
 from tf_proxyless.train import loop
@@ -30,11 +30,11 @@ from tf_proxyless.train import trainer as trainer_lib
 
 
 @dataclasses.dataclass(frozen=True)
-class Assembled:
+class QuantizationComponents:
   """A quantization with all its parts.
 
   Attributes:
-    values: Its flags.
+    config: Its configuration.
     run: Its directory.
     images: As the quantized network takes them: pixels in [0, 1].
     start: The model that it starts from.
@@ -44,7 +44,7 @@ class Assembled:
     training: The loop.
   """
 
-  values: flags.FlagValues
+  config: config_lib.QuantizeConfig
   run: run_directory.RunDirectory
   images: training_images.Images
   start: models.LoadedModel
@@ -54,27 +54,28 @@ class Assembled:
   training: loop.Training
 
 
-def assemble(values: flags.FlagValues, source: sources.Source, start: models.LoadedModel, identity: dict[str, object],
-             run: run_directory.RunDirectory) -> Assembled:
+def build(config: config_lib.QuantizeConfig, source: sources.Source, start: models.LoadedModel, identity: dict[str, object],
+             run: run_directory.RunDirectory) -> QuantizationComponents:
   """Claims the run directory and builds all parts; nothing is restored or run yet.
 
   Raises:
     ValueError: Another run lies there, the split is not possible, or the model cannot be quantised.
   """
-  settings = qat.Settings(range_momentum=values.range_momentum)
+  settings = qat.Settings(range_momentum=config.ranges.range_momentum)
   architecture = dataclasses.replace(start.architecture, input_normalization=None)
   folded = keras.models.clone_model(start.model)
   folded.set_weights(start.model.get_weights())
   folding.fold_normalization(folded, start.architecture.input_normalization)
   model = qat.quantize(folded, settings)
-  images = _make_images(values, source, identity, architecture, run)
-  recipe = recipe_lib.Recipe(values.epochs, pipelines.steps_per_epoch(images.split, values.batch_size),
-                             quantize_flags.learning_rate(values), values.momentum, values.weight_decay, values.label_smoothing,
+  images = _make_images(config, source, identity, architecture, run)
+  recipe = recipe_lib.Recipe(config.recipe.epochs, pipelines.steps_per_epoch(images.split, config.data.batch_size),
+                             config.learning_rate, config.recipe.momentum, config.recipe.weight_decay, config.recipe.label_smoothing,
                              decoupled=False)
-  last_learning = round(values.batch_norm_share * recipe.steps)
-  trainer = trainer_lib.Trainer(model, recipe, values.seed,
+  last_learning = round(config.ranges.batch_norm_share * recipe.steps)
+  trainer = trainer_lib.Trainer(model, recipe, config.seed,
                                 while_tracing=lambda model: _tracing(model, trainer.progress.total_steps < last_learning))
-  return Assembled(values, run, images, start, architecture, settings, trainer, build_training.make_loop(values, images, trainer, run))
+  training = build_training.make_loop(config, images, trainer, run)
+  return QuantizationComponents(config, run, images, start, architecture, settings, trainer, training)
 
 
 @contextlib.contextmanager
@@ -84,36 +85,36 @@ def _tracing(model: keras.Model, learning: tf.Tensor) -> Iterator[None]:
     yield
 
 
-def _make_images(values: flags.FlagValues, source: sources.Source, identity: dict[str, object], architecture: io.Architecture,
+def _make_images(config: config_lib.QuantizeConfig, source: sources.Source, identity: dict[str, object], architecture: io.Architecture,
                  run: run_directory.RunDirectory) -> training_images.Images:
   if not run.check(identity):
     for file in (run.split, run.results, run.path / qat.SETTINGS, run.path / qat.WEIGHTS):  # of a run that came to nothing
       file.unlink(missing_ok=True)
-    files.write_atomically(run.flags, quantize_flags.RUN.to_flagfile(values))
+    files.write_atomically(run.flags, flags.to_flagfile(config))
     io.save_architecture(architecture, run.architecture)
     run.claim(identity)
-  return training_images.make(values, source, architecture, run, writes=True)
+  return training_images.make(config, source, architecture, run, writes=True)
 
 
-def calibrate(assembled: Assembled) -> None:
+def calibrate(components: QuantizationComponents) -> None:
   """Gives the activations their first ranges, and the history what the network is worth with them."""
-  count = assembled.values.calibration_batches
-  batches = progress.over_batches(assembled.images.training(epoch=0, augment=False).take(count), 'calibrating')
-  qat.calibrate(assembled.trainer.model, (images for images, _ in batches))
+  count = components.config.ranges.calibration_batches
+  batches = progress.over_batches(components.images.training(epoch=0, augment=False).take(count), 'calibrating')
+  qat.calibrate(components.trainer.model, (images for images, _ in batches))
   with progress.working('evaluating the calibrated network'):
-    scores = assembled.trainer.evaluate(assembled.images.test())
-  assembled.run.append_history({'epoch': -1, 'phase': 'calibration', 'test_top1': scores.top1, 'test_loss': scores.loss, 'seconds': 0.0})
+    scores = components.trainer.evaluate(components.images.test())
+  components.run.append_history({'epoch': -1, 'phase': 'calibration', 'test_top1': scores.top1, 'test_loss': scores.loss, 'seconds': 0.0})
 
 
-def finish(assembled: Assembled) -> dict:
+def finish(components: QuantizationComponents) -> dict:
   """Writes the quantized network and what it is worth."""
-  values, run, start, model = assembled.values, assembled.run, assembled.start, assembled.trainer.model
+  config, run, start, model = components.config, components.run, components.start, components.trainer.model
   qat_rounding.round_biases(model)
   history = run.read_history()
-  found = build_training.results(values, assembled.images, assembled.architecture, model, sum(entry['seconds'] for entry in history))
-  plain = training_images.normalize(assembled.images.test(), start.architecture.input_normalization)
+  found = build_training.results(config, components.images, components.architecture, model, sum(entry['seconds'] for entry in history))
+  plain = training_images.normalize(components.images.test(), start.architecture.input_normalization)
   found['float_test_top1'] = build_training.evaluate(start.model, plain).top1
   found['calibrated_test_top1'] = next(entry['test_top1'] for entry in history if entry['epoch'] < 0)
-  qat.save(model, assembled.architecture, run.path, assembled.settings)
+  qat.save(model, components.architecture, run.path, components.settings)
   files.write_json(run.results, models.RESULTS, found)
   return found

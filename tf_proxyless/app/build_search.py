@@ -1,4 +1,4 @@
-"""Puts a search together from its flags. For mains only, which may import every room; no room imports this."""
+"""Builds a search from its configuration."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ from collections.abc import Callable
 import dataclasses
 import os
 
-from absl import flags
 import numpy as np
 
-from tf_proxyless.app import methods
+from tf_proxyless.app import config as config_lib
+from tf_proxyless.app import flags
 from tf_proxyless.app import problem as problem_lib
-from tf_proxyless.app import progress as progress_lib
-from tf_proxyless.app import search_flags
 from tf_proxyless.app import tables
 from tf_proxyless.cost import table as table_lib
 from tf_proxyless.data import pipelines
@@ -23,28 +21,33 @@ from tf_proxyless.derive import candidates as candidates_lib
 from tf_proxyless.derive import diagnostics
 from tf_proxyless.derive import evaluations as evaluations_lib
 from tf_proxyless.derive import result as result_lib
+from tf_proxyless.derive import solver
 from tf_proxyless.infra import files
+from tf_proxyless.infra import progress as progress_lib
 from tf_proxyless.infra import versions
 from tf_proxyless.nn import supernet as supernet_lib
 from tf_proxyless.search import checkpoint as checkpoint_lib
 from tf_proxyless.search import loop
 from tf_proxyless.search import objectives
+from tf_proxyless.search import policy as policy_lib
 from tf_proxyless.search import run_directory
 from tf_proxyless.search import schedule as schedule_lib
 from tf_proxyless.search import scoring
 from tf_proxyless.search import steps as steps_lib
 from tf_proxyless.search import weight_optimizer
 from tf_proxyless.search.optimizers import base
+from tf_proxyless.search.optimizers import reinforce
+from tf_proxyless.search.optimizers import two_path
 from tf_proxyless.space import io
 
 
 @dataclasses.dataclass(frozen=True)
-class Assembled:
+class SearchComponents:
   """A search with all its parts.
 
   Attributes:
-    values: Its flags.
-    plan: Space, costs and target.
+    config: Its configuration.
+    problem: Space, costs and target.
     run: Its directory.
     schedule: Epochs and updates.
     data: Its batches.
@@ -57,8 +60,8 @@ class Assembled:
     observer: What the main wants to see.
   """
 
-  values: flags.FlagValues
-  plan: problem_lib.Plan
+  config: config_lib.SearchConfig
+  problem: problem_lib.SearchProblem
   run: run_directory.RunDirectory
   schedule: schedule_lib.Schedule
   data: loop.Data
@@ -73,107 +76,193 @@ class Assembled:
   @property
   def scores_afterwards(self) -> int:
     """Networks to score once the weights stand still: for the gradient rule; REINFORCE has its samples for nothing."""
-    return 0 if self.architecture.scores_networks else self.values.scored_networks
+    return 0 if self.architecture.scores_networks else self.config.optimizer.scored_networks
 
   def score(self, paths: np.ndarray) -> np.ndarray:
     """Accuracy on the whole validation split of each network of int32 [networks, decisions]."""
     return self.steps.accuracies_over(paths, progress_lib.over_batches(self.data.validation_pass(), f'scoring {len(paths)} networks'))
 
 
-def open_source(values: flags.FlagValues) -> sources.Source:
-  """The dataset that the flags name."""
-  with progress_lib.working(f'opening {values.dataset}'):
-    return sources.open_dataset(values.dataset, values.data_dir, values.download)
+def open_source(data: config_lib.DataConfig | config_lib.TrainingDataConfig) -> sources.Source:
+  """The dataset of a configuration."""
+  with progress_lib.working(f'opening {data.dataset}'):
+    return sources.open_dataset(data.dataset or '', data.data_dir, data.download)
 
 
-def write_inputs(values: flags.FlagValues, plan: problem_lib.Plan, run: run_directory.RunDirectory) -> bool:
+def objective_config(objective: config_lib.ObjectiveConfig) -> objectives.Config:
+  """The settings of the objective that a configuration names."""
+  weight = {} if objective.penalty_weight is None else {'weight': objective.penalty_weight}
+  return {
+      'constrained': lambda: objectives.ConstrainedConfig(objective.constraint_gain, objective.constraint_rate, objective.constraint_scale),
+      'reward_power': lambda: objectives.RewardPowerConfig(objective.reward_exponent),
+      'reward_absolute': lambda: objectives.RewardAbsoluteConfig(objective.reward_weight),
+      'penalty_log': lambda: objectives.PenaltyLogConfig(exponent=objective.penalty_exponent, **weight),
+      'penalty_linear': lambda: objectives.PenaltyLinearConfig(**weight),
+  }[objective.objective]()
+
+
+def optimizer_config(optimizer: config_lib.OptimizerConfig) -> base.OptimizerConfig:
+  """The settings of the architecture optimizer that a configuration names."""
+  rate = optimizer.architecture_learning_rate
+  return {
+      'reinforce': lambda: reinforce.Config(rate, optimizer.reinforce_networks, optimizer.baseline_momentum),
+      'gradient': lambda: two_path.Config(rate),
+  }[optimizer.architecture_optimizer]()
+
+
+@dataclasses.dataclass(frozen=True)
+class Methods:
+  """How an architecture is searched for.
+
+  Attributes:
+    optimizer: Settings of the architecture optimizer.
+    objective: Settings of the objective.
+  """
+
+  optimizer: base.OptimizerConfig
+  objective: objectives.Config
+
+  def __post_init__(self) -> None:
+    if self.optimizer.LEARNS_FROM not in self.objective.SERVES:
+      raise ValueError(f'{type(self.optimizer).__qualname__} learns from a {self.optimizer.LEARNS_FROM}, '
+                       f'{type(self.objective).__qualname__} is for a {" or ".join(self.objective.SERVES)}')
+
+  @classmethod
+  def from_config(cls, config: config_lib.SearchConfig, optimizer: base.OptimizerConfig | None = None,
+                  objective: objectives.Config | None = None) -> Methods:
+    """Those that are handed over, or else that the configuration names."""
+    return cls(optimizer or optimizer_config(config.optimizer), objective or objective_config(config.objective))
+
+  def build(self, config: config_lib.SearchConfig, problem: problem_lib.SearchProblem, steps: steps_lib.SupernetSteps | None,
+            updates: int) -> base.ArchitectureOptimizer:
+    """The architecture optimizer; where the target constrains nothing it learns by accuracy alone.
+
+    Args:
+      config: Of the search.
+      problem: Space, costs and target.
+      steps: None gives an optimizer that can be restored, but not updated.
+      updates: Of the whole search.
+    """
+    objective = self.objective if problem.constrained else objectives.Config()
+    policy = policy_lib.ArchitectureParameters(problem.cost_model.choice_counts, exploration=config.optimizer.exploration, seed=config.seed)
+    made = objective.build(problem.target, problem.cost_model.smallest, self.optimizer.SCALE, updates)
+    return self.optimizer.build(policy, problem.cost_model, made, steps, updates)
+
+
+def write_inputs(config: config_lib.SearchConfig, problem: problem_lib.SearchProblem, run: run_directory.RunDirectory,
+                 given: problem_lib.Given = problem_lib.NOTHING_GIVEN) -> bool:
   """Claims the run directory and puts flags, space and table into it; whether the run was there already.
+
+  Args:
+    config: Of the search.
+    problem: Space, costs and target.
+    run: The directory.
+    given: What was given as objects.
 
   Raises:
     ValueError: Another run lies there.
   """
-  identity = problem_lib.identity(values, plan.table)
+  identity = problem_lib.identity(config, problem.table, given)
   known = run.check(identity)
   if not known:
-    proof = tables.find_proof(values, plan.space)
+    proof = None if given.problem else tables.find_proof(config, problem.space)
+    if given.problem:
+      files.write_json(run.problem, 'search_problem', problem.to_json())
     for file in (run.split, run.latency_table, run.latency_table_proof):  # of a run that came to nothing
       if file != proof:
         file.unlink(missing_ok=True)
-    files.write_atomically(run.flags, search_flags.RUN.to_flagfile(values))
-    io.save_search_space(plan.space, run.search_space)
-    if plan.table is not None:
-      table_lib.save(plan.table, run.latency_table)
+    files.write_atomically(run.flags, flags.to_flagfile(config))
+    io.save_search_space(problem.space, run.search_space)
+    if problem.table is not None:
+      table_lib.save(problem.table, run.latency_table)
     if proof is not None and proof != run.latency_table_proof:
       files.write_atomically(run.latency_table_proof, proof.read_bytes())
     run.claim(identity)
   return known
 
 
-def _make_split(values: flags.FlagValues, source: sources.Source, run: run_directory.RunDirectory) -> splits.Split:
+def _make_split(config: config_lib.SearchConfig, source: sources.Source, run: run_directory.RunDirectory,
+                validation: np.ndarray | None) -> splits.Split:
   if run.split.exists():
     return splits.load(str(run.split), source)
+  if validation is not None:
+    split = splits.Split(source.name, config.seed, source.load('train'), np.flatnonzero(~validation), np.flatnonzero(validation))
+    splits.save(split, str(run.split))
+    return split
   with progress_lib.working(f'reading {source.name}'):
-    split = splits.make(source, values.validation_images, values.seed)
+    split = splits.make(source, config.data.validation_images, config.seed)
   splits.save(split, str(run.split))
   return split
 
 
-def _make_data(values: flags.FlagValues, source: sources.Source, split: splits.Split) -> loop.Data:
-  transform = preprocessing.for_source(source, values.resolution, values.augmentation)
-  batch_size = values.validation_batch_size or values.batch_size
+def _make_data(config: config_lib.SearchConfig, source: sources.Source, split: splits.Split) -> loop.Data:
+  transform = preprocessing.for_source(source, config.space.resolution, config.data.augmentation)
+  batch_size = config.data.validation_batch
   try:
     pipelines.validation_pass(split, transform, batch_size)  # refuses a batch that the split cannot fill, before anything runs
   except ValueError as error:
-    raise ValueError(f'{error}; set --validation_batch_size, or enlarge --validation_images') from error
+    raise ValueError(f'{error}; set `validation_batch_size`, or enlarge `validation_images`') from error
   return loop.Data(
-      training=lambda epoch, step: pipelines.training_batches(split, transform, values.batch_size, values.seed, epoch, step),
-      validation_stream=lambda first: pipelines.validation_stream(split, transform, batch_size, values.seed, first),
+      training=lambda epoch, step: pipelines.training_batches(split, transform, config.data.batch_size, config.seed, epoch, step),
+      validation_stream=lambda first: pipelines.validation_stream(split, transform, batch_size, config.seed, first),
       validation_pass=lambda: pipelines.validation_pass(split, transform, batch_size))
 
 
-def assemble(values: flags.FlagValues, plan: problem_lib.Plan, source: sources.Source, run: run_directory.RunDirectory,
-             observer: loop.Observer) -> Assembled:
+def build_search(config: config_lib.SearchConfig, problem: problem_lib.SearchProblem, source: sources.Source,
+                 run: run_directory.RunDirectory, observer: loop.Observer, methods: Methods | None = None,
+                 validation: np.ndarray | None = None) -> SearchComponents:
   """Builds all parts; nothing is restored or run yet.
+
+  Args:
+    config: Of the search.
+    problem: Space, costs and target.
+    source: The dataset.
+    run: Where files are kept.
+    observer: Is shown what happens.
+    methods: By default those that the configuration names.
+    validation: Which training examples (bool) architectures are scored on; by default drawn by the configuration.
 
   Raises:
     ValueError: Batches do not fit the dataset, or the schedule holds no update.
   """
-  split = _make_split(values, source, run)
-  data = _make_data(values, source, split)
+  weights = config.weights
+  split = _make_split(config, source, run, validation)
+  data = _make_data(config, source, split)
   schedule = schedule_lib.Schedule(
-      pipelines.steps_per_epoch(split, values.batch_size), values.warmup_epochs, values.search_epochs, values.warmup_learning_rate,
-      values.search_learning_rate, values.weight_steps_per_update, values.frozen_epochs)
-  supernet = supernet_lib.Supernet(plan.space, values.seed)
-  optimizer = weight_optimizer.SupernetSGD(supernet, values.momentum, values.weight_decay)
-  steps = steps_lib.SupernetSteps(supernet, optimizer, values.label_smoothing)
-  architecture = methods.make_architecture(values, plan, steps, schedule.updates)
+      pipelines.steps_per_epoch(split, config.data.batch_size), weights.warmup_epochs, weights.search_epochs, weights.warmup_learning_rate,
+      weights.search_learning_rate, config.optimizer.weight_steps_per_update, config.optimizer.frozen_epochs)
+  supernet = supernet_lib.Supernet(problem.space, config.seed)
+  optimizer = weight_optimizer.SupernetSGD(supernet, weights.momentum, weights.weight_decay)
+  steps = steps_lib.SupernetSteps(supernet, optimizer, weights.label_smoothing)
+  architecture = (methods or Methods.from_config(config)).build(config, problem, steps, schedule.updates)
   progress = checkpoint_lib.Progress()
   checkpoint = checkpoint_lib.Checkpoint(run, supernet, optimizer, architecture, progress)
   sample_file = evaluations_lib.SampleFile(
-      os.fspath(run.samples), plan.cost_model.paths, plan.cost_model.choice_counts)
-  search = loop.Search(steps, architecture, schedule, data, run, progress, checkpoint, sample_file, values.checkpoint_every_steps,
-                       observer, plan.target if plan.constrained else None)
-  return Assembled(values, plan, run, schedule, data, steps, architecture, progress, checkpoint, sample_file, search, observer)
+      os.fspath(run.samples), problem.cost_model.paths, problem.cost_model.choice_counts)
+  search = loop.Search(steps, architecture, schedule, data, run, progress, checkpoint, sample_file, config.checkpoint_every_steps,
+                       observer, problem.target if problem.constrained else None)
+  return SearchComponents(config, problem, run, schedule, data, steps, architecture, progress, checkpoint, sample_file, search, observer)
 
 
-def score_afterwards(assembled: Assembled) -> bool:
+def score_afterwards(components: SearchComponents) -> bool:
   """Scores networks of a finished search by gradients, or continues to; False if asked to stop."""
-  _, samples = evaluations_lib.load(assembled.run.samples)
+  _, samples = evaluations_lib.load(components.run.samples)
   scored = len(samples) // scoring.NETWORKS_PER_BATCH * scoring.NETWORKS_PER_BATCH
-  assembled.sample_file.truncate(scored)
-  return scoring.score_policy(assembled.steps, assembled.architecture, assembled.data.validation_stream, assembled.sample_file, scored,
-                              assembled.scores_afterwards, assembled.values.seed, assembled.observer)
+  components.sample_file.truncate(scored)
+  return scoring.score_policy(components.steps, components.architecture, components.data.validation_stream, components.sample_file, scored,
+                              components.scores_afterwards, components.config.seed, components.observer)
 
 
-def restore(values: flags.FlagValues, plan: problem_lib.Plan, run: run_directory.RunDirectory, with_data: bool) -> tuple[
-    base.ArchitectureOptimizer, Callable[[np.ndarray], np.ndarray] | None]:
+def restore(config: config_lib.SearchConfig, problem: problem_lib.SearchProblem, run: run_directory.RunDirectory, with_data: bool,
+            methods: Methods | None = None) -> tuple[base.ArchitectureOptimizer, Callable[[np.ndarray], np.ndarray] | None]:
   """What a finished search learned, to derive from.
 
   Args:
-    values: Flags of the run.
-    plan: Of the search.
+    config: Of the run.
+    problem: Of the search.
     run: Its directory.
     with_data: Whether networks are to be scored, which takes the dataset and the supernet.
+    methods: By default those that the configuration names.
 
   Returns:
     The architecture optimizer, and (with data) what scores networks int32 [networks, decisions] on the validation split.
@@ -182,42 +271,43 @@ def restore(values: flags.FlagValues, plan: problem_lib.Plan, run: run_directory
     ValueError: There is no checkpoint, or it is damaged, or the dataset is not there.
   """
   if with_data:
-    assembled = assemble(values, plan, open_source(values), run, loop.Observer())
-    if not assembled.checkpoint.restore():
+    components = build_search(config, problem, open_source(config.data), run, loop.Observer(), methods)
+    if not components.checkpoint.restore():
       raise ValueError(f'{run.checkpoints} holds no checkpoint; run the search first')
-    return assembled.architecture, assembled.score
-  architecture = methods.make_architecture(values, plan, None, updates=1)  # rates play no part
+    return components.architecture, components.score
+  architecture = (methods or Methods.from_config(config)).build(config, problem, None, updates=1)  # rates play no part
   checkpoint_lib.restore_architecture(run, architecture)
   return architecture, None
 
 
-def derive_architecture(assembled: Assembled, by: str = 'validation') -> tuple[candidates_lib.Derivation, io.Architecture]:
+def derive_architecture(components: SearchComponents, by: str = 'validation') -> tuple[candidates_lib.Derivation, io.Architecture]:
   """Derives the network of a finished search under its target."""
-  return derive_from_run(assembled.values, assembled.plan, assembled.plan, assembled.run, assembled.architecture, by, assembled.score)
+  problem = components.problem
+  return derive_from_run(components.config, problem, problem, components.run, components.architecture, by, components.score)
 
 
-def derive_from_run(values: flags.FlagValues, searched: problem_lib.Plan, plan: problem_lib.Plan, run: run_directory.RunDirectory,
-                    architecture: base.ArchitectureOptimizer, by: str,
-                    score: Callable[[np.ndarray], np.ndarray] | None) -> tuple[
+def derive_from_run(config: config_lib.SearchConfig, searched: problem_lib.SearchProblem, problem: problem_lib.SearchProblem,
+                    run: run_directory.RunDirectory, architecture: base.ArchitectureOptimizer, by: str,
+                    score: Callable[[np.ndarray], np.ndarray] | None, others: tuple[solver.Constraint, ...] = ()) -> tuple[
                         candidates_lib.Derivation, io.Architecture]:
-  """Derives a network under the plan's target from what a run learned.
+  """Derives a network under a problem's target from what a run learned.
 
   Args:
-    values: Flags of the run.
-    searched: Plan of the search.
-    plan: The same space; costs and target may be others than the search had.
+    config: Of the run.
+    searched: Of the search.
+    problem: The same space; costs and target may be others than the search had.
     run: Holds the scored networks.
     architecture: Restored.
     by: 'probability', 'evidence' or 'validation'.
     score: For 'validation', see `candidates_lib.derive`.
+    others: Further constraints.
   """
   _, samples = evaluations_lib.load(run.samples)
   state = architecture.state()
   multiplier = float(state['multiplier']) if isinstance(architecture.objective, objectives.Constrained) else None
   end = diagnostics.SearchEnd(searched.target if searched.constrained else None, float(state['expected_cost']), multiplier,
-                            values.validation_batch_size or values.batch_size)
+                            config.data.validation_batch)
   with progress_lib.working('deriving'):
-    derivation = result_lib.derive_network(result_lib.log_probabilities(architecture), samples, not architecture.scores_networks,
-                                         plan.cost_model, plan.target, end, by, score, values.seed)
-  return derivation, result_lib.make_architecture(plan.space, derivation, plan.table, versions.installed(),
-                                                values.seed)
+    derivation = result_lib.derive_network(architecture.log_probabilities(), samples, not architecture.scores_networks,
+                                         problem.cost_model, problem.target, end, by, score, config.seed, others)
+  return derivation, result_lib.make_architecture(problem.space, derivation, problem.table, versions.installed(), config.seed)

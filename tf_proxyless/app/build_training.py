@@ -1,22 +1,22 @@
-"""Puts a training together from its flags. For mains only, which may import every room; no room imports this."""
+"""Builds a training from its configuration."""
 
 from __future__ import annotations
 
 import dataclasses
 
-from absl import flags
 import tensorflow as tf
 import tf_keras as keras
 
+from tf_proxyless.app import config as config_lib
+from tf_proxyless.app import flags
 from tf_proxyless.app import models
-from tf_proxyless.app import progress
-from tf_proxyless.app import train_flags
 from tf_proxyless.app import training_images
 from tf_proxyless.data import pipelines
 from tf_proxyless.data import preprocessing
 from tf_proxyless.data import sources
 from tf_proxyless.infra import files
-from tf_proxyless.infra import run_files
+from tf_proxyless.infra import progress
+from tf_proxyless.infra import run_directory as run_directory_lib
 from tf_proxyless.infra import versions
 from tf_proxyless.nn import depthwise_training
 from tf_proxyless.nn import keras_network
@@ -34,7 +34,7 @@ from tf_proxyless.train import training as training_lib
 _STATISTICS_BATCHES = 50  # for batch normalisation of inherited weights
 
 
-def make_inputs(values: flags.FlagValues, source: sources.Source, identity: dict[str, object], architecture: io.Architecture,
+def make_inputs(config: config_lib.TrainConfig, source: sources.Source, identity: dict[str, object], architecture: io.Architecture,
                 run: run_directory.RunDirectory, strategy: tf.distribute.Strategy) -> training_images.Images:
   """Claims the run directory, puts flags, architecture and split into it if they are not there, and returns the images.
 
@@ -45,33 +45,34 @@ def make_inputs(values: flags.FlagValues, source: sources.Source, identity: dict
   if not run.check(identity) and writes:
     for file in (run.split, run.model, run.results):  # of a run that came to nothing
       file.unlink(missing_ok=True)
-    files.write_atomically(run.flags, train_flags.RUN.to_flagfile(values))
+    files.write_atomically(run.flags, flags.to_flagfile(config))
     io.save_architecture(architecture, run.architecture)
     run.claim(identity)
-  return training_images.make(values, source, architecture, run, writes)
+  return training_images.make(config, source, architecture, run, writes)
 
 
-def make_loop(values: flags.FlagValues, images: training_images.Images, trainer: trainer_lib.Trainer,
+def make_loop(config: config_lib.TrainConfig, images: training_images.Images, trainer: trainer_lib.Trainer,
               run: run_directory.RunDirectory) -> loop.Training:
   """The loop of a training."""
-  data = loop.Data(images.training, images.evaluation() if values.evaluate_every_epochs else None)
-  return loop.Training(trainer, data, run, values.checkpoint_every_steps, max(values.evaluate_every_epochs, 1))
+  data = loop.Data(images.training, images.evaluation() if config.data.evaluate_every_epochs else None)
+  return loop.Training(trainer, data, run, config.checkpoint_every_steps, max(config.data.evaluate_every_epochs, 1))
 
 
-def make_recipe(values: flags.FlagValues, steps_per_epoch: int) -> recipe_lib.Recipe:
-  """The recipe that the flags say."""
+def make_recipe(config: config_lib.TrainConfig, steps_per_epoch: int) -> recipe_lib.Recipe:
+  """The recipe of a configuration."""
+  recipe, optimizer = config.recipe, config.optimizer
   return recipe_lib.Recipe(
-      values.epochs, steps_per_epoch, train_flags.learning_rate(values), values.momentum, values.weight_decay, values.label_smoothing,
-      values.decoupled_weight_decay, values.warmup_epochs, values.optimizer, values.schedule, values.decay_rate, values.decay_epochs,
-      values.rho, values.epsilon, values.average_momentum)
+      recipe.epochs, steps_per_epoch, config.learning_rate, optimizer.momentum, recipe.weight_decay, recipe.label_smoothing,
+      recipe.decoupled_weight_decay, recipe.warmup_epochs, optimizer.optimizer, recipe.schedule, recipe.decay_rate, recipe.decay_epochs,
+      optimizer.rho, optimizer.epsilon, recipe.average_momentum)
 
 
-def build(values: flags.FlagValues, architecture: io.Architecture, precision: str = 'float32') -> keras.Model:
-  """The network with random start values, computing in some precision."""
+def build(config: config_lib.TrainConfig, architecture: io.Architecture, precision: str = 'float32') -> keras.Model:
+  """The network with random start config, computing in some precision."""
   previous = keras.mixed_precision.global_policy()
   keras.mixed_precision.set_global_policy(precision)
   try:
-    return keras_network.build(dataclasses.replace(architecture.network, name='network'), values.seed)
+    return keras_network.build(dataclasses.replace(architecture.network, name='network'), config.seed)
   finally:
     keras.mixed_precision.set_global_policy(previous)
 
@@ -99,7 +100,7 @@ def copy_weights(model: keras.Model, start: keras.Model) -> list[str]:
       differing.append(layer.name)
   differing += [name for name, layer in sources_by_name.items() if layer.weights]
   if differing:
-    raise ValueError(f'the start values are of another network; {len(differing)} layers differ, for instance {", ".join(differing[:5])}')
+    raise ValueError(f'the start config are of another network; {len(differing)} layers differ, for instance {", ".join(differing[:5])}')
   return kept
 
 
@@ -114,16 +115,16 @@ def inherit(model: keras.Model, architecture: io.Architecture, search_dir: str, 
   if newest is None:
     raise ValueError(f'{search.checkpoints} holds no checkpoint to inherit weights from')
   supernet = supernet_lib.Supernet(io.load_search_space(search.search_space), seed=0)
-  with run_files.restoring(newest):
+  with run_directory_lib.restoring(newest):
     tf.train.Checkpoint(supernet=supernet).read(newest).assert_existing_objects_matched().expect_partial()
   transfer.inherit(model, supernet, architecture.genotype)
   batches = images.training(epoch=0, augment=False).take(_STATISTICS_BATCHES)
   transfer.reestimate_batch_norm(model, batches.map(lambda pixels, labels: pixels))
 
 
-def start_from(values: flags.FlagValues, start: models.ModelFiles | None, architecture: io.Architecture, images: training_images.Images,
-               model: keras.Model) -> list[str]:
-  """Gives a model the start values that the flags say.
+def start_from(config: config_lib.TrainConfig, start: models.ModelFiles | None, architecture: io.Architecture,
+               images: training_images.Images, model: keras.Model) -> list[str]:
+  """Gives a model the start config that the configuration says.
 
   Returns:
     Lines for the user.
@@ -131,44 +132,44 @@ def start_from(values: flags.FlagValues, start: models.ModelFiles | None, archit
   Raises:
     ValueError: They are of another network, or cannot be read.
   """
-  if not values.init:
+  if not config.network.init:
     return []
-  plain, kept = build(values, architecture), []  # the model itself may lie on several devices
+  plain, kept = build(config, architecture), []  # the model itself may lie on several devices
   if start is None:
-    inherit(plain, architecture, values.search_dir, images)
+    inherit(plain, architecture, config.network.search_dir or '', images)
   else:
     kept = copy_weights(plain, models.load_found(start).model)
   model.set_weights(plain.get_weights())
-  return [f'{name} starts from random values: the classes are others' for name in kept]
+  return [f'{name} starts from random config: the classes are others' for name in kept]
 
 
-def make_training(values: flags.FlagValues, images: training_images.Images, architecture: io.Architecture, run: run_directory.RunDirectory,
-                  strategy: tf.distribute.Strategy) -> tuple[trainer_lib.Trainer, loop.Training]:
+def make_training(config: config_lib.TrainConfig, images: training_images.Images, architecture: io.Architecture,
+                  run: run_directory.RunDirectory, strategy: tf.distribute.Strategy) -> tuple[trainer_lib.Trainer, loop.Training]:
   """The trainer with its model, and the loop; nothing is restored or run yet.
 
   Raises:
     ValueError: The batch size fits neither the dataset nor the replicas.
   """
   replicas = strategy.num_replicas_in_sync
-  if values.batch_size % replicas:
-    raise ValueError(f'--batch_size={values.batch_size} cannot be divided among {replicas} devices')
-  recipe = make_recipe(values, pipelines.steps_per_epoch(images.split, values.batch_size))
+  if config.data.batch_size % replicas:
+    raise ValueError(f'`batch_size={config.data.batch_size}` cannot be divided among {replicas} devices')
+  recipe = make_recipe(config, pipelines.steps_per_epoch(images.split, config.data.batch_size))
   with strategy.scope():
-    model = build(values, architecture, values.precision)
-  trainer = trainer_lib.Trainer(model, recipe, values.seed, strategy, depthwise_training.fast_depthwise)
-  return trainer, make_loop(values, images, trainer, run)
+    model = build(config, architecture, config.optimizer.precision)
+  trainer = trainer_lib.Trainer(model, recipe, config.seed, strategy, depthwise_training.fast_depthwise)
+  return trainer, make_loop(config, images, trainer, run)
 
 
-def finish(values: flags.FlagValues, images: training_images.Images, architecture: io.Architecture, trainer: trainer_lib.Trainer,
+def finish(config: config_lib.TrainConfig, images: training_images.Images, architecture: io.Architecture, trainer: trainer_lib.Trainer,
            run: run_directory.RunDirectory) -> dict | None:
   """Writes the model, whatever it was trained in, in float32, and what it is worth; None on workers that write nothing."""
   with trainer.averaged():
     weights = trainer.model.get_weights()
   if not trainer.is_chief:
     return None
-  model = build(values, architecture)
+  model = build(config, architecture)
   model.set_weights(weights)
-  found = results(values, images, architecture, model, seconds=sum(entry['seconds'] for entry in run.read_history()))
+  found = results(config, images, architecture, model, seconds=sum(entry['seconds'] for entry in run.read_history()))
   models.save(model, run.model)
   files.write_json(run.results, models.RESULTS, found)
   return found
@@ -179,7 +180,7 @@ def evaluate(model: keras.Model, batches: tf.data.Dataset, text: str = 'test ima
   return training_lib.evaluate(model, progress.over_batches(batches, text))
 
 
-def results(values: flags.FlagValues, images: training_images.Images, architecture: io.Architecture, model: keras.Model,
+def results(config: config_lib.TrainConfig, images: training_images.Images, architecture: io.Architecture, model: keras.Model,
             seconds: float) -> dict:
   """What results.json says of a finished training."""
   found = _test_results(evaluate(model, images.test()))
@@ -187,23 +188,23 @@ def results(values: flags.FlagValues, images: training_images.Images, architectu
     validation = evaluate(model, images.validation(), 'validation images')
     found.update(validation_top1=validation.top1, validation_top5=validation.top5, validation_loss=validation.loss,
                  validation_images=validation.images)
-  return {**found, 'epochs': values.epochs, 'dataset': values.dataset, 'class_names': list(images.source.class_names),
-          'resolution': architecture.network.input_shape[0], 'preprocessing': describe_preprocessing(values, images),
-          'versions': versions.installed(), 'seed': values.seed, 'seconds': seconds}
+  return {**found, 'epochs': config.recipe.epochs, 'dataset': config.data.dataset, 'class_names': list(images.source.class_names),
+          'resolution': architecture.network.input_shape[0], 'preprocessing': describe_preprocessing(config, images),
+          'versions': versions.installed(), 'seed': config.seed, 'seconds': seconds}
 
 
-def describe_preprocessing(values: flags.FlagValues, images: training_images.Images) -> dict:
-  """What was done to pixels, as JSON values."""
-  augmentation = values.augmentation or preprocessing.default_augmentation(images.source)
-  return {'augmentation': augmentation, 'color_jitter': values.color_jitter if augmentation == 'imagenet' else None,
+def describe_preprocessing(config: config_lib.TrainConfig, images: training_images.Images) -> dict:
+  """What was done to pixels, as JSON config."""
+  augmentation = config.data.augmentation or preprocessing.default_augmentation(images.source)
+  return {'augmentation': augmentation, 'color_jitter': config.data.color_jitter if augmentation == 'imagenet' else None,
           'input_range': [0.0, 1.0], 'input_normalization': images.normalization and dict(images.normalization)}
 
 
-def evaluate_test(values: flags.FlagValues, source: sources.Source, loaded: models.LoadedModel) -> dict:
+def evaluate_test(config: config_lib.TrainConfig, source: sources.Source, loaded: models.LoadedModel) -> dict:
   """What a model is worth on the test images."""
   architecture = loaded.architecture
-  transform = preprocessing.for_source(source, architecture.network.input_shape[0], values.augmentation)
-  batch_size = values.evaluation_batch_size or values.batch_size
+  transform = preprocessing.for_source(source, architecture.network.input_shape[0], config.data.augmentation)
+  batch_size = config.data.evaluation_batch
   batches = training_images.test_images(source, transform, architecture.input_normalization, batch_size)
   return _test_results(evaluate(loaded.model, batches))
 

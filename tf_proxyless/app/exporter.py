@@ -1,4 +1,4 @@
-"""Makes .tflite files of trained networks and proves them on the dataset, before they are written. For mains only."""
+"""Makes .tflite files of trained networks and proves them on the dataset, before they are written."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 import tf_keras as keras
 
-from tf_proxyless.app import model_card
+from tf_proxyless.measure import model_card
 from tf_proxyless.app import models
-from tf_proxyless.app import progress as progress_lib
 from tf_proxyless.cost import counting
 from tf_proxyless.data import pipelines
 from tf_proxyless.data import preprocessing
@@ -24,6 +23,7 @@ from tf_proxyless.deploy import inspection
 from tf_proxyless.deploy import metadata
 from tf_proxyless.deploy import normalization
 from tf_proxyless.deploy import ovic
+from tf_proxyless.infra import progress as progress_lib
 from tf_proxyless.infra import versions
 from tf_proxyless.space import io
 from tf_proxyless.space import network as network_lib
@@ -198,7 +198,7 @@ def _check(made: Export, request: Request) -> None:
                      f'more than {_MAX_RELATIVE[request.quantization]:g}')
   if found.agreement < request.min_agreement:
     raise ValueError(f'the file agrees with its Keras model on {found.agreement:.2%} of {found.images} images, less than '
-                     f'--min_agreement={request.min_agreement:g}; quantization-aware training, tools/quantize.py, may help')
+                     f'`min_agreement={request.min_agreement:g}`; quantization-aware training, tf-proxyless quantize, may help')
 
 
 def best(exports: Sequence[Export]) -> Export:

@@ -1,4 +1,4 @@
-"""Finds and loads trained models with what lies beside them. For mains only; looks at files before it loads TensorFlow."""
+"""Finds and loads trained models with what lies beside them. Looks at files before it loads TensorFlow."""
 
 from __future__ import annotations
 

@@ -1,95 +1,14 @@
-"""What commands show while they run: bars with the time left, and epochs for the log and for TensorBoard. For mains and their parts.
-
-Bars are for people: they are shown on terminals only, and with --verbosity below that of warnings not there either.
-"""
+"""Progress of searches and trainings: a bar, the log, and TensorBoard."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-import contextlib
+from collections.abc import Callable, Mapping
 import os
-import sys
-import threading
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 from absl import logging
-import tqdm
 
-if TYPE_CHECKING:  # mains show bars before they load it
-  import tensorflow as tf
-
-_REFRESH_SECONDS = 1.0
-_Item = TypeVar('_Item')
-
-
-def visible() -> bool:
-  """Whether bars are shown."""
-  return sys.stderr.isatty() and logging.get_verbosity() >= logging.WARNING
-
-
-def bar(text: str, total: int | None, done: int = 0, unit: str = 'it') -> tqdm.tqdm:
-  """A bar on stderr, which is gone once it is closed.
-
-  Args:
-    text: In front of it.
-    total: Of whatever `unit` names; None if that is not known, which leaves the time it took so far.
-    done: Of these, before now.
-    unit: For the speed.
-  """
-  return tqdm.tqdm(total=total, initial=done, desc=text, unit=unit, disable=not visible(), dynamic_ncols=True, leave=False, file=sys.stderr)
-
-
-def _no_bar() -> tqdm.tqdm:
-  return tqdm.tqdm(disable=True)
-
-
-def over(items: Iterable[_Item], text: str, total: int | None, unit: str = 'it') -> Iterator[_Item]:
-  """Yields items under a bar; arguments as for `bar`."""
-  with bar(text, total, unit=unit) as shown:
-    for item in items:
-      yield item
-      shown.update()
-
-
-def over_batches(batches: tf.data.Dataset, text: str) -> Iterator[Any]:
-  """The same for batches, of which datasets mostly know how many there are."""
-  count = int(batches.cardinality())
-  return over(batches, text, count if count >= 0 else None, 'batch')
-
-
-def counter(text: str) -> Callable[[int, int], None]:
-  """A function of what is done and how much there is, which shows a bar until all is done."""
-  shown: list[tqdm.tqdm] = []
-
-  def update(done: int, total: int) -> None:
-    if not shown:
-      shown.append(bar(text, total))
-    shown[0].update(done - shown[0].n)
-    if done == total:
-      shown[0].close()
-
-  return update
-
-
-@contextlib.contextmanager
-def working(text: str) -> Iterator[None]:
-  """Shows for how long something is under way of which nobody knows how long it takes."""
-  if not visible():
-    yield
-    return
-  ended = threading.Event()
-  with tqdm.tqdm(desc=text, bar_format='{desc}: {elapsed}', leave=False, file=sys.stderr) as shown:
-    def refresh() -> None:
-      while not ended.wait(_REFRESH_SECONDS):
-        shown.refresh()
-
-    thread = threading.Thread(target=refresh, daemon=True)
-    thread.start()
-    try:
-      yield
-    finally:
-      ended.set()
-      thread.join()
+from tf_proxyless.infra import progress
 
 
 def scalars(entry: Mapping[str, Any]) -> dict[str, float]:
@@ -126,14 +45,14 @@ class SearchProgress:
   """A bar over all steps of a search, or of what follows it, and its epochs for the log and TensorBoard."""
 
   def __init__(self, logs: os.PathLike, format_cost: Callable[[float], str]):
-    self._bar = _no_bar()
+    self._bar = progress.hidden()
     self._format_cost = format_cost
     self._tensorboard = _TensorBoard(logs)
 
   def start(self, text: str, total: int, done: int) -> None:
     """Shows a new bar."""
     self.close()
-    self._bar = bar(text, total, done, 'step')
+    self._bar = progress.bar(text, total, done, 'step')
 
   def close(self) -> None:
     """Removes the bar."""
@@ -170,7 +89,7 @@ class TrainingProgress:
       total: Steps.
       done: Of these.
     """
-    self._bar = _no_bar() if logs is None else bar(text, total, done, 'step')
+    self._bar = progress.hidden() if logs is None else progress.bar(text, total, done, 'step')
     self._tensorboard = _TensorBoard(logs)
 
   def close(self) -> None:

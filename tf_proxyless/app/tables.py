@@ -9,12 +9,12 @@ import pathlib
 import platform
 import re
 
-from absl import flags
-
+from tf_proxyless.app import config as config_lib
 from tf_proxyless.cost import named_tables
 from tf_proxyless.cost import pixel2
 from tf_proxyless.cost import regression
 from tf_proxyless.cost import table as table_lib
+from tf_proxyless.infra import files
 from tf_proxyless.infra import locking
 from tf_proxyless.infra import resources
 from tf_proxyless.measure import table_builder
@@ -30,46 +30,47 @@ _ROUNDS, _OPTIONS = 3, ('--min_secs=0.06', '--warmup_secs=0.03')
 _CALIBRATION_NETWORKS, _VALIDATION_NETWORKS = 5, 8
 
 
-def is_ready(values: flags.FlagValues, space: network_lib.Network | None) -> bool:
+def is_ready(config: config_lib.SearchConfig, space: network_lib.Network | None) -> bool:
   """Whether `load` can be called: the table must not be measured first, and does not depend on a space not known yet.
 
   Args:
-    values: Flags of `search_flags`.
+    config: Of the search.
     space: The search space, None while the dataset's number of classes is not known.
   """
-  if values.target_macs is not None:
+  if config.target.target_macs is not None:
     return True
-  if values.latency_table in pixel2.NAMES:
+  if config.target.latency_table in pixel2.NAMES:
     return space is not None
-  if values.latency_table == HOST:
-    return space is not None and _host_path(values, space).exists()
+  if config.target.latency_table == HOST:
+    return space is not None and _host_path(config, space).exists()
   return True
 
 
-def load(values: flags.FlagValues, space: network_lib.Network | None) -> table_lib.LatencyTable | None:
+def load(config: config_lib.SearchConfig, space: network_lib.Network | None) -> table_lib.LatencyTable | None:
   """The latency table of a search, None where the target is in MACs.
 
   Args:
-    values: Flags of `search_flags`.
+    config: Of the search.
     space: The search space, if it is known already; a table is then checked to cover it.
 
   Raises:
-    ValueError: There is no such table, it is of another runtime than the flags expect, lacks entries, or holds estimates although the
-      flags do not allow any.
+    ValueError: There is no such table, it is of another runtime than is expected, lacks entries, or holds estimates although
+      none are allowed.
     OSError: The file cannot be read.
   """
-  if values.target_macs is not None:
+  if config.target.target_macs is not None:
     return None
-  if values.latency_table == HOST and space is not None:
-    table = table_lib.load(_host_path(values, space))
+  if config.target.latency_table == HOST and space is not None:
+    table = table_lib.load(_host_path(config, space))
   else:
-    table = named_tables.find(values.latency_table, space, besides=(HOST,))
-  expected = {'device': values.expected_device, 'precision': values.expected_precision, 'kernels': values.expected_kernels}
+    table = named_tables.find(config.target.latency_table or '', space, besides=(HOST,))
+  target = config.target
+  expected = {'device': target.expected_device, 'precision': target.expected_precision, 'kernels': target.expected_kernels}
   table.check_runtime(**{field: value for field, value in expected.items() if value is not None})
   if space is not None:
-    table = _complete(table, space, values.allow_estimates)
-  if 'estimated' in table.provenance and not values.allow_estimates:
-    raise ValueError(f'latency table {table.name!r} is not measured ({table.provenance}); add --allow_estimates if that will do')
+    table = _complete(table, space, config.target.allow_estimates)
+  if 'estimated' in table.provenance and not config.target.allow_estimates:
+    raise ValueError(f'latency table {table.name!r} is not measured ({table.provenance}); add `allow_estimates` if that will do')
   return table
 
 
@@ -80,12 +81,12 @@ def _complete(table: table_lib.LatencyTable, space: network_lib.Network, allow_e
   try:
     table.check_covers(space)
   except ValueError as error:
-    raise ValueError(f'{error}; measure a table of this space with tools/build_latency_table.py, or add --allow_estimates to have '
+    raise ValueError(f'{error}; measure a table of this space with tf-proxyless build-table, or add `allow_estimates` to have '
                      'the missing entries estimated from the others') from error
   return table
 
 
-def measure_host(values: flags.FlagValues, space: network_lib.Network) -> table_lib.LatencyTable:
+def measure_host(config: config_lib.SearchConfig, space: network_lib.Network) -> table_lib.LatencyTable:
   """Measures this machine for a space, proves the table, and keeps it for the next search.
 
   Needs TensorFlow, and for a small space some 30 seconds; a large one takes minutes.
@@ -94,54 +95,65 @@ def measure_host(values: flags.FlagValues, space: network_lib.Network) -> table_
     UserError: The measurement was broken off.
     ValueError: What was measured does not fit together.
   """
-  path = _cache_path(values, space)
+  return measure(space, *_host_runtime(config), _cache_path(config, space))
+
+
+def measure(space: network_lib.Network, precision: str, kernels: str, path: pathlib.Path) -> table_lib.LatencyTable:
+  """The same, kept in a file."""
   work = path.with_suffix('')
   work.mkdir(parents=True, exist_ok=True)
-  setup = table_builder.Setup(HOST, *_host_runtime(values), rounds=_ROUNDS, options=_OPTIONS)
+  setup = table_builder.Setup(HOST, precision, kernels, rounds=_ROUNDS, options=_OPTIONS)
   with locking.take(work):
     table = validation_lib.measure(space, setup, work, _CALIBRATION_NETWORKS, _VALIDATION_NETWORKS, path)
     table_builder.forget(work)
   return table
 
 
-def find_proof(values: flags.FlagValues, space: network_lib.Network) -> pathlib.Path | None:
+def find_proof(config: config_lib.SearchConfig, space: network_lib.Network) -> pathlib.Path | None:
   """Where the proof of a search's table lies; None if it was not proven, or was proven elsewhere.
 
   Args:
-    values: Flags of `search_flags`, of a table that `load` finds.
+    config: Of a search with a table that `load` finds.
     space: The search space.
   """
-  if values.target_macs is not None or values.latency_table in pixel2.NAMES:
+  if config.target.target_macs is not None or config.target.latency_table in pixel2.NAMES:
     return None
-  path = _host_path(values, space) if values.latency_table == HOST else resources.latency_table(values.latency_table)
+  path = _host_path(config, space) if config.target.latency_table == HOST else resources.latency_table(config.target.latency_table or '')
   proof = validation_lib.path_for(path)
   return proof if proof.is_file() else None
 
 
-def cache_directory(values: flags.FlagValues) -> pathlib.Path:
+def cache_directory(config: config_lib.SearchConfig) -> pathlib.Path:
   """Where tables of this machine are kept."""
+  return _cache_folder(config.target.cache_dir)
+
+
+def _cache_folder(cache_dir: files.PathLike | None) -> pathlib.Path:
   base = os.environ.get('XDG_CACHE_HOME') or os.path.join(os.path.expanduser('~'), '.cache')
-  return pathlib.Path(values.cache_dir or os.path.join(base, 'tf_proxyless'))
+  return pathlib.Path(cache_dir or os.path.join(base, 'tf_proxyless'))
 
 
-def _host_path(values: flags.FlagValues, space: network_lib.Network) -> pathlib.Path:
+def _host_path(config: config_lib.SearchConfig, space: network_lib.Network) -> pathlib.Path:
   """Where the table of this machine lies, or will: a run that continues has its own copy, which nothing can change."""
-  run = run_directory.RunDirectory(values.run_dir)
-  return run.latency_table if run.identity.exists() and run.latency_table.exists() else _cache_path(values, space)
+  run = run_directory.RunDirectory(config.run_dir or '')
+  return run.latency_table if run.identity.exists() and run.latency_table.exists() else _cache_path(config, space)
 
 
-def _host_runtime(values: flags.FlagValues) -> tuple[str, str]:
+def _host_runtime(config: config_lib.SearchConfig) -> tuple[str, str]:
   """Precision and kernels that this machine is measured with."""
-  return values.expected_precision or 'int8', values.expected_kernels or 'builtin'
+  return config.target.expected_precision or 'int8', config.target.expected_kernels or 'builtin'
 
 
-def _cache_path(values: flags.FlagValues, space: network_lib.Network) -> pathlib.Path:
-  """By all that the numbers depend on."""
-  precision, kernels = _host_runtime(values)
+def _cache_path(config: config_lib.SearchConfig, space: network_lib.Network) -> pathlib.Path:
+  return host_path(space, *_host_runtime(config), config.target.cache_dir)
+
+
+def host_path(space: network_lib.Network, precision: str, kernels: str, cache_dir: files.PathLike | None = None) -> pathlib.Path:
+  """Where a table of this machine is kept, by all that its numbers depend on."""
   identity = [_VERSION, platform.node(), _processor(), importlib.metadata.version('ai-edge-litert'), precision, kernels,
-              sorted(map(repr, network_lib.op_signatures(space)))]
+              sorted(map(str, network_lib.op_signatures(space)))]
   digest = hashlib.sha256(repr(identity).encode('utf-8')).hexdigest()[:16]
-  return cache_directory(values) / f'host_{precision}_{kernels}_{digest}.json'
+  return _cache_folder(cache_dir) / f'host_{precision}_{kernels}_{digest}.json'
 
 
 def _processor() -> str:

@@ -1,12 +1,12 @@
-"""Runs a training or a fine-tuning with progress and status. For mains only."""
+"""Runs a training or a fine-tuning with progress and status."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 import sys
 
-from tf_proxyless.app import command_line
 from tf_proxyless.app import progress as progress_lib
+from tf_proxyless.infra import errors
 from tf_proxyless.infra import shutdown
 from tf_proxyless.train import loop
 from tf_proxyless.train import run_directory
@@ -20,7 +20,7 @@ def run(text: str, directory: run_directory.RunDirectory, write_status: Callable
   Args:
     text: What is done, for the progress bar.
     directory: Of the run.
-    write_status: See `run_files.RunFiles`.
+    write_status: See `run_directory.RunDirectory`.
     trainer: Of the network.
     training: Its loop, prepared.
     stop: Asked after each step.
@@ -38,7 +38,7 @@ def run(text: str, directory: run_directory.RunDirectory, write_status: Callable
     finished = training.run(loop.Observer(progress.on_steps, progress.on_epoch, stop))
   except trainer_lib.NotFiniteError as error:
     write_status('failed', reason=str(error), repeats=True)
-    raise command_line.UserError(str(error)) from error
+    raise errors.UserError(str(error)) from error
   finally:
     progress.close()
   if not finished:

@@ -1,18 +1,18 @@
-"""The images of a training or a fine-tuning, as its model takes them. For mains only."""
+"""The images of a training or a fine-tuning, as its model takes them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 import dataclasses
 
-from absl import flags
 import tensorflow as tf
 
-from tf_proxyless.app import progress
+from tf_proxyless.app import config as config_lib
 from tf_proxyless.data import pipelines
 from tf_proxyless.data import preprocessing
 from tf_proxyless.data import sources
 from tf_proxyless.data import splits
+from tf_proxyless.infra import progress
 from tf_proxyless.space import io
 from tf_proxyless.train import run_directory
 
@@ -74,8 +74,8 @@ def test_images(source: sources.Source, transform: preprocessing.Transform, norm
   return normalize(pipelines.test_pass(source, transform, min(batch_size, source.num_test)), normalization)
 
 
-def make(values: flags.FlagValues, source: sources.Source, architecture: io.Architecture, run: run_directory.RunDirectory,
-         writes: bool) -> Images:
+def make(config: config_lib.TrainConfig | config_lib.QuantizeConfig, source: sources.Source, architecture: io.Architecture,
+         run: run_directory.RunDirectory, writes: bool) -> Images:
   """The images of a run, by the split that its directory has, or gets if it `writes`.
 
   Raises:
@@ -83,12 +83,12 @@ def make(values: flags.FlagValues, source: sources.Source, architecture: io.Arch
   """
   if writes and run.split.exists():
     split = splits.load(str(run.split), source)
-  else:  # a function of the flags, and so the same on all workers
+  else:  # a function of the options, and so the same on all workers
     with progress.working(f'reading {source.name}'):
-      held_out = values.validation_images
-      split = splits.make(source, held_out, values.seed) if held_out else splits.whole(source, values.seed)
+      held_out = config.data.validation_images
+      split = splits.make(source, held_out, config.seed) if held_out else splits.whole(source, config.seed)
     if writes:
       splits.save(split, str(run.split))
-  transform = preprocessing.for_source(source, architecture.network.input_shape[0], values.augmentation, values.color_jitter)
-  return Images(source, split, transform, architecture.input_normalization, values.batch_size,
-                values.evaluation_batch_size or values.batch_size, values.seed)
+  transform = preprocessing.for_source(source, architecture.network.input_shape[0], config.data.augmentation, config.data.color_jitter)
+  return Images(source, split, transform, architecture.input_normalization, config.data.batch_size,
+                config.data.evaluation_batch, config.seed)

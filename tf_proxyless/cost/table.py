@@ -176,6 +176,15 @@ class LatencyTable:
     if repeated:
       raise ValueError(f'latency table {self.name!r} has more than one entry for: {"; ".join(repeated)}')
 
+  @classmethod
+  def load(cls, path: files.PathLike) -> LatencyTable:
+    """Reads a table; see `load`."""
+    return load(path)
+
+  def save(self, path: files.PathLike) -> None:
+    """Writes the table atomically."""
+    save(self, path)
+
   @functools.cached_property
   def _latency_by_signature(self) -> dict[network_lib.OpSignature, float]:
     return {entry.signature: entry.latency.latency_ms for entry in self.entries}

@@ -27,10 +27,10 @@ def compose(sources: np.ndarray, labels: np.ndarray, count: int, seed: int) -> t
   After the cluttered MNIST of Mnih et al. (Recurrent Models of Visual Attention, 2014).
 
   Args:
-    sources: float [sources, 8, 8] ink in [0, 1]; of nothing else are images made.
+    sources: float [sources, 8, 8] ink in [0, 1].
     labels: int [sources].
     count: Images to make; each source is the digit of equally many, up to one.
-    seed: The same gives the same images.
+    seed: Seed of all random choices.
 
   Returns:
     uint8 [count, 32, 32] and the digits' labels, int [count].

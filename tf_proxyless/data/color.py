@@ -34,7 +34,7 @@ def jitter(image: tf.Tensor, strength: Jitter, seed: tf.Tensor) -> tf.Tensor:
 
   Args:
     image: float32 [height, width, 3] in [0, 1].
-    strength: How much.
+    strength: Bounds of the random factors and of the hue shift.
     seed: int [2].
 
   Returns:

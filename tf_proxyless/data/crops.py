@@ -1,4 +1,4 @@
-"""Which part of an image to look at, and decoding no more than that part of a JPEG."""
+"""Crop windows, and decoding of no more than the window of a JPEG."""
 
 from __future__ import annotations
 

@@ -14,10 +14,10 @@ EXTENSIONS = ('.bmp', '.gif', '.jpeg', '.jpg', '.png')
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ImageFolder:
-  """What a folder holds.
+  """The classes and images of a folder.
 
   Attributes:
-    directory: Its absolute path.
+    directory: Absolute path of the folder.
     class_names: Names of the class directories, sorted.
     train: Records of PATH/train/CLASS, or of PATH/CLASS.
     test: Records of PATH/test/CLASS; None where there is no PATH/test beside PATH/train.

@@ -9,13 +9,14 @@ from tf_proxyless.infra import suggest
 
 EMBEDDED = ('digits', 'cluttered_digits')  # need no download
 FOLDER_PREFIX = 'folder:'
+ARRAYS_PREFIX = 'arrays:'  # images in the memory of a Python process, see `data.arrays`
 # Lets mistakes in tables and targets come to light before a dataset is opened; the dataset has the last word.
 _CLASSES = {'digits': 10, 'cluttered_digits': 10, 'cifar10': 10, 'cifar100': 100, 'imagenet2012': 1000}
 _NAME = re.compile(r'(?P<name>\w+)(/[\w\-.]+)?(:\d+\.\d+\.\d+)?')  # no namespaces: those ask the network
 
 
 def classes(name: str) -> int | None:
-  """How many classes a dataset has that need not be opened for it, else None."""
+  """Number of classes of a dataset if known without opening it, else None."""
   return _CLASSES.get(name.split(':')[0])
 
 
@@ -23,18 +24,18 @@ def check(name: str, data_dir: str | None = None) -> None:
   """Refuses what is neither a folder, nor known, nor prepared, without asking the network or loading TensorFlow.
 
   Args:
-    name: As for `data.sources.open_dataset`.
-    data_dir: Where prepared datasets lie; None is ~/tensorflow_datasets.
+    name: Name of a dataset, see `data.sources.open_dataset`.
+    data_dir: Folder of prepared datasets; None is ~/tensorflow_datasets.
 
   Raises:
-    ValueError: There is no such dataset; the message says what may have been meant.
+    ValueError: There is no such dataset; the message suggests a name.
   """
   if name.startswith(FOLDER_PREFIX):
     path = name.removeprefix(FOLDER_PREFIX)
     if not os.path.isdir(os.path.expanduser(path)):
       raise ValueError(f'--dataset={name}: {path!r} is not a folder')
     return
-  if name in _CLASSES:
+  if name in _CLASSES or name.startswith(ARRAYS_PREFIX):
     return
   import tensorflow_datasets as tfds  # without TensorFlow, which it loads once it is needed
 

@@ -30,11 +30,11 @@ def training_batches(split: splits.Split, transform: preprocessing.Transform, ba
   """The training batches of one epoch, each example at most once, in an order drawn for this epoch; all of full size.
 
   Args:
-    split: Whose training part is used.
-    transform: What makes images of bytes.
-    batch_size: Images a batch.
-    seed: int32 range.
-    epoch: At least 0.
+    split: Split with the training examples.
+    transform: Transform from encoded images to float images.
+    batch_size: Images per batch.
+    seed: Seed of the order and the augmentation, int32.
+    epoch: Number of the epoch, from 0.
     start_step: The first batch to give, from 0 to steps_per_epoch.
     augment: False applies the evaluation transform, for instance for the statistics of batch normalisation.
 
@@ -64,10 +64,10 @@ def validation_stream(split: splits.Split, transform: preprocessing.Transform, b
   """Endless full batches of validation examples with the evaluation transform, shuffled anew in each pass over them.
 
   Args:
-    split: Whose validation part is used.
-    transform: What makes images of bytes.
-    batch_size: Images a batch.
-    seed: int32 range.
+    split: Split with the validation examples.
+    transform: Transform from encoded images to float images.
+    batch_size: Images per batch.
+    seed: Seed of the order and the augmentation, int32.
     start_step: The first batch to give, at least 0; a pass has len(split.validation) // batch_size of them.
 
   Returns:
@@ -92,9 +92,9 @@ def validation_pass(split: splits.Split, transform: preprocessing.Transform, bat
   Batches differ by one image at most, so that none is too small for its own statistics.
 
   Args:
-    split: Whose validation part is used.
-    transform: What makes images of bytes.
-    batch_size: Images a batch at most.
+    split: Split with the validation examples.
+    transform: Transform from encoded images to float images.
+    batch_size: Largest number of images per batch.
 
   Raises:
     ValueError: A batch size below 1 or above the examples.

@@ -54,7 +54,7 @@ class Files:
   """Records that are one file each.
 
   Attributes:
-    directory: What the ids are relative to.
+    directory: Folder that the ids are relative to.
     ids: Bytes [examples], sorted: paths with forward slashes.
     labels: int64 [examples].
   """
@@ -89,8 +89,8 @@ class TfRecords:
   """Records inside TFRecord files of tf.train.Example, found by their byte offset.
 
   Attributes:
-    directory: Where the files lie.
-    files: Their names.
+    directory: Folder of the files.
+    files: Names of the files.
     ids: Bytes [examples], sorted: '<file>__<index in file>', as tensorflow-datasets names them.
     labels: int64 [examples].
     shard: int32 [examples], index into `files`.
@@ -111,8 +111,8 @@ class TfRecords:
     """Records from the list of all that the files hold, in their order.
 
     Args:
-      directory: Where the files lie.
-      files: Their names.
+      directory: Folder of the files.
+      files: Names of the files.
       shard: int64 [examples], not decreasing: index into `files`.
       labels: int64 [examples].
       sizes: int64 [examples], bytes of each record's data.

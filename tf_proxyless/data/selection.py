@@ -17,7 +17,7 @@ def apportion(total: int, weights: Sequence[int]) -> np.ndarray:
   """Distributes a total in proportion to weights by the method of the largest remainder.
 
   Args:
-    total: What to distribute, at least 0.
+    total: Number to distribute, at least 0.
     weights: Integers of at least 0, not all 0.
 
   Returns:

@@ -23,12 +23,12 @@ class Source:
   """An opened dataset: what it is made of, and access to its records.
 
   Attributes:
-    name: As the user wrote it.
+    name: Name as given by the user.
     class_names: Names by label.
     num_train: Examples that a search or a training may see.
     num_test: Examples of the test set.
     image_shape: (height, width, channels) where all images agree on it, None where they do not.
-    directory: Where the files lie.
+    directory: Folder of the files.
     load: Reads the records of 'train' or 'test'. The first call passes once over the dataset, later ones cost nothing.
   """
 
@@ -60,6 +60,14 @@ class Source:
     return loaded.attach_images(examples).map(lambda example: {key: example[key] for key in ('id', 'image', 'label')})
 
 
+_IN_MEMORY: dict[str, Source] = {}  # of this process, by name
+
+
+def keep_in_memory(source: Source) -> None:
+  """Lets `open_dataset` find a source of `data.arrays` by its name in this process; an earlier one of its name is the same."""
+  _IN_MEMORY[source.name] = source
+
+
 def open_dataset(name: str, data_dir: str | None = None, download: bool = False) -> Source:
   """Opens a dataset of labelled images, one label an image.
 
@@ -68,8 +76,8 @@ def open_dataset(name: str, data_dir: str | None = None, download: bool = False)
 
   Args:
     name: 'digits', 'cluttered_digits', 'folder:PATH', or a name of tensorflow-datasets: 'name', 'name:version', 'name/config:version'.
-    data_dir: Where tensorflow-datasets keeps prepared datasets; None is ~/tensorflow_datasets.
-    download: Whether tensorflow-datasets may download and prepare what is not there. Embedded ones need no download.
+    data_dir: Folder of datasets that tensorflow-datasets has prepared; None is ~/tensorflow_datasets.
+    download: True lets tensorflow-datasets download and prepare a missing dataset. Embedded ones need no download.
 
   Returns:
     The source. No image has been read.
@@ -77,6 +85,10 @@ def open_dataset(name: str, data_dir: str | None = None, download: bool = False)
   Raises:
     ValueError: The name is unknown, the dataset is not there, or it is not a labelled image dataset.
   """
+  if name.startswith(dataset_names.ARRAYS_PREFIX):
+    if name not in _IN_MEMORY:
+      raise ValueError(f'the images {name} were given as arrays to a Python process; call the function with the same arrays again')
+    return _IN_MEMORY[name]
   if name.startswith(dataset_names.FOLDER_PREFIX):
     return _open_folder(name)
   return _open_tfds(name, data_dir, download)

@@ -29,11 +29,11 @@ _SCHEMA = {'schema': 'tf_proxyless/split', 'version': 1}
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Split:
-  """What a search may see, in two parts.
+  """The training examples of a dataset, divided into a training and a validation part.
 
   Attributes:
     dataset: Name of the source.
-    seed: What the choice depends on, together with the examples' ids.
+    seed: Seed of the choice, which also depends on the examples' ids.
     records: All training examples of the source.
     training: int64 [training examples], positions in `records` that weights learn from, increasing.
     validation: int64 [validation examples], positions that architectures are scored on, increasing.
@@ -133,7 +133,7 @@ def load(path: str, source: sources.Source) -> Split:
 
   Args:
     path: The file.
-    source: The dataset it was made of, perhaps at another place.
+    source: The dataset of the split, perhaps in another folder.
 
   Returns:
     The split.
@@ -159,7 +159,7 @@ def load(path: str, source: sources.Source) -> Split:
 
 
 def _read(path: str) -> tuple[dict, dict[str, np.ndarray]]:
-  """The header and the columns of a file that nobody vouches for."""
+  """The header and the columns of an untrusted file."""
   try:
     columns = safe_zip.read_arrays(path)
   except ValueError as error:

@@ -28,8 +28,8 @@ def open_builder(name: str, data_dir: str | None, download: bool) -> tfds.core.D
 
   Args:
     name: 'name', 'name:version', 'name/config' or 'name/config:version'.
-    data_dir: Where prepared datasets lie; None is ~/tensorflow_datasets.
-    download: Whether a dataset that is not there may be downloaded and prepared. An embedded one is always prepared.
+    data_dir: Folder of prepared datasets; None is ~/tensorflow_datasets.
+    download: True lets a missing dataset be downloaded and prepared. An embedded one is always prepared.
 
   Returns:
     The builder, whose dataset is prepared.

@@ -36,7 +36,7 @@ class LiteRtModel:
     self._content, self._local = content, threading.local()
     self._resolver = types.BUILTIN_WITHOUT_DEFAULT_DELEGATES if kernels == 'builtin' else types.BUILTIN
     try:
-      with stderr_lib.held_back():  # LiteRT tells that it has made a delegate
+      with stderr_lib.suppress_stderr():  # LiteRT tells that it has made a delegate
         first = self._open()
     except (RuntimeError, ValueError) as error:
       raise ValueError(f'LiteRT cannot load the model: {error}') from error

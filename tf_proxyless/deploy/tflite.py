@@ -82,6 +82,6 @@ def _check(shape: tuple[int | None, ...], precision: str, representative: np.nda
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
   """Holds back what the converter writes, some lines for every model."""
-  with stderr_lib.held_back(), warnings.catch_warnings():
+  with stderr_lib.suppress_stderr(), warnings.catch_warnings():
     warnings.simplefilter('ignore', UserWarning)  # that ranges were not given, although they come from images
     yield

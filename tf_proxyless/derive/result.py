@@ -14,18 +14,12 @@ from tf_proxyless.derive import candidates as candidates_lib
 from tf_proxyless.derive import diagnostics
 from tf_proxyless.derive import effects as effects_lib
 from tf_proxyless.derive import evaluations as evaluations_lib
+from tf_proxyless.derive import solver
 from tf_proxyless.infra import files
-from tf_proxyless.search.optimizers import base
 from tf_proxyless.space import io
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import ops
 from tf_proxyless.space import schema
-
-
-def log_probabilities(architecture: base.ArchitectureOptimizer) -> list[np.ndarray]:
-  """log p by decision, float64 [choices]."""
-  rows = architecture.parameters.log_probabilities().numpy().astype(np.float64)
-  return [row[:count] for row, count in zip(rows, architecture.cost_model.choice_counts)]
 
 
 def derive_network(
@@ -38,6 +32,7 @@ def derive_network(
     by: str,
     score: Callable[[np.ndarray], np.ndarray] | None,
     seed: int,
+    others: tuple[solver.Constraint, ...] = (),
 ) -> candidates_lib.Derivation:
   """Derives a network under a budget and adds the warnings.
 
@@ -51,6 +46,7 @@ def derive_network(
     by: 'probability', 'evidence' or 'validation'.
     score: paths -> accuracies on the whole validation split, for 'validation'.
     seed: Of draws.
+    others: Further constraints.
 
   Returns:
     The derivation.
@@ -67,7 +63,7 @@ def derive_network(
       if by == 'evidence':
         raise
       reasons = (f'there is no evidence: {error}',)
-  budget = candidates_lib.Budget(limit, cost_model)
+  budget = candidates_lib.Budget(limit, cost_model, others)
   derivation = candidates_lib.derive(log_p, effects, budget, by=by, score=score, seed=seed)
   reasons += diagnostics.warnings(derivation, cost_model.paths, end, effects, samples)
   return dataclasses.replace(derivation, warnings=reasons)

@@ -1,4 +1,4 @@
-"""Checkpoints that are whole or not there, with checksums, so that the last good one is used when the newest is damaged."""
+"""Atomic checkpoints with checksums; a damaged one is passed over for the one before."""
 
 from __future__ import annotations
 
@@ -63,12 +63,12 @@ class Checkpoints:
 
     Args:
       write: Makes the files of a checkpoint, given their path without suffixes.
-      keep: How many good ones to keep.
+      keep: Number of undamaged checkpoints to keep.
 
     Raises:
       OSError: It cannot be written, for instance since the disk is full; those that were there are there still.
     """
-    import tensorflow as tf  # mains ask for checkpoints before they load it
+    import tensorflow as tf  # commands look for checkpoints before they load it
 
     numbers = self._numbers()
     number = numbers[-1] + 1 if numbers else 1
@@ -94,7 +94,7 @@ class Checkpoints:
     self._delete(old for old in numbers if old not in good[-keep:])
 
   def _numbers(self) -> list[int]:
-    """Of those whose index is there, rising."""
+    """Numbers of the checkpoints whose index exists, ascending."""
     names = [index.name.removeprefix(f'{PREFIX}-').removesuffix(_INDEX) for index in self._folder.glob(f'{PREFIX}-*{_INDEX}')]
     return sorted(int(name) for name in names if name.isdecimal())
 

@@ -1,4 +1,4 @@
-"""Mains that start other mains: as processes that find the package, get each signal once, and do not outlive who started them."""
+"""Child processes that receive signals once and die with the parent."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import subprocess
 import sys
 from typing import Any
 
-from tf_proxyless.app import command_line
+from tf_proxyless.infra import errors
 
 TERMINATED = 143
 _ROOT = pathlib.Path(__file__).resolve().parents[2]  # also where the package is used without being installed
@@ -22,7 +22,7 @@ _BEGINNING = ('import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 15); os.getppi
 
 
 def environment() -> dict[str, str]:
-  """Of a process that imports this package."""
+  """Environment variables of a process that imports this package."""
   return {**os.environ, 'PYTHONPATH': os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get('PYTHONPATH')])])}
 
 
@@ -34,7 +34,7 @@ def start(arguments: Sequence[str], **options: Any) -> subprocess.Popen:
 
   Args:
     arguments: After the interpreter.
-    **options: Of subprocess.Popen: stdout, stderr, pass_fds.
+    **options: Arguments of subprocess.Popen: stdout, stderr, pass_fds.
   """
   beginning = ('-I', '-S', '-c', _BEGINNING, str(os.getpid())) if sys.platform == 'linux' else ()
   return subprocess.Popen([sys.executable, *beginning, *arguments], stdin=subprocess.DEVNULL, start_new_session=True, env=environment(),
@@ -46,7 +46,7 @@ def run(arguments: Sequence[str], **options: Any) -> int:
 
   Args:
     arguments: After the interpreter.
-    **options: See `start`.
+    **options: Arguments of `start`.
 
   Returns:
     The exit code, 128 + n for a signal n.
@@ -77,7 +77,7 @@ def run(arguments: Sequence[str], **options: Any) -> int:
   for number in received:
     if callable(before[number]):
       before[number](number, None)
-  if signal.SIGINT in received or code == command_line.INTERRUPTED:
+  if signal.SIGINT in received or code == errors.INTERRUPTED:
     raise KeyboardInterrupt
   if received or code == TERMINATED:
     sys.exit(TERMINATED)

@@ -1,4 +1,4 @@
-"""Files that are never half written, and JSON files that are never half believed."""
+"""Atomic writes and strict JSON parsing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def write_atomically(path: PathLike, content: bytes | str) -> None:
   """Writes a file so that a reader, or a restart after a crash, finds the old content or the new one, never a part.
 
   Args:
-    path: Where to write; its folder must exist.
+    path: File to write; its folder must exist.
     content: Bytes, or text that is encoded as UTF-8.
 
   Raises:
@@ -111,7 +111,7 @@ def read_versioned_json(path: PathLike, kind: str, versions: Sequence[int]) -> t
   Args:
     path: The file, of at most 4 MiB and 32 levels.
     kind: The schema expected, without 'tf_proxyless/'.
-    versions: Those that the caller understands, the newest last.
+    versions: Accepted versions, the newest last.
 
   Returns:
     The version, and the object without its `schema` and `version`.
@@ -167,7 +167,7 @@ def parse_json(text: bytes | str) -> Any:
   No more than 4 MiB and 32 levels; no key twice in an object; no NaN, infinity, or integer beyond 64 bits; only text that can be written.
 
   Raises:
-    ValueError: In one line, what is wrong.
+    ValueError: The text is refused; one line that says why.
   """
   if len(text) > MAX_JSON_BYTES:
     raise ValueError(f'larger than {MAX_JSON_BYTES} bytes')

@@ -1,4 +1,8 @@
-"""One process at a time in a folder: the second is refused, and a lock whose process has ended, however it ended, is none."""
+"""Exclusive lock on a directory (flock); the system releases it when the processes that hold it end.
+
+The package filelock was tried instead: its refusal does not name the holder, a child process cannot inherit its lock (a trial that
+outlives its tuning must keep the directory), and a lock in a directory without write permission cannot be looked at.
+"""
 
 from __future__ import annotations
 
@@ -19,19 +23,19 @@ _MAX_BYTES = 4096
 
 
 def take(folder: files.PathLike) -> TextIO:
-  """Locks a folder until the file that this returns is closed, or all processes that have it end; a context manager.
-
-  The system keeps the lock (flock), not the file, which only says whose it is: what a killed process leaves locks nothing.
+  """Locks a directory until the returned file is closed, or all processes that inherited it have ended.
 
   Args:
-    folder: Exists. Gets a file `lock`, which stays.
+    folder: Existing directory. The file `lock` in it names the holder; it stays there after the lock is released.
+
+  Returns:
+    The open lock file, a context manager.
 
   Raises:
-    ValueError: Another process has it; the message says which.
-    OSError: The folder cannot be written to.
+    ValueError: Another process holds the lock; the message names it.
+    OSError: The directory is not writable.
   """
-  path = pathlib.Path(folder) / NAME
-  file = open(path, 'a+', encoding='utf-8', errors='replace')
+  file = open(pathlib.Path(folder) / NAME, 'a+', encoding='utf-8', errors='replace')
   try:
     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
   except BlockingIOError as error:
@@ -41,26 +45,25 @@ def take(folder: files.PathLike) -> TextIO:
     raise ValueError(f'{folder} is in use by {holder}; wait for its end, or choose another folder') from error
   except OSError as error:  # some network file systems
     logging.warning('%s cannot be locked (%s): see to it that no second process works there', folder, error.strerror)
-  file.seek(0)
-  file.truncate()
   started = datetime.datetime.now().astimezone().isoformat(timespec='seconds')
+  file.truncate(0)  # mode 'a' writes at the end
   file.write(json.dumps({'host': platform.node(), 'pid': os.getpid(), 'started': started}) + '\n')
   file.flush()
   return file
 
 
 def is_free(folder: files.PathLike) -> bool:
-  """Whether a folder was locked, and whoever had it has ended; not where that cannot be told."""
+  """Whether a directory was locked once and is not now; False if this cannot be determined."""
   try:
     with open(pathlib.Path(folder) / NAME, encoding='utf-8') as file:
       fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-  except OSError:  # there is none, another process has it, or the file system does not know locks
+  except OSError:  # no lock file, a holder, or a file system without locks
     return False
   return True
 
 
 def _describe(text: str) -> str:
-  """Whose lock it is, in words."""
+  """The holder named in a lock file, in words."""
   try:
     holder = files.parse_json(text)
     host, pid, started = str(holder['host']), int(holder['pid']), str(holder['started'])

@@ -1,4 +1,4 @@
-"""ZIP archives that may hold anything: their members, and arrays in NumPy's .npz form, which are never unpickled."""
+"""Checked reading of untrusted ZIP archives: .npz arrays and .keras models."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def read(content: bytes, limit: int = MAX_BYTES) -> dict[str, bytes]:
   """The members of an archive by name.
 
   Args:
-    content: Of the file.
-    limit: Of all members together, bytes.
+    content: Content of the archive.
+    limit: Maximum size of all members together when decompressed, bytes.
 
   Raises:
-    ValueError: It is no archive, damaged, encrypted, compressed in an unusual way, or larger than `limit` when it is read.
+    ValueError: It is not an archive, damaged, encrypted, compressed in an unusual way, or larger than `limit`.
   """
   try:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -42,11 +42,11 @@ def read(content: bytes, limit: int = MAX_BYTES) -> dict[str, bytes]:
 
 
 def read_arrays(path: files.PathLike, limit: int = MAX_BYTES) -> dict[str, np.ndarray]:
-  """The arrays of an .npz file by name: numbers, truth values and text only.
+  """The arrays of an .npz file by name: numbers, booleans and strings, never pickled objects.
 
   Raises:
-    ValueError: It is none, or damaged; one line that begins with the path.
-    OSError: It cannot be read.
+    ValueError: The file is not an .npz archive, or damaged; one line that begins with the path.
+    OSError: The file cannot be read.
   """
   content = files.read_bytes(path, limit)
   try:
@@ -56,30 +56,21 @@ def read_arrays(path: files.PathLike, limit: int = MAX_BYTES) -> dict[str, np.nd
 
 
 def _array(name: str, data: bytes) -> np.ndarray:
-  """An array of NumPy's .npy form, once what its header claims is found to be there."""
-  stream = io.BytesIO(data)
   try:
-    version = np.lib.format.read_magic(stream)
-    if version != (1, 0):
-      raise ValueError(f'version {version} of the form')
-    shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
-    count = 1
-    for size in shape:
-      count *= size
-    if dtype.kind not in 'biufSU' or count < 0 or min(shape, default=0) < 0 or stream.tell() + count * dtype.itemsize != len(data):
-      raise ValueError(f'{files.shorten(dtype)} {files.shorten(shape)} does not fit {len(data)} bytes')
-    stream.seek(0)
-    return np.lib.format.read_array(stream, allow_pickle=False)
+    array = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+    if array.dtype.kind not in 'biufSU':
+      raise ValueError(f'type {files.shorten(array.dtype)}')
+    return array
   except _UNREADABLE as error:
     raise ValueError(f'{files.shorten(name)} is not an array: {files.one_line(str(error), 200)}') from error
 
 
 # --- Models of tf_keras
 
-# What models are made of; nothing else is imported for a file.
+# Modules that a model may name. Keras's own safe_mode refuses Lambda layers only: it imports whatever module a file names.
 _MODULES = ('keras.layers', 'keras.initializers', 'keras.regularizers', 'keras.constraints', 'tf_keras.src.engine.functional',
             'tf_keras.src.engine.sequential', 'keras')
-_RUNNING = ('Lambda', 'function', '__lambda__', 'TFOpLambda', 'SlicingOpLambda')  # would run what the file says
+_RUNNING = ('Lambda', 'function', '__lambda__', 'TFOpLambda', 'SlicingOpLambda')  # run code from the file
 # A function by name, which is no code of the file's.
 _HARD_SWISH = {'module': 'builtins', 'class_name': 'function', 'config': 'tf_proxyless>hard_swish', 'registered_name': 'function',
                'shared_object_id': 0}
@@ -87,10 +78,10 @@ _METADATA, _CONFIG = 'metadata.json', 'config.json'
 
 
 def check_keras(path: files.PathLike, limit: int = MAX_BYTES) -> None:
-  """Refuses a .keras file that tf_keras cannot load, or that names anything but layers of Keras: loading it would import that.
+  """Refuses a .keras file that tf_keras cannot load, or that names modules outside Keras: loading would import them.
 
   Raises:
-    ValueError: In one line, why.
+    ValueError: The file is refused; one line that says why.
     OSError: The file cannot be read.
   """
   try:
@@ -108,7 +99,7 @@ def check_keras(path: files.PathLike, limit: int = MAX_BYTES) -> None:
     config = {**config, 'compile_config': None}  # optimizer and loss: not read where models are loaded without being compiled
   foreign = sorted(_foreign(config))
   if foreign:
-    raise ValueError(f'{path} holds what is not of Keras: {files.shorten(foreign, 200)}')
+    raise ValueError(f'{path} holds modules or layers that are not of Keras: {files.shorten(foreign, 200)}')
 
 
 def _json(members: dict[str, bytes], name: str) -> object:
@@ -118,7 +109,7 @@ def _json(members: dict[str, bytes], name: str) -> object:
 
 
 def _foreign(config: object) -> set[str]:
-  """Modules and kinds of layers that a configuration names and that may run what it says."""
+  """Modules outside Keras and code-running layer types that a configuration names."""
   found, level = set(), [config]
   while level:
     item = level.pop()

@@ -49,8 +49,8 @@ def decode(kind: Any, value: Any, tags: Tags = types.MappingProxyType({}), where
 
   Args:
     kind: The dataclass or annotation expected.
-    value: What was read.
-    tags: As for `encode`.
+    value: JSON value to convert.
+    tags: Class by name, see `encode`.
     where: Place in the file, for messages.
 
   Returns:

@@ -1,4 +1,4 @@
-"""How a run ends early: asked by SIGINT or SIGTERM it saves first, and after SIGTERM it is gone within ten seconds whatever it does."""
+"""Graceful shutdown: checkpoint on SIGINT or SIGTERM, hard exit 8 s after SIGTERM."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import os
 import signal
 import threading
 import types
+from typing import Any
 
-from tf_proxyless.app import command_line
 from tf_proxyless.infra import child_processes
+from tf_proxyless.infra import errors
 
 DEADLINE_S = 8.0  # preemptible machines give ten at least
 LATE_S = 1.0  # and a disk that hangs must not take the rest of them
@@ -23,18 +24,19 @@ class StopRequest:
   saving: what is on the disk is whole at any moment, and the same command continues from there.
 
   Args:
-    on_late: Called then, in another thread, for a second at most; usually writes the status.
-    deadline_s: Seconds from SIGTERM to this.
+    on_deadline: Called at the deadline in another thread, for a second at most; usually writes the status.
+    deadline_s: Seconds from SIGTERM to the deadline.
 
   Attributes:
-    signal: Number of the first, None as long as there was none.
+    signal: Number of the first signal; None before.
   """
 
-  def __init__(self, on_late: Callable[[], None] = lambda: None, deadline_s: float = DEADLINE_S):
+  def __init__(self, on_deadline: Callable[[], None] = lambda: None, deadline_s: float = DEADLINE_S):
     self.signal: int | None = None
-    self._on_late = on_late
+    self._on_deadline = on_deadline
     self._deadline_s = deadline_s
     self._settled = threading.Event()
+    self._before: tuple[int, dict[int, Any]] | None = None
     # A handler in Python has to wait until the main thread comes back from native code; the byte that announces it does not.
     self._reader, self._writer = os.pipe()
     os.set_blocking(self._writer, False)
@@ -42,14 +44,30 @@ class StopRequest:
     self.listen()
 
   def listen(self) -> None:
-    """Takes the signals, again if a library has taken them meanwhile: TensorFlow takes SIGTERM where there are several workers."""
-    signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
-    for number in (signal.SIGINT, signal.SIGTERM):
-      signal.signal(number, self._receive)
+    """Takes the signals, again if a library has taken them meanwhile: TensorFlow takes SIGTERM where there are several workers.
+
+    Only the main thread gets signals; in another nothing is taken, and nothing stops the run early.
+    """
+    if threading.current_thread() is not threading.main_thread():
+      return
+    wakeup = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+    before = {number: signal.signal(number, self._receive) for number in (signal.SIGINT, signal.SIGTERM)}
+    if self._before is None:
+      self._before = (wakeup, before)
+
+  def _give_back(self) -> None:
+    """Signals go to whoever had them before: a notebook, for instance."""
+    if self._before is not None and threading.current_thread() is threading.main_thread():
+      wakeup, before = self._before
+      signal.set_wakeup_fd(wakeup)
+      for number, handler in before.items():
+        signal.signal(number, handler)
 
   def settle(self) -> None:
     """What is to be on the disk is there: the process may take its time to end."""
     self._settled.set()
+    if self.signal != signal.SIGTERM:
+      self._give_back()
 
   def _receive(self, number: int, frame: types.FrameType | None) -> None:
     self.signal = self.signal or number
@@ -68,15 +86,15 @@ class StopRequest:
 
   def _late(self) -> None:
     with contextlib.suppress(OSError):  # for instance a full disk; without it the status says running, and that is found out
-      self._on_late()
+      self._on_deadline()
 
   def __call__(self) -> bool:
     return self.signal is not None
 
   @property
   def exit_code(self) -> int:
-    """Of a run that ended as it was asked to."""
-    return command_line.INTERRUPTED if self.signal == signal.SIGINT else 0
+    """Exit code of a run that ended as requested."""
+    return errors.INTERRUPTED if self.signal == signal.SIGINT else 0
 
 
 @contextlib.contextmanager
@@ -86,7 +104,7 @@ def status_kept(write_status: Callable[..., object], stop: StopRequest) -> Itera
   After SIGTERM while another process worked for the run, the block is left without an exception: the run ends with `stop.exit_code`.
 
   Args:
-    write_status: See `run_files.RunFiles`.
+    write_status: `RunDirectory.write_status`.
     stop: Settled at the end.
 
   Raises:
@@ -107,7 +125,7 @@ def status_kept(write_status: Callable[..., object], stop: StopRequest) -> Itera
   except OSError as error:
     with contextlib.suppress(OSError):
       write_status('interrupted', reason=str(error))
-    with command_line.user_errors():
+    with errors.user_errors():
       raise
   finally:
     stop.settle()

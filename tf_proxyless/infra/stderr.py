@@ -1,4 +1,4 @@
-"""Holds back what native libraries write to stderr; loads TensorFlow so."""
+"""Suppresses what native libraries write to stderr; loads TensorFlow quietly."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _T = TypeVar('_T')
 
 
 @contextlib.contextmanager
-def held_back() -> Iterator[None]:
-  """A context in which nothing reaches stderr; what was written is shown only if there is an exception.
+def suppress_stderr() -> Iterator[None]:
+  """A context in which nothing reaches stderr; the text is shown only after an exception.
 
   Native libraries write by themselves, so the file descriptor is diverted.
   """
@@ -47,11 +47,11 @@ def load_tensorflow(then: Callable[[], _T] = _list_devices) -> _T:
   They write before any log level of theirs applies.
 
   Args:
-    then: What to do with TensorFlow at once, for instance what has to come before it looks for devices.
+    then: Called at once, for instance to configure TensorFlow before it looks for devices.
 
   Returns:
-    What `then` returns.
+    The result of `then`.
   """
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
-  with held_back():
+  with suppress_stderr():
     return then()

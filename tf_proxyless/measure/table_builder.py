@@ -13,11 +13,11 @@ import sys
 import time
 from typing import Any
 
-from tf_proxyless.app import command_line
-from tf_proxyless.app import progress
 from tf_proxyless.cost import table as table_lib
 from tf_proxyless.infra import child_processes
+from tf_proxyless.infra import errors
 from tf_proxyless.infra import files
+from tf_proxyless.infra import progress
 from tf_proxyless.measure import measurements as measurements_lib
 from tf_proxyless.space import network as network_lib
 
@@ -132,7 +132,7 @@ def _run_benchmark(models: pathlib.Path, setup: Setup, output: pathlib.Path) -> 
     command.append(f'--host_runner={shlex.quote(sys.executable)} -m {HOST_RUNNER}')
   exit_code = child_processes.run(command)  # asked to end, it restores a phone's settings first
   if exit_code not in _USABLE:
-    raise command_line.UserError(f'measuring ended with exit code {exit_code}, see above; the same command continues')
+    raise errors.UserError(f'measuring ended with exit code {exit_code}, see above; the same command continues')
 
 
 def runtime(measurements: Mapping[str, Any], setup: Setup) -> table_lib.Runtime:
@@ -166,7 +166,7 @@ def build(space: network_lib.Network, setup: Setup, work: pathlib.Path) -> tuple
       latency = table_lib.LatencyStats('measured', **{key: figures[key] for key in _STATISTICS})
       entries.append(table_lib.Entry(signature, latency))
   if not entries:
-    raise command_line.UserError(f'no operation could be measured: {measurements["failed"]}')
+    raise errors.UserError(f'no operation could be measured: {measurements["failed"]}')
   found = runtime(measurements, setup)
   name = f'{found.device}, {found.precision}, {found.kernels} kernels'
   reference = measurements['reference']

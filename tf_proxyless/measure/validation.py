@@ -87,7 +87,7 @@ def choose_networks(space: network_lib.Network, table: table_lib.LatencyTable, f
     purpose = 'calibration' if i < for_calibration else 'validation'
     chosen[f'random_{i:02d}'] = (purpose, schema.resolve(space, genotype))
   resolution = space.input_shape[0]
-  if resolution % 32 == 0:  # published networks take no other
+  if isinstance(resolution, int) and resolution % 32 == 0:  # published networks take no other
     for name in published.NAMES:
       network = published.network(name, resolution=resolution, classes=space.classes, padding=space.padding)
       if not table.missing(network_lib.op_signatures(network)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tf_proxyless.infra import run_files
+from tf_proxyless.infra import run_directory as run_directory_lib
 from tf_proxyless.nn import supernet as supernet_lib
 from tf_proxyless.search import run_directory
 from tf_proxyless.search import weight_optimizer
@@ -61,7 +61,7 @@ class Checkpoint:
     newest = self._run.newest_checkpoint()
     if newest is None:
       return False
-    with run_files.restoring(newest):
+    with run_directory_lib.restoring(newest):
       self._checkpoint.read(newest).assert_consumed()
     return True
 
@@ -75,5 +75,5 @@ def restore_architecture(run: run_directory.RunDirectory, architecture: base.Arc
   newest = run.newest_checkpoint()
   if newest is None:
     raise ValueError(f'{run.checkpoints} holds no checkpoint; run the search first')
-  with run_files.restoring(newest):
+  with run_directory_lib.restoring(newest):
     tf.train.Checkpoint(architecture=architecture).read(newest).assert_existing_objects_matched().expect_partial()

@@ -27,7 +27,7 @@ _COLLAPSED_EPOCHS = 10
 _ELSEWHERE = 'start again in another --run_dir'
 
 
-class UnhealthyError(ValueError):
+class SearchDivergedError(ValueError):
   """A search that would lead nowhere. The message, one line, says what is wrong, where, and what to change."""
 
 
@@ -41,23 +41,25 @@ def located(epoch: int, step: int) -> Iterator[None]:
   """
   try:
     yield
-  except UnhealthyError as error:
-    raise UnhealthyError(f'epoch {epoch}, step {step}: {error}') from error
+  except SearchDivergedError as error:
+    raise SearchDivergedError(f'epoch {epoch}, step {step}: {error}') from error
 
 
-def bad_loss(loss: float, where: str) -> UnhealthyError:
+def bad_loss(loss: float, where: str) -> SearchDivergedError:
   """A loss that is not finite.
 
   Args:
     loss: It.
     where: The place in the network, and what is wrong there.
   """
-  return UnhealthyError(f'the loss became {loss} at {where}; lower --warmup_learning_rate and --search_learning_rate, and {_ELSEWHERE}')
+  return SearchDivergedError(
+      f'the loss became {loss} at {where}; lower --warmup_learning_rate and --search_learning_rate, and {_ELSEWHERE}')
 
 
-def bad_score(where: str) -> UnhealthyError:
+def bad_score(where: str) -> SearchDivergedError:
   """A network whose outputs are not finite, so that it has no accuracy."""
-  return UnhealthyError(f'a sampled network gives no finite output at {where}; lower --warmup_learning_rate and --search_learning_rate, '
+  return SearchDivergedError(
+      f'a sampled network gives no finite output at {where}; lower --warmup_learning_rate and --search_learning_rate, '
                         f'and {_ELSEWHERE}')
 
 
@@ -69,11 +71,12 @@ def check_rewards(rewards: np.ndarray, paths: np.ndarray) -> None:
     paths: int [networks, decisions].
 
   Raises:
-    UnhealthyError: One is not.
+    SearchDivergedError: One is not.
   """
   if not np.isfinite(rewards).all():
     bad = int(np.argmin(np.isfinite(rewards)))
-    raise UnhealthyError(f'the score of the sampled network {paths[bad].tolist()} (its choice in each decision) is {rewards[bad]}; look '
+    raise SearchDivergedError(
+        f'the score of the sampled network {paths[bad].tolist()} (its choice in each decision) is {rewards[bad]}; look '
                          'at what scores networks')
 
 
@@ -86,12 +89,13 @@ def check_gate_gradients(gradients: np.ndarray, pairs: np.ndarray, decisions: Se
     decisions: Their paths.
 
   Raises:
-    UnhealthyError: One is not.
+    SearchDivergedError: One is not.
   """
   finite = np.isfinite(gradients).all(axis=1)
   if not finite.all():
     bad = int(np.argmin(finite))
-    raise UnhealthyError(f'the gate gradients of {decisions[bad]} are {gradients[bad].tolist()} for choices {pairs[bad].tolist()}; lower '
+    raise SearchDivergedError(
+        f'the gate gradients of {decisions[bad]} are {gradients[bad].tolist()} for choices {pairs[bad].tolist()}; lower '
                          f'--warmup_learning_rate and --search_learning_rate, and {_ELSEWHERE}')
 
 
@@ -105,20 +109,20 @@ def check_architecture(alpha: np.ndarray, choice_counts: Sequence[int], decision
     scalars: Of the architecture optimizer, by name.
 
   Raises:
-    UnhealthyError: They are not.
+    SearchDivergedError: They are not.
   """
   change = f'lower --architecture_learning_rate, and {_ELSEWHERE}'
   for path, count, row in zip(decisions, choice_counts, alpha):
     logits = row[:count]
     if not np.isfinite(logits).all():
-      raise UnhealthyError(f'the architecture parameters of {path} became {logits.tolist()}; {change}')
+      raise SearchDivergedError(f'the architecture parameters of {path} became {logits.tolist()}; {change}')
     spread = float(logits.max() - logits.min())
     if spread > _MOST_SPREAD:
-      raise UnhealthyError(f'the architecture parameters of {path} lie {spread:.0f} apart, more than {_MOST_SPREAD:.0f}: choice '
+      raise SearchDivergedError(f'the architecture parameters of {path} lie {spread:.0f} apart, more than {_MOST_SPREAD:.0f}: choice '
                            f'{int(logits.argmin())} is lost to the search; {change}')
   for name, value in scalars.items():
     if not math.isfinite(value):
-      raise UnhealthyError(f'{name} became {value}; lower --architecture_learning_rate and --constraint_rate, and {_ELSEWHERE}')
+      raise SearchDivergedError(f'{name} became {value}; lower --architecture_learning_rate and --constraint_rate, and {_ELSEWHERE}')
 
 
 def check_samples(samples: evaluations_lib.ScoredSamples) -> None:
@@ -128,7 +132,7 @@ def check_samples(samples: evaluations_lib.ScoredSamples) -> None:
     samples: All that were scored so far.
 
   Raises:
-    UnhealthyError: There is nothing to learn from.
+    SearchDivergedError: There is nothing to learn from.
   """
   tail = samples[max(len(samples) - _FLAT_UPDATES * _networks_an_update(samples), 0):]
   batches, starts = np.unique(tail.batch, return_index=True)
@@ -143,7 +147,8 @@ def check_samples(samples: evaluations_lib.ScoredSamples) -> None:
   mean = float(tail.accuracy.mean())
   change = ('enlarge --validation_batch_size, or take a harder task' if mean > 0.99 else
             'the weights learn nothing: look at the images, raise --warmup_epochs or the learning rates')
-  raise UnhealthyError(f'in each of the last {_FLAT_UPDATES} updates all networks scored alike ({100 * mean:.1f} % on average), so that no '
+  raise SearchDivergedError(
+      f'in each of the last {_FLAT_UPDATES} updates all networks scored alike ({100 * mean:.1f} % on average), so that no '
                        f'decision learns anything but its cost; {change}, and {_ELSEWHERE}')
 
 
@@ -177,7 +182,7 @@ def check_collapse(history: Sequence[Mapping[str, Any]], choice_costs: Sequence[
     target: See there.
 
   Raises:
-    UnhealthyError: The last ten epochs ended collapsed to skips, so that nothing leads out of it.
+    SearchDivergedError: The last ten epochs ended collapsed to skips, so that nothing leads out of it.
   """
   last = history[-1]
   skipping = collapsed(last, choice_costs, target)
@@ -188,5 +193,6 @@ def check_collapse(history: Sequence[Mapping[str, Any]], choice_costs: Sequence[
           f'{100 * last["expected_cost"] / target:.0f} % of the target')
   tail = history[-_COLLAPSED_EPOCHS:]
   if len(tail) == _COLLAPSED_EPOCHS and all(collapsed(entry, choice_costs, target) for entry in tail):
-    raise UnhealthyError(f'{text}, for {_COLLAPSED_EPOCHS} epochs; raise --warmup_epochs, take --objective=constrained, and {_ELSEWHERE}')
+    raise SearchDivergedError(
+        f'{text}, for {_COLLAPSED_EPOCHS} epochs; raise --warmup_epochs, take --objective=constrained, and {_ELSEWHERE}')
   return f'epoch {last["epoch"]}: {text}; the objective may still lead out of it'

@@ -108,7 +108,7 @@ class Search:
     """Runs or continues the search after `prepare`; False if it was asked to stop, with everything saved.
 
     Raises:
-      UnhealthyError: The search went wrong.
+      SearchDivergedError: The search went wrong.
     """
     validation: Iterator[Batch] | None = None
     for epoch in range(int(self._progress.epoch), self._schedule.epochs):

@@ -6,9 +6,13 @@ for 80 ms ended at 100 to 166 ms with them, at 77 to 86 ms with the constraint; 
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from typing import ClassVar
 
 import tensorflow as tf
+
+from tf_proxyless.search import schedule as schedule_lib
 
 _NEAR = 0.3  # of the target: where the constraint's integral works in full
 
@@ -59,7 +63,7 @@ class Constrained(Objective):
       target: T, in the unit of costs.
       scale: Of the loss: 1 for accuracy, about 3 for cross-entropy.
       proportional: kp.
-      rate: eta; 0.01 for 10,000 updates, 0.03 for up to 3,000.
+      rate: eta.
     """
     super().__init__(name='constrained')
     self._target, self._scale, self._proportional, self._rate = target, scale, proportional, rate
@@ -128,3 +132,89 @@ class PenaltyLinear(Objective):
 
   def loss(self, loss: tf.Tensor, expected_cost: tf.Tensor) -> tf.Tensor:
     return loss + self._weight * (expected_cost - self._target) / self._target
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+  """Settings of an objective; a subclass has all its defaults and builds it. This one is accuracy alone.
+
+  Attributes:
+    SERVES: What optimizers that learn by it learn from: 'reward', 'loss', or both.
+  """
+
+  SERVES: ClassVar[tuple[str, ...]] = ('reward', 'loss')
+
+  def build(self, target: float, smallest_cost: float, scale: float, updates: int) -> Objective:
+    """Makes the objective.
+
+    Args:
+      target: Budget, in the unit of costs.
+      smallest_cost: Of the cheapest network.
+      scale: Weight of a constraint that suits the optimizer.
+      updates: Architecture updates of the whole search.
+    """
+    return Objective()
+
+
+@dataclasses.dataclass(frozen=True)
+class ConstrainedConfig(Config):
+  """Settings of `Constrained`; a scale of None is the optimizer's, a rate of None goes by the number of updates."""
+
+  proportional: float = 1.0
+  rate: float | None = None
+  scale: float | None = None
+
+  RATES: ClassVar = ((3_000, 0.03), (10_000, 0.01))  # (updates, eta), found by simulation (docs/architecture.md)
+
+  def build(self, target: float, smallest_cost: float, scale: float, updates: int) -> Constrained:
+    rate = schedule_lib.interpolate(self.RATES, updates) if self.rate is None else self.rate
+    return Constrained(target, scale=scale if self.scale is None else self.scale, proportional=self.proportional, rate=rate)
+
+
+@dataclasses.dataclass(frozen=True)
+class RewardPowerConfig(Config):
+  """Settings of `RewardPower`."""
+
+  exponent: float = 0.1
+
+  SERVES = ('reward',)
+
+  def build(self, target: float, smallest_cost: float, scale: float, updates: int) -> RewardPower:
+    return RewardPower(target, self.exponent)
+
+
+@dataclasses.dataclass(frozen=True)
+class RewardAbsoluteConfig(Config):
+  """Settings of `RewardAbsolute`."""
+
+  weight: float = 0.1
+
+  SERVES = ('reward',)
+
+  def build(self, target: float, smallest_cost: float, scale: float, updates: int) -> RewardAbsolute:
+    return RewardAbsolute(target, self.weight)
+
+
+@dataclasses.dataclass(frozen=True)
+class PenaltyLogConfig(Config):
+  """Settings of `PenaltyLog`."""
+
+  weight: float = 0.2
+  exponent: float = 0.3
+
+  SERVES = ('loss',)
+
+  def build(self, target: float, smallest_cost: float, scale: float, updates: int) -> PenaltyLog:
+    return PenaltyLog(target, smallest_cost, self.weight, self.exponent)
+
+
+@dataclasses.dataclass(frozen=True)
+class PenaltyLinearConfig(Config):
+  """Settings of `PenaltyLinear`."""
+
+  weight: float = 0.1
+
+  SERVES = ('loss',)
+
+  def build(self, target: float, smallest_cost: float, scale: float, updates: int) -> PenaltyLinear:
+    return PenaltyLinear(target, self.weight)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from tf_proxyless.infra import files
-from tf_proxyless.infra import run_files
+from tf_proxyless.infra import run_directory
 
 
-class RunDirectory(run_files.RunFiles):
+class RunDirectory(run_directory.RunDirectory):
   """Paths of a search's files, and its history."""
 
   def __init__(self, path: files.PathLike):
     super().__init__(path)
     self.search_space = self.path / 'search_space.json'
     self.latency_table = self.path / 'latency_table.json'
+    self.problem = self.path / 'problem.json'  # of a search whose space or costs were given as objects
     self.latency_table_proof = self.path / 'latency_table_proof.json'
     self.samples = self.path / 'samples.bin'
     self.derivation = self.path / 'derivation.json'

@@ -71,31 +71,12 @@ class Schedule:
     return epoch >= self.warmup_epochs + self.frozen_epochs and (step + 1) % self.weight_steps_per_update == 0
 
 
-# (architecture updates, value) found by simulation with the constrained objective (docs/architecture.md); between them, and only
-# between them, values are interpolated in logarithms.
-_REINFORCE_RATES = ((300, 0.05), (1_000, 0.0125), (3_000, 0.0085), (10_000, 0.005), (100_000, 0.001))
-_GRADIENT_RATES = ((3_000, 0.03), (10_000, 0.01), (100_000, 0.001))
-_CONSTRAINT_RATES = ((3_000, 0.03), (10_000, 0.01))
-
-
-def _interpolate(points: Sequence[tuple[int, float]], updates: int) -> float:
-  x, y = zip(*points)
-  return float(np.exp(np.interp(math.log(max(updates, 1)), np.log(x), np.log(y))))
-
-
-def default_architecture_rate(optimizer: str, updates: int) -> float:
-  """Adam's learning rate for a search of so many updates.
+def interpolate(points: Sequence[tuple[int, float]], updates: int) -> float:
+  """A value by the number of architecture updates, between known points and only between them, in logarithms.
 
   Args:
-    optimizer: 'reinforce' or 'gradient'.
-    updates: Architecture updates of the search.
+    points: (updates, value), rising in the first.
+    updates: Of the whole search.
   """
-  rates = {'reinforce': _REINFORCE_RATES, 'gradient': _GRADIENT_RATES}
-  if optimizer not in rates:
-    raise ValueError(f'architecture optimizer must be one of {sorted(rates)}, got {optimizer!r}')
-  return _interpolate(rates[optimizer], updates)
-
-
-def default_constraint_rate(updates: int) -> float:
-  """Eta of the constrained objective's dual ascent for a search of so many updates."""
-  return _interpolate(_CONSTRAINT_RATES, updates)
+  x, y = zip(*points)
+  return float(np.exp(np.interp(math.log(max(updates, 1)), np.log(x), np.log(y))))

@@ -73,7 +73,7 @@ class SupernetSteps:
     """Cross-entropy without smoothing on a batch (official: plain on validation data), and dL/dg, float32 [decisions, 2].
 
     Raises:
-      UnhealthyError: The cross-entropy is not finite.
+      SearchDivergedError: The cross-entropy is not finite.
     """
     loss, gradients = self._gate_gradients(*batch, tf.constant(active), tf.constant(inactive))
     if not math.isfinite(loss):
@@ -84,7 +84,7 @@ class SupernetSteps:
     """Accuracy on one batch of each network of int32 [networks, decisions]: float32 [networks].
 
     Raises:
-      UnhealthyError: A network gives no finite output.
+      SearchDivergedError: A network gives no finite output.
     """
     return self._count(paths, batch) / int(batch[1].shape[0])
 
@@ -92,7 +92,7 @@ class SupernetSteps:
     """Accuracy over many (images, labels) batches of each network of int32 [networks, decisions]: float64 [networks].
 
     Raises:
-      UnhealthyError: A network gives no finite output.
+      SearchDivergedError: A network gives no finite output.
       ValueError: There is no image.
     """
     correct, images = np.zeros(len(paths)), 0

@@ -14,7 +14,7 @@ def spread(space: object, count: int, seed: int, excluded: frozenset[schema.Geno
   first draws how much it likes each choice (exponential weights by index), and then its choices by these weights.
 
   Args:
-    space: A search space without decisions inside others.
+    space: A search space.
     count: How many.
     seed: The same seed gives the same networks.
     excluded: None of these.
@@ -33,8 +33,8 @@ def spread(space: object, count: int, seed: int, excluded: frozenset[schema.Geno
   found: dict[schema.Genotype, None] = {}
   while len(found) < count:
     weights = [generator.expovariate(1.0) for _ in range(most)]
-    choices = {path: generator.choices(range(len(one_of.choices)), weights[:len(one_of.choices)])[0] for path, one_of in decisions}
-    genotype = schema.Genotype(choices)
+    path = [generator.choices(range(len(one_of.choices)), weights[:len(one_of.choices)])[0] for _, one_of in decisions]
+    genotype = schema.genotype(space, path)
     if genotype not in excluded:
       found[genotype] = None
   return tuple(found)

@@ -1,4 +1,4 @@
-"""Where a training runs: on one device, on all GPUs of this machine, or on the workers that TF_CONFIG names."""
+"""Distribution strategy of a training: one device, all GPUs of this machine, or the workers that TF_CONFIG names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tf_proxyless.infra import files
 
 
 def choose() -> tf.distribute.Strategy:
-  """The strategy for what is there; to be called before TensorFlow has looked for devices.
+  """The strategy for the available devices; call it before TensorFlow has looked for devices.
 
   Raises:
     ValueError: TF_CONFIG is not what TensorFlow's documentation says.

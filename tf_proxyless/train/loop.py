@@ -12,7 +12,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tf_proxyless.infra import run_files
+from tf_proxyless.infra import run_directory
 from tf_proxyless.train import trainer as trainer_lib
 
 _LOOK_EVERY_STEPS = 20  # to read figures waits for the device
@@ -21,11 +21,11 @@ _CHANGE = 'lower --learning_rate, and start again in another --run_dir'
 
 @dataclasses.dataclass(frozen=True)
 class Data:
-  """Where batches (images float32 NHWC, labels int32) of all replicas come from.
+  """Batches for all replicas: images float32 NHWC, labels int32.
 
   Attributes:
     training: (epoch, first step) -> the epoch's batches from that step on.
-    evaluation: () -> all images to evaluate on after epochs; None if that is not wanted.
+    evaluation: () -> all images to evaluate on after epochs; None for no evaluation.
   """
 
   training: Callable[[int, int], tf.data.Dataset]
@@ -34,12 +34,12 @@ class Data:
 
 @dataclasses.dataclass(frozen=True)
 class Observer:
-  """What a main wants to see of a training.
+  """Callbacks of a training.
 
   Attributes:
-    on_steps: Called with a number of steps that were made and the figures of the epoch so far.
+    on_steps: Called with the number of steps made and the statistics of the epoch so far.
     on_epoch: Called after each epoch with its entry of the history.
-    should_stop: Asked after each step; True saves and ends the training early.
+    should_stop: Called after each step; True saves and ends the training early.
   """
 
   on_steps: Callable[[int, dict[str, float]], None] = lambda steps, figures: None
@@ -50,7 +50,7 @@ class Observer:
 class Training:
   """One training: its parts, and how they work together."""
 
-  def __init__(self, trainer: trainer_lib.Trainer, data: Data, run: run_files.RunFiles, checkpoint_every_steps: int,
+  def __init__(self, trainer: trainer_lib.Trainer, data: Data, run: run_directory.RunDirectory, checkpoint_every_steps: int,
                evaluate_every_epochs: int = 1):
     """Stores its parts; `prepare` and `run` do the work."""
     self._trainer = trainer
@@ -73,7 +73,7 @@ class Training:
       if self._trainer.is_chief:
         self._run.write_history([])
       return False
-    with run_files.restoring(newest):
+    with run_directory.restoring(newest):
       self._checkpoint.read(newest).assert_consumed()
     if self._trainer.is_chief:
       self._run.rewind_history(self.epoch)
@@ -86,7 +86,7 @@ class Training:
 
   @property
   def step(self) -> int:
-    """Steps made in it."""
+    """Steps made in this epoch."""
     return int(self._trainer.progress.total_steps) % self._trainer.recipe.steps_per_epoch
 
   def run(self, observer: Observer) -> bool:

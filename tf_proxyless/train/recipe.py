@@ -1,4 +1,4 @@
-"""How a network is trained: schedule, optimizer and regularisation, as data."""
+"""Training recipes: schedule, optimizer and regularisation as data."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ SCHEDULES = ('cosine', 'exponential')
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-  """How a network is trained.
+  """Schedule, optimizer and regularisation of a training.
 
   Attributes:
     epochs: Number of epochs.
-    steps_per_epoch: Batches of each.
-    learning_rate: After the warm-up.
-    momentum: Nesterov's for SGD, the plain one for RMSProp.
-    weight_decay: Of kernels, not of biases and batch normalisation; see `decoupled`.
+    steps_per_epoch: Batches per epoch.
+    learning_rate: Learning rate at the end of the warm-up.
+    momentum: Nesterov momentum for SGD, plain momentum for RMSProp.
+    weight_decay: Decay of kernels, not of biases and batch normalisation; see `decoupled`.
     label_smoothing: Share of each label that is spread over all classes.
-    decoupled: Whether decay is w -= learning rate * weight_decay * w in each step, apart from the momentum; otherwise weight_decay * w
-      is a part of the gradient, which at equal effect is smaller by 1 - momentum.
+    decoupled: True decays by w -= learning rate * weight_decay * w in each step, apart from the momentum; False adds weight_decay * w
+      to the gradient, where an equal effect takes a decay smaller by 1 - momentum.
     warmup_epochs: Epochs, perhaps a fraction, in which the learning rate rises in a line from 0 (Goyal et al., arXiv 1706.02677, 2.2).
     optimizer: One of OPTIMIZERS.
     schedule: One of SCHEDULES: a cosine from the end of the warm-up to 0 at the end, or steps of `decay_rate`.
     decay_rate: Factor of the exponential schedule every `decay_epochs`.
-    decay_epochs: See `decay_rate`.
-    rho: Of RMSProp's average of squared gradients.
-    epsilon: Of RMSProp, added to the mean square.
-    average_momentum: Of the moving average of all weights that is the result in the end; None is the weights themselves.
+    decay_epochs: Epochs between two steps of the exponential schedule.
+    rho: Decay of RMSProp's average of squared gradients.
+    epsilon: Constant added to RMSProp's mean square.
+    average_momentum: Momentum of the moving average of all weights, which is the result of the training; None for no average.
   """
 
   epochs: int
@@ -69,7 +69,7 @@ class Recipe:
 
   @property
   def steps(self) -> int:
-    """Of all epochs."""
+    """Total number of steps."""
     return self.epochs * self.steps_per_epoch
 
   def learning_rate_at(self, step: int) -> float:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from tf_proxyless.infra import files
-from tf_proxyless.infra import run_files
+from tf_proxyless.infra import run_directory
 
 
-class RunDirectory(run_files.RunFiles):
+class RunDirectory(run_directory.RunDirectory):
   """Paths of a training's files, and its history."""
 
   def __init__(self, path: files.PathLike):

@@ -24,13 +24,13 @@ WhileTracing = Callable[[keras.Model], contextlib.AbstractContextManager]
 
 @dataclasses.dataclass(frozen=True)
 class Scores:
-  """Of a model on images.
+  """Accuracy and loss of a model.
 
   Attributes:
     top1: Share of images whose largest logit is that of their label.
     top5: Share whose label is among the five largest; with fewer than five classes, all.
     loss: Mean cross-entropy, without label smoothing.
-    images: How many.
+    images: Number of images.
   """
 
   top1: float
@@ -43,10 +43,10 @@ class Trainer(tf.Module):
   """A model, its optimizer and averages, and the compiled steps. Everything that has a state is a tf.Variable of this module.
 
   Attributes:
-    model: Trained in place.
-    optimizer: Of Keras.
+    model: The model, trained in place.
+    optimizer: Keras optimizer.
     averages: Moving averages of all weights of the model, in their order; empty if the recipe has none.
-    progress: Where the training stands.
+    progress: Steps made, and sums over the epoch so far.
   """
 
   def __init__(self, model: keras.Model, recipe: recipe_lib.Recipe, seed: int, strategy: tf.distribute.Strategy | None = None,
@@ -54,11 +54,11 @@ class Trainer(tf.Module):
     """Makes the optimizer and the averages.
 
     Args:
-      model: From float32 [batch, height, width, channels] to logits [batch, classes]; made in the scope of `strategy`.
-      recipe: How it is trained.
-      seed: Of dropout.
-      strategy: Where; None is the default.
-      while_tracing: Given the model, what is to hold while the training step is traced.
+      model: Model from float32 [batch, height, width, channels] to logits [batch, classes]; made in the scope of `strategy`.
+      recipe: Schedule, optimizer and regularisation.
+      seed: Seed of dropout.
+      strategy: Distribution strategy; None is the default one.
+      while_tracing: Context manager of the model that is entered while the training step is traced.
     """
     super().__init__(name='trainer')
     self.model = model
@@ -197,7 +197,7 @@ class Trainer(tf.Module):
 
 
 class Progress(tf.Module):
-  """Where a training stands: int64 total_steps, and sums over the epoch so far."""
+  """Progress of a training: int64 total_steps, and sums over the epoch so far."""
 
   def __init__(self):
     super().__init__(name='progress')

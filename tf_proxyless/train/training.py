@@ -20,11 +20,11 @@ def fit(model: keras.Model, batches: Batches, recipe: Recipe, seed: int,
   """Trains a model in place. The same model, batches, recipe and seed give the same weights, on one machine with as many threads.
 
   Args:
-    model: From float32 [batch, height, width, channels] to logits [batch, classes].
-    batches: From the epoch, from 0, to its batches: images and labels, int [batch].
-    recipe: How.
-    seed: Of dropout. The order of the data is the caller's, and the model has its start values.
-    on_epoch: Called with the epoch and its figures.
+    model: Model from float32 [batch, height, width, channels] to logits [batch, classes].
+    batches: Function from the epoch, from 0, to its batches: images and labels, int [batch].
+    recipe: Schedule, optimizer and regularisation.
+    seed: Seed of dropout; the caller decides the order of the data and the start values.
+    on_epoch: Called with the epoch and its statistics.
 
   Returns:
     For each epoch its mean 'loss' and 'accuracy' on the training batches.
@@ -54,7 +54,7 @@ def evaluate(model: keras.Model, batches: Iterable) -> trainer_lib.Scores:
   """Top-1, top-5 and loss of a model.
 
   Args:
-    model: As for `fit`.
+    model: Model from images to logits, see `fit`.
     batches: Images and labels, int [batch].
 
   Raises:

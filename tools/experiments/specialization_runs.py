@@ -1,4 +1,4 @@
-"""Makes a specialisation matrix, each of its parts a file that is made once. For mains only."""
+"""Makes a specialisation matrix, each of its parts a file that is made once."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import pathlib
 import sys
 import time
 
-from absl import flags
-
-from tf_proxyless.app import command_line
+from tf_proxyless.app import config as config_lib
+from tf_proxyless.app import flags
+from tf_proxyless.app import options
 from tf_proxyless.app import problem as problem_lib
-from tf_proxyless.app import search_flags
 from tf_proxyless.cost import model as model_lib
 from tf_proxyless.cost import table as table_lib
 from tf_proxyless.infra import child_processes
+from tf_proxyless.infra import errors
 from tf_proxyless.infra import files
-from tf_proxyless.infra import run_files
+from tf_proxyless.infra import run_directory as run_directory_lib
 from tf_proxyless.measure import measurements as measurements_lib
 from tf_proxyless.measure import table_builder
 from tf_proxyless.measure import validation as validation_lib
@@ -46,7 +46,7 @@ class Settings:
 
   Attributes:
     work: Folder for everything.
-    values: Flags of the searches, but for the table and the directory of each.
+    config: Of the searches, but for the table and the directory of each.
     table_rounds: Separate measurements of each operation, and of each network that proves a table.
     min_secs: Least time of a measurement, s.
     rounds: Separate measurements of each network found.
@@ -57,7 +57,7 @@ class Settings:
   """
 
   work: pathlib.Path
-  values: flags.FlagValues
+  config: config_lib.SearchConfig
   table_rounds: int
   min_secs: float
   rounds: int
@@ -68,8 +68,8 @@ class Settings:
 
   def identity(self) -> dict[str, object]:
     """All that results depend on, as JSON values by name."""
-    own = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name not in ('work', 'values')}
-    return {**search_flags.RUN.identity(self.values), **own}
+    own = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name not in ('work', 'config')}
+    return {**options.identity(self.config), **own}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,19 +81,18 @@ class Found:
   largest: float
 
 
-def search_values(settings: Settings, runtime: str) -> flags.FlagValues:
-  """The flags of one search.
+def search_config(settings: Settings, runtime: str) -> config_lib.SearchConfig:
+  """The configuration of one search.
 
   Raises:
-    ValueError: They do not fit each other.
+    ValueError: Options do not fit each other.
   """
   precision, kernels = RUNTIMES[runtime]
-  own = {'latency_table': settings.work / 'tables' / f'{runtime}.json', 'run_dir': settings.work / 'searches' / runtime,
+  own = {'latency_table': str(settings.work / 'tables' / f'{runtime}.json'), 'run_dir': str(settings.work / 'searches' / runtime),
          'expected_precision': precision, 'expected_kernels': kernels}
-  values = search_flags.RUN.from_flagfile([*search_flags.RUN.to_flagfile(settings.values).splitlines(),
-                                       *(f'--{name}={value}' for name, value in own.items())])
-  problem_lib.check_flags(values)
-  return values
+  config = options.replace(settings.config, **own)
+  config.check()
+  return config
 
 
 def claim(settings: Settings) -> None:
@@ -104,7 +103,7 @@ def claim(settings: Settings) -> None:
     OSError: It cannot be written to.
   """
   for runtime in RUNTIMES:
-    search_values(settings, runtime)
+    search_config(settings, runtime)
   settings.work.mkdir(parents=True, exist_ok=True)
   path = settings.work / 'settings.json'
   if path.exists():
@@ -121,9 +120,9 @@ def check_same(path: pathlib.Path, given: Mapping[str, object]) -> None:
   known = files.read_json(path, f'{_KIND}_settings').get('settings')
   if not isinstance(known, dict):
     raise ValueError(f'{path}: no object "settings"')
-  differing = run_files.differences(known, given)
+  differing = run_directory_lib.differences(known, given)
   if differing:
-    raise ValueError(f'{path.parent} holds results of other settings: {differing}; choose another --work_dir')
+    raise ValueError(f'{path.parent} holds results of other settings: {differing}; choose another `work_dir`')
 
 
 def run(settings: Settings, report: Report) -> Found:
@@ -139,22 +138,23 @@ def run(settings: Settings, report: Report) -> Found:
   """
   from tf_proxyless.app import build_search  # TensorFlow
 
-  source = build_search.open_source(settings.values)
-  space = problem_lib.make_space(settings.values, source.classes)
+  source = build_search.open_source(settings.config.data)
+  space = problem_lib.make_space(settings.config.space, source.classes)
   tables = {runtime: _find_table(space, runtime, settings, report) for runtime in RUNTIMES}
-  plans = {runtime: problem_lib.make(search_values(settings, runtime), source.classes, table) for runtime, table in tables.items()}
+  problems = {runtime: problem_lib.SearchProblem.from_config(search_config(settings, runtime), space, table)
+              for runtime, table in tables.items()}
   found = {runtime: _search(runtime, settings, report) for runtime in RUNTIMES}
   networks = {runtime: architecture.network for runtime, architecture in found.items()}
   measured = {runtime: _measure(networks, runtime, settings, report) for runtime in RUNTIMES}
   trainer = _Trainer(settings, source, report)
   rows = []
   for runtime, network in networks.items():
-    cells = {column: specialization.Cell(measured[column][runtime], plan.cost_model.cost(found[runtime].genotype))
-             for column, plan in plans.items()}
+    cells = {column: specialization.Cell(measured[column][runtime], problem.cost_model.cost(found[runtime].genotype))
+             for column, problem in problems.items()}
     accuracies = tuple(trainer.accuracy(network, seed) for seed in range(settings.seeds))
     rows.append(specialization.Row(runtime, _digest(network), accuracies, cells))
   extremes = _extremes(space)
-  return Found(specialization.Matrix(tuple(rows), {runtime: plan.target for runtime, plan in plans.items()}),
+  return Found(specialization.Matrix(tuple(rows), {runtime: problem.target for runtime, problem in problems.items()}),
                *(100 * trainer.accuracy(extremes[name], seed=0) for name in (SMALLEST, LARGEST)))
 
 
@@ -184,17 +184,17 @@ def _find_table(space: network_lib.Network, runtime: str, settings: Settings, re
 
 def _search(runtime: str, settings: Settings, report: Report) -> io.Architecture:
   """The architecture found for a runtime, by a process as a user starts it."""
-  values = search_values(settings, runtime)
-  result = run_directory.RunDirectory(values.run_dir)
+  config = search_config(settings, runtime)
+  result = run_directory.RunDirectory(config.run_dir)
   if not result.is_finished():
     started = time.monotonic()
     report(f'searching for {runtime}')
     result.path.parent.mkdir(parents=True, exist_ok=True)
     flagfile = result.path.with_suffix('.flags')
-    files.write_atomically(flagfile, search_flags.RUN.to_flagfile(values))
+    files.write_atomically(flagfile, flags.to_flagfile(config))
     exit_code = child_processes.run(['-m', 'tf_proxyless.search', f'--flagfile={flagfile}'], stdout=sys.stderr)
     if exit_code or not result.is_finished():
-      raise command_line.UserError(f'the search for {runtime} did not finish, see above; the same command continues it')
+      raise errors.UserError(f'the search for {runtime} did not finish, see above; the same command continues it')
     report(f'search for {runtime} after {time.monotonic() - started:.0f} s')
   return io.load_architecture(result.architecture)
 
@@ -266,8 +266,8 @@ class _Trainer:
     from tf_proxyless.data import splits
 
     self._settings, self._source, self._report = settings, source, report
-    self._transform = preprocessing.for_source(source, settings.values.resolution, settings.values.augmentation)
-    self._split = splits.whole(source, settings.values.seed)
+    self._transform = preprocessing.for_source(source, settings.config.space.resolution, settings.config.data.augmentation)
+    self._split = splits.whole(source, settings.config.seed)
 
   def accuracy(self, network: network_lib.Network, seed: int) -> float:
     """Test accuracy in [0, 1] of a network trained from scratch."""

@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 
-from tf_proxyless.app import search_flags
 from tf_proxyless.cost import counting
 from tf_proxyless.cost import model as model_lib
 from tf_proxyless.cost import table as table_lib
@@ -89,8 +88,9 @@ def write(path, epochs=8, state='finished', in_macs=False, batches=30, space=SPA
   target = [f'--target_macs={TARGET_MACS}']
   if not in_macs:
     target = [f'--target_latency_ms={TARGET_MS}', '--latency_table=/home/me/tables/phone.json', '--allow_estimates']
-  values = search_flags.RUN.from_flagfile([*flags, *target, f'--run_dir={path}', '--data_dir=/home/me/data'])
-  run.flags.write_text(search_flags.RUN.to_flagfile(values))
+  lines = [*flags, *target, '--architecture_optimizer=reinforce', '--objective=constrained',
+           f'--run_dir={path}', '--data_dir=/home/me/data']
+  run.flags.write_text('\n'.join(lines) + '\n')
   io.save_search_space(space, run.search_space)
   if table is not None:
     table_lib.save(table, run.latency_table)
@@ -112,7 +112,7 @@ def _finish(run, space, table, model, rows, samples, target):
   derivation = candidates_lib.derive([np.log(row) for row in rows], effects_lib.fit(samples), budget,
                              score=lambda paths: np.linspace(0.7, 0.6, len(paths)))
   files.write_json(run.derivation, 'derivation', derivation.to_json())
-  genotype = schema.Genotype(dict(zip(model.paths, derivation.chosen.choices)))
+  genotype = schema.genotype(space, derivation.chosen.choices)
   network = schema.resolve(space, genotype)
   count = counting.count_network(network)
   cost = io.Cost(count.macs, count.parameters, None if table is None else model.cost(genotype))

@@ -87,7 +87,7 @@ def test_lines_that_hold_probabilities_alone_can_be_drawn(tmp_path):
   assert document['runs'][0]['problems'] == [] and document['runs'][0]['history']['loss'] == [None] * 3
   page_lib.render(document)
   figures_lib.save_all(document, tmp_path / 'figures')
-  animation.save(document, tmp_path / 'history.gif', dpi=60)
+  animation.save(document, tmp_path / 'history.gif', width=480)
 
 
 def test_a_history_that_is_cut_off(tmp_path):

@@ -2,21 +2,28 @@
 
 import dataclasses
 import json
+import pathlib
+import shutil
 import subprocess
 import sys
 
 import pytest
 
+from tests import golden
 from tests.report import documents
 from tests.report.document import report_runs
+from tests.space import spaces
 from tf_proxyless.app import architectures
-from tf_proxyless.app import model_card
+from tf_proxyless.measure import model_card
 from tf_proxyless.cost import model as model_lib
 from tf_proxyless.cost import table as table_lib
 from tf_proxyless.report.document import document as document_lib
+from tf_proxyless.report.document import networks as networks_lib
 from tf_proxyless.report.document import run_files as report_files
+from tf_proxyless.report.page import page as page_lib
 from tf_proxyless.space import io
 from tf_proxyless.space import network as network_lib
+from tf_proxyless.space import ops
 from tf_proxyless.space import published
 from tf_proxyless.space import schema
 
@@ -25,13 +32,12 @@ def test_the_document_has_the_form_that_pages_are_made_of(finished):
   """The contract, as the tests of the page have it."""
   expected, found = documents.tiny()['runs'][0], report_runs.read(finished)
   assert set(found) == set(expected)
-  for name in ('cost', 'seconds', 'most_likely', 'samples', 'derivation', 'table', 'network', 'fixed_blocks'):
+  for name in ('cost', 'seconds', 'most_likely', 'samples', 'derivation', 'table', 'network'):
     assert set(found[name]) >= set(expected[name]), name
   for name in ('decisions', 'candidates', 'settings'):
     if isinstance(expected[name][0], dict):
       assert set(found[name][0]) >= set(expected[name][0]), name
-  for name in ('network', 'fixed_blocks'):
-    assert set(found[name]['blocks'][0]) >= set(expected[name]['blocks'][0]), name
+  assert set(found['network']['blocks'][0]) == set(found['most_likely']['blocks'][0][0]) == set(expected['network']['blocks'][0])
   assert set(found['decisions'][0]['choices'][0]) >= set(expected['decisions'][0]['choices'][0])
   assert set(found['history']) >= set(expected['history']) and set(found['samples']['front']) >= set(expected['samples']['front'])
   assert {type(value) for row in found['settings'] for value in row} == {str}
@@ -42,8 +48,8 @@ def test_a_finished_run_has_no_problems(finished):
   assert (found['name'], found['state'], found['refreshing'], found['problems']) == ('phone_1ms', 'finished', False, [])
   assert found['versions'] == {'numpy': '2.0'}
   assert found['seconds'] == {'epochs': sum(10 + epoch for epoch in range(8)), 'left': None}
-  assert ['Target and latency table', 'latency_table', 'phone.json'] in found['settings']
-  assert ['Search space', 'stage_filters', '8, 16'] in found['settings']
+  assert ['', 'latency_table', 'phone.json'] in found['settings']
+  assert ['', 'stage_filters', '8, 16'] in found['settings']
 
 
 def test_nothing_says_where_on_this_machine_it_lies(finished):
@@ -56,7 +62,7 @@ def test_probabilities_and_costs_of_choices_give_the_expected_cost_of_each_epoch
   """E[cost] = fixed + sum_d sum_i p_di cost_di, from parts of the document alone."""
   found = report_runs.read(finished)
   costs = [[choice['cost'] for choice in decision['choices']] for decision in found['decisions']]
-  fixed = found['fixed_blocks']['cost']
+  fixed = report_runs.cost_model().fixed
   for epoch, rows in enumerate(found['history']['probabilities']):
     expected = fixed + sum(p * cost for row, choices in zip(rows, costs) for p, cost in zip(row, choices))
     assert expected == pytest.approx(found['history']['expected_cost'][epoch], rel=1e-3)  # of four digits
@@ -68,9 +74,7 @@ def test_blocks_add_up_to_the_network(finished):
   found = report_runs.read(finished)
   offset_ms = report_runs.make_table().calibration.offset_ms
   architecture = io.load_architecture(finished.architecture)
-  for name in ('network', 'fixed_blocks'):
-    network = found[name]
-    assert network['cost'] == pytest.approx(offset_ms + sum(block['cost'] or 0 for block in network['blocks']), rel=1e-5)
+  assert found['network']['cost'] == pytest.approx(offset_ms + sum(block['cost'] for block in found['network']['blocks']), rel=1e-5)
   assert found['network']['cost'] == pytest.approx(architecture.cost.predicted_ms, rel=1e-6)
   assert (found['network']['macs'], found['network']['parameters']) == (architecture.cost.macs, architecture.cost.parameters)
   chosen, = (candidate for candidate in found['candidates'] if candidate['chosen'])
@@ -79,15 +83,64 @@ def test_blocks_add_up_to_the_network(finished):
   assert found['cost']['largest'] == pytest.approx(report_runs.cost_model().largest)
 
 
-def test_an_open_block_takes_what_its_choice_is(finished):
-  """Blocks of `fixed_blocks` with choices of `decisions` put in are those of the network."""
+def test_networks_of_epochs_have_the_blocks_of_their_choices(finished):
+  """The epoch whose most likely choices were derived has the blocks of the found network."""
   found = report_runs.read(finished)
-  genotype = list(io.load_architecture(finished.architecture).genotype.values())
-  for block, searched in zip(found['network']['blocks'], found['fixed_blocks']['blocks']):
-    if searched['decision'] is not None:
-      searched = {**searched, **found['decisions'][searched['decision']]['choices'][genotype[searched['decision']]]}
-    assert searched == block
-  assert [block['decision'] for block in found['network']['blocks']] == [None, None, 0, 1, 2, 3, None, None]
+  networks = found['most_likely']
+  for choices, row in zip(networks['choices'], networks['variants']):
+    genotype = schema.genotype(report_runs.SPACE, choices)
+    network = schema.resolve(report_runs.SPACE, genotype)
+    expected = networks_lib.network(network, networks_lib.Prices('ms', report_runs.make_table()))['blocks']
+    assert report_files.to_json(expected) == [variants[number] for variants, number in zip(networks['blocks'], row)]
+
+
+@pytest.mark.parametrize('name', spaces.COUPLED)
+def test_runs_of_spaces_with_decisions_of_every_kind(tmp_path, name):
+  space = spaces.COUPLED[name]()
+  found = report_runs.read(report_runs.write(tmp_path / 'run', space=space, in_macs=name != 'widths'))
+  assert found['problems'] == [] and found['network'] and found['derivation']['margins']
+  known = schema.decisions(space)
+  assert [(row['path'], row['tag'], len(row['choices'])) for row in found['decisions']] == [
+      (decision.path, decision.tag, len(decision.choices)) for decision in known]
+  for choices, row in zip(found['most_likely']['choices'], found['most_likely']['variants']):
+    network = schema.resolve(space, schema.genotype(space, choices))
+    shapes = [list(traced.output_shape) for traced in network_lib.trace(network)]
+    assert shapes == [variants[number]['output'] for variants, number in zip(found['most_likely']['blocks'], row)]
+
+
+def test_labels_of_decisions_and_choices():
+  rows = networks_lib.decisions(spaces.nested(), None)
+  assert [row['label'] for row in rows][:3] == ['block 1', 'block 1 choice 1 kernel size', 'block 1 choice 1 expand ratio']
+  assert [choice['label'] for choice in rows[0]['choices']] == ['mbconv', 'sep 3x3', 'skip']
+  assert [choice['label'] for choice in rows[1]['choices']] == ['3', '5']
+  assert networks_lib.decisions(spaces.widths(), None)[0]['label'] == 'width 1'
+
+
+@pytest.mark.parametrize('op, label, form, kernel, expansion', [
+    (ops.MBConv(8, 5, 1, 3), 'MB3 5x5', 'depthwise', 5, 3.0), (ops.MBConv(8, 3, 1, 1), 'MB1 3x3', 'depthwise', 3, 1.0),
+    (ops.MBConv(8, 3, 1, 6, activation='hard_swish', se_ratio=0.25), 'MB6 3x3 SE HS', 'depthwise', 3, 6.0),
+    (ops.MBConv(8, 3, 1, 6, groups=2), 'MB6 3x3 g2', 'depthwise', 3, 6.0), (ops.SeparableConv(8, 5), 'sep 5x5', 'depthwise', 5, 1.0),
+    (ops.MBConv(8, 3, expanded_filters=20), 'MB2.5 3x3', 'depthwise', 3, 2.5), (ops.ConvBn(8, 3), 'conv 3x3', 'conv', 3, None),
+    (ops.Pool('max', 3), 'max3', 'pool', 3, None), (ops.Classifier(10), 'classifier', 'dense', None, None),
+    (ops.Zero(), 'skip', 'skip', None, None), (ops.Identity(), 'skip', 'skip', None, None)])
+def test_operations_are_described_by_their_layers(op, label, form, kernel, expansion):
+  assert networks_lib.describe(op, (8, 8, 8)) == {'label': label, 'form': form, 'kernel': kernel, 'expansion': expansion,
+                                                   'skipped': form == 'skip'}
+
+
+def test_a_run_of_the_first_edition(tmp_path):
+  run = tmp_path / 'run'
+  shutil.copytree(pathlib.Path(golden.__file__).parent / 'run_v1', run)
+  found = report_runs.read(document_lib.run_directory.RunDirectory(run))
+  assert found['problems'] == [] and found['state'] == 'finished' and found['cost']['target'] == 300000
+  assert found['network']['cost'] == found['network']['macs'] <= 300000 and ['', 'seed', '0'] in found['settings']
+  assert page_lib.render(document_lib.document(run))
+
+
+def test_headings_order_the_settings(finished):
+  headings = {'dataset': 'Data', 'resolution': 'Search space'}
+  rows = report_runs.read(finished, headings=headings)['settings']
+  assert rows[:2] == [['Data', 'dataset', 'digits'], ['Search space', 'resolution', '8']] and rows[2][0] == ''
 
 
 def test_a_search_for_macs_has_no_table(tmp_path):
@@ -100,12 +153,12 @@ def test_a_search_for_macs_has_no_table(tmp_path):
 def test_published_networks_that_the_table_covers():
   space, _ = published.published('proxyless_mobile')
   table = report_runs.make_table(space)
-  rows = document_lib.report_networks.published(space, document_lib.report_networks.Prices('ms', table))
+  rows = networks_lib.published(space, networks_lib.Prices('ms', table))
   assert [(row['name'], row['top1_imagenet']) for row in rows] == [('proxyless_mobile', 0.746)]
   assert rows[0]['cost'] == model_lib.from_latency_table(published.network('proxyless_mobile'), table).fixed
-  in_macs = document_lib.report_networks.published(space, document_lib.report_networks.Prices('MACs', None))
+  in_macs = networks_lib.published(space, networks_lib.Prices('MACs', None))
   assert [row['name'] for row in in_macs] == list(published.NAMES) and round(in_macs[0]['cost'] / 1e6) == 320
-  assert document_lib.report_networks.published(report_runs.SPACE, document_lib.report_networks.Prices('MACs', None)) == []  # 8 pixels
+  assert networks_lib.published(report_runs.SPACE, networks_lib.Prices('MACs', None)) == []  # 8 pixels
 
 
 def test_the_table_says_what_is_estimated_and_how_well_it_predicts(finished):
@@ -155,7 +208,7 @@ def test_deployments(finished, cards):
   assert found['device'] == 'Pixel 9, builtin kernels, threads 1' and found['how'] == 'quantization-aware training'
 
 
-def test_a_card_that_is_none(finished, cards):
+def test_damaged_and_missing_cards(finished, cards):
   cards[0].write_text('{}')
   found = report_runs.read(finished, cards=[*cards, cards[1].with_name('gone_card.json')])
   assert [row['name'] for row in found['deployments']] == ['other']

@@ -38,7 +38,7 @@ def is_written(run, refresh):
 
 def test_a_search_gives_a_twentieth_of_its_time_to_reports(run):
   clock = Clock(1.0)
-  report = writer.RunReport(run, clock)
+  report = writer.RunReport(run, clock=clock)
   assert is_written(run, report.refresh)
   end, clock.step = clock.now, 0.0
   for after, expected in ((0.0, False), (10.0, False), (19.9, False), (20.1, True)):
@@ -48,18 +48,18 @@ def test_a_search_gives_a_twentieth_of_its_time_to_reports(run):
 
 def test_a_state_is_told_at_once(run):
   clock = Clock(100.0)
-  report = writer.RunReport(run, clock)
+  report = writer.RunReport(run, clock=clock)
   for state in ('running', 'interrupted', 'failed'):
-    assert is_written(run, lambda state=state: report.tell(state, reason='none'))
+    assert is_written(run, lambda state=state: report.write_status(state, reason='none'))
     assert files.read_json(run.status, 'status') == {'state': state, 'reason': 'none'}
 
 
 def test_a_report_that_cannot_be_written_is_one_warning(run, caplog):
   run.report.mkdir()
-  report = writer.RunReport(run, Clock(0.0))
+  report = writer.RunReport(run, clock=Clock(0.0))
   for _ in range(3):
     report.refresh()
-  report.tell('finished')
+  report.write_status('finished')
   assert [record.getMessage() for record in caplog.records] == [f'{run.report} cannot be written: Is a directory']
   assert files.read_json(run.status, 'status')['state'] == 'finished'
   assert not [file for file in run.path.iterdir() if file.name.startswith('.')]  # nothing half written stays
@@ -67,10 +67,10 @@ def test_a_report_that_cannot_be_written_is_one_warning(run, caplog):
 
 def test_a_defect_of_the_report_is_told_with_its_traceback_and_ends_no_search(run, caplog):
   broken = types.SimpleNamespace(path=3, report=run.report, write_status=run.write_status)  # no path: a TypeError where it is read
-  report = writer.RunReport(broken, Clock(0.0))
+  report = writer.RunReport(broken, clock=Clock(0.0))
   for _ in range(2):
     report.refresh()
-  report.tell('finished')
+  report.write_status('finished')
   message, = caplog.records
   assert 'please report this' in message.getMessage()
   assert message.exc_info[0] is TypeError
@@ -85,9 +85,9 @@ from tf_proxyless.search import run_directory
 run = run_directory.RunDirectory(sys.argv[1])
 with locking.take(run.path):
   report = writer.RunReport(run)
-  stop = shutdown.StopRequest(report.tell_late, deadline_s=0.2)
+  stop = shutdown.StopRequest(report.on_deadline, deadline_s=0.2)
   if sys.argv[2] == 'running':
-    report.tell('running')
+    report.write_status('running')
   print('ready', flush=True)
   time.sleep(100)
 '''

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Sequence
-import dataclasses
 import math
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
-from tf_proxyless.app import model_card
+from tf_proxyless.measure import model_card
 from tf_proxyless.cost import counting
 from tf_proxyless.cost import table as table_lib
 from tf_proxyless.infra import serialization
@@ -23,7 +22,7 @@ _HOW = {'float': 'converted', 'ptq': 'post-training quantization', 'qat': 'quant
 
 
 def table(found: table_lib.LatencyTable, proof: Sequence[validation_lib.Row] | None) -> dict[str, Any]:
-  """A latency table: whose milliseconds, where from, and how well they predict."""
+  """A latency table: runtime, provenance, entries, and how well it predicts."""
   entries = []
   for entry in found.entries:
     latency = entry.latency
@@ -64,12 +63,12 @@ def load_proof(path: pathlib.Path, found: table_lib.LatencyTable) -> tuple[valid
 
 
 def deployments(paths: Sequence[pathlib.Path], architecture: io.Architecture | None, reader: report_files.Reader) -> list[dict[str, Any]]:
-  """The files that model cards tell of.
+  """The files that model cards describe.
 
   Args:
-    paths: Of the cards.
-    architecture: What the search found; whether a file holds the same network is told by it.
-    reader: Gets what is wrong with them.
+    paths: Model cards.
+    architecture: The found architecture, to compare networks with.
+    reader: Collects problems.
   """
   rows = []
   for path in paths:
@@ -100,9 +99,6 @@ def _deployment(path: pathlib.Path, card: model_card.ModelCard, architecture: io
   }
 
 
-def _computes(network: network_lib.Network) -> network_lib.Network:
-  """A network without its name and its dropout, which play no part in a file."""
-  *blocks, last = network.blocks
-  if hasattr(last.op, 'dropout_rate'):
-    last = dataclasses.replace(last, op=dataclasses.replace(last.op, dropout_rate=0.0))
-  return dataclasses.replace(network, name='network', blocks=(*blocks, last))
+def _computes(network: network_lib.Network) -> tuple[Any, ...]:
+  """Everything that the computation of a network depends on; neither its name nor its dropout."""
+  return network.input_shape, tuple(row.signature for row in counting.count_blocks(network))

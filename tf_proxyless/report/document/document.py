@@ -1,4 +1,4 @@
-"""What a report shows: run directories as one JSON document, which `report` makes pages and figures of. For mains only.
+"""Run directories as one JSON document, of which pages and figures are made.
 
 Loads no TensorFlow. Runs that have just begun, that were interrupted, or whose files are damaged have a document too: what cannot be read
 is left out and named.
@@ -6,16 +6,12 @@ is left out and named.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 import dataclasses
 import datetime
 import pathlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from absl import flags
-
-from tf_proxyless.app import problem as problem_lib
-from tf_proxyless.app import search_flags
 from tf_proxyless.cost import model as model_lib
 from tf_proxyless.cost import table as table_lib
 from tf_proxyless.derive import evaluations as evaluations_lib
@@ -26,6 +22,7 @@ from tf_proxyless.report.document import history as history_lib
 from tf_proxyless.report.document import networks as networks_lib
 from tf_proxyless.report.document import run_files as report_files
 from tf_proxyless.report.document import samples as report_samples
+from tf_proxyless.report.document import settings as settings_lib
 from tf_proxyless.report.page import page as page_lib
 from tf_proxyless.search import run_directory
 from tf_proxyless.space import io
@@ -33,24 +30,23 @@ from tf_proxyless.space import network as network_lib
 
 EMPTY, RUNNING, INTERRUPTED = 'empty', 'running', 'interrupted'
 
-_PLACES = ('run_dir', 'data_dir', 'cache_dir')  # of one machine; no settings of the search
-
 
 def document(run_dir: files.PathLike, compare: Sequence[files.PathLike] = (), cards: Sequence[files.PathLike] = (),
-             versions: Mapping[str, str] | None = None) -> dict[str, Any]:
+             versions: Mapping[str, str] | None = None, headings: Mapping[str, str] | None = None) -> dict[str, Any]:
   """Everything that a report shows.
 
   Args:
-    run_dir: Of the search.
+    run_dir: Directory of a search.
     compare: Directories of other searches.
-    cards: Model cards of files that were made of networks of the first; those in its directory are added.
+    cards: Model cards of files that were made of networks of the first search; those in its directory are added.
     versions: Version by package, for a search that runs here and has no architecture yet that names them.
+    headings: Heading by setting; settings are shown in the order of the headings.
 
   Returns:
     JSON values: 'schema', 'version', 'generated' (time) and 'runs', the first of which is that of `run_dir`. No path of the machine.
   """
   paths = [pathlib.Path(path) for path in (run_dir, *compare)]
-  runs = [_run(path, name, [pathlib.Path(card) for card in cards] if i == 0 else [], versions or {})
+  runs = [_run(path, name, [pathlib.Path(card) for card in cards] if i == 0 else [], versions or {}, headings or {})
           for i, (path, name) in enumerate(zip(paths, _names(paths)))]
   generated = datetime.datetime.now().astimezone().isoformat(timespec='seconds')
   return {'schema': page_lib.SCHEMA, 'version': page_lib.VERSION, 'generated': generated,
@@ -59,33 +55,31 @@ def document(run_dir: files.PathLike, compare: Sequence[files.PathLike] = (), ca
 
 @dataclasses.dataclass(frozen=True)
 class _Inputs:
-  """What a search was started with; each part is None if it is not there or cannot be read."""
+  """Inputs of a search; each is None if it is missing or cannot be read."""
 
-  values: flags.FlagValues | None
+  settings: settings_lib.Settings | None
   space: network_lib.Network | None
   table: table_lib.LatencyTable | None
-  cost_model: model_lib.CostModel | None
+  cost_model: model_lib.CostModel | None = None
 
   @property
   def prices(self) -> networks_lib.Prices:
-    in_macs = self.table is None if self.values is None else self.values.target_macs is not None
+    in_macs = self.table is None if self.settings is None else self.settings.in_macs
     return networks_lib.Prices(networks_lib.MACS if in_macs else networks_lib.MS, self.table)
 
   @property
   def target(self) -> float | None:
-    return None if self.values is None or self.cost_model is None else problem_lib.find_target(self.values, self.cost_model)[1]
-
-  @property
-  def epochs(self) -> int | None:
-    return None if self.values is None else self.values.warmup_epochs + self.values.search_epochs
+    model = self.cost_model
+    return None if self.settings is None or model is None else self.settings.target(model.smallest, model.largest)
 
 
-def _run(path: pathlib.Path, name: str, cards: Sequence[pathlib.Path], versions: Mapping[str, str]) -> dict[str, Any]:
+def _run(path: pathlib.Path, name: str, cards: Sequence[pathlib.Path], versions: Mapping[str, str],
+         headings: Mapping[str, str]) -> dict[str, Any]:
   run, reader = run_directory.RunDirectory(path), report_files.Reader(path)
   inputs = _read_inputs(run, reader)
   state, reason = _state(run, reader)
   prices, space = inputs.prices, inputs.space
-  decisions = [] if space is None else networks_lib.decisions(space, prices)
+  decisions = [] if space is None else networks_lib.decisions(space, inputs.cost_model)
   choices = [(decision['path'], len(decision['choices'])) for decision in decisions]
   epochs = history_lib.read(run.history, choices, reader, growing=state == RUNNING)
   architecture = reader.read(run.architecture, io.load_architecture)
@@ -99,29 +93,28 @@ def _run(path: pathlib.Path, name: str, cards: Sequence[pathlib.Path], versions:
       'state': EMPTY if state is None and not epochs else state or INTERRUPTED,
       'reason': reason,
       'refreshing': state == RUNNING,
-      'settings': [] if inputs.values is None else _settings(inputs.values),
+      'settings': [] if inputs.settings is None else inputs.settings.rows(headings),
       'versions': dict(architecture.versions or {}) if architecture else dict(versions),
-      'seconds': history_lib.seconds(epochs, inputs.epochs if state in (RUNNING, INTERRUPTED) else None),
+      'seconds': history_lib.seconds(epochs, inputs.settings and inputs.settings.epochs if state in (RUNNING, INTERRUPTED) else None),
       'cost': _cost(inputs),
       'decisions': decisions,
       'history': history_lib.to_json(epochs),
-      'network': architecture and networks_lib.network(architecture.network, space, prices),
-      'most_likely': {'choices': history_lib.most_likely(epochs)},
-      'fixed_blocks': space and networks_lib.fixed_blocks(space, prices),
+      'network': architecture and networks_lib.network(architecture.network, prices),
+      'most_likely': space and networks_lib.sequence(space, history_lib.most_likely(epochs), prices),
       'samples': None if found is None else report_samples.samples(found, frozen, inputs.cost_model if derived else None),
       'candidates': report_samples.candidates(derived) if derived else [],
       'published': networks_lib.published(space, prices) if space else [],
       'derivation': derived and reader.attempt(lambda: report_samples.derivation(derived, decisions)),
       'table': inputs.table and cards_lib.table(inputs.table, proof),
       'deployments': cards_lib.deployments(cards, architecture, reader),
-      'problems': reader.told(),
+      'problems': reader.problems(),
   }
 
 
 def _read_inputs(run: run_directory.RunDirectory, reader: report_files.Reader) -> _Inputs:
-  values = reader.read(run.flags, search_flags.RUN.read)
+  settings = reader.read(run.flags, settings_lib.load)
   space = reader.read(run.search_space, lambda path: _check_decisions(io.load_search_space(path)))
-  inputs = _Inputs(values, space, reader.read(run.latency_table, table_lib.load), None)
+  inputs = _Inputs(settings, space, reader.read(run.latency_table, table_lib.load))
   if space is None:
     return inputs
   if inputs.prices.unit == networks_lib.MACS:
@@ -133,7 +126,7 @@ def _read_inputs(run: run_directory.RunDirectory, reader: report_files.Reader) -
 
 
 def _check_decisions(space: network_lib.Network) -> network_lib.Network:
-  model_lib.from_macs(space)  # refuses decisions that are not one in a block
+  model_lib.from_macs(space)  # refuses blocks that depend on too many decisions
   return space
 
 
@@ -148,21 +141,10 @@ def _state(run: run_directory.RunDirectory, reader: report_files.Reader) -> tupl
   return status['state'], reason if isinstance(reason, str) else None
 
 
-def _settings(values: flags.FlagValues) -> list[list[str]]:
-  """Flags that are set: topic, name and value."""
-  rows = []
-  for heading, names in search_flags.RUN.by_heading().items():
-    for name in names:
-      value = values[name].value
-      if value is not None and name not in _PLACES:
-        text = ', '.join(map(str, value)) if isinstance(value, (list, tuple)) else f'{value:g}' if isinstance(value, float) else str(value)
-        rows.append([heading, name, text])
-  return rows
-
-
 def _cost(inputs: _Inputs) -> dict[str, Any]:
-  """What is searched for, and between which bounds."""
-  model, values, table, prices = inputs.cost_model, inputs.values, inputs.table, inputs.prices
+  """Unit, target and bounds of the cost."""
+  model, table, prices = inputs.cost_model, inputs.table, inputs.prices
+  settings = inputs.settings or {}
   of = 'multiply-adds'
   if prices.unit == networks_lib.MS:
     of = 'unknown' if table is None else f'{table.runtime.device}, {table.runtime.precision}, {table.runtime.kernels} kernels'
@@ -171,8 +153,8 @@ def _cost(inputs: _Inputs) -> dict[str, Any]:
       'target': inputs.target,
       'smallest': model and model.smallest,
       'largest': model and model.largest,
-      'objective': 'unknown' if values is None else values.objective,
-      'optimizer': 'unknown' if values is None else values.architecture_optimizer,
+      'objective': settings.get('objective', 'unknown'),
+      'optimizer': settings.get('architecture_optimizer', 'unknown'),
       'provenance': table and table.provenance,
       'of': of,
   }

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 import dataclasses
 import pathlib
 import statistics
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tf_proxyless.infra import files
@@ -24,10 +24,10 @@ class Epoch:
   """A line of history.jsonl.
 
   Attributes:
-    epoch: Its number.
-    phase: Of the schedule.
+    epoch: Number of the epoch.
+    phase: Phase of the schedule.
     scalars: Every other number.
-    probabilities: Of each choice of each decision.
+    probabilities: Probability of each choice, by decision.
   """
 
   epoch: int
@@ -41,8 +41,8 @@ def read(path: pathlib.Path, decisions: Choices, reader: report_files.Reader, gr
 
   Args:
     path: history.jsonl; there need not be one.
-    decisions: Of the search space, in its order.
-    reader: Of the run.
+    decisions: Path and number of choices of each decision of the space.
+    reader: Collects problems.
     growing: Whether the run goes on, so that its last line may be half written.
   """
   data = reader.read(path, lambda file: files.read_bytes(file, _MAX_BYTES))
@@ -97,11 +97,11 @@ def most_likely(epochs: Sequence[Epoch]) -> list[list[int]]:
 
 
 def seconds(epochs: Sequence[Epoch], planned: int | None) -> dict[str, float | None]:
-  """What the epochs took, and what is left at the pace of the last ones.
+  """Seconds of all epochs, and those left at the pace of the last ones.
 
   Args:
-    epochs: So far.
-    planned: Epochs of the whole search; None if nothing is left or it is not known.
+    epochs: Epochs so far.
+    planned: Epochs of the whole search; None if it is over or they are not known.
   """
   taken = [epoch.scalars['seconds'] for epoch in epochs if 'seconds' in epoch.scalars]
   left = None

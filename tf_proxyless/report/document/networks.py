@@ -1,22 +1,23 @@
-"""Networks and decisions with what they cost, for a search's report."""
+"""Networks and decisions with their costs, for a search's report. What an operation is, is derived from its layers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 import dataclasses
 import functools
 import math
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tf_proxyless.cost import counting
 from tf_proxyless.cost import model as model_lib
 from tf_proxyless.cost import table as table_lib
+from tf_proxyless.space import layers as layers_lib
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import ops
 from tf_proxyless.space import published as published_lib
+from tf_proxyless.space import registry
 from tf_proxyless.space import schema
 
-OPEN = 'open'  # kind of a block whose operation is still a choice
 MS, MACS = 'ms', 'MACs'
 
 _PUBLISHED_RESOLUTION, _PUBLISHED_CLASSES = 224, 1000
@@ -27,23 +28,18 @@ _PUBLISHED_TOP1 = {'proxyless_mobile': 74.6, 'proxyless_mobile_14': 76.7, 'proxy
 
 @dataclasses.dataclass(frozen=True)
 class Prices:
-  """What operations cost.
+  """Costs of operations and networks.
 
   Attributes:
     unit: `MS` or `MACS`.
-    table: Of milliseconds; without one they are not known.
+    table: Latency table; without one, milliseconds are not known.
   """
 
   unit: str
   table: table_lib.LatencyTable | None
 
-  @property
-  def fixed(self) -> float:
-    """What a network costs besides its operations."""
-    return self.table.calibration.offset_ms if self.unit == MS and self.table is not None else 0
-
   def of(self, signature: network_lib.OpSignature | None) -> float | None:
-    """Cost of an operation, calibrated; None if it is not known, 0 for Zero."""
+    """Cost of an operation, calibrated; None if it is not known, 0 for one that computes nothing."""
     if self.unit == MACS:
       return counting.count(signature).macs
     if self.table is None or (signature is not None and self.table.missing([signature])):
@@ -52,7 +48,7 @@ class Prices:
 
   @functools.cached_property
   def provenance(self) -> Mapping[network_lib.OpSignature, str]:
-    """How the latency of each operation of the table is known; empty where costs are MACs."""
+    """Provenance of each entry of the table; empty where costs are MACs."""
     return {} if self.unit == MACS or self.table is None else {
         entry.signature: entry.latency.provenance for entry in self.table.entries}
 
@@ -65,39 +61,128 @@ class Prices:
     return model_lib.from_latency_table(network, self.table).fixed
 
 
-def decisions(space: network_lib.Network, prices: Prices) -> list[dict[str, Any]]:
-  """Every decision with its choices."""
+def decisions(space: network_lib.Network, model: model_lib.CostModel | None) -> list[dict[str, Any]]:
+  """Every decision with its choices.
+
+  Args:
+    space: A search space.
+    model: Its costs, if they are known.
+  """
+  known = schema.decisions(space)
   found = []
-  for traced in network_lib.trace(space):
-    block = traced.block
-    if isinstance(block.op, schema.OneOf):
-      choices = [{**_operation(op), **_costs(_signature(op, traced, space), prices)} for op in block.op.choices]
-      found.append({'path': _path(block), 'label': block.name.replace('_', ' '), 'choices': choices})
+  for index, decision in enumerate(known):
+    place = next((place for place in network_lib.places(space) if index in place.decisions), None)
+    costs = [None] * len(decision.choices) if model is None else model.choice_costs[index]
+    choices = [{**_choice(choice, place), 'cost': cost} for choice, cost in zip(decision.choices, costs)]
+    found.append({'path': decision.path, 'label': _decision_label(decision.path), 'tag': decision.tag, 'choices': choices})
   return found
 
 
-def network(network: network_lib.Network, space: network_lib.Network | None, prices: Prices) -> dict[str, Any]:
-  """An architecture, block by block.
+def _decision_label(path: str) -> str:
+  """'block 3' for blocks/block_3/op, 'block 1 choice 2 kernel size' for blocks/block_1/op/1/kernel_size."""
+  parts = [f'choice {int(part) + 1}' if part.isdigit() else part for part in path.split('/') if part not in ('blocks', 'op')]
+  return ' '.join(parts).replace('_', ' ')
+
+
+def _choice(choice: Any, place: network_lib.Place | None) -> dict[str, Any]:
+  """An alternative of a decision: an operation, a number, or a name."""
+  if not hasattr(choice, 'layers') or place is None:
+    return {'label': str(choice), 'skipped': False, 'form': 'value', 'kernel': None, 'expansion': None}
+  shape = next(iter(place.variants.values())).input_shape
+  open_decisions = dict.fromkeys((path for path, _ in schema.walk(choice)), 0)
+  operation = describe(schema.resolve(choice, open_decisions), shape)
+  return {**operation, 'label': registry.name_of(type(choice))} if open_decisions else operation
+
+
+def network(network: network_lib.Network, prices: Prices) -> dict[str, Any]:
+  """An architecture, block by block, with its total cost."""
+  blocks = [_block(place, variant, network.padding, prices) for place in network_lib.places(network) for variant in place.variants.values()]
+  return {'name': network.name, 'cost': prices.total(network), 'macs': sum(block['macs'] for block in blocks),
+          'parameters': sum(block['parameters'] for block in blocks), 'blocks': blocks}
+
+
+def sequence(space: network_lib.Network, paths: Sequence[Sequence[int]], prices: Prices) -> dict[str, Any]:
+  """The networks of several paths through a space.
 
   Args:
-    network: Every decision made.
-    space: Where it comes from: its decisions number the blocks.
-    prices: What it costs.
+    space: A search space.
+    paths: Choice of each decision, by network.
+    prices: Costs of operations.
+
+  Returns:
+    'choices': the paths; 'blocks': for each block its variants that occur; 'variants': for each path the variant of each block.
   """
-  return _network(network, _numbers(space), prices, prices.total(network))
+  places = network_lib.places(space)
+  keys = [[tuple(path[index] for index in place.decisions) for place in places] for path in paths]
+  numbers: list[dict[tuple[int, ...], int]] = [{} for _ in places]
+  variants = [[known.setdefault(key, len(known)) for known, key in zip(numbers, row)] for row in keys]
+  blocks = [[_block(place, place.variants[key], space.padding, prices) for key in known] for place, known in zip(places, numbers)]
+  return {'choices': [list(path) for path in paths], 'blocks': blocks, 'variants': variants}
 
 
-def fixed_blocks(space: network_lib.Network, prices: Prices) -> dict[str, Any]:
-  """A search space, block by block; the cost is that of what is not a choice."""
-  found = _network(space, _numbers(space), prices, None)
-  costs = [prices.fixed, *(block['cost'] for block in found['blocks'] if block['kind'] != OPEN)]
-  return {**found, 'cost': None if None in costs else math.fsum(costs)}
+def _block(place: network_lib.Place, variant: network_lib.Variant, padding: str, prices: Prices) -> dict[str, Any]:
+  """A block under some choices."""
+  signature = network_lib.op_signature(variant.op, variant.input_shape, place.block.residual, padding)
+  count = counting.count(signature)
+  strides = math.prod(getattr(layer, 'strides', 1) for layer in variant.op.layers(variant.input_shape))
+  return {'name': place.block.name, **describe(variant.op, variant.input_shape), 'strides': strides, 'residual': place.block.residual,
+          'input': list(variant.input_shape), 'output': list(variant.output_shape), 'cost': prices.of(signature), 'macs': count.macs,
+          'parameters': count.parameters, 'provenance': prices.provenance.get(signature)}
+
+
+_SHORT_ACTIVATIONS = {'hard_swish': 'HS', 'relu': 'RE'}  # as MobileNetV3's tables have them
+
+
+def describe(op: ops.Op, input_shape: ops.Shape) -> dict[str, Any]:
+  """An operation without open decisions, for people and for drawing.
+
+  Returns:
+    'label': such as 'MB3 5x5'; 'skipped': whether it computes nothing; 'form': 'depthwise', 'conv', 'pool' or 'dense', by its layers;
+    'kernel': the largest; 'expansion': the largest width inside over the input's, of an operation with a depthwise convolution.
+  """
+  traced = list(layers_lib.trace(op.layers(input_shape), input_shape))
+  if not ops.computes(op):
+    return {'label': 'skip', 'skipped': True, 'form': 'skip', 'kernel': None, 'expansion': None}
+  form, kernels = _form(traced)
+  widths = [layer.output_shape[2] for layer in traced[:-1] if isinstance(layer.layer, layers_lib.DepthwiseConv)]
+  expansion = round(max(widths) / input_shape[2], 2) if widths else None
+  kernel = max(kernels, default=None)
+  linear = not isinstance(traced[-1].layer, layers_lib.Activation)
+  names = {'depthwise': f'MB{expansion:g}' if expansion and linear else 'sep', 'conv': 'conv'}
+  label = f'{names[form]} {kernel}x{kernel}' if form in names else ops.short_name(op)
+  return {'label': ' '.join([label, *_marks(traced)]), 'skipped': False, 'form': form, 'kernel': kernel, 'expansion': expansion}
+
+
+def _form(traced: Sequence[layers_lib.TracedLayer]) -> tuple[str, list[int]]:
+  """The kind of layer that characterises an operation, and the sizes of its kernels."""
+  layers = [layer.layer for layer in traced]
+  kernels = [layer.kernel_size for layer in layers if isinstance(layer, (layers_lib.Conv, layers_lib.DepthwiseConv))]
+  if any(isinstance(layer, layers_lib.DepthwiseConv) for layer in layers):
+    return 'depthwise', kernels
+  if kernels:
+    return 'conv', kernels
+  pools = [layer.pool_size for layer in layers if isinstance(layer, layers_lib.Pool)]
+  return ('pool', pools) if pools else ('dense', [])
+
+
+def _marks(traced: Sequence[layers_lib.TracedLayer]) -> Iterator[str]:
+  """What is not as in MobileNetV2: squeeze-excite, groups, another activation."""
+  layers = [layer.layer for layer in traced]
+  if any(isinstance(layer, layers_lib.Dense) for layer in layers):
+    return
+  if any(isinstance(layer, layers_lib.SqueezeExcite) for layer in layers):
+    yield 'SE'
+  groups = max((layer.groups for layer in layers if isinstance(layer, layers_lib.Conv)), default=1)
+  if groups > 1:
+    yield f'g{groups}'
+  kinds = dict.fromkeys(layer.kind for layer in layers if isinstance(layer, layers_lib.Activation))
+  yield from (_SHORT_ACTIVATIONS.get(kind, kind) for kind in kinds if kind != 'relu6')
 
 
 def published(space: network_lib.Network, prices: Prices) -> list[dict[str, Any]]:
   """The published networks that the table covers (all, in MACs), at the space's input and with its classes."""
   resolution = space.input_shape[0]
-  if resolution % 32 or space.input_shape != (resolution, resolution, 3):  # they take no other
+  if not schema.is_resolved(space.input_shape) or resolution % 32 or space.input_shape != (resolution, resolution, 3):  # they take no other
     return []
   as_published = (resolution, space.classes) == (_PUBLISHED_RESOLUTION, _PUBLISHED_CLASSES)
   note = 'trained for ImageNet by its authors' if as_published else f'here for {resolution} x {resolution} pixels, {space.classes} classes'
@@ -107,57 +192,3 @@ def published(space: network_lib.Network, prices: Prices) -> list[dict[str, Any]
     if cost is not None:
       rows.append({'name': name, 'cost': cost, 'top1_imagenet': _PUBLISHED_TOP1[name] / 100 if as_published else None, 'note': note})
   return rows
-
-
-def _path(block: network_lib.Block) -> str:
-  return f'blocks/{block.name}/op'
-
-
-def _numbers(space: network_lib.Network | None) -> Mapping[str, int]:
-  """Index of each decision by its path."""
-  return {} if space is None else {path: index for index, (path, _) in enumerate(schema.walk(space))}
-
-
-def _signature(op: ops.Op, traced: network_lib.TracedBlock, network: network_lib.Network) -> network_lib.OpSignature | None:
-  return network_lib.op_signature(op, traced.input_shape, traced.block.residual, network.padding)
-
-
-def _network(network: network_lib.Network, numbers: Mapping[str, int], prices: Prices, cost: float | None) -> dict[str, Any]:
-  blocks = list(_blocks(network, numbers, prices))
-  return {'name': network.name, 'input': list(network.input_shape), 'cost': cost, 'macs': sum(block['macs'] for block in blocks),
-          'parameters': sum(block['parameters'] for block in blocks), 'blocks': blocks}
-
-
-def _blocks(network: network_lib.Network, numbers: Mapping[str, int], prices: Prices) -> Iterator[dict[str, Any]]:
-  for traced in network_lib.trace(network):
-    block = traced.block
-    if isinstance(block.op, schema.OneOf):
-      rest = {'label': 'a choice', 'kind': OPEN, 'kernel': None, 'expansion': None, 'cost': None, 'macs': 0, 'parameters': 0,
-              'provenance': None}
-    else:
-      rest = {**_operation(block.op), **_costs(_signature(block.op, traced, network), prices)}
-    yield {'name': block.name, **rest, 'filters': traced.output_shape[2],
-           'strides': max(getattr(op, 'strides', 1) for op in block.candidates), 'residual': block.residual,
-           'input': list(traced.input_shape), 'output': list(traced.output_shape), 'decision': numbers.get(_path(block))}
-
-
-def _operation(op: ops.Op) -> dict[str, Any]:
-  """What an operation is, for people and for drawing."""
-  match op:
-    case ops.MBConv():
-      return {'label': f'MB{op.expand_ratio} {op.kernel_size}x{op.kernel_size}', 'kind': 'mbconv', 'kernel': op.kernel_size,
-              'expansion': op.expand_ratio}
-    case ops.ConvBn():
-      return {'label': f'conv {op.kernel_size}x{op.kernel_size}', 'kind': 'conv_bn', 'kernel': op.kernel_size, 'expansion': None}
-    case ops.Zero():
-      return {'label': 'skip', 'kind': 'zero', 'kernel': None, 'expansion': None}
-    case ops.Classifier():
-      return {'label': 'classifier', 'kind': 'classifier', 'kernel': None, 'expansion': None}
-    case _:
-      raise TypeError(f'not an operation: {op!r}')
-
-
-def _costs(signature: network_lib.OpSignature | None, prices: Prices) -> dict[str, Any]:
-  count = counting.count(signature)
-  return {'cost': prices.of(signature), 'macs': count.macs, 'parameters': count.parameters,
-          'provenance': prices.provenance.get(signature)}

@@ -1,12 +1,12 @@
-"""Reading a run for its report: what cannot be read is named and left out, and nothing of this machine but file names gets in."""
+"""Lenient reading of a run directory: unreadable files become problems; texts lose their absolute paths."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 import math
 import os
 import pathlib
 import re
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from tf_proxyless.infra import files
@@ -20,20 +20,20 @@ _FOLDERS = re.compile(r'(?:(?<=folder:)|(?<![\w.:/~-]))/(?:[^/\s:;,\'"]+/)+')
 
 
 class Reader:
-  """Reads the files of one run directory, and keeps a line for each thing that could not be read."""
+  """Reads the files of one run directory, and collects a line for each problem."""
 
   def __init__(self, path: pathlib.Path):
     self._path = path
     self._problems: list[str] = []
 
   def read(self, path: pathlib.Path, load: Callable[[pathlib.Path], _T]) -> _T | None:
-    """What `load` makes of a file; None if it is not there, or (a problem) not what it should be."""
+    """Loads a file; None if it is missing, or cannot be loaded, which adds a problem."""
     if not os.path.lexists(path):
       return None
     return self.attempt(lambda: load(path), path.name)
 
   def attempt(self, make: Callable[[], _T], name: str = '') -> _T | None:
-    """What `make` returns; None if a file (of that name) is not what it should be, or files do not fit together, which is a problem."""
+    """Calls `make`; None if it raises an error of a file (of that name) or of files that do not fit together, which adds a problem."""
     try:
       return make()
     except OSError as error:
@@ -50,8 +50,8 @@ class Reader:
     text = ' '.join(problem.split())
     self._problems.append(without_folders(text.replace(f'{self._path}{os.sep}', '').replace(f'{self._path}:', 'run directory:')))
 
-  def told(self) -> list[str]:
-    """The problems, each once, not more than a reader wants to see."""
+  def problems(self) -> list[str]:
+    """Distinct problems, the first 30."""
     problems = list(dict.fromkeys(self._problems))
     hidden = len(problems) - _MOST_PROBLEMS
     return problems if hidden <= 0 else [*problems[:_MOST_PROBLEMS], f'and {hidden} more']
@@ -63,7 +63,7 @@ def without_folders(text: str) -> str:
 
 
 def to_json(value: Any) -> Any:
-  """JSON values that a report may hold: finite numbers without more digits than anybody reads, and names instead of paths."""
+  """JSON values of a report: numbers finite and rounded, names instead of paths."""
   if isinstance(value, float):
     return float(f'{value:.{_SIGNIFICANT_DIGITS}g}') if math.isfinite(value) else None
   if isinstance(value, str):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 import dataclasses
 import pathlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -71,11 +71,11 @@ def derivation(found: DerivationFile, decisions: Sequence[Mapping[str, Any]]) ->
   """How the network was derived, and how clear each choice was.
 
   Args:
-    found: What derivation.json says.
-    decisions: Of the report.
+    found: Content of derivation.json.
+    decisions: Decisions of the report's document.
 
   Raises:
-    ValueError: They are of another search.
+    ValueError: The file belongs to another search.
   """
   margins = []
   for margin in found.margins:
@@ -100,9 +100,9 @@ def samples(found: evaluations_lib.ScoredSamples, frozen: bool, cost_model: mode
   """Scored networks: points, evenly thinned, and a front.
 
   Args:
-    found: In the order in which they were scored; accuracies are those on one validation batch.
-    frozen: Whether weights stood still while they were scored.
-    cost_model: Of the search, once it is over, for a front by evidence; None is for one by means, which is quick.
+    found: Scored networks in order of time, each with its accuracy on one validation batch.
+    frozen: Whether weights were frozen while networks were scored.
+    cost_model: Cost model of a search that is over, for a front by estimated effects; None for a front by means, which is quick.
 
   Returns:
     None if there are none.
@@ -122,10 +122,10 @@ def front_by_means(found: evaluations_lib.ScoredSamples, frozen: bool) -> Mappin
 
   Args:
     found: Scored networks.
-    frozen: Whether weights stood still while they were scored; if not, only the last quarter counts.
+    frozen: Whether weights were frozen while networks were scored; if not, only the last quarter counts.
 
   Returns:
-    'of': what it is; 'cost' and 'accuracy': means of the groups; 'error': the accuracy's standard error (networks that share a batch
+    'of': the kind of front; 'cost' and 'accuracy': means of the groups; 'error': the accuracy's standard error (networks that share a batch
     are not independent, so that batches are counted, not networks).
   """
   found = found if frozen else found[3 * len(found) // 4:]

@@ -1,10 +1,10 @@
-"""report.html of a run: written by a search while it runs, and by tools/report.py. For mains only; loads no TensorFlow."""
+"""report.html of a run: written by a search while it runs, and by tools/report.py. Loads no TensorFlow."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 import math
 import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from absl import logging
@@ -18,35 +18,39 @@ from tf_proxyless.search import run_directory
 _PAUSE = 20.0  # times what the last report took: 5 % of a search at most
 
 
-def write(run_dir: files.PathLike, output: files.PathLike, cards: Sequence[files.PathLike]) -> None:
+def write(run_dir: files.PathLike, output: files.PathLike, cards: Sequence[files.PathLike],
+          headings: Mapping[str, str] | None = None) -> None:
   """Writes the page of a run atomically; arguments as for `document_lib.document`.
 
   Raises:
     OSError: It cannot be written.
   """
-  files.write_atomically(output, page_lib.render(document_lib.document(run_dir, cards=cards)))
+  files.write_atomically(output, page_lib.render(document_lib.document(run_dir, cards=cards, headings=headings)))
 
 
 class RunReport:
-  """The state and the report of the search that goes on in this process. A report that cannot be made ends no search: a warning says so.
+  """State and report of the search in this process. A report that cannot be made is a warning, and does not end the search.
 
   A refresh is left out as long as less than 20 times the time has passed that the last report took, so that a search gives at most 5 %
   of its time to them.
 
   Args:
-    run: Of the search.
-    clock: Seconds that never fall.
+    run: Directory of the search.
+    headings: See `document_lib.document`.
+    clock: Monotonic clock, in seconds.
   """
 
-  def __init__(self, run: run_directory.RunDirectory, clock: Callable[[], float] = time.monotonic):
+  def __init__(self, run: run_directory.RunDirectory, headings: Mapping[str, str] | None = None,
+               clock: Callable[[], float] = time.monotonic):
     self._run = run
+    self._headings = headings
     self._clock = clock
     self._next = -math.inf
     self._warned = False
     self._document: dict[str, Any] | None = None  # of the last report
 
-  def tell(self, state: str, **details: Any) -> None:
-    """Writes status.json, see `RunFiles.write_status`, and the report."""
+  def write_status(self, state: str, **details: Any) -> None:
+    """Writes status.json, see `RunDirectory.write_status`, and the report."""
     self._run.write_status(state, **details)
     self._write()
 
@@ -55,7 +59,7 @@ class RunReport:
     if self._clock() >= self._next:
       self._write()
 
-  def tell_late(self) -> None:
+  def on_deadline(self) -> None:
     """Writes that the search was interrupted, in other respects the last report again: for when there is no time to read the run.
 
     Raises:
@@ -69,11 +73,11 @@ class RunReport:
   def _write(self) -> None:
     start = self._clock()
     try:
-      self._document = document_lib.document(self._run.path, versions=versions.installed())
+      self._document = document_lib.document(self._run.path, versions=versions.installed(), headings=self._headings)
       files.write_atomically(self._run.report, page_lib.render(self._document))
     except OSError as error:
       self._warn('%s cannot be written: %s', error.strerror or error)
-    except Exception as error:  # a defect of the page must not cost anybody days of search; it is told with its traceback
+    except Exception as error:  # a defect of the page must not cost anybody days of search; it is logged with its traceback
       self._warn('%s could not be made, please report this: %r', error, exc_info=True)
     end = self._clock()
     self._next = end + _PAUSE * (end - start)

@@ -1,11 +1,10 @@
 """The course of a search as a moving picture: the most likely network, the probabilities of all decisions, and costs, epoch by epoch.
 
-A GIF is written by Pillow, an MP4 by the program ffmpeg. Either stands under its name only when it is whole.
+A GIF is written by Pillow, an MP4 by the program ffmpeg, both atomically.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
 import io
 import itertools
 import os
@@ -13,13 +12,12 @@ import pathlib
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from tf_proxyless.infra import files
-from tf_proxyless.report import drawing
-from tf_proxyless.report.figures import figure_style
 from tf_proxyless.report.figures import frames
 
 SUFFIXES = ('.gif', '.mp4')
@@ -28,7 +26,7 @@ _FRAMES_PER_SECOND = (2.0, 10.0)
 _HOLD_SECONDS = 2.5  # on the last epoch
 _MAX_FRAMES = 300  # longer histories are thinned evenly
 
-Progress = Callable[[int, int], None]  # what is done, and how much there is
+Progress = Callable[[int, int], None]  # frames that are done, and all
 
 
 def check(path: files.PathLike) -> None:
@@ -44,14 +42,14 @@ def check(path: files.PathLike) -> None:
     raise ValueError(f'{path}: MP4 needs the program ffmpeg, which is not installed; install it, or write a .gif')
 
 
-def save(document: Mapping[str, Any], path: files.PathLike, progress: Progress | None = None, dpi: int = 110) -> None:
+def save(document: Mapping[str, Any], path: files.PathLike, progress: Progress | None = None, width: int = 880) -> None:
   """Writes the history of the first run of a report's document.
 
   Args:
-    document: A report's, with at least one epoch and one decision.
+    document: A report's document with at least one epoch and one decision.
     path: A .gif or .mp4 file; its folder must exist.
     progress: Called after each frame.
-    dpi: Pixels for each of the 8 x 4.5 inches.
+    width: Pixels; 16 wide are 9 high.
 
   Raises:
     ValueError: As `check`, the run has no history yet, or ffmpeg failed.
@@ -65,11 +63,11 @@ def save(document: Mapping[str, Any], path: files.PathLike, progress: Progress |
   slowest, fastest = _FRAMES_PER_SECOND
   frames_per_second = min(max(len(epochs) / _SECONDS, slowest), fastest)
   write = _gif if pathlib.Path(path).suffix.lower() == '.gif' else _mp4
-  write(_count(frames.draw(run, epochs, dpi), len(epochs), progress), path, frames_per_second)
+  write(_count(frames.draw(run, epochs, width), len(epochs), progress), path, frames_per_second)
 
 
 def thin(count: int) -> list[int]:
-  """Which of `count` epochs are frames: all, or 300 of them from the first to the last."""
+  """Indices of the epochs that are frames: all of `count`, or 300 evenly from the first to the last."""
   if count <= _MAX_FRAMES:
     return list(range(count))
   return [round(i * (count - 1) / (_MAX_FRAMES - 1)) for i in range(_MAX_FRAMES)]
@@ -87,26 +85,16 @@ def _gif(images: Iterable[np.ndarray], path: files.PathLike, frames_per_second: 
   from PIL import Image
 
   pictures = [Image.fromarray(image) for image in images]
-  palette = Image.new('P', (1, 1))
-  palette.putpalette(_palette())
+  examples = np.concatenate([np.asarray(pictures[index]) for index in (0, len(pictures) // 2, -1)])
+  palette = Image.fromarray(examples).quantize(64, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+  colors = np.array(palette.getpalette()).reshape(-1, 3)
+  colors[colors.sum(axis=1).argmax()] = 255  # paper is white
+  palette.putpalette(colors.flatten().tolist())
   pictures = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
   durations = [round(1000 / frames_per_second)] * (len(pictures) - 1) + [round(1000 * _HOLD_SECONDS)]
   content = io.BytesIO()
   pictures[0].save(content, format='GIF', save_all=True, append_images=pictures[1:], duration=durations, loop=0, optimize=False)
   files.write_atomically(path, content.getvalue())
-
-
-def _palette() -> list[int]:
-  """Red, green, blue of the colours of the drawings and their mixtures with white and with ink, for edges that are smooth."""
-  white, ink = (np.array(_rgb(color)) for color in ('#FFFFFF', figure_style.INK))
-  colors = [*drawing.COLORS.values(), figure_style.BLUE, figure_style.VERMILLION, figure_style.MUTED, figure_style.INK]
-  mixtures = [share * np.array(_rgb(color)) + (1 - share) * other for color in colors for other in (white, ink)
-              for share in (1.0, 0.8, 0.6, 0.4, 0.2)]
-  return [int(value) for row in np.unique(np.round(mixtures), axis=0) for value in row]
-
-
-def _rgb(color: str) -> list[int]:
-  return [int(color[i:i + 2], 16) for i in (1, 3, 5)]
 
 
 def _mp4(images: Iterator[np.ndarray], path: files.PathLike, frames_per_second: float) -> None:

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-import io
-import os
 
 from tf_proxyless.infra import files
-from tf_proxyless.report.figures import cost_figures
-from tf_proxyless.report.figures import figure_style
+from tf_proxyless.report.drawing import svg
+from tf_proxyless.report.figures import figures
+from tf_proxyless.report.page import sections_costs
 
 
-def save(groups: Mapping[str, Sequence[tuple[float, float]]], title: str, path: os.PathLike | str) -> None:
+def save(groups: Mapping[str, Sequence[tuple[float, float]]], title: str, path: files.PathLike) -> None:
   """Writes a scatter plot with the diagonal and bands of 5 and 10 percent around it.
 
   Args:
     groups: (predicted ms, measured ms) of each network, by purpose: 'calibration', 'validation' or 'published'.
-    title: Above the picture.
+    title: Heading of the picture.
     path: A PNG file.
   """
-  rows = [{'purpose': purpose, 'predicted_ms': predicted, 'measured_ms': measured}
+  rows = [{'name': purpose, 'purpose': purpose, 'predicted_ms': predicted, 'measured_ms': measured}
           for purpose, points in groups.items() for predicted, measured in points]
-  picture = io.BytesIO()
-  with figure_style.style():
-    canvas = figure_style.new(figure_style.ONE_COLUMN, figure_style.ONE_COLUMN)
-    cost_figures.proof(canvas.subplots(), rows, title)
-    canvas.savefig(picture, dpi=figure_style.DPI, format='png')
-  files.write_atomically(path, picture.getvalue())
+  files.write_atomically(path, figures.png(svg.compose([(title, sections_costs.proof_chart(rows))], 1, 410)))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from tf_proxyless.report.page import svg
+from tf_proxyless.report.drawing import network
+from tf_proxyless.report.drawing import svg
 
 
 def section(identity: str, heading: str, content: str, lead: str = '') -> str:
@@ -30,7 +31,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]], label: str, marked
   Args:
     head: Column names.
     rows: Text of cells; the first cell of a row is its name.
-    label: What the table is of, for those who do not see it.
+    label: Name of the table for screen readers.
     marked: Rows that stand out.
   """
   marked = set(marked)
@@ -65,3 +66,12 @@ def messages(texts: Sequence[str], heading: str, kind: str) -> str:
 def grid(*figures: str) -> str:
   """Figures side by side where there is room; empty ones are left out."""
   return f'<div class="grid">{"".join(figures)}</div>' if any(figures) else ''
+
+
+def legend(keys: Sequence[str], more: str = 'height: expansion') -> str:
+  """Colours and patterns of drawings of networks; `more` is added as text."""
+  swatches = {key: f'<svg viewBox="0 0 22 14" aria-hidden="true">{svg.box(1, 1, 20, 12, key, network.PATTERNS[key])}</svg>' for key in keys}
+  if 'skip' in swatches:
+    swatches['skip'] = '<span class="skipmark" aria-hidden="true">○</span>'
+  items = ''.join(f'<li>{swatch}{svg.escape(network.LEGEND[key])}</li>' for key, swatch in swatches.items())
+  return f'<ul class="legend">{items}<li>{svg.escape(more)}</li></ul>'

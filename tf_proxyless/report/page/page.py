@@ -1,43 +1,34 @@
 """The page that shows a search: one HTML file without any other, which opens in every browser and needs no network.
 
 Charts are SVG that is written here, so that they are there without JavaScript and on paper. The scripts add the player over the history,
-what a pointer is told, and the reload while a search runs. Everything that comes from files is escaped, and besides that the page's policy
+tooltips, and the reload while a search runs. Everything that comes from files is escaped, and besides that the page's policy
 lets no other script run than these.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
 import hashlib
 import importlib.resources
 import json
+from collections.abc import Mapping
 from typing import Any
 
-from tf_proxyless.report import drawing
-from tf_proxyless.report.page import network_svg
+from tf_proxyless.report.drawing import svg
 from tf_proxyless.report.page import sections as sections_lib
 from tf_proxyless.report.page import sections_compare
 from tf_proxyless.report.page import sections_costs
 from tf_proxyless.report.page import sections_history
-from tf_proxyless.report.page import svg
 
-SCHEMA, VERSION = 'tf_proxyless/report', 1
+SCHEMA, VERSION = 'tf_proxyless/report', 2
 
-_SCRIPTS = ('page_base.js', 'page_charts.js', 'page_network.js', 'page_player.js', 'page_start.js')
-
-# Each is drawn over a colour, so that it says the same without it.
-_PATTERNS = ('<pattern id="stripes" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
-             '<path d="M0 0V6" class="ink"/></pattern>'
-             '<pattern id="dots" width="6" height="6" patternUnits="userSpaceOnUse"><circle cx="2" cy="2" r="1" class="inkdot"/></pattern>'
-             '<pattern id="crosses" width="7" height="7" patternUnits="userSpaceOnUse"><path d="M0 0L7 7M7 0L0 7" class="ink"/></pattern>')
-
+_SCRIPTS = ('page_base.js', 'page_charts.js', 'page_player.js', 'page_start.js')
 
 def render(document: Mapping[str, Any]) -> str:
   """The page of a report's document.
 
   Args:
-    document: JSON values as `report_data.document` makes them.
+    document: JSON values as `document.document` makes them.
 
   Returns:
     HTML, to be written as UTF-8.
@@ -52,7 +43,7 @@ def render(document: Mapping[str, Any]) -> str:
   script = _script()
   parts = {
       'network': ('Network', sections_lib.network(run)), 'history': ('History', sections_history.history(run)),
-      'curves': ('Curves', sections_history.curves(run)), 'costs': ('Cost and accuracy', sections_costs.costs(run)),
+      'curves': ('Curves', sections_history.curves(run)), 'costs': ('Cost and accuracy', sections_costs.costs(document['runs'])),
       'derivation': ('Derivation', sections_lib.derivation(run)), 'files': ('Files', sections_lib.deployments(run)),
       'table': ('Latency table', sections_costs.table(run)), 'compare': ('Comparison', sections_compare.compare(document['runs'])),
       'settings': ('Settings', sections_lib.settings(run)),
@@ -62,10 +53,10 @@ def render(document: Mapping[str, Any]) -> str:
   body = [sections_lib.header(run, str(document['generated'])), sections_lib.summary(run), contents, *(part for _, part in parts.values())]
   footer = '<footer><p class="js"><a id="save" download="report.json" href="#">Save the data of this page</a> (JSON)</p></footer>'
   return (f'<!DOCTYPE html>\n<html lang="en">\n<head>\n{_head(run, script)}\n</head>\n<body>\n'
-          f'<svg width="0" height="0" class="defs" aria-hidden="true"><defs>{_PATTERNS}</defs></svg>\n<main>\n'
+          f'<svg width="0" height="0" class="defs" aria-hidden="true"><defs>{svg.PATTERNS}</defs></svg>\n<main>\n'
           + '\n'.join(part for part in body if part)
           + f'\n{footer}\n</main>\n<div id="tip" role="status"></div>\n'
-          f'<script type="application/json" id="data">{embed({**document, "drawing": _drawing()})}</script>\n'
+          f'<script type="application/json" id="data">{embed(document)}</script>\n'
           f'<script>{script}</script>\n</body>\n</html>\n')
 
 
@@ -77,7 +68,7 @@ def _head(run: Mapping[str, Any], script: str) -> str:
           f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
           '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">'
           f'<link rel="icon" href="data:,">{refresh}<title>{svg.escape(run["name"])} – tf_proxyless</title>'
-          f'<style>{_asset("page.css")}</style>')
+          f'<style>{svg.style()}{_asset("page.css")}</style>')
 
 
 def _script() -> str:
@@ -87,14 +78,6 @@ def _script() -> str:
 
 def _asset(name: str) -> str:
   return importlib.resources.files(__package__).joinpath(name).read_text(encoding='utf-8')
-
-
-def _drawing() -> dict[str, Any]:
-  """What the script needs to draw networks as `network_svg` does."""
-  return {'blocks_width': drawing.BLOCKS_WIDTH, 'gap': drawing.GAP, 'height': drawing.HEIGHT, 'arc_height': drawing.ARC_HEIGHT,
-          'tallest': drawing.TALLEST, 'thinnest': drawing.THINNEST, 'patterns': drawing.PATTERNS,
-          'scale_x': network_svg.SCALE_X, 'scale_y': network_svg.SCALE_Y, 'top': network_svg.TOP, 'bottom': network_svg.BOTTOM,
-          'inside_width': network_svg.INSIDE_WIDTH, 'character': svg.CHARACTER}
 
 
 def embed(value: Any) -> str:

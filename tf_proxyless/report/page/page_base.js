@@ -1,7 +1,6 @@
-// The document, elements, numbers, and what a pointer is told.
+// The document, elements, numbers, tooltips.
 
 const data = JSON.parse(document.getElementById('data').textContent);
-const {drawing} = data;
 const [run] = data.runs;
 const {history, decisions, cost} = run;
 const SVG = 'http://www.w3.org/2000/svg';
@@ -17,7 +16,7 @@ function make(parent, tag, attributes = {}, text = null) {
   return node;
 }
 
-const shorten = (text, length) => (text.length <= length ? text : text.slice(0, length - 1) + '…');
+const sum = (values) => values.reduce((total, value) => total + value, 0);
 const percent = (value) => (value == null ? '–' : (100 * value).toFixed(1) + ' %');
 const factor = cost.unit === 'MACs' ? 1e-6 : 1;
 const unit = cost.unit === 'MACs' ? 'M MACs' : cost.unit;
@@ -30,7 +29,7 @@ function number(value, digits = 3) {
 }
 const price = (value) => (value == null ? '–' : number(factor * value) + ' ' + unit);
 
-// What a pointer is told.
+// Tooltips.
 const tip = find('tip');
 function tell(text, x, y) {
   tip.textContent = text;

@@ -1,42 +1,45 @@
-// The player: the probabilities of an epoch as bars, its figures, slider, button and keys.
+// The player: the network of an epoch, probabilities as bars, its numbers, slider, button and keys.
 
-// Stacked bars: one row a decision, made once; then only widths change.
-const rows = [];
-function makeBars() {
-  decisions.forEach((decision) => {
-    const row = make(find('bars'), 'div', {class: 'row'});
-    make(row, 'span', {}, decision.label);
-    const bar = make(row, 'svg', {class: 'bar', role: 'img'});
-    const ratios = [...new Set(decision.choices.map((choice) => choice.expansion).filter((value) => value != null))].sort((a, b) => a - b);
-    const parts = decision.choices.map((choice) => {
-      const rank = ratios.indexOf(choice.expansion);
-      const tint = rank < 0 || rank === ratios.length - 1 ? 't2' : rank === 0 ? 't0' : 't1';
-      const group = make(bar, 'g');
-      return {group, rects: [make(group, 'rect', {class: `k ${keyOf(choice)} ${tint}`, height: 20}),
-        make(group, 'rect', {class: 'p p-' + drawing.patterns[keyOf(choice)], height: 20})],
-        text: make(group, 'text', {y: 14, 'text-anchor': 'middle'}, shorten(choice.label, 16))};
-    });
-    rows.push({decision, bar, parts, best: make(row, 'span')});
+// The drawing holds every variant of every block: the epoch's are shown and moved to their places.
+const {most_likely: networks} = run;
+const frame = find('frame');
+function showNetwork(index) {
+  const gap = Number(frame.dataset.gap);
+  let x = gap;
+  frame.querySelectorAll('.block').forEach((block, position) => {
+    const chosen = block.children[networks.variants[index][position]];
+    for (const variant of block.children) {
+      if (variant === chosen) variant.removeAttribute('display'); else variant.setAttribute('display', 'none');
+    }
+    block.setAttribute('transform', `translate(${x} 0)`);
+    x += Number(chosen.dataset.width) + gap;
   });
+  find('spine').setAttribute('d', find('spine').getAttribute('d').replace(/h.*/, 'h' + x));
+  const labels = networks.variants[index].map((variant, position) => networks.blocks[position][variant].label);
+  frame.setAttribute('aria-label', `Epoch ${history.epoch[index]}: ` + labels.join(', '));
 }
+
+// Stacked bars: one row a decision, of which only widths change.
+const rows = [...document.querySelectorAll('#bars .row')].map((row) => ({bar: row.children[1], best: row.children[2]}));
 function showBars(probabilities) {
-  rows.forEach(({decision, bar, parts, best}, index) => {
+  rows.forEach(({bar, best}, index) => {
+    const {label, choices} = decisions[index];
     const values = probabilities[index], total = sum(values) || 1, pixels = bar.clientWidth || 400;
     let left = 0;
-    parts.forEach(({group, rects, text}, choice) => {
-      const share = values[choice] / total;
-      for (const rect of rects) {
+    choices.forEach((choice, position) => {
+      const group = bar.children[position], share = values[position] / total, text = group.lastElementChild;
+      for (const rect of group.querySelectorAll('rect')) {
         rect.setAttribute('x', (left * 100).toFixed(2) + '%');
         rect.setAttribute('width', (share * 100).toFixed(2) + '%');
       }
       text.setAttribute('x', ((left + share / 2) * 100).toFixed(2) + '%');
-      text.setAttribute('visibility', share * pixels > widthOf(text.textContent) ? 'visible' : 'hidden');
-      group.dataset.tip = `${decision.label}: ${decision.choices[choice].label}\n${percent(values[choice])}, ${price(decision.choices[choice].cost)}`;
+      text.setAttribute('visibility', share * pixels > text.getComputedTextLength() + 6 ? 'visible' : 'hidden');
+      group.dataset.tip = `${label}: ${choice.label}\n${percent(values[position])}, ${price(choice.cost)}`;
       left += share;
     });
     const top = values.indexOf(Math.max(...values));
-    best.textContent = `${decision.choices[top].label} ${(100 * values[top]).toFixed(0)} %`;
-    bar.setAttribute('aria-label', decision.label + ': ' + decision.choices.map((choice, i) => `${choice.label} ${percent(values[i])}`).join(', '));
+    best.textContent = `${choices[top].label} ${(100 * values[top]).toFixed(0)} %`;
+    bar.setAttribute('aria-label', label + ': ' + choices.map((choice, i) => `${choice.label} ${percent(values[i])}`).join(', '));
   });
 }
 
@@ -76,7 +79,7 @@ function go(index) {
   const words = `epoch ${history.epoch[current]} of ${history.epoch[last]}`;
   slider.setAttribute('aria-valuetext', words);
   find('now').textContent = words;
-  drawNetwork(run.most_likely.choices[current]);
+  showNetwork(current);
   showBars(history.probabilities[current]);
   showReadings();
   for (const chart of charts) chart.rest();

@@ -1,8 +1,7 @@
 // Starts everything, saves the data, and reloads the page while the search runs.
 
 find('save').addEventListener('click', () => {
-  const {drawing: unused, ...report} = data;
-  find('save').href = URL.createObjectURL(new Blob([JSON.stringify(report)], {type: 'application/json'}));
+  find('save').href = URL.createObjectURL(new Blob([JSON.stringify(data)], {type: 'application/json'}));
 });
 
 // While the search runs the file is written anew each epoch: reload it, and go on where the reader was.
@@ -26,8 +25,6 @@ function keep() {
 
 for (const svg of document.querySelectorAll('[data-hover]')) setUp(svg);
 if (player) {
-  measure();
-  makeBars();
   setUpStrips();
   showButton(false);
   go(restored('epoch', last));

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tf_proxyless.report import drawing
 from tf_proxyless.report import units
-from tf_proxyless.report.page import charts
+from tf_proxyless.report.drawing import charts
+from tf_proxyless.report.drawing import network as drawing
+from tf_proxyless.report.drawing import svg
 from tf_proxyless.report.page import markup
-from tf_proxyless.report.page import network_svg
-from tf_proxyless.report.page import svg
 
 Run = Mapping[str, Any]
 
@@ -41,12 +40,12 @@ def summary(run: Run) -> str:
   if network:
     items.append(('found network', units.cost(network['cost'], unit), _against(network['cost'], cost)))
     if chosen and chosen['validation_accuracy'] is not None:
-      items.append(('accuracy', svg.percent(chosen['validation_accuracy']), 'validation images, weights of the supernet'))
+      items.append(('accuracy', units.percent(chosen['validation_accuracy']), 'validation images, weights of the supernet'))
     items += [('multiply-adds', units.count(network['macs']), 'one image'), ('parameters', units.count(network['parameters']), '')]
   elif history['epoch']:
     items.append(('most likely network', units.cost(_last(history, 'most_likely_cost'), unit),
                   _against(_last(history, 'most_likely_cost'), cost)))
-    items.append(('its accuracy', svg.percent(_last(history, 'most_likely_accuracy')), 'validation images'))
+    items.append(('its accuracy', units.percent(_last(history, 'most_likely_accuracy')), 'validation images'))
   if history['epoch']:
     left = run['seconds']['left']
     items.append(('time', units.duration(run['seconds']['epochs']),
@@ -82,13 +81,13 @@ def network(run: Run) -> str:
   if found is None:
     return ''
   caption = 'The found network' if run['network'] else 'The most likely network so far'
-  unit = run['cost']['unit']
-  drawn = drawing.layout(found)
-  measures = {'cost': f'what it costs ({units.unit_name(unit)})', 'macs': 'its multiply-adds', 'nothing': 'nothing: all alike'}
-  picture = markup.scrolling(network_svg.render(found, unit), caption)
-  note = (f'Each box is a block; its width is {measures[drawn.measure]}, its height the expansion ratio. Arcs are shortcuts; '
+  unit, blocks = run['cost']['unit'], found['blocks']
+  measures = {'cost': f'its cost ({units.unit_name(unit)})', 'macs': 'its multiply-adds', 'nothing': 'nothing: all alike'}
+  measure = measures[drawing.scale([blocks]).measure]
+  picture = markup.legend(drawing.keys(blocks)) + markup.scrolling(drawing.render(blocks, unit), caption)
+  note = (f'Each box is a block; its width is {measure}, its height the expansion ratio. Arcs are shortcuts; '
           'numbers below are channels.')
-  body = markup.figure(caption, network_svg.legend(drawn.keys) + picture, blocks_table(found, unit), note)
+  body = markup.figure(caption, picture, blocks_table(found, unit), note)
   return markup.section('network', 'The network', body + _warnings(run))
 
 
@@ -115,13 +114,14 @@ def derivation(run: Run) -> str:
   body = ''
   if run['candidates']:
     rows = [[f'by {row["source"]}' + (', chosen' if row['chosen'] else ''), units.cost(row['cost'], unit),
-             svg.percent(row['validation_accuracy']), svg.estimate(row['estimate'], row['standard_error'])] for row in run['candidates']]
+             units.percent(row['validation_accuracy']), units.estimate(row['estimate'], row['standard_error'])]
+            for row in run['candidates']]
     marked = [index for index, row in enumerate(run['candidates']) if row['chosen']]
     table = markup.table(['network', 'cost', 'validation accuracy', 'estimated accuracy ± standard error'], rows, 'Candidates', marked)
     body += markup.figure('Networks that were considered', table)
   if made and made['margins']:
-    rows = [[row['decision'], row['choice'], row['alternative'], svg.percent(row['difference'], 2), svg.percent(row['standard_error'], 2)]
-            for row in made['margins']]
+    rows = [[row['decision'], row['choice'], row['alternative'],
+             units.percent(row['difference'], 2), units.percent(row['standard_error'], 2)] for row in made['margins']]
     table = markup.table(['decision', 'choice', 'next best', 'difference in accuracy', 'standard error'], rows, 'Margins')
     body += f'<details><summary>How clear each choice was</summary>{table}</details>'
   lead = ''
@@ -139,8 +139,8 @@ def deployments(run: Run) -> str:
   body = markup.grid(_accuracies(rows), _latencies(rows))
   head = ['file', 'quantization', 'made by', 'float accuracy', 'accuracy of the file', 'test images', 'predicted', 'measured (p5 to p95)',
           'on', 'size', 'the found network', 'SHA-256']
-  cells = [[row['name'], row['quantization'], row['how'], svg.percent(row['float_accuracy']), svg.percent(row['int8_accuracy']),
-            '–' if row['test_images'] is None else svg.number(row['test_images'], 1), units.cost(row['predicted_ms'], 'ms'),
+  cells = [[row['name'], row['quantization'], row['how'], units.percent(row['float_accuracy']), units.percent(row['int8_accuracy']),
+            '–' if row['test_images'] is None else units.number(row['test_images'], 1), units.cost(row['predicted_ms'], 'ms'),
             _measured(row), row['device'] or '–', units.size(row['size_bytes']), 'yes' if row['same_network'] else 'another',
             row['sha256'][:12]] for row in rows]
   body += markup.figure('Files', markup.table(head, cells, 'Files made of the network'))
@@ -150,7 +150,7 @@ def deployments(run: Run) -> str:
 def _measured(row: Mapping[str, Any]) -> str:
   if row['measured_ms'] is None:
     return '–'
-  spread = '' if row['measured_p5_ms'] is None else f' ({svg.number(row["measured_p5_ms"])} to {svg.number(row["measured_p95_ms"])})'
+  spread = '' if row['measured_p5_ms'] is None else f' ({units.number(row["measured_p5_ms"])} to {units.number(row["measured_p95_ms"])})'
   return units.cost(row['measured_ms'], 'ms') + spread
 
 
@@ -161,7 +161,7 @@ def _accuracies(rows: Sequence[Mapping[str, Any]]) -> str:
     for name, column, style, pattern in (('float', 'float_accuracy', 'k3', 'plain'), ('file', 'int8_accuracy', 'k5', 'stripes')):
       value = row[column]
       if value is not None:
-        found.append(charts.Bar(f'{svg.shorten(row["name"], 19)} {name}', value, svg.percent(value), style, pattern))
+        found.append(charts.Bar(f'{svg.shorten(row["name"], 19)} {name}', value, units.percent(value), style, pattern))
   return markup.figure('Accuracy on test images', charts.bars(found, 'Accuracy of the trained network and of its file')) if found else ''
 
 
@@ -183,7 +183,9 @@ def settings(run: Run) -> str:
   """Flags, versions, time."""
   flags = others = ''
   if run['settings']:
-    flags = markup.figure('Settings', markup.table(['topic', 'setting', 'value'], run['settings'], 'Settings'))
+    first = 0 if any(heading for heading, *_ in run['settings']) else 1
+    rows = [row[first:] for row in run['settings']]
+    flags = markup.figure('Settings', markup.table(['topic', 'setting', 'value'][first:], rows, 'Settings'))
   if run['versions']:
     others += markup.figure('Versions', markup.table(['package', 'version'], run['versions'].items(), 'Versions'))
   seconds = [value for value in run['history'].get('seconds', []) if value is not None]

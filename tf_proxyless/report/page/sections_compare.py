@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tf_proxyless.report import drawing
 from tf_proxyless.report import units
-from tf_proxyless.report.page import charts
+from tf_proxyless.report.drawing import charts
+from tf_proxyless.report.drawing import network as drawing
+from tf_proxyless.report.drawing import svg
 from tf_proxyless.report.page import markup
-from tf_proxyless.report.page import network_svg
 from tf_proxyless.report.page import sections_history
-from tf_proxyless.report.page import svg
 
 Run = Mapping[str, Any]
-
-_LARGEST_RATIO = 4.0  # of costs of networks that are drawn to one scale
 
 
 def compare(runs: Sequence[Run]) -> str:
@@ -33,7 +30,7 @@ def _table(runs: Sequence[Run]) -> str:
     cost, network = run['cost'], run['network'] or {}
     chosen = next((row for row in run['candidates'] if row['chosen']), {})
     rows.append([run['name'], run['state'], cost['optimizer'], cost['objective'], units.cost(cost['target'], cost['unit']),
-                 units.cost(network.get('cost'), cost['unit']), svg.percent(chosen.get('validation_accuracy')),
+                 units.cost(network.get('cost'), cost['unit']), units.percent(chosen.get('validation_accuracy')),
                  units.count(network.get('macs')), units.count(network.get('parameters')), len(run['history']['epoch']),
                  units.duration(run['seconds']['epochs']), cost['of']])
   return markup.figure('All runs', markup.table(head, rows, 'All runs'))
@@ -61,22 +58,14 @@ def _networks(runs: Sequence[Run]) -> str:
   found = [run for run in runs if run['network']]
   if not found:
     return ''
-  per_unit = _per_unit(found)
-  drawn = [drawing.layout(run['network'], per_unit) for run in found]
-  keys = {key for item in drawn for key in item.keys}
+  scales = drawing.scales([(run['cost']['unit'], run['network']['blocks']) for run in found])
+  width = max(scale.extent(run['network']['blocks']) for scale, run in zip(scales, found))
   parts = []
-  for run in found:
-    picture = network_svg.render(run['network'], run['cost']['unit'], per_unit, max(item.width for item in drawn))
+  for run, scale in zip(found, scales):
+    picture = drawing.render(run['network']['blocks'], run['cost']['unit'], scale, width)
     caption = f'{run["name"]}: {units.cost(run["network"]["cost"], run["cost"]["unit"])}'
     parts.append(markup.figure(caption, markup.scrolling(picture, caption)))
-  note = 'Widths are costs, to one scale for all.' if per_unit else 'Widths are shares of what the network costs: each has its own scale.'
-  return network_svg.legend(tuple(key for key in drawing.LEGEND if key in keys)) + ''.join(parts) + f'<p class="note">{note}</p>'
-
-
-def _per_unit(runs: Sequence[Run]) -> float | None:
-  """The scale by which the dearest network takes the full width; None if units differ, or some networks would hardly be seen."""
-  costs, measures = zip(*(drawing.widths(run['network']) for run in runs))
-  sums = [sum(cost) for cost in costs]
-  if {*measures} != {'cost'} or len({run['cost']['unit'] for run in runs}) > 1 or max(sums) > _LARGEST_RATIO * min(sums):
-    return None
-  return drawing.BLOCKS_WIDTH / max(sums)
+  note = ('Widths are costs, to one scale for all.' if len(set(scales)) == 1 else
+          'Widths are shares of what the network costs: each has its own scale.')
+  keys = drawing.keys([block for run in found for block in run['network']['blocks']])
+  return markup.legend(keys) + ''.join(parts) + f'<p class="note">{note}</p>'

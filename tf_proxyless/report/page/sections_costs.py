@@ -2,43 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tf_proxyless.report import drawing
 from tf_proxyless.report import units
-from tf_proxyless.report.page import charts
+from tf_proxyless.report.drawing import charts
+from tf_proxyless.report.drawing import network as drawing
+from tf_proxyless.report.drawing import svg
 from tf_proxyless.report.page import markup
-from tf_proxyless.report.page import svg
 
 Run = Mapping[str, Any]
 
 _PROVENANCES = {'measured': 's0', 'published': 's2 cross', 'estimated': 's1 square'}
 _BEYOND = 1.2  # times the dearest sampled network: published networks beyond that would squeeze the points
+_FRONTS = ('s0', 's2', 's3', 's4')  # of compared runs
 _PURPOSES = {'calibration': 's3 cross', 'validation': 's0', 'published': 's1 square'}
 
 
-def costs(run: Run) -> str:
-  """Where the milliseconds go, and what sampled networks reached."""
-  return markup.section('costs', 'Cost and accuracy', markup.grid(_blocks(run), _samples(run)))
+def costs(runs: Sequence[Run]) -> str:
+  """Where the cost of the found network goes, and what sampled networks reached."""
+  return markup.section('costs', 'Cost and accuracy', markup.grid(_blocks(runs[0]), _samples(runs)))
 
 
 def _blocks(run: Run) -> str:
-  """A bar for each block of the found network; hatched ones rest on estimates."""
   network, unit = run['network'], run['cost']['unit']
-  if not network or any(block['cost'] is None for block in network['blocks']):
+  chart = network and blocks_chart(network, unit)
+  if not chart:
     return ''
-  blocks = [block for block in network['blocks'] if block['kind'] != 'zero']
-  total = sum(block['cost'] for block in blocks) or 1.0
-  rows = [charts.Bar(_name(block), block['cost'],
-                     f'{svg.number(units.factor(unit) * block["cost"])} · {100 * block["cost"] / total:.0f} %'
-                     + (' est.' if block.get('provenance') == 'estimated' else ''),
-                     drawing.key(block), drawing.PATTERNS[drawing.key(block)]) for block in blocks]
-  skipped = len(network['blocks']) - len(blocks)
+  skipped = sum(block['skipped'] for block in network['blocks'])
+  total = sum(block['cost'] for block in network['blocks'])
   note = f'In {units.unit_name(unit)}, with the share of all blocks.' + (f' {skipped} skipped blocks cost nothing.' if skipped else '')
   if network['cost'] is not None and abs(network['cost'] - total) > 1e-6 * total:
     note += f' The network costs {units.cost(network["cost"], unit)}: blocks and what the calibration adds.'
-  return markup.figure('Cost of the found network, block by block', charts.bars(rows, 'Cost of each block'), note=note)
+  return markup.figure('Cost of the found network, block by block', chart, note=note)
+
+
+def blocks_chart(network: Mapping[str, Any], unit: str) -> str:
+  """A bar for each block of a network; empty if costs are not known."""
+  if any(block['cost'] is None for block in network['blocks']):
+    return ''
+  blocks = [block for block in network['blocks'] if not block['skipped']]
+  total = sum(block['cost'] for block in blocks) or 1.0
+  rows = [charts.Bar(_name(block), block['cost'],
+                     f'{units.number(units.factor(unit) * block["cost"])} · {100 * block["cost"] / total:.0f} %'
+                     + (' est.' if block['provenance'] == 'estimated' else ''),
+                     drawing.key(block), drawing.PATTERNS[drawing.key(block)]) for block in blocks]
+  return charts.bars(rows, 'Cost of each block')
 
 
 def _name(block: Mapping[str, Any]) -> str:
@@ -46,37 +55,62 @@ def _name(block: Mapping[str, Any]) -> str:
   return name if name == block['label'] else f'{name} {block["label"]}'
 
 
-def _samples(run: Run) -> str:
-  """Accuracy over cost of sampled networks, with the front, what was considered, the target and published networks."""
-  samples, cost = run['samples'], run['cost']
+def _samples(runs: Sequence[Run]) -> str:
+  run, samples = runs[0], runs[0]['samples']
   if not samples:
     return ''
-  unit, front = cost['unit'], samples['front']
-  places = list(zip(front['cost'], front['accuracy'], front['error']))
-  considered = [row for row in run['candidates'] if row['validation_accuracy'] is not None]
-  def point(at: float, accuracy: float, name: str) -> tuple[float, float, str]:
-    return at, accuracy, f'{name}\n{units.cost(at, unit)}, {svg.percent(accuracy)}'
-  groups = [
-      charts.Points(f'{svg.number(samples["count"], 1)} sampled networks',
-                    [point(*pair, 'sampled') for pair in zip(samples['cost'], samples['accuracy'])], 'faint'),
-      charts.Points('front', [point(at, accuracy, f'front, ± {svg.percent(error, 2)}') for at, accuracy, error in places], 's0', True),
-      charts.Points('considered', [point(row['cost'], row['validation_accuracy'], row['source']) for row in considered], 's1 big square'),
-  ]
-  edge = _BEYOND * max(*samples['cost'], cost['target'] or 0.0)
-  near = [(row['name'], row['cost']) for row in run['published'] if row['cost'] <= edge]
-  far = [f'{row["name"]} at {units.cost(row["cost"], unit)}' for row in run['published'] if row['cost'] > edge]
-  factor = units.factor(unit)
-  plane = charts.Plane(units.unit_name(unit), 'accuracy, %', factor, 100.0)
-  rows = [['front', units.cost(at, unit), svg.estimate(accuracy, error)] for at, accuracy, error in places]
-  rows += [[row['source'], units.cost(row['cost'], unit), svg.percent(row['validation_accuracy'])] for row in considered]
-  rows += [[row['name'], units.cost(row['cost'], unit), f'{svg.percent(row["top1_imagenet"])} ({row["note"]})'] for row in run['published']]
+  unit, front = run['cost']['unit'], samples['front']
+  near = {name for name, _ in _near(run)}
+  far = [f'{row["name"]} at {units.cost(row["cost"], unit)}' for row in run['published'] if row['name'] not in near]
+  rows = [['front', units.cost(at, unit), units.estimate(accuracy, error)]
+          for at, accuracy, error in zip(front['cost'], front['accuracy'], front['error'])]
+  rows += [[row['source'], units.cost(row['cost'], unit), units.percent(row['validation_accuracy'])] for row in _considered(run)]
+  rows += [[row['name'], units.cost(row['cost'], unit), f'{units.percent(row["top1_imagenet"])} ({row["note"]})']
+           for row in run['published']]
   note = ('A point is one network on one validation batch, with shared weights; so the best points are the luckiest. '
           f'The front: {front["of"]}, with one standard error.')
   if run['published']:
     note += ' Published networks stand at their cost only: their accuracy is another one, after training (see the numbers).'
     note += f' Beyond the edge: {", ".join(far)}.' if far else ''
-  return markup.figure('Sampled networks', charts.scatter(groups, plane, cost['target'], near, places),
+  return markup.figure('Sampled networks', samples_chart(runs),
                        markup.table(['network', 'cost', 'accuracy'], rows, 'Front, considered and published networks'), note)
+
+
+def _considered(run: Run) -> list[Mapping[str, Any]]:
+  return [row for row in run['candidates'] if row['validation_accuracy'] is not None]
+
+
+def _near(run: Run) -> list[tuple[str, float]]:
+  """Name and cost of the published networks that would not squeeze the points."""
+  edge = _BEYOND * max(*run['samples']['cost'], run['cost']['target'] or 0.0)
+  return [(row['name'], row['cost']) for row in run['published'] if row['cost'] <= edge]
+
+
+def samples_chart(runs: Sequence[Run]) -> str:
+  """Accuracy over cost of sampled networks, with the front, what was considered, the target and published networks.
+
+  Args:
+    runs: Runs of a document; the first has samples, others in its unit add their fronts.
+  """
+  run, unit = runs[0], runs[0]['cost']['unit']
+
+  def point(at: float, accuracy: float, name: str) -> tuple[float, float, str]:
+    return at, accuracy, f'{name}\n{units.cost(at, unit)}, {units.percent(accuracy)}'
+
+  samples, places = run['samples'], []
+  groups = [charts.Points(f'{units.number(samples["count"], 1)} sampled networks',
+                          [point(*pair, 'sampled') for pair in zip(samples['cost'], samples['accuracy'])], 'faint')]
+  others = [other for other in runs if other['samples'] and other['cost']['unit'] == unit][:len(_FRONTS)]
+  for other, style in zip(others, _FRONTS):
+    name = 'front' if len(others) == 1 else f'front, {svg.shorten(other["name"], 24)}'
+    front = list(zip(*(other['samples']['front'][column] for column in ('cost', 'accuracy', 'error'))))
+    places += front
+    groups.append(charts.Points(name, [point(at, accuracy, f'{name}, ± {units.percent(error, 2)}') for at, accuracy, error in front],
+                                style, True))
+  considered = [point(row['cost'], row['validation_accuracy'], row['source']) for row in _considered(run)]
+  groups.append(charts.Points('considered', considered, 's1 big square'))
+  plane = charts.Plane(units.unit_name(unit), 'accuracy, %', units.factor(unit), 100.0)
+  return charts.scatter(groups, plane, run['cost']['target'], _near(run), places)
 
 
 def table(run: Run) -> str:
@@ -88,7 +122,7 @@ def table(run: Run) -> str:
   counts = ', '.join(f'{count} {name}' for name, count in found['provenance'].items() if count)
   lead = f'{found["name"]}: {counts or "no"} entries.' + (f' Source: {found["source"]}' if found['source'] else '')
   facts = [[str(name).replace('_', ' '), str(value)] for name, value in found['runtime'].items() if value is not None]
-  facts += [[f'calibration {name.replace("_", " ")}', svg.number(value, 4)] for name, value in (found['calibration'] or {}).items()]
+  facts += [[f'calibration {name.replace("_", " ")}', units.number(value, 4)] for name, value in (found['calibration'] or {}).items()]
   body = figures + f'<details><summary>Runtime and calibration</summary>{markup.table(["", "value"], facts, "Runtime")}</details>'
   return markup.section('table', 'The latency table', _estimates(found) + _validation(found) + body, lead)
 
@@ -99,7 +133,7 @@ def _estimates(found: Mapping[str, Any]) -> str:
   if not estimated:
     return ''
   error = found.get('estimate_error_percent')
-  off = '' if error is None else f'; estimates of known entries are off by {svg.number(error, 2)} % on average'
+  off = '' if error is None else f'; estimates of known entries are off by {units.number(error, 2)} % on average'
   return markup.messages([f'{estimated} of {total} entries are estimates, not measurements{off}.'], 'Estimated:', 'warning')
 
 
@@ -109,26 +143,46 @@ def _validation(found: Mapping[str, Any]) -> str:
     return ''
   names = {'mape_percent': ('mean error', ' %'), 'rmse_ms': ('root mean square error', ' ms'), 'within_5_percent': ('within 5 %', ' %'),
            'within_10_percent': ('within 10 %', ' %'), 'spearman': ('rank correlation', '')}
-  return markup.key_figures((name, f'{svg.number(validation[field])}{unit}', f'of {validation["networks"]} networks')
+  return markup.key_figures((name, f'{units.number(validation[field])}{unit}', f'of {validation["networks"]} networks')
                             for field, (name, unit) in names.items() if validation.get(field) is not None)
 
 
-def _proof(found: Mapping[str, Any]) -> str:
-  """Predicted over measured latency of whole networks."""
-  if not found['proof']:
-    return ''
+def table_charts(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+  """Captions and charts of a latency table: its networks, if it has a proof, and its entries."""
+  found = [('Whole networks: predicted and measured', proof_chart(found['proof'] or ())),
+           ('Every operation: latency over multiply-adds', entries_chart(found['entries']))]
+  return [(caption, picture) for caption, picture in found if picture]
+
+
+def proof_chart(rows: Sequence[Mapping[str, Any]]) -> str:
+  """Predicted over measured latency of whole networks, with bands of 5 and 10 %.
+
+  Args:
+    rows: 'name', 'predicted_ms', 'measured_ms' and 'purpose' ('calibration', 'validation' or 'published') of each network.
+  """
+  groups = [charts.Points(purpose, [(row['measured_ms'], row['predicted_ms'], f'{row["name"]}\n{_compared(row)}')
+                                    for row in rows if row['purpose'] == purpose], f'{style} big') for purpose, style in _PURPOSES.items()]
+  return charts.scatter(groups, charts.Plane('measured, ms', 'predicted, ms', diagonal=True)) if rows else ''
+
+
+def entries_chart(entries: Sequence[Mapping[str, Any]]) -> str:
+  """Milliseconds over multiply-adds of every entry."""
   groups = []
-  for purpose, style in _PURPOSES.items():
-    rows = [row for row in found['proof'] if row['purpose'] == purpose]
-    groups.append(charts.Points(purpose, [(row['measured_ms'], row['predicted_ms'], f'{row["name"]}\n{_compared(row)}') for row in rows],
-                                f'{style} big'))
-  plane = charts.Plane('measured, ms', 'predicted, ms', diagonal=True)
+  for provenance, style in _PROVENANCES.items():
+    rows = [entry for entry in entries if entry['provenance'] == provenance and entry['ms'] > 0 and entry['macs'] > 0]
+    groups.append(charts.Points(provenance, [(1e-6 * row['macs'], row['ms'], f'{row["label"]}\n{units.cost(row["ms"], "ms")}, {provenance}')
+                                             for row in rows], f'{style} middle'))
+  shown = any(group.values for group in groups)
+  return charts.scatter(groups, charts.Plane('million multiply-adds', 'ms', logarithmic=True)) if shown else ''
+
+
+def _proof(found: Mapping[str, Any]) -> str:
   rows = [[row['name'], row['purpose'], units.cost(row['predicted_ms'], 'ms'), units.cost(row['measured_ms'], 'ms'),
-           f'{100 * (row["predicted_ms"] / row["measured_ms"] - 1):+.1f} %'] for row in found['proof']]
-  return markup.figure('Whole networks: predicted and measured', charts.scatter(groups, plane),
+           f'{100 * (row["predicted_ms"] / row["measured_ms"] - 1):+.1f} %'] for row in found['proof'] or ()]
+  return markup.figure('Whole networks: predicted and measured', proof_chart(found['proof']),
                        markup.table(['network', 'purpose', 'predicted', 'measured', 'error'], rows, 'Proof of the table'),
                        'The bands are 5 and 10 % around equality. Calibration networks were used to fit, validation networks for '
-                       'nothing else.')
+                       'nothing else.') if rows else ''
 
 
 def _compared(row: Mapping[str, Any]) -> str:
@@ -136,17 +190,9 @@ def _compared(row: Mapping[str, Any]) -> str:
 
 
 def _entries(found: Mapping[str, Any]) -> str:
-  """Milliseconds over multiply-adds of every entry."""
-  groups = []
-  for provenance, style in _PROVENANCES.items():
-    rows = [entry for entry in found['entries'] if entry['provenance'] == provenance and entry['ms'] > 0 and entry['macs'] > 0]
-    groups.append(charts.Points(provenance, [(1e-6 * row['macs'], row['ms'], f'{row["label"]}\n{units.cost(row["ms"], "ms")}, {provenance}')
-                                             for row in rows], f'{style} middle'))
-  if not any(group.values for group in groups):
-    return ''
-  plane = charts.Plane('million multiply-adds', 'ms', logarithmic=True)
+  chart = entries_chart(found['entries'])
   rows = [[entry['label'], *(units.cost(entry[name], 'ms') for name in ('ms', 'p5', 'p95')), entry['provenance'],
            units.count(entry['macs'])] for entry in found['entries']]
   numbers = markup.table(['operation', 'latency', 'p5', 'p95', 'is', 'MACs'], rows, 'Entries of the table')
-  return markup.figure('Every operation: latency over multiply-adds', charts.scatter(groups, plane), numbers,
-                       'Both axes are logarithmic' + ('; squares are estimates.' if found['provenance'].get('estimated') else '.'))
+  note = 'Both axes are logarithmic' + ('; squares are estimates.' if found['provenance'].get('estimated') else '.')
+  return markup.figure('Every operation: latency over multiply-adds', chart, numbers, note) if chart else ''

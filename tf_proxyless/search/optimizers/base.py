@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
@@ -13,6 +13,7 @@ import tf_keras as keras
 from tf_proxyless.cost import model as model_lib
 from tf_proxyless.search import objectives
 from tf_proxyless.search import policy as policy_lib
+from tf_proxyless.search import schedule as schedule_lib
 
 _WEIGHT_STREAM = 1  # of random numbers: paths of weight steps
 
@@ -66,6 +67,11 @@ class ArchitectureOptimizer(tf.Module):
         'multiplier': self.objective.multiplier,
     }
 
+  def log_probabilities(self) -> list[np.ndarray]:
+    """log p by decision, float64 [choices]."""
+    rows = self.parameters.log_probabilities().numpy().astype(np.float64)
+    return [row[:count] for row, count in zip(rows, self.cost_model.choice_counts)]
+
   def update(self, batch: Any = None) -> Scored | None:
     """Learns from one validation batch, which is handed to the callback given at construction; networks it scored."""
     raise NotImplementedError
@@ -84,3 +90,39 @@ class ArchitectureOptimizer(tf.Module):
     self._adam.apply_gradients([(gradient, self.parameters.alpha)])
     self.objective.step(expected_cost)
     self.updates.assign_add(1)
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimizerConfig:
+  """Settings of an architecture optimizer; a subclass has all its defaults and builds it.
+
+  Attributes:
+    learning_rate: Of Adam; None takes it from RATES by the number of updates.
+    LEARNS_FROM: 'reward' of scored networks, or 'loss': which objectives serve it.
+    SCALE: Of the constrained objective against what it learns from.
+    RATES: (updates, learning rate) found by simulation with the constrained objective (docs/architecture.md).
+  """
+
+  learning_rate: float | None = None
+
+  LEARNS_FROM: ClassVar[str]
+  SCALE: ClassVar[float] = 1.0
+  RATES: ClassVar[tuple[tuple[int, float], ...]]
+
+  def rate(self, updates: int) -> float:
+    """Adam's learning rate for a search of so many updates."""
+    return schedule_lib.interpolate(self.RATES, updates) if self.learning_rate is None else self.learning_rate
+
+  def build(self, policy: policy_lib.ArchitectureParameters, cost_model: model_lib.CostModel, objective: objectives.Objective,
+            steps: Any, updates: int) -> ArchitectureOptimizer:
+    """Makes the optimizer.
+
+    Args:
+      policy: What is learned.
+      cost_model: Costs of choices.
+      objective: From accuracy and cost to what is learned from.
+      steps: Scores networks (`steps.accuracies`) or gives gate gradients (`steps.gate_gradients`), see `search.steps.SupernetSteps`;
+        None where the optimizer is only restored.
+      updates: Of the whole search.
+    """
+    raise NotImplementedError

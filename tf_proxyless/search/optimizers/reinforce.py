@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,7 @@ class Reinforce(base.ArchitectureOptimizer):
       cost_model: Costs of choices.
       objective: Turns accuracy and cost into a reward.
       score: (paths int32 [networks, decisions], batch) -> accuracies [networks] in [0, 1].
-      learning_rate: Of Adam; 5e-3 for 10,000 updates, 0.01 for 1,000, 0.05 for 300.
+      learning_rate: Of Adam.
       networks: Sampled for each update (official 10).
       baseline_momentum: b <- momentum * b + (1 - momentum) * mean reward, after use. The official code's "decay 0.99" is the
         weight of the new value, which makes the baseline nearly the last mean (reference: TuNAS 0.95).
@@ -84,3 +85,19 @@ class Reinforce(base.ArchitectureOptimizer):
       return -tf.reduce_mean(advantages * log_probability), self.cost_model.expected(self.parameters.probabilities())
 
     self._descend(loss)
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(base.OptimizerConfig):
+  """Settings of REINFORCE; see `Reinforce`."""
+
+  networks: int = 10
+  baseline_momentum: float = 0.95
+
+  LEARNS_FROM = 'reward'
+  RATES = ((300, 0.05), (1_000, 0.0125), (3_000, 0.0085), (10_000, 0.005), (100_000, 0.001))
+
+  def build(self, policy: policy_lib.ArchitectureParameters, cost_model: model_lib.CostModel, objective: objectives.Objective,
+            steps: Any, updates: int) -> Reinforce:
+    return Reinforce(policy, cost_model, objective, steps and steps.accuracies, learning_rate=self.rate(updates), networks=self.networks,
+                     baseline_momentum=self.baseline_momentum)

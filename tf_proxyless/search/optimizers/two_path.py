@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,7 @@ class GradientRule(base.ArchitectureOptimizer):
       objective: Turns cross-entropy and expected cost into a loss.
       gate_gradients: (active int32 [decisions], inactive int32 [decisions], batch) -> cross-entropy, and its gradients with
         respect to the gates of the two, float32 [decisions, 2].
-      learning_rate: Of Adam; the official 1e-3 is for 100,000 updates, 0.01 for 10,000, 0.03 for 3,000.
+      learning_rate: Of Adam; the official 1e-3 is for 100,000 updates.
     """
     super().__init__(parameters, cost_model, objective, learning_rate, 'gradient_rule')
     self._gate_gradients = gate_gradients
@@ -98,3 +99,16 @@ class GradientRule(base.ArchitectureOptimizer):
     rows = tf.repeat(tf.range(tf.shape(pairs)[0])[:, None], 2, axis=1)
     self.parameters.alpha.assign(
         tf.tensor_scatter_nd_update(self.parameters.alpha, tf.stack([rows, pairs], axis=-1), new))
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(base.OptimizerConfig):
+  """Settings of the gradient rule; see `GradientRule`."""
+
+  LEARNS_FROM = 'loss'
+  SCALE = 3.0
+  RATES = ((3_000, 0.03), (10_000, 0.01), (100_000, 0.001))
+
+  def build(self, policy: policy_lib.ArchitectureParameters, cost_model: model_lib.CostModel, objective: objectives.Objective,
+            steps: Any, updates: int) -> GradientRule:
+    return GradientRule(policy, cost_model, objective, steps and steps.gate_gradients, learning_rate=self.rate(updates))

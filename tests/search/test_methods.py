@@ -1,0 +1,39 @@
+"""Optimizers and objectives by name have the defaults of their own configurations, and serve each other as the table says."""
+
+import pytest
+
+from tf_proxyless.app import build_search
+from tf_proxyless.app import config as config_lib
+from tf_proxyless.app import options
+from tf_proxyless.search import objectives
+from tf_proxyless.search.optimizers import reinforce
+from tf_proxyless.search.optimizers import two_path
+
+OPTIMIZERS = {'reinforce': reinforce.Config(), 'gradient': two_path.Config()}
+OBJECTIVES = {'constrained': objectives.ConstrainedConfig(), 'reward_power': objectives.RewardPowerConfig(),
+              'reward_absolute': objectives.RewardAbsoluteConfig(), 'penalty_log': objectives.PenaltyLogConfig(),
+              'penalty_linear': objectives.PenaltyLinearConfig()}
+
+
+def configured(optimizer, objective):
+  config = options.make(config_lib.SearchConfig, {'architecture_optimizer': optimizer, 'objective': objective})
+  return build_search.Methods.from_config(config)
+
+
+@pytest.mark.parametrize('optimizer', OPTIMIZERS)
+@pytest.mark.parametrize('objective', OBJECTIVES)
+def test_defaults_and_pairs(optimizer, objective):
+  if optimizer in config_lib.OBJECTIVES[objective]:
+    assert configured(optimizer, objective) == build_search.Methods(OPTIMIZERS[optimizer], OBJECTIVES[objective])
+  else:
+    with pytest.raises(ValueError, match='Config learns from a .*, .*Config is for a '):
+      configured(optimizer, objective)
+
+
+def test_every_name_is_known():
+  assert set(OBJECTIVES) == set(config_lib.OBJECTIVES)
+
+
+def test_the_constraint_takes_scale_and_rate_from_the_search():
+  made = OBJECTIVES['constrained'].build(10.0, 1.0, two_path.Config.SCALE, 10_000)
+  assert (made._scale, made._rate) == (3.0, pytest.approx(0.01))

@@ -1,0 +1,67 @@
+"""What networks cost: multiply-adds, parameters, bytes, and latency by a table."""
+
+from __future__ import annotations
+
+from typing import Any, Union
+
+from tf_proxyless.cost import counting
+from tf_proxyless.cost import model as model_lib
+from tf_proxyless.cost import named_tables
+from tf_proxyless.cost import table as table_lib
+from tf_proxyless.infra import files
+from tf_proxyless.space import network as network_lib
+
+count = counting.count_network
+Cost = Union[str, table_lib.LatencyTable, model_lib.CostModel]
+
+
+def load_table(name: files.PathLike, space: network_lib.Network | None = None) -> table_lib.LatencyTable:
+  """A latency table: a file, or a shipped table by name ('pixel1_tflite_float').
+
+  Args:
+    name: Path or name.
+    space: Needed by estimates, which are formulas ('pixel2_int8_estimate').
+
+  Raises:
+    ValueError: There is no such table, or the file is not one.
+    OSError: The file cannot be read.
+  """
+  return named_tables.find(str(name), space)
+
+
+def macs(space: network_lib.Network) -> model_lib.CostModel:
+  """The multiply-adds of each network of a space."""
+  return model_lib.from_macs(space)
+
+
+def weight_bytes(space: network_lib.Network) -> model_lib.CostModel:
+  """The bytes of the weights of each network of a space in int8."""
+  return model_lib.build(space, counting.weight_bytes, 'bytes')
+
+
+def model(space: network_lib.Network, cost: Cost | Any, unit: str = 'ms') -> model_lib.CostModel:
+  """The cost model of a space.
+
+  Args:
+    space: A search space.
+    cost: 'macs', 'bytes', a `LatencyTable`, a function from `OpSignature` (None for an operation that computes nothing) to a number in
+      `unit`, or a `CostModel`, which is checked to be of this space.
+    unit: The unit of a function's costs: 'ms', 'macs', 'bytes' or 'mJ'.
+
+  Raises:
+    TypeError, ValueError: It is none of these, is of another space, or lacks operations.
+  """
+  if isinstance(cost, table_lib.LatencyTable):
+    return model_lib.from_latency_table(space, cost)
+  if isinstance(cost, model_lib.CostModel):
+    expected = model_lib.from_macs(space).decisions
+    if cost.decisions != expected:
+      raise ValueError(f'the cost model is of another space: it has {len(cost.decisions)} decisions, the space {len(expected)}')
+    return cost
+  if cost == 'macs':
+    return macs(space)
+  if cost == 'bytes':
+    return weight_bytes(space)
+  if callable(cost):
+    return model_lib.build(space, cost, unit)
+  raise TypeError(f"cost must be 'macs', 'bytes', a LatencyTable, a CostModel or a function, got {cost!r}")

@@ -1,0 +1,100 @@
+"""Latencies, measured on this machine or on a phone."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Any
+
+from tf_proxyless.app import config as config_lib
+from tf_proxyless.app import device as device_lib
+from tf_proxyless.app import options
+from tf_proxyless.cost import table as table_lib
+from tf_proxyless.infra import files
+from tf_proxyless.infra import locking
+from tf_proxyless.measure import table_builder
+from tf_proxyless.measure import validation as validation_lib
+from tf_proxyless.space import network as network_lib
+
+CALIBRATION_NETWORKS, VALIDATION_NETWORKS = 10, 30
+
+
+def table(space: network_lib.Network, output: files.PathLike, *, precision: str = 'int8',
+          calibration_networks: int = CALIBRATION_NETWORKS, validation_networks: int = VALIDATION_NETWORKS,
+          **device: Any) -> table_lib.LatencyTable:
+  """Measures every operation of a space, and whole networks to calibrate and to validate the table.
+
+  What was measured before an interruption is not measured again; a table that is there already is read.
+
+  Args:
+    space: A search space.
+    output: The table's JSON file; measurements lie beside it until it is done.
+    precision: 'int8' or 'float32'.
+    calibration_networks: Networks that scale and offset are fitted on.
+    validation_networks: Networks that are predicted and measured, and used for nothing else.
+    **device: Fields of `app.config.DeviceConfig`, for instance `device='adb', benchmark_binary=PATH, core_mask='10'`, `kernels`,
+      `threads`, `rounds`.
+
+  Returns:
+    The table.
+
+  Raises:
+    ValueError: The device cannot be used, or what was measured does not fit together.
+  """
+  path = pathlib.Path(output)
+  if path.exists():
+    found = table_lib.load(path)
+    found.check_covers(space)
+    return found
+  setup = device_lib.setup(options.make(config_lib.DeviceConfig, device), precision)
+  work = path.with_suffix('')
+  work.mkdir(parents=True, exist_ok=True)
+  with locking.take(work):
+    found = validation_lib.measure(space, setup, work, calibration_networks, validation_networks, path)
+    table_builder.forget(work)
+  return found
+
+
+def host(space: network_lib.Network, precision: str = 'int8', kernels: str = 'builtin', cache_dir: files.PathLike | None = None,
+         ) -> table_lib.LatencyTable:
+  """A latency table of this machine: measured on first use in under a minute for a small space, and kept.
+
+  Args:
+    space: A search space.
+    precision: 'int8' or 'float32'.
+    kernels: 'builtin' or 'xnnpack'.
+    cache_dir: Where it is kept; None is ~/.cache/tf_proxyless.
+
+  Raises:
+    ValueError: The measurement was broken off, or what was measured does not fit together.
+  """
+  from tf_proxyless.app import tables
+
+  path = tables.host_path(space, precision, kernels, cache_dir)
+  return table_lib.load(path) if path.exists() else tables.measure(space, precision, kernels, path)
+
+
+def tflite(model: files.PathLike, precision: str = 'int8', **device: Any) -> dict[str, Any]:
+  """Measures a .tflite file.
+
+  Args:
+    model: The file.
+    precision: 'int8' or 'float32', for the record.
+    **device: As for `table`.
+
+  Returns:
+    `median_ms`, `p5_ms`, `p95_ms`, `runs` and other statistics, in milliseconds.
+
+  Raises:
+    ValueError: The device cannot be used, or the file fails on it.
+  """
+  path = pathlib.Path(model)
+  if not path.is_file():
+    raise ValueError(f'there is no file {str(path)!r}')
+  work = path.with_name(f'{path.stem}_measure')
+  setup = device_lib.setup(options.make(config_lib.DeviceConfig, device), precision)
+  work.mkdir(exist_ok=True)
+  found = table_builder.measure_models({'model': path}, setup, work)
+  table_builder.forget(work)
+  if found['failed']:
+    raise ValueError(f'{path} failed on the device: {found["failed"]["model"]}')
+  return dict(found['models']['model'])

@@ -1,0 +1,7 @@
+"""Architecture optimizers, as settings that `search` builds; an own one is a subclass of `OptimizerConfig` and `ArchitectureOptimizer`."""
+
+from tf_proxyless.search.optimizers.base import ArchitectureOptimizer, OptimizerConfig, Scored
+from tf_proxyless.search.optimizers.reinforce import Config as Reinforce
+from tf_proxyless.search.optimizers.two_path import Config as TwoPath
+
+__all__ = ['ArchitectureOptimizer', 'OptimizerConfig', 'Reinforce', 'Scored', 'TwoPath']

@@ -1,0 +1,330 @@
+"""Searching, and what comes out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import dataclasses
+import functools
+import html
+import json
+import os
+import pathlib
+from typing import Any
+
+from tf_proxyless.api import costs
+from tf_proxyless.api import data as data_lib
+from tf_proxyless.app import config as config_lib
+from tf_proxyless.app import flags
+from tf_proxyless.app import options
+from tf_proxyless.app import problem as problem_lib
+from tf_proxyless.cost import model as model_lib
+from tf_proxyless.cost import table as table_lib
+from tf_proxyless.derive import candidates as candidates_lib
+from tf_proxyless.derive import effects as effects_lib
+from tf_proxyless.derive import evaluations as evaluations_lib
+from tf_proxyless.derive import solver
+from tf_proxyless.infra import files
+from tf_proxyless.report.document import writer
+from tf_proxyless.search import run_directory
+from tf_proxyless.space import io
+from tf_proxyless.space import network as network_lib
+from tf_proxyless.space import schema
+
+
+def _target(target: float | str, cost_model: model_lib.CostModel) -> float:
+  """A target in the unit of the costs; '25%' is a quarter of the way from the cheapest network to the dearest."""
+  if not isinstance(target, str):
+    return float(target)
+  try:
+    share = float(target.removesuffix('%')) / 100
+  except ValueError:
+    share = -1.0
+  if not target.endswith('%') or not 0 < share <= 1:
+    raise ValueError(f"target must be a number in {cost_model.unit}, or a share such as '25%', got {target!r}")
+  return cost_model.smallest + share * (cost_model.largest - cost_model.smallest)
+
+
+def search(
+    space: network_lib.Network,
+    train_data: Any,
+    validation_data: Any = None,
+    *,
+    cost: costs.Cost = 'macs',
+    target: float | str,
+    run_dir: files.PathLike,
+    optimizer: Any = None,
+    objective: Any = None,
+    class_names: Sequence[str] | None = None,
+    unit: str = 'ms',
+    **settings: Any,
+) -> SearchResult:
+  """Searches a space for the most accurate network within a cost, and shows its progress.
+
+  Called again with the same arguments it continues where it was stopped, and ends as if it had not been; with others it refuses, and says
+  which differ. Ctrl-C (in a notebook: interrupt the kernel) saves and stops.
+
+  Args:
+    space: A search space, for instance `spaces.proxyless(...)`.
+    train_data: (images, labels) with uint8 images [n, height, width, channels] or floats in [0, 1]; a tf.data.Dataset of (image, label);
+      or the name of a dataset: 'digits', 'folder:PATH', a name of tensorflow-datasets.
+    validation_data: Images to learn the architecture from, likewise; by default a class-balanced tenth of the training images.
+    cost: What networks cost: a `LatencyTable`, 'macs', 'bytes', a `CostModel`, or a function from an operation's signature to a number.
+    target: What the network may cost, in the unit of `cost`; '25%' is a quarter of the way from the cheapest network to the dearest.
+    run_dir: Directory of the search: history, checkpoints, architecture.json, report.html.
+    optimizer: Settings of an architecture optimizer: `optimizers.Reinforce(...)`, `optimizers.TwoPath(...)`, or an own `OptimizerConfig`;
+      None is REINFORCE by `settings`.
+    objective: Settings of an objective, for instance `objectives.ConstrainedConfig(...)`, or an own one; None is the constrained one.
+    class_names: Names by label, for arrays and datasets.
+    unit: Unit of the costs, where `cost` is a function.
+    **settings: Fields of `app.config.SearchConfig` by name: `warmup_epochs`, `search_epochs`, `batch_size`, `validation_batch_size`,
+      `validation_images`, `augmentation`, `seed`, ...
+
+  Returns:
+    The result.
+
+  Raises:
+    ValueError: An argument does not fit; in one line, which and what to do.
+    TypeError: An argument is of a kind that is not accepted.
+    SearchDivergedError: The search went wrong; the message says what to change.
+    KeyboardInterrupt: It was stopped, and is saved.
+  """
+  cost_model = costs.model(space, cost, unit)
+  table = cost if isinstance(cost, table_lib.LatencyTable) else None
+  problem = problem_lib.SearchProblem(space, cost_model, _target(target, cost_model), table)
+  problem.check()
+  config = options.make(config_lib.SearchConfig, {
+      **_target_settings(problem), 'run_dir': os.fspath(run_dir), 'resolution': max(_sizes(space)), **settings, 'dataset': 'arrays:'})
+  from tf_proxyless.app import build_search
+  from tf_proxyless.app.commands import search as search_command
+
+  methods = build_search.Methods.from_config(config, optimizer, objective)
+  dataset, held_out = data_lib.open_source(train_data, validation_data, class_names=class_names)
+  config = options.replace(config, dataset=dataset)
+  search_command.main(config, problem_lib.Given(problem, methods, held_out))
+  result = SearchResult(pathlib.Path(run_dir), methods)
+  if result.state != 'finished':
+    raise KeyboardInterrupt(f'stopped and saved; the same call continues in {run_dir}')
+  return result
+
+
+def _sizes(space: network_lib.Network) -> list[int]:
+  return [size for value in space.input_shape[:2] for size in (value.choices if isinstance(value, schema.OneOf) else (value,))]
+
+
+def _target_settings(problem: problem_lib.SearchProblem) -> dict[str, Any]:
+  """The target as options, for files that people read."""
+  if problem.table is not None:
+    return {'latency_table': problem.table.name, 'target_latency_ms': problem.target, 'allow_estimates': True}
+  return {'target_macs': problem.target} if problem.cost_model.unit == 'macs' else {}
+
+
+def load(run_dir: files.PathLike, optimizer: Any = None, objective: Any = None) -> SearchResult:
+  """The result of a search that is over, or as far as it has come.
+
+  Args:
+    run_dir: Its directory.
+    optimizer: The settings of its optimizer, where these were own ones.
+    objective: Likewise.
+
+  Raises:
+    ValueError: It is not the directory of a search.
+  """
+  return SearchResult(pathlib.Path(run_dir), _methods(run_dir, optimizer, objective) if optimizer or objective else None)
+
+
+def _methods(run_dir: files.PathLike, optimizer: Any, objective: Any) -> Any:
+  from tf_proxyless.app import build_search
+
+  config = flags.read(run_directory.RunDirectory(run_dir).flags, config_lib.SearchConfig)
+  return build_search.Methods.from_config(config, optimizer, objective)
+
+
+@dataclasses.dataclass(frozen=True)
+class ParetoPoint:
+  """The best network within one limit, by what the search learned.
+
+  Attributes:
+    limit: Greatest cost.
+    architecture: The network.
+    cost: What it costs.
+    estimate: Accuracy in [0, 1] by estimated effects; None without evaluations.
+    standard_error: Standard error of the estimate.
+  """
+
+  limit: float
+  architecture: io.Architecture
+  cost: float
+  estimate: float | None
+  standard_error: float | None
+
+
+class Report:
+  """report.html of a run; a notebook shows it.
+
+  Attributes:
+    path: The file.
+  """
+
+  def __init__(self, path: pathlib.Path):
+    self.path = path
+
+  def __repr__(self) -> str:
+    return f'Report({str(self.path)!r})'
+
+  def _repr_html_(self) -> str:
+    page = html.escape(self.path.read_text(encoding='utf-8'), quote=True)
+    return f'<iframe srcdoc="{page}" width="100%" height="700" style="border:1px solid #ccc"></iframe>'
+
+
+class SearchResult:
+  """What a search found; everything is read from its directory.
+
+  Attributes:
+    run: The directory with the paths of its files.
+    config: The settings of the search.
+  """
+
+  def __init__(self, run_dir: pathlib.Path, methods: Any = None):
+    self.run = run_directory.RunDirectory(run_dir)
+    self._methods = methods
+    if not self.run.flags.exists():
+      raise ValueError(f'{run_dir} is not the directory of a search: there is no {self.run.flags.name}')
+    self.config = options.replace(flags.read(self.run.flags, config_lib.SearchConfig), run_dir=os.fspath(run_dir))
+
+  @functools.cached_property
+  def problem(self) -> problem_lib.SearchProblem:
+    """Space, costs and target."""
+    return problem_lib.restore(self.run, self.config)
+
+  @property
+  def space(self) -> network_lib.Network:
+    """The search space."""
+    return self.problem.space
+
+  @property
+  def state(self) -> str:
+    """'finished', 'interrupted', 'running' or 'failed'."""
+    return files.read_json(self.run.status, 'status')['state']
+
+  @property
+  def architecture(self) -> io.Architecture:
+    """The network that was derived, with its choices, cost and provenance."""
+    return io.load_architecture(self.run.architecture)
+
+  @property
+  def derivation(self) -> dict[str, Any]:
+    """Every network that was considered, with estimates, standard errors, and warnings."""
+    return json.loads(self.run.derivation.read_text(encoding='utf-8'))
+
+  @property
+  def history(self) -> list[dict[str, Any]]:
+    """An entry an epoch: loss, accuracy, expected cost, probabilities of all choices, ..."""
+    return self.run.read_history()
+
+  @property
+  def evaluations(self) -> evaluations_lib.ScoredSamples:
+    """The networks that were scored with the shared weights: paths, accuracies, costs."""
+    return evaluations_lib.load(self.run.samples)[1]
+
+  def derive(self, limit: float | None = None, by: str = 'validation', train_data: Any = None,
+             others: Sequence[solver.Constraint] = ()) -> io.Architecture:
+    """Derives a network again, under another limit.
+
+    Args:
+      limit: Greatest cost; by default the target of the search.
+      by: 'validation' (the best of thirty on the validation images), 'evidence' (by estimated effects) or 'probability'.
+      train_data: For 'validation' of a search on arrays in an earlier process, the same arrays.
+      others: Further constraints, for instance `Constraint(costs.weight_bytes(space), 1e6)`.
+
+    Raises:
+      ValueError: The limit cannot be reached, or the images are not there.
+    """
+    from tf_proxyless.app import build_search
+
+    if train_data is not None:
+      data_lib.open_source(train_data)
+    problem = self.problem if limit is None else dataclasses.replace(self.problem, target=limit)
+    problem.check('limit')
+    learned, score = build_search.restore(self.config, self.problem, self.run, by == 'validation', self._methods)
+    return build_search.derive_from_run(self.config, self.problem, problem, self.run, learned, by, score, tuple(others))[1]
+
+  def pareto(self, limits: Sequence[float]) -> list[ParetoPoint]:
+    """The best network within each limit by what the search learned, without training or scoring anything.
+
+    Args:
+      limits: Greatest costs, in the unit of the search.
+
+    Returns:
+      A point a limit, in their order.
+
+    Raises:
+      ValueError: A limit cannot be reached.
+    """
+    samples, cost_model = self.evaluations, self.problem.cost_model
+    effects = effects_lib.fit(samples) if len(samples) else None
+    values = effects.values if effects is not None else self._log_probabilities()
+    points = []
+    for limit in limits:
+      choices = candidates_lib.Budget(float(limit), cost_model).best(values)
+      genotype = schema.genotype(self.space, choices)
+      estimate, error = (None, None) if effects is None else effects_lib.predict(effects, choices)
+      architecture = io.Architecture(schema.resolve(self.space, genotype), genotype)
+      points.append(ParetoPoint(float(limit), architecture, cost_model.cost(choices), estimate, error))
+    return points
+
+  def _log_probabilities(self) -> list[Any]:
+    from tf_proxyless.app import build_search
+
+    return build_search.restore(self.config, self.problem, self.run, False, self._methods)[0].log_probabilities()
+
+  def keras_model(self, weights: str = 'inherit', train_data: Any = None) -> Any:
+    """The derived network as a plain tf_keras model.
+
+    Args:
+      weights: 'inherit' copies those of the supernet, and estimates the statistics of batch normalisation on training images;
+        'random' starts anew.
+      train_data: For 'inherit' after a search on arrays in an earlier process, the same arrays.
+
+    Returns:
+      A Functional model from images [batch, height, width, channels] in [0, 1] to logits.
+
+    Raises:
+      ValueError: `weights` is neither, or the images are not there.
+    """
+    from tf_proxyless.api import models
+
+    return models.build(self, weights, train_data)
+
+  def report(self) -> Report:
+    """Writes report.html anew; a notebook shows it."""
+    return report(self.run.path)
+
+  def __repr__(self) -> str:
+    return f'SearchResult({str(self.run.path)!r}, {self.state})'
+
+  def _repr_html_(self) -> str:
+    rows = [('state', self.state), ('target', self.problem.format_cost(self.problem.target))]
+    if self.run.architecture.exists():
+      cost = self.architecture.cost
+      rows += [('network', ' '.join(block.op.short_name for block in self.architecture.network.blocks)),
+               ('MACs', f'{cost.macs:,}'), ('parameters', f'{cost.parameters:,}')]
+      rows += [('predicted', f'{cost.predicted_ms:.3f} ms')] if cost.predicted_ms is not None else []
+    cells = ''.join(f'<tr><th style="text-align:left">{name}</th><td style="text-align:left">{html.escape(str(value))}</td></tr>'
+                    for name, value in rows)
+    return f'<table>{cells}</table>'
+
+
+def derive(run_dir: files.PathLike, limit: float | None = None, by: str = 'validation', **arguments: Any) -> io.Architecture:
+  """Derives a network from a finished search; see `SearchResult.derive`."""
+  return load(run_dir).derive(limit, by, **arguments)
+
+
+def report(run_dir: files.PathLike) -> Report:
+  """Writes the report of a search as one self-contained page.
+
+  Raises:
+    OSError: It cannot be written.
+  """
+  run = run_directory.RunDirectory(run_dir)
+  writer.write(run.path, run.report, (), options.headings(config_lib.SearchConfig))
+  return Report(run.report)

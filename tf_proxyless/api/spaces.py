@@ -1,0 +1,16 @@
+"""Search spaces: the ProxylessNAS space, published networks, and what own spaces are made of."""
+
+from tf_proxyless.space.layers import Activation, BatchNorm, ChannelShuffle, Conv, Dense, DepthwiseConv, Dropout, GlobalPool, SqueezeExcite
+from tf_proxyless.space.network import Block, Network
+from tf_proxyless.space.ops import Classifier, ConvBn, Identity, MBConv, Pool, SeparableConv, Zero
+from tf_proxyless.space.proxyless import proxyless
+from tf_proxyless.space.published import NAMES as PUBLISHED
+from tf_proxyless.space.published import network as published
+from tf_proxyless.space.registry import register
+from tf_proxyless.space.schema import cardinality, decisions, Decision, Genotype, OneOf, resolve
+
+__all__ = [
+    'Activation', 'BatchNorm', 'Block', 'ChannelShuffle', 'Classifier', 'Conv', 'ConvBn', 'Decision', 'Dense', 'DepthwiseConv', 'Dropout',
+    'Genotype', 'GlobalPool', 'Identity', 'MBConv', 'Network', 'OneOf', 'PUBLISHED', 'Pool', 'SeparableConv', 'SqueezeExcite', 'Zero',
+    'cardinality', 'decisions', 'proxyless', 'published', 'register', 'resolve',
+]

@@ -1,0 +1,95 @@
+"""Prints the blocks of an architecture with their MACs, parameters and latency.
+
+  tf-proxyless describe --architecture=proxyless_mobile
+  tf-proxyless describe --architecture=architecture.json --latency_table=pixel1_tflite_float --json
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+from tf_proxyless.app import options
+from tf_proxyless.cost import counting
+from tf_proxyless.cost import model as model_lib
+from tf_proxyless.cost import named_tables
+from tf_proxyless.cost import table as table_lib
+from tf_proxyless.infra import errors
+from tf_proxyless.space import io
+from tf_proxyless.space import network as network_lib
+from tf_proxyless.space import ops
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(options.Config):
+  """Options of the command."""
+
+  architecture: str | None = options.option(None, 'File (architecture.json of a search), or name of a published network.', required=True)
+  latency_table: str | None = options.option(None, 'File, or name of a shipped table or estimate; adds latency in ms.')
+  json: bool = options.option(False, 'Whether to print one JSON object instead of a table.')
+
+
+_COLUMNS = ('name', 'op', 'input', 'output', 'stride', 'shortcut', 'MACs', 'parameters')
+
+
+def describe(network: network_lib.Network, table: table_lib.LatencyTable | None) -> dict[str, Any]:
+  """Counts an architecture, and adds latencies in ms if there is a table.
+
+  Args:
+    network: Without open decisions.
+    table: Covers the network; entries are scaled by its calibration, whose offset is in the total only.
+
+  Returns:
+    'name', 'macs', 'parameters', 'latency_ms' and 'blocks', a list of dicts; latencies are None without a table.
+
+  Raises:
+    ValueError: Decisions are open, or the table lacks entries.
+  """
+  latency_ms = None if table is None else model_lib.from_latency_table(network, table).fixed
+  blocks = []
+  for row in counting.count_blocks(network):
+    block = row.traced.block
+    blocks.append({
+        'name': block.name,
+        'op': ops.short_name(block.op),
+        'input_shape': row.traced.input_shape,
+        'output_shape': row.traced.output_shape,
+        'strides': getattr(block.op, 'strides', 1),
+        'residual': block.residual,
+        'macs': row.count.macs,
+        'parameters': row.count.parameters,
+        'latency_ms': None if table is None else table.calibration.scale * table.latency_ms(row.signature),
+    })
+  total = counting.count_network(network)
+  return {'name': network.name, 'macs': total.macs, 'parameters': total.parameters, 'latency_ms': latency_ms, 'blocks': blocks}
+
+
+def to_text(description: dict[str, Any], table: table_lib.LatencyTable | None) -> str:
+  """The description as a table for people."""
+  rows = [_COLUMNS + ('ms',) * (table is not None)]
+  for block in description['blocks']:
+    row = (block['name'], block['op'], _shape(block['input_shape']), _shape(block['output_shape']), str(block['strides']),
+           'yes' if block['residual'] else '', f'{block["macs"]:,}', f'{block["parameters"]:,}')
+    rows.append(row if table is None else (*row, f'{block["latency_ms"]:.3f}'))
+  widths = [max(map(len, column)) for column in zip(*rows)]
+  lines = ['  '.join(cell.ljust(width) if i < 4 else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths)))
+           for row in rows]
+  lines += ['', f'{description["name"]}: {description["macs"] / 1e6:.2f} M MACs, {description["parameters"]:,} parameters']
+  if table is not None:
+    lines.append(f'{description["latency_ms"]:.4g} ms by {table.name} ({table.provenance}; {table.runtime.device}, '
+                 f'{table.runtime.precision}, kernels {table.runtime.kernels})')
+  return '\n'.join(lines)
+
+
+def _shape(shape: tuple[int, int, int]) -> str:
+  return 'x'.join(map(str, shape))
+
+
+def main(config: Config) -> None:
+  with errors.user_errors():
+    config.require()
+    network = io.find_architecture(config.architecture).network
+    table = named_tables.find(config.latency_table, network) if config.latency_table else None
+    description = describe(network, table)
+  print(json.dumps(description) if config.json else to_text(description, table))

@@ -1,0 +1,144 @@
+r"""Searches for an architecture.
+
+  tf-proxyless search --flagfile=quickstart.flags
+  tf-proxyless search --flagfile=mobile.flags --data_dir=DIR --run_dir=DIR
+
+Started again with the same --run_dir, it continues where it stopped.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+
+from absl import logging
+
+from tf_proxyless.app import config as config_lib
+from tf_proxyless.app import options
+from tf_proxyless.app import problem as problem_lib
+from tf_proxyless.app import progress as progress_lib
+from tf_proxyless.app import tables
+from tf_proxyless.cost import table as table_lib
+from tf_proxyless.data import names as dataset_names
+from tf_proxyless.infra import errors
+from tf_proxyless.infra import locking
+from tf_proxyless.infra import shutdown
+from tf_proxyless.infra import stderr as stderr_lib
+from tf_proxyless.report.document import writer
+from tf_proxyless.search import run_directory
+from tf_proxyless.space import network as network_lib
+
+Config = config_lib.SearchConfig
+
+
+def _check(config: Config, given: problem_lib.Given) -> run_directory.RunDirectory:
+  """Everything that can be refused before TensorFlow is loaded."""
+  if given.problem is not None:
+    run = run_directory.RunDirectory(config.run_dir)
+    run.check(problem_lib.identity(config, given.problem.table, given))
+    run.create()
+    return run
+  config.check()
+  classes = dataset_names.classes(config.data.dataset)
+  space = None if classes is None else problem_lib.make_space(config.space, classes)
+  run = run_directory.RunDirectory(config.run_dir)
+  if tables.is_ready(config, space):
+    table = tables.load(config, space)
+    if space is not None:
+      problem_lib.SearchProblem.from_config(config, space, table)
+    run.check(problem_lib.identity(config, table))
+  run.create()
+  return run
+
+
+def _find_table(config: Config, space: network_lib.Network) -> table_lib.LatencyTable | None:
+  """The latency table of the search; that of this machine is measured if it has to be."""
+  if tables.is_ready(config, space):
+    return tables.load(config, space)
+  print(f'measuring the operations of the search space on this machine, once; kept in {tables.cache_directory(config)}', file=sys.stderr)
+  return tables.measure_host(config, space)
+
+
+def _finish(components, build_search, result_lib) -> None:
+  """Derives, writes and prints the result."""
+  problem, run = components.problem, components.run
+  format_cost = problem.format_cost
+  derivation, architecture = build_search.derive_architecture(components)
+  result_lib.save(architecture, derivation, run.architecture, run.derivation)
+  last = run.read_history()[-1]
+  print(f'target                 {format_cost(problem.target)}, expected cost while sampling {format_cost(last["expected_cost"])} '
+        f'({100 * (last["expected_cost"] / problem.target - 1):+.1f} %)')
+  print(f'most likely network    {format_cost(last["most_likely_cost"])}, validation {100 * last["most_likely_accuracy"]:.2f} %')
+  print(result_lib.describe(derivation, problem.space, format_cost))
+  if problem.table is not None:
+    print(f'latency table          {problem_lib.describe_table(problem.table)}')
+  print(f'architecture           {run.architecture}')
+
+
+def main(config: Config, given: problem_lib.Given = problem_lib.NOTHING_GIVEN) -> int:
+  """Searches, or continues to."""
+  with errors.user_errors():
+    run = _check(config, given)
+    lock = locking.take(run.path)
+  report = writer.RunReport(run, options.headings(Config))
+  stop = shutdown.StopRequest(report.on_deadline)
+  with lock, shutdown.status_kept(report.write_status, stop):
+    return _search(config, given, run, report, stop)
+  return stop.exit_code
+
+
+def _make_problem(config: Config, classes: int) -> problem_lib.SearchProblem:
+  space = problem_lib.make_space(config.space, classes)
+  return problem_lib.SearchProblem.from_config(config, space, _find_table(config, space))
+
+
+def _search(config: Config, given: problem_lib.Given, run: run_directory.RunDirectory, report: writer.RunReport,
+            stop: shutdown.StopRequest) -> int:
+  stderr_lib.load_tensorflow()
+  from tf_proxyless.app import build_search
+  from tf_proxyless.derive import result as result_lib
+  from tf_proxyless.search import checks
+  from tf_proxyless.search import loop
+  from tf_proxyless.search import scoring
+
+  with errors.user_errors():
+    source = build_search.open_source(config.data)
+    problem = given.problem or _make_problem(config, source.classes)
+    if source.classes != problem.space.classes:
+      raise ValueError(f'the space has {problem.space.classes} classes, the images {source.classes}')
+    if not problem.constrained:
+      logging.warning('the target %s is not below the largest network, %s: accuracy alone is searched for',
+                      problem.format_cost(problem.target), problem.format_cost(problem.cost_model.largest))
+    build_search.write_inputs(config, problem, run, given)
+    progress = progress_lib.SearchProgress(run.logs, problem.format_cost)
+
+    def on_epoch(entry: dict) -> None:
+      progress.on_epoch(entry)
+      report.refresh()
+
+    observer = loop.Observer(progress.on_step, on_epoch, progress.on_scored, stop, logging.warning)
+    components = build_search.build_search(config, problem, source, run, observer, given.methods, given.validation)
+    components.search.prepare()
+  report.write_status('running')
+  done = int(components.progress.epoch) * components.schedule.steps_per_epoch + int(components.progress.step)
+  progress.start('search', components.schedule.epochs * components.schedule.steps_per_epoch, done)
+  try:
+    finished = components.search.run()
+    if finished and components.scores_afterwards:
+      progress.start('scoring', math.ceil(components.scores_afterwards / scoring.NETWORKS_PER_BATCH), 0)
+      finished = build_search.score_afterwards(components)
+    progress.close()
+    if finished:
+      _finish(components, build_search, result_lib)
+  except checks.SearchDivergedError as error:
+    report.write_status('failed', reason=str(error), repeats=True)
+    raise errors.UserError(str(error)) from error
+  finally:
+    progress.close()
+  if not finished:
+    report.write_status('interrupted', epoch=int(components.progress.epoch), step=int(components.progress.step))
+    print(f'stopped and saved; the same command continues in {run.path}', file=sys.stderr)
+    return stop.exit_code
+  report.write_status('finished')
+  print(f'report                 {run.report}')
+  return 0

@@ -1,0 +1,1 @@
+"""Pictures as SVG text, for pages, figures and animations alike."""
