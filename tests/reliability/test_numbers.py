@@ -1,6 +1,6 @@
 """Numbers that go wrong, by real faults: each is told in one line with its place, and stops the search or is led out of it.
 
-Rules: tf_proxyless/search/checks.py and docs/reliability.md. As a user meets them: test_failures.py.
+Rules: tf_proxyless/search/checks.py and docs/file_formats.md. As a user meets them: test_failures.py.
 """
 
 import re

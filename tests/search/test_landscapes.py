@@ -1,6 +1,6 @@
 """Both architecture optimizers, through their public interface, on landscapes whose optimum is known.
 
-Requirements are what an independent simulation of the same definitions reached (docs/architecture.md, "Derivation"). A gain ratio
+Requirements are what an independent simulation of the same definitions reached (docs/research.md, "Derivation"). A gain ratio
 is the true gain of the derived network over that of the best network under the budget.
 """
 

@@ -1,6 +1,6 @@
 """When a derivation may mislead: one line for each reason, with its numbers.
 
-Thresholds are those at which simulated searches went wrong (docs/architecture.md, "Derivation").
+Thresholds are those at which simulated searches went wrong (docs/research.md, "Derivation").
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ import numpy as np
 
 from tf_proxyless.derive import evaluations as evaluations_lib
 
-# Batches of one network are centred over this many of them, `docs/architecture.md`, "Derivation".
+# Batches of one network are centred over this many of them, `docs/research.md`, "Derivation".
 WINDOW = 100
 
 _CHUNK = 8192

@@ -1,4 +1,4 @@
-"""Searches that go wrong: what is looked for, and the rule for each, docs/reliability.md.
+"""Searches that go wrong: what is looked for, and the rule for each, docs/file_formats.md.
 
 A search stops where nothing that follows could be right: a loss, a score or an architecture parameter that is no number stays one,
 and neither a decision that is out of reach of its samples nor rewards without differences teach anything. It goes on, with a warning,
@@ -17,7 +17,7 @@ import numpy as np
 
 from tf_proxyless.derive import evaluations as evaluations_lib
 
-# Of the logits of one decision; simulated searches of 300 to 10,000 updates stayed below 11 (docs/reliability.md). Beyond it the
+# Of the logits of one decision; simulated searches of 300 to 10,000 updates stayed below 11 (docs/file_formats.md). Beyond it the
 # unlikely choice has a probability under 1e-17, and no gradient.
 _MOST_SPREAD = 40.0
 _FLAT_UPDATES = 100  # in a row, in which all networks scored alike

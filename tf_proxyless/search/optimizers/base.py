@@ -101,7 +101,7 @@ class OptimizerConfig:
     learning_rate: Of Adam; None takes it from RATES by the number of updates.
     LEARNS_FROM: 'reward' of scored networks, or 'loss': which objectives serve it.
     SCALE: Of the constrained objective against what it learns from.
-    RATES: (updates, learning rate) found by simulation with the constrained objective (docs/architecture.md).
+    RATES: (updates, learning rate) found by simulation with the constrained objective (docs/research.md).
   """
 
   learning_rate: float | None = None
