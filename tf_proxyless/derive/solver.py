@@ -27,7 +27,7 @@ class Constraint:
   """What networks cost, and how much they may.
 
   Attributes:
-    cost: Of the space.
+    cost: Cost model of the space.
     limit: Greatest cost, in its unit; infinity for none.
   """
 
