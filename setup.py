@@ -30,6 +30,11 @@ _TEST = [
     'setuptools>=65',  # tests install the package
     'wheel>=0.43',
 ]
+_DOCS = [
+    'mkdocs>=1.6,<2',
+    'mkdocstrings>=1,<2',
+    'mkdocstrings-python>=2,<3',
+]
 _TORCH = ['torch>=2.6,<3']  # brings gigabytes of CUDA packages, so it is never part of another extra
 
 setuptools.setup(
@@ -71,6 +76,7 @@ setuptools.setup(
     extras_require={
         'test': _TEST,
         'dev': [*_TEST, 'build>=1.2,<2'],
+        'docs': _DOCS,
         'torch': _TORCH,
     },
 )

@@ -4,26 +4,31 @@ r"""Shows whether searching for a runtime pays: networks searched for three runt
 
 Measures a latency table of the search space on each runtime (float32 with XNNPACK, int8 with TensorFlow Lite's builtin kernels, int8
 with XNNPACK), searches with each at the same fraction of its own range, trains the networks found from scratch with some seeds,
-measures each of them on each runtime, and prints the matrix with a verdict for each column: within its budget, the network searched
-for it is the most accurate, or the fastest of those equally good; or not. Every result is a file in --work_dir; the same command
-continues after an interruption.
+measures each of them on each runtime, and says for each column whether, within its budget, the network searched for it is the most
+accurate. Every result is a file in --work_dir; the same command continues after an interruption.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import pathlib
+import statistics
 import sys
-import time
+from typing import Any
 
+import tf_proxyless as nas
 from tf_proxyless.app import command_line
 from tf_proxyless.app import config as config_lib
 from tf_proxyless.app import options
+from tf_proxyless.app import problem as problem_lib
 from tf_proxyless.infra import errors
-from tf_proxyless.infra import stderr as stderr_lib
-from tools.experiments import specialization
-from tools.experiments import specialization_runs
+from tf_proxyless.infra import files
+
+RUNTIMES = {'float_xnnpack': ('float32', 'xnnpack'), 'int8_builtin': ('int8', 'builtin'), 'int8_xnnpack': ('int8', 'xnnpack')}
+_NETWORKS = 10  # that calibrate a table, and that validate it
+_BATCH_SIZE = 64  # of trainings; the searches have their own
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,43 +44,107 @@ class Config(config_lib.SearchConfig):
   training_learning_rate: float = options.option(0.1, 'Learning rate of SGD at the start of a training; a cosine to 0.', low=0.0)
   training_weight_decay: float = options.option(
       0.001, 'Weight decay of a training, decoupled from the gradient; a factor.', low=0.0, high=1.0)
-  points: float = options.option(1.0, 'Accuracies that differ by no more are equal, percentage points.', low=0.0)
-  time_percent: float = options.option(3.0, 'Latencies that differ by no more are equal, percent.', low=0.0)
   budget_percent: float = options.option(5.0, 'How far above its budget a network may be measured, percent.', low=0.0)
   json: bool = options.option(False, 'Whether to print JSON.')
 
 
-def _settings(config: Config) -> specialization_runs.Settings:
-  config.require('work_dir')
-  search = config_lib.SearchConfig(**{field.name: getattr(config, field.name) for field in dataclasses.fields(config_lib.SearchConfig)})
-  if config.target.target_latency_fraction is None:
-    raise ValueError('`target_latency_fraction` is required: the share of its own range that each runtime is given; '
-                     'is --flagfile=specialization.flags missing?')
-  return specialization_runs.Settings(
-      pathlib.Path(config.work_dir), search, config.table_rounds, config.min_secs, config.rounds, config.training_seeds,
-      config.training_epochs, config.training_learning_rate, config.training_weight_decay)
+def judge(runtime: str, accuracies: dict[str, list[float]], measured_ms: dict[str, float], budget_ms: float) -> dict[str, Any]:
+  """Whether the network searched for a runtime is the most accurate within its budget there.
+
+  Args:
+    runtime: The column.
+    accuracies: For each network (by the runtime it was searched for), one for each seed of its training.
+    measured_ms: Latency of each network on this runtime.
+    budget_ms: With its tolerance.
+
+  Returns:
+    `outcome` ('holds', 'tie' within two standard errors, or 'fails'), `within` (networks within the budget), and over the best other one
+    of these `points` and `standard_error` (percentage points; None where there is none).
+  """
+  within = [name for name, ms in measured_ms.items() if ms <= budget_ms]
+  others = [name for name in within if name != runtime]
+  found: dict[str, Any] = {'runtime': runtime, 'within': within, 'points': None, 'standard_error': None}
+  if runtime not in within:
+    return {**found, 'outcome': 'fails'}
+  if not others:
+    return {**found, 'outcome': 'holds'}
+  best = max(others, key=lambda name: statistics.fmean(accuracies[name]))
+  points = 100 * (statistics.fmean(accuracies[runtime]) - statistics.fmean(accuracies[best]))
+  error = math.hypot(_standard_error(accuracies[runtime]), _standard_error(accuracies[best]))
+  outcome = 'tie' if abs(points) <= 2 * error else 'holds' if points > 0 else 'fails'
+  return {**found, 'outcome': outcome, 'points': points, 'standard_error': error}
 
 
-def _report(text: str) -> None:
-  print(f'{time.strftime("%H:%M:%S")} {text}', file=sys.stderr, flush=True)
+def _standard_error(accuracies: list[float]) -> float:
+  """In percentage points; 0 for one seed."""
+  return 100 * statistics.stdev(accuracies) / math.sqrt(len(accuracies)) if len(accuracies) > 1 else 0.0
+
+
+def _search_all(config: Config, space: nas.Network, work: pathlib.Path) -> tuple[dict[str, Any], dict[str, Any]]:
+  """Tables and results of the searches, by runtime."""
+  settings = options.flat(config)
+  settings = {name: settings[name] for name in options.options(config_lib.SearchConfig)
+              if name not in ('dataset', 'run_dir', *options.options(config_lib.TargetConfig))}
+  tables, results = {}, {}
+  for runtime, (precision, kernels) in RUNTIMES.items():
+    tables[runtime] = nas.measure.table(
+        space, work / 'tables' / f'{runtime}.json', precision=precision, calibration_networks=_NETWORKS, validation_networks=_NETWORKS,
+        kernels=kernels, rounds=config.table_rounds, min_secs=config.min_secs)
+    share = f'{100 * config.target.target_latency_fraction}%'
+    results[runtime] = nas.search(space, config.data.dataset, cost=tables[runtime], target=share, run_dir=work / 'searches' / runtime,
+                                  **settings)
+  return tables, results
+
+
+def _accuracies(config: Config, result: nas.SearchResult, folder: pathlib.Path) -> list[float]:
+  """Test accuracies of a network trained from scratch with some seeds."""
+  return [nas.train(result, config.data.dataset, run_dir=f'{folder}_{seed}', seed=seed, batch_size=_BATCH_SIZE,
+                    epochs=config.training_epochs, learning_rate=config.training_learning_rate, decoupled_weight_decay=True,
+                    weight_decay=config.training_weight_decay, augmentation=config.data.augmentation, data_dir=config.data.data_dir,
+                    evaluate_every_epochs=0).accuracy for seed in range(config.training_seeds)]
 
 
 def main(config: Config) -> None:
   with errors.user_errors():
-    settings = _settings(config)
-    specialization_runs.claim(settings)
-  stderr_lib.load_tensorflow()
-  with errors.user_errors():
-    found = specialization_runs.run(settings, _report)
-    rules = specialization.Rules(config.points, config.time_percent, config.budget_percent)
-    record = {**specialization.to_json(found.matrix, rules), 'smallest_percent': found.smallest, 'largest_percent': found.largest}
-    specialization_runs.save(settings, record)
-  if config.json:
-    print(json.dumps(record, indent=2))
-    return
-  print(f'{specialization.describe(found.matrix, rules)}\n\n'
-        f'the largest network of the space has {found.largest:.2f} % by itself, the smallest {found.smallest:.2f} %: '
-        f'{found.largest - found.smallest:+.2f} points for architecture to play with')
+    config.require('work_dir', 'dataset')
+    if config.target.target_latency_fraction is None:
+      raise ValueError('`target_latency_fraction` is required: the share of its own range that each runtime is given; '
+                       'is --flagfile=specialization.flags missing?')
+    work = pathlib.Path(config.work_dir)
+    (work / 'tables').mkdir(parents=True, exist_ok=True)
+    from tf_proxyless.data import sources  # TensorFlow
+
+    classes = sources.open_dataset(config.data.dataset, config.data.data_dir, config.data.download).classes
+    tables, results = _search_all(config, problem_lib.make_space(config.space, classes), work)
+    networks = {runtime: result.architecture.network for runtime, result in results.items()}
+    measured = {runtime: nas.measure.networks(networks, work / 'measured' / runtime, precision=precision, kernels=kernels,
+                                              rounds=config.rounds, min_secs=config.min_secs)
+                for runtime, (precision, kernels) in RUNTIMES.items()}
+    accuracies = {runtime: _accuracies(config, result, work / 'trained' / runtime) for runtime, result in results.items()}
+  budgets = {runtime: result.problem.target for runtime, result in results.items()}
+  record = {
+      'budgets_ms': budgets, 'accuracies': accuracies, 'measured_ms': measured,
+      'predicted_ms': {runtime: {name: nas.costs.model(network, tables[runtime]).fixed for name, network in networks.items()}
+                       for runtime in RUNTIMES},
+      'verdicts': [judge(runtime, accuracies, measured[runtime], budgets[runtime] * (1 + config.budget_percent / 100))
+                   for runtime in RUNTIMES]}
+  files.write_json(work / 'matrix.json', 'specialization_matrix', record)
+  print(json.dumps(record, indent=2) if config.json else describe(record))
+
+
+def describe(record: dict[str, Any]) -> str:
+  """The matrix and its verdicts as text."""
+  head = f'{"measured ms (predicted ms)":28s}{"accuracy, %":>14s}' + ''.join(f'{runtime:>24s}' for runtime in RUNTIMES)
+  lines = [head, f'{"budget":28s}{"":14s}' + ''.join(f'{record["budgets_ms"][runtime]:>24.4f}' for runtime in RUNTIMES)]
+  for name, values in record['accuracies'].items():
+    cells = ''.join(f'{record["measured_ms"][column][name]:>14.4f} ({record["predicted_ms"][column][name]:.4f})' for column in RUNTIMES)
+    lines.append(f'searched for {name:15s}{100 * statistics.fmean(values):>14.2f}{cells}')
+  for verdict in record['verdicts']:
+    margin = ''
+    if verdict['points'] is not None:
+      margin = f', {verdict["points"]:+.2f} +- {verdict["standard_error"]:.2f} points over the best other'
+    lines.append(f'{verdict["runtime"]}: {verdict["outcome"]} ({len(verdict["within"])} of {len(RUNTIMES)} within the budget{margin})')
+  return '\n'.join(lines)
 
 
 if __name__ == '__main__':

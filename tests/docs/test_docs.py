@@ -25,11 +25,12 @@ def blocks(path, language):
 
 
 def commands(script):
-  """The words of each `python` command of a script after the interpreter; a loop counts with its first value."""
+  """The words of each command in a script after `python` (or `tf-proxyless`); a loop counts with its first value."""
   if loop := re.search(r'^for (\w+) in (\S+).*; do$', script, re.MULTILINE):
     script = script.replace(f'${loop[1]}', loop[2])
   for line in script.replace('\\\n', ' ').split('\n'):
     for part in line.split(' && '):
+      part = re.sub(r'^(\s*)tf-proxyless ', r'\1python -m tf_proxyless ', part)
       if match := re.match(r'\s*(?:[A-Z_]+=\S* )*python ((?:-m (?:tf_proxyless|android_benchmark)|tools/|docs/examples/).*)', part):
         yield shlex.split(match[1], comments=True)
 

@@ -16,6 +16,7 @@ from tf_proxyless.app import options
 from tf_proxyless.cost import counting
 from tf_proxyless.cost import table as table_lib
 from tf_proxyless.infra import files
+from tf_proxyless.infra import shutdown
 from tf_proxyless.measure import model_card
 from tf_proxyless.space import io
 from tf_proxyless.space import network as network_lib
@@ -91,6 +92,7 @@ def _finished(run: run_directory.RunDirectory) -> TrainedModel:
   return TrainedModel(run.path)
 
 
+@shutdown.signals_given_back()
 def train(
     architecture: Architecture,
     train_data: Any,
@@ -164,6 +166,7 @@ def evaluate(model: TrainedModel | files.PathLike, test_data: Any, batch_size: i
   return build_training.evaluate(loaded.model, batches).top1
 
 
+@shutdown.signals_given_back()
 def quantize(
     model: TrainedModel | files.PathLike,
     train_data: Any = None,

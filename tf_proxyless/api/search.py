@@ -24,6 +24,7 @@ from tf_proxyless.derive import effects as effects_lib
 from tf_proxyless.derive import evaluations as evaluations_lib
 from tf_proxyless.derive import solver
 from tf_proxyless.infra import files
+from tf_proxyless.infra import shutdown
 from tf_proxyless.report.document import document as document_lib
 from tf_proxyless.report.document import writer
 from tf_proxyless.report.figures import figures as figures_lib
@@ -46,6 +47,7 @@ def _target(target: float | str, cost_model: model_lib.CostModel) -> float:
   return cost_model.smallest + share * (cost_model.largest - cost_model.smallest)
 
 
+@shutdown.signals_given_back()
 def search(
     space: network_lib.Network,
     train_data: Any,
@@ -256,7 +258,7 @@ class SearchResult:
     return self.run.read_history()
 
   @property
-  def evaluations(self) -> evaluations_lib.ScoredSamples:
+  def evaluations(self) -> evaluations_lib.Evaluations:
     """The networks that were scored with the shared weights: paths, accuracies, costs."""
     return evaluations_lib.load(self.run.samples)[1]
 
@@ -325,18 +327,9 @@ class SearchResult:
     Raises:
       ValueError: `weights` is neither, or the images are not there.
     """
-    if weights not in ('inherit', 'random'):
-      raise ValueError(f"weights must be 'inherit' or 'random', got {weights!r}")
-    architecture = self.architecture
-    if weights == 'random':
-      from tf_proxyless.nn import keras_network
+    from tf_proxyless.api import weights as weights_lib
 
-      return keras_network.build(architecture.network)
-    from tf_proxyless.api import inherit
-
-    if train_data is not None:
-      data_lib.open_source(train_data)
-    return inherit.build(architecture, self.run, self.config, self.problem)
+    return weights_lib.build(self, weights, train_data)
 
   def figure(self, name: str = 'network') -> Figure:
     """A picture of the report; a notebook shows it.

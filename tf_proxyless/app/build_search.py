@@ -55,7 +55,7 @@ class SearchComponents:
     steps: Compiled steps of the supernet.
     architecture: The architecture optimizer.
     progress: Where it stands.
-    checkpoint: Of everything.
+    checkpoint: Checkpoint of everything.
     sample_file: Scored networks.
     search: The loop.
     observer: What the main wants to see.
@@ -70,7 +70,7 @@ class SearchComponents:
   architecture: base.ArchitectureOptimizer
   progress: checkpoint_lib.Progress
   checkpoint: checkpoint_lib.Checkpoint
-  sample_file: evaluations_lib.SampleFile
+  sample_file: evaluations_lib.EvaluationLog
   search: loop.Search
   observer: loop.Observer
 
@@ -139,13 +139,13 @@ class Methods:
     """The architecture optimizer; where the target constrains nothing it learns by accuracy alone.
 
     Args:
-      config: Of the search.
+      config: Configuration of the search.
       problem: Space, costs and target.
       steps: None gives an optimizer that can be restored, but not updated.
-      updates: Of the whole search.
+      updates: Updates of the whole search.
     """
     objective = self.objective if problem.constrained else objectives.Config()
-    policy = policy_lib.ArchitectureParameters(
+    policy = policy_lib.Policy(
         problem.cost_model.choice_counts, exploration=config.optimizer.exploration, seed=config.seed,
         parents=schema.parent_indices(problem.cost_model.decisions))
     made = objective.build(problem.target, problem.cost_model.smallest, self.optimizer.SCALE, updates)
@@ -157,7 +157,7 @@ def write_inputs(config: config_lib.SearchConfig, problem: problem_lib.SearchPro
   """Claims the run directory and puts flags, space and table into it; whether the run was there already.
 
   Args:
-    config: Of the search.
+    config: Configuration of the search.
     problem: Space, costs and target.
     run: The directory.
     given: What was given as objects.
@@ -217,7 +217,7 @@ def build_search(config: config_lib.SearchConfig, problem: problem_lib.SearchPro
   """Builds all parts; nothing is restored or run yet.
 
   Args:
-    config: Of the search.
+    config: Configuration of the search.
     problem: Space, costs and target.
     source: The dataset.
     run: Where files are kept.
@@ -240,7 +240,7 @@ def build_search(config: config_lib.SearchConfig, problem: problem_lib.SearchPro
   architecture = (methods or Methods.from_config(config)).build(config, problem, steps, schedule.updates)
   progress = checkpoint_lib.Progress()
   checkpoint = checkpoint_lib.Checkpoint(run, supernet, optimizer, architecture, progress)
-  sample_file = evaluations_lib.SampleFile(
+  sample_file = evaluations_lib.EvaluationLog(
       os.fspath(run.samples), problem.cost_model.paths, problem.cost_model.choice_counts)
   search = loop.Search(steps, architecture, schedule, data, run, progress, checkpoint, sample_file, config.checkpoint_every_steps,
                        observer, problem.target if problem.constrained else None)
@@ -261,8 +261,8 @@ def restore(config: config_lib.SearchConfig, problem: problem_lib.SearchProblem,
   """What a finished search learned, to derive from.
 
   Args:
-    config: Of the run.
-    problem: Of the search.
+    config: Configuration of the run.
+    problem: Problem of the search.
     run: Its directory.
     with_data: Whether networks are to be scored, which takes the dataset and the supernet.
     methods: By default those that the configuration names.
@@ -296,8 +296,8 @@ def derive_from_run(config: config_lib.SearchConfig, searched: problem_lib.Searc
   """Derives a network under a problem's target from what a run learned.
 
   Args:
-    config: Of the run.
-    searched: Of the search.
+    config: Configuration of the run.
+    searched: Problem of the search.
     problem: The same space; costs and target may be others than the search had.
     run: Holds the scored networks.
     architecture: Restored.

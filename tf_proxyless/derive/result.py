@@ -7,6 +7,8 @@ import dataclasses
 
 import numpy as np
 
+from typing import Any
+
 from tf_proxyless.cost import counting
 from tf_proxyless.cost import model as model_lib
 from tf_proxyless.cost import table as table_lib
@@ -24,7 +26,7 @@ from tf_proxyless.space import schema
 
 def derive_network(
     log_p: list[np.ndarray],
-    samples: evaluations_lib.ScoredSamples | None,
+    samples: evaluations_lib.Evaluations | None,
     frozen_samples: bool,
     cost_model: model_lib.CostModel,
     limit: float,
@@ -45,7 +47,7 @@ def derive_network(
     end: Where the search stood at its end.
     by: 'probability', 'evidence' or 'validation'.
     score: paths -> accuracies on the whole validation split, for 'validation'.
-    seed: Of draws.
+    seed: Seed of draws.
     others: Further constraints.
 
   Returns:
@@ -78,7 +80,7 @@ def make_architecture(space: network_lib.Network, derivation: candidates_lib.Der
     derivation: What was derived from it.
     table: For the predicted latency, or None.
     versions: Version by package name.
-    seed: Of the search.
+    seed: Seed of the search.
   """
   genotype = schema.genotype(space, derivation.chosen.choices)
   network = schema.resolve(space, genotype)
@@ -117,11 +119,16 @@ def describe(derivation: candidates_lib.Derivation, space: network_lib.Network, 
 
 
 def _describe_difference(derivation: candidates_lib.Derivation, by_evidence: candidates_lib.Candidate, space: network_lib.Network) -> str:
-  decisions = [(block.name, block.op.choices) for block in space.blocks if isinstance(block.op, schema.OneOf)]
-  changes = [f'{name} {ops.short_name(choices[likely])} -> {ops.short_name(choices[best])}'
-             for (name, choices), likely, best in zip(decisions, derivation.probability.choices, by_evidence.choices) if likely != best]
+  decisions = schema.decisions(space)
+  changes = [f'{decision.path.removeprefix("blocks/").removesuffix("/op")} {_name(decision.choices[likely])} -> '
+             f'{_name(decision.choices[best])}'
+             for decision, likely, best in zip(decisions, derivation.probability.choices, by_evidence.choices) if likely != best]
   line = f'evidence differs from probability in {len(changes)} of {len(decisions)} decisions'
   if not changes or derivation.advantage is None or derivation.advantage_error is None:
     return line
   gain = f'{100 * derivation.advantage:+.2f} +- {100 * derivation.advantage_error:.2f} points by the estimate'
   return f'{line}: {", ".join(changes)}; {gain}'
+
+
+def _name(choice: Any) -> str:
+  return choice.short_name if isinstance(choice, ops.Op) else str(choice)

@@ -13,7 +13,7 @@ import numpy as np
 
 from tf_proxyless.derive import evaluations as evaluations_lib
 
-# Batches of one network are centred over this many of them, `docs/architecture.md`, "Derivation".
+# Batches of one network are centred over this many of them, `docs/research.md`, "Derivation".
 WINDOW = 100
 
 _CHUNK = 8192
@@ -58,7 +58,7 @@ class Posterior:
     covariance: float64, [features, features], of the error of the coefficients (sandwich, see `posterior`).
     inverse: float64, [features, features], (gram + ridge I)^-1.
     ridge: Noise variance over the variance of the coefficients.
-    noise_variance: Of one network within its batch.
+    noise_variance: Noise variance of one network within its batch.
   """
 
   coefficients: np.ndarray
@@ -82,7 +82,7 @@ def batch_starts(batch: np.ndarray) -> np.ndarray:
   return starts if len(starts) < len(batch) else starts[::WINDOW]
 
 
-def moments(samples: evaluations_lib.ScoredSamples, half_life: float | None = None) -> Moments:
+def moments(samples: evaluations_lib.Evaluations, half_life: float | None = None) -> Moments:
   """Accumulates the moments of samples in chunks.
 
   Args:

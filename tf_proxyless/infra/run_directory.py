@@ -190,7 +190,7 @@ def restoring(path: str) -> Iterator[None]:
   Raises:
     ValueError: The checkpoint cannot be restored.
   """
-  import tensorflow as tf  # mains use the paths before they load it
+  import tensorflow as tf  # commands use the paths before they load it
 
   try:
     yield

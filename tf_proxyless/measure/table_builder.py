@@ -1,4 +1,4 @@
-"""Makes latency tables: models of a space's operations, measured by android_benchmark or on a GPU. For mains only."""
+"""Makes latency tables: models of a space's operations, measured by android_benchmark or on a GPU."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Setup:
     device: 'host', 'adb', 'adb:SERIAL' or 'gpu'.
     precision: 'int8' or 'float32'.
     kernels: 'builtin' or 'xnnpack'; None on a GPU.
-    threads: Of the interpreter.
+    threads: Threads of the interpreter.
     batch_size: Images a run; 1 but on a GPU.
     rounds: Separate measurements of each model.
     options: More flags of android_benchmark, for instance '--core_mask=10'.
@@ -96,7 +96,7 @@ def measure_models(paths: Mapping[str, pathlib.Path], setup: Setup, work: pathli
   return measurements_lib.read(output)
 
 
-def forget(work: pathlib.Path) -> None:
+def discard_cache(work: pathlib.Path) -> None:
   """Ends a job whose results are safe elsewhere: whatever is measured in this folder next, or in those in it, is measured anew."""
   for asked in work.glob(f'**/{_REQUEST}'):
     asked.unlink()

@@ -1,4 +1,4 @@
-"""Proves a latency table: predicts whole networks from it, measures them, and says how far off it was. For mains only."""
+"""Proves a latency table: predicts whole networks from it, measures them, and says how far off it was."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Row:
   Attributes:
     name: 'random_12' or that of a published network.
     purpose: 'calibration', 'validation', or 'published' (of the latter, too).
-    sum_ms: Of the table's entries.
+    sum_ms: Sum of the table's entries.
     predicted_ms: Calibrated.
     measured_ms: Median.
   """
@@ -59,7 +59,7 @@ class Proof:
   Attributes:
     table: With calibration and validation.
     rows: All networks, those for calibration first.
-    measurements: Of the networks.
+    measurements: Measurements of the networks.
   """
 
   table: table_lib.LatencyTable
@@ -95,7 +95,7 @@ def choose_networks(space: network_lib.Network, table: table_lib.LatencyTable, f
   return chosen
 
 
-def prove(space: network_lib.Network, table: table_lib.LatencyTable, setup: table_builder.Setup, work: pathlib.Path,
+def validate(space: network_lib.Network, table: table_lib.LatencyTable, setup: table_builder.Setup, work: pathlib.Path,
           for_calibration: int, for_validation: int, seed: int) -> Proof:
   """Measures whole networks, fits scale and offset on some, and validates on the others.
 
@@ -105,7 +105,7 @@ def prove(space: network_lib.Network, table: table_lib.LatencyTable, setup: tabl
     setup: That of the table.
     work: Folder for models and measurements.
     for_calibration, for_validation: Numbers of networks.
-    seed: Of the choice of networks.
+    seed: Seed of the choice of networks.
 
   Raises:
     ValueError: Too few networks were measured, or they do not fit the table at all. They are measured anew the next time.
@@ -117,7 +117,7 @@ def prove(space: network_lib.Network, table: table_lib.LatencyTable, setup: tabl
   try:
     return _fit(table, chosen, measurements)
   except ValueError as error:
-    table_builder.forget(work / 'networks')
+    table_builder.discard_cache(work / 'networks')
     raise ValueError(f'no proof of the table: {error}; where other work disturbed the measurement (reference drift '
                      f'{measurements["reference"]["drift_percent"]:.1f} %), the same command measures these networks anew') from error
 
@@ -148,7 +148,7 @@ def measure(space: network_lib.Network, setup: table_builder.Setup, work: pathli
     setup: How.
     work: Folder for models and measurements.
     for_calibration, for_validation: Numbers of networks.
-    path: Of the table, which is there only once it is proved.
+    path: Path of the table, which is there only once it is validated.
 
   Raises:
     ValueError: An operation of the space could not be measured, and all are measured anew the next time; see also `prove`.
@@ -158,9 +158,9 @@ def measure(space: network_lib.Network, setup: table_builder.Setup, work: pathli
   try:
     table.check_covers(space)
   except ValueError:
-    table_builder.forget(work / 'operations')
+    table_builder.discard_cache(work / 'operations')
     raise
-  proof = prove(space, table, setup, work, for_calibration, for_validation, seed=0)
+  proof = validate(space, table, setup, work, for_calibration, for_validation, seed=0)
   save(proof, path_for(path))
   table_lib.save(proof.table, path)
   return proof.table

@@ -1,4 +1,4 @@
-"""Searches that go wrong: what is looked for, and the rule for each, docs/reliability.md.
+"""Searches that go wrong: what is looked for, and the rule for each, docs/file_formats.md.
 
 A search stops where nothing that follows could be right: a loss, a score or an architecture parameter that is no number stays one,
 and neither a decision that is out of reach of its samples nor rewards without differences teach anything. It goes on, with a warning,
@@ -18,7 +18,7 @@ import numpy as np
 from tf_proxyless.derive import evaluations as evaluations_lib
 from tf_proxyless.infra import errors
 
-# Of the logits of one decision; simulated searches of 300 to 10,000 updates stayed below 11 (docs/reliability.md). Beyond it the
+# Of the logits of one decision; simulated searches of 300 to 10,000 updates stayed below 11 (docs/file_formats.md). Beyond it the
 # unlikely choice has a probability under 1e-17, and no gradient.
 _MOST_SPREAD = 40.0
 _FLAT_UPDATES = 100  # in a row, in which all networks scored alike
@@ -38,7 +38,7 @@ def located(epoch: int, step: int) -> Iterator[None]:
 
   Args:
     epoch: From 0.
-    step: Of the epoch, from 0.
+    step: Step of the epoch, from 0.
   """
   try:
     yield
@@ -107,7 +107,7 @@ def check_architecture(alpha: np.ndarray, choice_counts: Sequence[int], decision
     alpha: float [decisions, most choices], logits.
     choice_counts: Choices of each decision.
     decisions: Their paths.
-    scalars: Of the architecture optimizer, by name.
+    scalars: Scalars of the architecture optimizer, by name.
 
   Raises:
     SearchDivergedError: They are not.
@@ -126,7 +126,7 @@ def check_architecture(alpha: np.ndarray, choice_counts: Sequence[int], decision
       raise SearchDivergedError(f'{name} became {value}; lower `architecture_learning_rate` and `constraint_rate`, and {_ELSEWHERE}')
 
 
-def check_samples(samples: evaluations_lib.ScoredSamples) -> None:
+def check_samples(samples: evaluations_lib.Evaluations) -> None:
   """Rewards differ: not in each of the last updates alike for all networks, of which there was more than one.
 
   Args:
@@ -153,7 +153,7 @@ def check_samples(samples: evaluations_lib.ScoredSamples) -> None:
                        f'decision learns anything but its cost; {change}, and {_ELSEWHERE}')
 
 
-def _networks_an_update(samples: evaluations_lib.ScoredSamples) -> int:
+def _networks_an_update(samples: evaluations_lib.Evaluations) -> int:
   return int((samples.batch == samples.batch[-1]).sum()) if len(samples) else 1
 
 
@@ -163,7 +163,7 @@ def collapsed(entry: Mapping[str, Any], choice_costs: Sequence[Sequence[float]],
   It has where every decision that can skip does so with a probability of 0.95, below 95 % of the target.
 
   Args:
-    entry: Of the history.
+    entry: Entry of the history.
     choice_costs: By decision, in the order of the entry's probabilities; a skip costs nothing.
     target: What the network is to cost; the largest network's cost without a constraint.
   """

@@ -1,7 +1,7 @@
 """How accuracy and cost become one number to learn from.
 
 `constrained` is the default: the published soft forms do not arrive at their target (the most likely network of a simulated search
-for 80 ms ended at 100 to 166 ms with them, at 77 to 86 ms with the constraint; docs/architecture.md).
+for 80 ms ended at 100 to 166 ms with them, at 77 to 86 ms with the constraint; docs/research.md).
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Constrained(Objective):
 
   loss + scale * (lambda + kp * v) * E[cost] / T with v = E[cost] / T - 1, and after each update lambda += eta * v, for |v| above 0.3 less:
   eta * v * (0.3 / |v|)^3. Far from the target the proportional term does the work; an integral that grew meanwhile would carry the cost
-  past it (wind-up, docs/architecture.md). It never rests, since where gains are large the proportional term alone ends off the target.
+  past it (wind-up, docs/research.md). It never rests, since where gains are large the proportional term alone ends off the target.
   lambda may be negative, since with lambda >= 0 an undertrained supernet collapses to Zero.
   """
 
@@ -61,7 +61,7 @@ class Constrained(Objective):
 
     Args:
       target: T, in the unit of costs.
-      scale: Of the loss: 1 for accuracy, about 3 for cross-entropy.
+      scale: Scale of the loss: 1 for accuracy, about 3 for cross-entropy.
       proportional: kp.
       rate: eta.
     """
@@ -149,7 +149,7 @@ class Config:
 
     Args:
       target: Budget, in the unit of costs.
-      smallest_cost: Of the cheapest network.
+      smallest_cost: Cost of the cheapest network.
       scale: Weight of a constraint that suits the optimizer.
       updates: Architecture updates of the whole search.
     """
@@ -164,7 +164,7 @@ class ConstrainedConfig(Config):
   rate: float | None = None
   scale: float | None = None
 
-  RATES: ClassVar = ((3_000, 0.03), (10_000, 0.01))  # (updates, eta), found by simulation (docs/architecture.md)
+  RATES: ClassVar = ((3_000, 0.03), (10_000, 0.01))  # (updates, eta), found by simulation (docs/research.md)
 
   def build(self, target: float, smallest_cost: float, scale: float, updates: int) -> Constrained:
     rate = schedule_lib.interpolate(self.RATES, updates) if self.rate is None else self.rate

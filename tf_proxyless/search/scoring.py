@@ -42,7 +42,7 @@ def score_policy(
     steps: steps_lib.SupernetSteps,
     architecture: base.ArchitectureOptimizer,
     stream: Callable[[int], Iterable[tuple[tf.Tensor, tf.Tensor]]],
-    sample_file: evaluations_lib.SampleFile,
+    sample_file: evaluations_lib.EvaluationLog,
     scored: int,
     networks: int,
     seed: int,
@@ -51,13 +51,13 @@ def score_policy(
   """Scores networks of the final policy, ten on each validation batch, and appends them to the file of samples.
 
   Args:
-    steps: Of the trained supernet.
+    steps: Steps of the trained supernet.
     architecture: Whose policy is drawn from; not changed.
     stream: (first batch) -> validation batches.
     sample_file: Holds `scored` networks of this phase already, a multiple of ten.
     scored: See there.
     networks: How many there shall be, rounded up to a multiple of ten.
-    seed: Of the draws.
+    seed: Seed of the draws.
     observer: Told of each batch, and asked whether to stop.
 
   Returns:
@@ -72,7 +72,7 @@ def score_policy(
     paths = draw(probabilities, NETWORKS_PER_BATCH, (seed, index))
     paths = np.array([schema.canonical(architecture.cost_model.decisions, path) for path in paths], np.int32)
     accuracies = steps.accuracies(paths, batch)
-    sample_file.append(loop.make_samples(architecture, paths, accuracies, updates + index))
+    sample_file.append(loop.make_evaluations(architecture, paths, accuracies, updates + index))
     observer.on_scored(float(accuracies.mean()))
     if observer.should_stop():
       return False

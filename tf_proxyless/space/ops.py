@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 import dataclasses
-from typing import Any, Protocol, runtime_checkable, Union
+from typing import Any, Protocol, runtime_checkable, TYPE_CHECKING, Union
 
 from tf_proxyless.space import layers as layers_lib
 from tf_proxyless.space import registry
@@ -19,7 +19,14 @@ from tf_proxyless.space import schema
 
 Shape = layers_lib.Shape
 Layers = tuple[layers_lib.Layer, ...]
-Size = Union[int, schema.OneOf]  # a number, or the choice of one
+if TYPE_CHECKING:  # operations compute their layers when nothing is open in them
+  Size = int
+  Ratio = float
+  Name = str
+else:  # a value, or the choice of one
+  Size = Union[int, schema.OneOf]
+  Ratio = Union[float, schema.OneOf]
+  Name = Union[str, schema.OneOf]
 
 PADDINGS = ('same', 'symmetric')
 MAX_SIZE = layers_lib.MAX_SIZE
@@ -112,7 +119,7 @@ class ConvBn:
   filters: Size
   kernel_size: Size = field(3, 'k', quiet=False)
   strides: int = field(1, 's', quiet=False)
-  activation: Union[str, schema.OneOf] = field('relu6')
+  activation: Name = field('relu6')
   groups: int = field(1, 'g')
 
   def __post_init__(self) -> None:
@@ -144,8 +151,8 @@ class MBConv:
   kernel_size: Size = field(3, 'k', quiet=False)
   strides: int = field(1, 's', quiet=False)
   expand_ratio: Size = field(6, 'e', quiet=False)
-  activation: Union[str, schema.OneOf] = field('relu6')
-  se_ratio: Union[float, schema.OneOf] = field(0.0, 'se')
+  activation: Name = field('relu6')
+  se_ratio: Ratio = field(0.0, 'se')
   groups: int = field(1, 'g')
   expanded_filters: int = field(0, 'w')
 
@@ -188,7 +195,7 @@ class SeparableConv:
   filters: Size
   kernel_size: Size = field(3, 'k', quiet=False)
   strides: int = field(1, 's', quiet=False)
-  activation: Union[str, schema.OneOf] = field('relu6')
+  activation: Name = field('relu6')
 
   def __post_init__(self) -> None:
     check_positive(self, 'filters', 'kernel_size', 'strides')

@@ -46,7 +46,7 @@ def _check(config: Config, given: problem_lib.Given) -> run_directory.RunDirecto
     table = tables.load(config, space)
     if space is not None:
       problem_lib.SearchProblem.from_config(config, space, table)
-    run.check(problem_lib.identity(config, table))
+    run.check(problem_lib.identity(config, table, given))
   run.create()
   return run
 
@@ -80,7 +80,7 @@ def main(config: Config, given: problem_lib.Given = problem_lib.NOTHING_GIVEN) -
   with errors.user_errors():
     run = _check(config, given)
     lock = locking.take(run.path)
-  report = writer.RunReport(run, options.headings(Config))
+  report = writer.RunReport(run, headings=options.headings(Config))
   stop = shutdown.StopRequest(report.on_deadline)
   with lock, shutdown.status_kept(report.write_status, stop):
     return _search(config, given, run, report, stop)

@@ -43,7 +43,7 @@ class ArchitectureOptimizer(tf.Module):
 
   scores_networks = False
 
-  def __init__(self, parameters: policy_lib.ArchitectureParameters, cost_model: model_lib.CostModel,
+  def __init__(self, parameters: policy_lib.Policy, cost_model: model_lib.CostModel,
                objective: objectives.Objective, learning_rate: float, name: str):
     """Adam has beta1 = 0: with momentum, choices that were not sampled would move."""
     super().__init__(name=name)
@@ -98,10 +98,10 @@ class OptimizerConfig:
   """Settings of an architecture optimizer; a subclass has all its defaults and builds it.
 
   Attributes:
-    learning_rate: Of Adam; None takes it from RATES by the number of updates.
+    learning_rate: Learning rate of Adam; None takes it from RATES by the number of updates.
     LEARNS_FROM: 'reward' of scored networks, or 'loss': which objectives serve it.
     SCALE: Of the constrained objective against what it learns from.
-    RATES: (updates, learning rate) found by simulation with the constrained objective (docs/architecture.md).
+    RATES: (updates, learning rate) found by simulation with the constrained objective (docs/research.md).
   """
 
   learning_rate: float | None = None
@@ -121,7 +121,7 @@ class OptimizerConfig:
       ValueError: In one line, why.
     """
 
-  def build(self, policy: policy_lib.ArchitectureParameters, cost_model: model_lib.CostModel, objective: objectives.Objective,
+  def build(self, policy: policy_lib.Policy, cost_model: model_lib.CostModel, objective: objectives.Objective,
             steps: Any, updates: int) -> ArchitectureOptimizer:
     """Makes the optimizer.
 
@@ -131,6 +131,6 @@ class OptimizerConfig:
       objective: From accuracy and cost to what is learned from.
       steps: Scores networks (`steps.accuracies`) or gives gate gradients (`steps.gate_gradients`), see `search.steps.SupernetSteps`;
         None where the optimizer is only restored.
-      updates: Of the whole search.
+      updates: Updates of the whole search.
     """
     raise NotImplementedError

@@ -28,7 +28,7 @@ class Reinforce(base.ArchitectureOptimizer):
 
   def __init__(
       self,
-      parameters: policy_lib.ArchitectureParameters,
+      parameters: policy_lib.Policy,
       cost_model: model_lib.CostModel,
       objective: objectives.Objective,
       score: Callable[[np.ndarray, Any], np.ndarray],
@@ -44,7 +44,7 @@ class Reinforce(base.ArchitectureOptimizer):
       cost_model: Costs of choices.
       objective: Turns accuracy and cost into a reward.
       score: (paths int32 [networks, decisions], batch) -> accuracies [networks] in [0, 1].
-      learning_rate: Of Adam.
+      learning_rate: Learning rate of Adam.
       networks: Sampled for each update (official 10).
       baseline_momentum: b <- momentum * b + (1 - momentum) * mean reward, after use. The official code's "decay 0.99" is the
         weight of the new value, which makes the baseline nearly the last mean (reference: TuNAS 0.95).
@@ -95,7 +95,7 @@ class Config(base.OptimizerConfig):
   LEARNS_FROM = 'reward'
   RATES = ((300, 0.05), (1_000, 0.0125), (3_000, 0.0085), (10_000, 0.005), (100_000, 0.001))
 
-  def build(self, policy: policy_lib.ArchitectureParameters, cost_model: model_lib.CostModel, objective: objectives.Objective,
+  def build(self, policy: policy_lib.Policy, cost_model: model_lib.CostModel, objective: objectives.Objective,
             steps: Any, updates: int) -> Reinforce:
     return Reinforce(policy, cost_model, objective, steps and steps.accuracies, learning_rate=self.rate(updates), networks=self.networks,
                      baseline_momentum=self.baseline_momentum)

@@ -1,1 +1,0 @@
-"""Experiments beside the library."""
