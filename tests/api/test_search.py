@@ -122,7 +122,7 @@ def test_refuses_in_one_line_that_speaks_of_no_command(name, tmp_path):
   with pytest.raises(error, match=message) as raised:
     search(tmp_path / 'run', **arguments)
   text = str(raised.value)
-  assert '\n' not in text and '--' not in text and 'flag' not in text 
+  assert '\n' not in text and '--' not in text and 'flag' not in text
   assert not any((tmp_path / 'run').glob('checkpoints/*'))  # so that other arguments may follow
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 import dataclasses
+from typing import Any
 
 import numpy as np
-
-from typing import Any
 
 from tf_proxyless.cost import counting
 from tf_proxyless.cost import model as model_lib
