@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tf_proxyless import zoo
 from tf_proxyless.cost import counting
@@ -43,6 +44,15 @@ def test_weights_of_a_file_also_at_another_resolution(trained):
   larger = zoo.proxyless_mobile(resolution=64, classes=10, padding='symmetric', weights=str(path))
   for a, b in zip(larger.get_weights(), model.get_weights(), strict=True):
     np.testing.assert_array_equal(a, b)
+
+
+def test_weights_of_mobilenet_v3(tmp_path):
+  """Its file names a function of ours, h-swish."""
+  model = zoo.mobilenet_v3_large(resolution=32, classes=10)
+  model.layers[1].kernel.assign_add(tf.ones_like(model.layers[1].kernel))
+  model.save(tmp_path / 'v3.keras')
+  loaded = zoo.mobilenet_v3_large(resolution=32, classes=10, weights=tmp_path / 'v3.keras')
+  np.testing.assert_array_equal(loaded(IMAGES), model(IMAGES))
 
 
 def test_files_that_do_not_fit(trained, tmp_path):

@@ -1,13 +1,14 @@
-"""Measures the steps of a search against fixed networks, in the ImageNet space of ProxylessNAS.
+"""Measures the steps of a search against fixed networks, in the ImageNet space of ProxylessNAS or a wider one.
 
 python tools/benchmark_search_step.py
+python tools/benchmark_search_step.py --space=wide
 python tools/benchmark_search_step.py --json --repetitions=10 --paths=2 --scaling
 
 A fixed network is one sampled network alone: a static graph with the same kernels, depthwise gradient and optimizer. Ratios of
 steps are taken in one process, interleaved step by step: the sum over paths of median times, over that of the other step, with a
 bootstrap 95 % interval. Start-up and memory come from fresh processes. --json prints one object:
 
-  setting            resolution, batch_size, candidates, repetitions, paths
+  setting            space, resolution, batch_size, candidates, repetitions, paths
   machine            cores, tensorflow (version)
   ratios             weight_step (over the fixed network's), two_path_step (over the supernet's weight step) and forward (one
                      REINFORCE sample over a forward pass of the fixed network), expected_latency (E[latency] of the architecture
@@ -23,9 +24,10 @@ bootstrap 95 % interval. Start-up and memory come from fresh processes. --json p
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import dataclasses
 import gc
+import itertools
 import json
 import os
 import resource
@@ -40,13 +42,21 @@ from tf_proxyless.app import command_line
 from tf_proxyless.app import options
 from tf_proxyless.cost import model as model_lib
 from tf_proxyless.cost import table as table_lib
+from tf_proxyless.infra import errors
 from tf_proxyless.space import network as network_lib
+from tf_proxyless.space import ops
 from tf_proxyless.space import proxyless
 from tf_proxyless.space import schema
 
 # tf_proxyless.nn and .search bring TensorFlow: they are imported where a process measures with it.
 
-_ALL_CANDIDATES = len(proxyless.CANDIDATES) + 1  # and Zero
+# Candidates of a block, without Zero, which is the last where a block may be skipped.
+_CANDIDATES_OF = {
+    'proxyless': tuple(dict(kernel_size=kernel, expand_ratio=expand) for kernel, expand in proxyless.CANDIDATES),
+    'wide': tuple(dict(zip(('kernel_size', 'expand_ratio', 'activation', 'se_ratio'), values))
+                  for values in itertools.product((3, 5), (3, 6), ('relu6', 'hard_swish'), (0.0, 0.25))),
+}
+_MOST_CANDIDATES = max(map(len, _CANDIDATES_OF.values())) + 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,10 +64,13 @@ class Config(options.Config):
   """Options of the command."""
 
   json: bool = options.option(False, 'Whether to print one JSON object instead of tables.')
+  space: str = options.option('proxyless', 'proxyless: MBConv of k3 k5 k7 and e3 e6; wide: of k3 k5, e3 e6, relu6 or hard_swish, with and '
+                              'without squeeze-excite.', choices=tuple(_CANDIDATES_OF))
   resolution: int = options.option(112, 'Input height and width, pixels.', low=32)
   batch_size: int = options.option(16, 'Images in a step.', low=2)
-  candidates: int = options.option(
-      _ALL_CANDIDATES, 'How many candidates a block has: the first of k3e3 k3e6 k5e3 k5e6 k7e3 k7e6 Zero.', low=2, high=_ALL_CANDIDATES)
+  candidates: int | None = options.option(
+      None, 'How many candidates a block has: the first of k3e3 k3e6 k5e3 k5e6 k7e3 k7e6 Zero, or of the 17 of the wide space; all by '
+      'default.', low=2, high=_MOST_CANDIDATES)
   repetitions: int = options.option(30, 'Times that each step of each path is measured.', low=2)
   paths: int = options.option(5, 'Sampled networks; each costs a trace of its fixed network.', low=1)
   scaling: bool = options.option(False, 'Whether to add other numbers of candidates, batch sizes and resolutions.')
@@ -70,6 +83,7 @@ RATIOS = {'weight_step': 'fixed_weight_step', 'two_path_step': 'weight_step', 'f
 LIMITS = {'weight_step': (1.10, 1.05), 'two_path_step': (1.30, 0.90), 'forward': (1.05, 1.05), 'expected_latency': (0.01, 0.01),
           'start-up': (12.0, 8.0),
           'memory': (1.35, 1.20)}
+_WIDE_LIMITS = {**LIMITS, 'weight_step': (1.20, 1.15)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,13 +95,23 @@ class Setting:
   candidates: int
   repetitions: int
   paths: int
+  space: str = 'proxyless'
 
 
 def make_space(setting: Setting) -> network_lib.Network:
-  """The ImageNet space with the first candidates of the official order."""
-  return proxyless.proxyless(
-      candidates=proxyless.CANDIDATES[:setting.candidates], zero=setting.candidates == _ALL_CANDIDATES,
-      resolution=setting.resolution, allow_uneven=True)
+  """The ImageNet space with the first candidates of its order."""
+  candidates = _CANDIDATES_OF[setting.space]
+  space = proxyless.proxyless(zero=setting.candidates > len(candidates), resolution=setting.resolution, allow_uneven=True)
+  return dataclasses.replace(space, blocks=tuple(_with_candidates(block, candidates[:setting.candidates]) for block in space.blocks))
+
+
+def _with_candidates(block: network_lib.Block, candidates: Sequence[dict[str, Any]]) -> network_lib.Block:
+  """A block with other candidates, and Zero if it had it."""
+  if not isinstance(block.op, schema.OneOf):
+    return block
+  choices = [dataclasses.replace(block.op.choices[0], **fields) for fields in candidates]
+  choices += [op for op in block.op.choices if ops.is_zero(op)]
+  return dataclasses.replace(block, op=schema.OneOf(tuple(choices), block.op.tag))
 
 
 def sample_paths(space: network_lib.Network, count: int) -> np.ndarray:
@@ -280,12 +304,13 @@ def to_text(result: dict[str, Any]) -> str:
   """One setting as a table for people."""
   setting, seconds, start_up, memory = (
       result[key] for key in ('setting', 'seconds', 'start_up_seconds', 'peak_memory_mb'))
-  lines = [f'{setting["resolution"]} x {setting["resolution"]} pixels, batch {setting["batch_size"]}, {setting["candidates"]} candidates, '
-           f'{setting["paths"]} paths, {setting["repetitions"]} repetitions; {result["machine"]["cores"]} cores',
+  lines = [f'space {setting["space"]}, {setting["resolution"]} x {setting["resolution"]} pixels, batch {setting["batch_size"]}, '
+           f'{setting["candidates"]} candidates, {setting["paths"]} paths, {setting["repetitions"]} repetitions; '
+           f'{result["machine"]["cores"]} cores',
            f'{"":34}{"measured":>10}{"95 % interval":>16}{"limit":>8}{"aim":>7}']
 
   def row(label: str, value: str, interval: str, limit: str) -> str:
-    accepted, aim = LIMITS[limit]
+    accepted, aim = (_WIDE_LIMITS if setting['space'] == 'wide' else LIMITS)[limit]
     return f'{label:34}{value:>10}{interval:>16}{accepted:>8.2f}{aim:>7.2f}'
 
   for name, label in (('weight_step', 'weight step / fixed network'), ('two_path_step', 'two-path step / weight step'),
@@ -311,7 +336,10 @@ def measure_part(setting: Setting, part: str) -> Any:
 
 
 def main(config: Config) -> None:
-  setting = Setting(config.resolution, config.batch_size, config.candidates, config.repetitions, config.paths)
+  most = len(_CANDIDATES_OF[config.space]) + 1
+  if (config.candidates or most) > most:
+    raise errors.UserError(f'`candidates` must be at most {most} in the space {config.space}, got {config.candidates}')
+  setting = Setting(config.resolution, config.batch_size, config.candidates or most, config.repetitions, config.paths, config.space)
   if config.part:
     print(json.dumps(measure_part(setting, config.part)))
     return

@@ -66,7 +66,7 @@ def test_imagenet_is_tested_on_its_validation_split(imagenet_data_dir):
 
 def test_cifar10_through_its_builder(tmp_path):
   cifar_archive.place(str(tmp_path), images_per_file=20)
-  with pytest.raises(ValueError, match="'cifar10' is not prepared: looked in .*cifar10.*; pass --download"):
+  with pytest.raises(ValueError, match="'cifar10' is not prepared: looked in .*cifar10.*; pass `download`"):
     sources.open_dataset('cifar10', str(tmp_path))
   source = sources.open_dataset('cifar10', str(tmp_path), download=True)
   assert (source.num_train, source.num_test, source.class_names) == (100, 20, cifar_archive.NAMES)
@@ -89,8 +89,8 @@ def test_dataset_without_test_split_gives_a_stratified_fifth(tmp_path):
 
 @pytest.mark.parametrize('name, message', [
     ('cifar10:9.9.9', "'cifar10:9.9.9' cannot be opened: .*only: 3.0.2"),
-    ('cifar100', "'cifar100' is not prepared: looked in .*cifar100.*; pass --download to prepare it$"),
-    ('imagenet2012', 'not prepared: .*; place its archives in .*downloads/manual and pass --download'),
+    ('cifar100', "'cifar100' is not prepared: looked in .*cifar100.*; pass `download` to prepare it$"),
+    ('imagenet2012', 'not prepared: .*; place its archives in .*downloads/manual and pass `download`'),
     ('unlabelled', r'not made of labelled images: .*\{image: Image, label: Tensor\}$')])
 def test_datasets_that_cannot_be_used_are_one_line(name, message, tmp_path):
   with pytest.raises(ValueError, match=message) as error:

@@ -14,7 +14,6 @@ import pytest
 from tests.search import runs
 from tf_proxyless.app import config as config_lib
 from tf_proxyless.app import options
-from tf_proxyless.app import problem as problem_lib
 from tf_proxyless.cost import counting
 from tf_proxyless.cost import model as model_lib
 from tf_proxyless.space import io
@@ -83,12 +82,11 @@ def test_the_hinge_and_its_gradient(hinge_example):
 def test_the_hinge_serves_both_optimizers(hinge_example):
   from tf_proxyless.app import build_search
 
-  custom = problem_lib.Custom(objective=hinge_example.HingeConfig(3.0))
   for name in ('reinforce', 'gradient'):
     config = options.make(config_lib.SearchConfig, {'architecture_optimizer': name})
-    objective = build_search.Methods.from_config(config, custom).objective.build(300e6, 1.0, 1.0, updates=100)
+    methods = build_search.Methods.from_config(config, objective=hinge_example.HingeConfig(3.0))
+    objective = methods.objective.build(300e6, 1.0, 1.0, updates=100)
     assert float(objective.loss(0.0, 450e6)) == pytest.approx(3 * 0.5)
-  assert custom.identity() == {'custom_objective': 'HingeConfig(weight=3.0)'}
 
 
 def test_leave_one_out_learns_the_better_choice(optimizer_example):
@@ -128,7 +126,7 @@ def test_search_as_the_document_starts_it(name, tmp_path, data_dir):
   command = [sys.executable, str(FOLDER / f'{name}.py'), *runs.TINY, f'--run_dir={tmp_path}', f'--data_dir={data_dir}']
   result = subprocess.run(command, capture_output=True, text=True, env=runs.environment(), timeout=300)
   assert result.returncode == 0, result.stderr[-3000:]
-  assert any(key.startswith('custom_') for key in json.loads((tmp_path / 'identity.json').read_text())['identity'])
+  assert {'problem', 'methods'} & set(json.loads((tmp_path / 'identity.json').read_text())['identity'])
   architecture = io.load_architecture(tmp_path / 'architecture.json')
   assert architecture.cost.macs <= 3e5
   assert architecture.network == schema.resolve(io.load_search_space(tmp_path / 'search_space.json'), architecture.genotype)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import io
 import json
 import os
 import pathlib
+import resource
 import zipfile
 
 import hypothesis
+import numpy as np
 import pytest
 
 from tests.fuzz import device_parsers  # noqa: F401, adds its parsers
@@ -89,6 +92,23 @@ def test_an_archive_that_would_fill_the_memory_is_refused():
   assert len(bomb) < 100_000
   with pytest.raises(ValueError, match='more than 20000000 bytes'):
     safe_zip.read(bomb, 20_000_000)
+
+
+@pytest.mark.parametrize('array', [np.array([{}]), np.zeros(2, complex), np.zeros(2, [('a', 'f4')]), np.array(['2020'], 'M8[s]')])
+def test_arrays_of_other_types_are_refused(tmp_path, array):
+  np.savez(tmp_path / 'arrays.npz', a=array)
+  with pytest.raises(ValueError, match="arrays.npz: 'a.npy' is not an array: "):
+    safe_zip.read_arrays(tmp_path / 'arrays.npz')
+
+
+def test_an_array_that_claims_more_than_it_holds_is_refused(tmp_path):
+  buffer = io.BytesIO()
+  np.lib.format.write_array_header_1_0(buffer, {'descr': '<f8', 'fortran_order': False, 'shape': (2**36,)})
+  path = harness.put(strategies.make_zip([('a.npy', buffer.getvalue())]), tmp_path, 'arrays.npz')
+  before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+  with pytest.raises(ValueError, match='is not an array'):
+    safe_zip.read_arrays(path)
+  assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before + 100_000  # KiB
 
 
 # --- PyTorch

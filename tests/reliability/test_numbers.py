@@ -48,7 +48,7 @@ def test_a_learning_rate_that_explodes_stops_at_once_and_says_where(tmp_path, da
   with pytest.raises(checks.SearchDivergedError) as error:
     search.search.run()
   assert re.fullmatch(r'epoch 0, step 1: the loss became (nan|inf) at blocks/\w+(/op \(\w+\))?, which overflows; lower '
-                      '--warmup_learning_rate and --search_learning_rate, and start again in another --run_dir', str(error.value))
+                      '`warmup_learning_rate` and `search_learning_rate`, and start again in another `run_dir`', str(error.value))
   assert all(np.isfinite(weight).all() for weight in search.steps._supernet.weights)
   assert search.run.newest_checkpoint() is None
 
@@ -128,7 +128,7 @@ def test_rewards_without_differences():
   check(made)
   assert float(made.state()['expected_cost']) == pytest.approx(landscapes.TARGET_MS, rel=0.05)
   with pytest.raises(checks.SearchDivergedError,
-                     match=r'the last 100 updates all networks scored alike \(55.0 % on average\).*--warmup_epochs'):
+                     match=r'the last 100 updates all networks scored alike \(55.0 % on average\).*`warmup_epochs`'):
     checks.check_samples(samples)
   checks.check_samples(samples[:990])  # not yet
 
@@ -152,7 +152,7 @@ def test_architecture_parameters_that_explode(optimizer):
   made.update()
   with pytest.raises(checks.SearchDivergedError,
                      match='the architecture parameters of blocks/block_1/op lie [0-9]+ apart, more than 40: choice '
-                                                  '[0-6] is lost to the search; lower --architecture_learning_rate'):
+                                                  '[0-6] is lost to the search; lower `architecture_learning_rate`'):
     check(made)
   made.parameters.alpha.assign(tf.where(landscapes.MASK, np.nan, made.parameters.alpha))
   with pytest.raises(checks.SearchDivergedError, match=r'the architecture parameters of blocks/block_1/op became \[nan'):
@@ -243,7 +243,7 @@ def test_ten_epochs_of_collapse_are_the_end_and_a_small_target_is_no_collapse():
   made.parameters.alpha.assign(alpha)
   history = [entry(made, epoch) for epoch in range(10)]
   assert checks.check_collapse(history[:9], COST_MODEL.choice_costs, landscapes.TARGET_MS).startswith('epoch 8: ')
-  with pytest.raises(checks.SearchDivergedError, match='for 10 epochs; raise --warmup_epochs, take --objective=constrained'):
+  with pytest.raises(checks.SearchDivergedError, match='for 10 epochs; raise `warmup_epochs`, take `objective=constrained`'):
     checks.check_collapse(history, COST_MODEL.choice_costs, landscapes.TARGET_MS)
   assert checks.check_collapse(history, COST_MODEL.choice_costs, 1.02 * history[0]['expected_cost']) is None
 

@@ -97,3 +97,49 @@ def test_samples_are_a_pure_function_of_seed_stream_and_counter():
 def test_refuses(counts, settings, message):
   with pytest.raises(ValueError, match=message):
     policy_lib.ArchitectureParameters(counts, **settings)
+
+
+# The first decision has the second inside its choice 0, which has the third inside its choice 1.
+PARENTS = ((), ((0, 0),), ((0, 0), (1, 1)))
+
+
+def nested(**settings):
+  return policy_lib.ArchitectureParameters((2, 2, 3), parents=PARENTS, **settings)
+
+
+def test_decisions_inside_choices_that_are_not_made_are_0():
+  paths = nested(stddev=1.0).sample(1, tf.constant(0, tf.int64), 500).numpy()
+  assert {tuple(path) for path in paths} == {(0, 0, 0), (0, 1, 0), (0, 1, 1), (0, 1, 2), (1, 0, 0)}
+
+
+def test_the_probabilities_of_all_networks_add_up_to_one():
+  """Each network once: a decision that does not count adds no factor."""
+  networks = tf.constant([(0, 0, 0), (0, 1, 0), (0, 1, 1), (0, 1, 2), (1, 0, 0)])
+  parameters = nested(stddev=1.0, exploration=0.2)
+  probabilities = np.exp(parameters.log_probability(networks))
+  assert probabilities.sum() == pytest.approx(1.0, rel=1e-5)
+  assert probabilities[-1] == pytest.approx(float(parameters.policy()[0, 1]), rel=1e-5)
+  drawn = parameters.sample(1, tf.constant(0, tf.int64), 20_000).numpy()
+  frequencies = [np.mean((drawn == network).all(axis=1)) for network in networks.numpy()]
+  np.testing.assert_allclose(frequencies, probabilities, atol=5 * 0.5 / np.sqrt(20_000))
+
+
+def test_decisions_that_do_not_count_get_no_gradient():
+  parameters = nested()
+  with tf.GradientTape() as tape:
+    total = tf.reduce_sum(parameters.log_probability(tf.constant([(1, 0, 0)])))
+  gradient = tape.gradient(total, parameters.alpha).numpy()
+  assert gradient[0].any() and not gradient[1:].any()
+
+
+def test_the_most_likely_network_is_canonical():
+  parameters = nested()
+  parameters.alpha.assign([[0, 1, 0], [0, 1, 0], [0, 0, 1]])
+  assert parameters.most_likely().numpy().tolist() == [1, 0, 0]
+  parameters.alpha.assign([[1, 0, 0], [0, 1, 0], [0, 0, 1]])
+  assert parameters.most_likely().numpy().tolist() == [0, 1, 2]
+
+
+def test_without_nesting_nothing_changes():
+  draw = lambda parents: policy_lib.ArchitectureParameters(COUNTS, parents=parents).sample(1, tf.constant(0, tf.int64), 50).numpy()
+  np.testing.assert_array_equal(draw(()), draw(((), (), ())))

@@ -60,6 +60,14 @@ def test_candidates_are_the_first_of_the_official_order(setting):
     assert [ops.short_name(op) for op in space.blocks[3].op.choices] == list(names[:count])
 
 
+def test_the_wide_space(setting):
+  space = tool.make_space(dataclasses.replace(setting, space='wide', candidates=17))
+  assert schema.cardinality(space) == 16**6 * 17**15
+  choices = space.blocks[3].op.choices
+  assert len(set(choices)) == 17 and choices[-1] == ops.Zero()
+  assert choices[3] == dataclasses.replace(choices[0], activation='hard_swish', se_ratio=0.25)
+
+
 def test_pairs_of_paths_differ_everywhere(setting):
   for count in (2, 7):
     space = tool.make_space(dataclasses.replace(setting, candidates=count))
@@ -91,7 +99,8 @@ def test_scaled_settings_change_one_thing_each(setting):
 
 
 @pytest.mark.parametrize('argument, message', [
-    ('--candidates=1', 'flag --candidates=1'), ('--candidates=8', 'flag --candidates=8'), ('--batch_size=0', 'flag --batch_size=0'),
+    ('--candidates=1', 'flag --candidates=1'), ('--candidates=8', '--candidates must be at most 7'),
+    ('--batch_size=0', 'flag --batch_size=0'),
     ('--resolution=-1', 'flag --resolution=-1'), ('--paths=0', 'flag --paths=0'), ('--repetitions=x', 'flag --repetitions=x'),
     ('--unknown', 'unknown flag --unknown'), ('stray', "unexpected argument 'stray'")])
 def test_mistakes_are_one_line(tmp_path, argument, message):
@@ -106,7 +115,7 @@ def test_json_of_a_run(tmp_path, tool):
   result = run('--json', '--resolution=32', '--batch_size=2', '--candidates=2', '--repetitions=2', '--paths=1', cwd=tmp_path)
   assert result.returncode == 0, result.stderr
   found = json.loads(result.stdout)
-  assert found['setting'] == {'resolution': 32, 'batch_size': 2, 'candidates': 2, 'repetitions': 2, 'paths': 1}
+  assert found['setting'] == {'space': 'proxyless', 'resolution': 32, 'batch_size': 2, 'candidates': 2, 'repetitions': 2, 'paths': 1}
   assert set(found) == {'setting', 'machine', 'ratios', 'seconds', 'start_up_seconds', 'peak_memory_mb'}
   assert set(found['seconds']) == set(tool.STEPS)
   for name, other in tool.RATIOS.items():

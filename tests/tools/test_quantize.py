@@ -166,8 +166,8 @@ def plain(tmp_path):
     (['--run_dir=never'], '--dataset is required: nothing beside the model says what it was trained on'),
     (['--dataset=cifar100', '--run_dir=never'], 'has 10 classes, the dataset has 100'),
     (['--dataset=digits', '--run_dir=never', '--validation_images=1.5'], '--validation_images must be a count above 1'),
-    (['--dataset=digits', '--run_dir=never', '--learning_rate=0'], '--learning_rate must be above 0, got 0'),
-    (['--dataset=digits', '--run_dir=never', '--range_momentum=1'], '--range_momentum must be below 1, got 1'),
+    (['--dataset=digits', '--run_dir=never', '--learning_rate=0'], '--learning_rate=0: must be a number, above 0'),
+    (['--dataset=digits', '--run_dir=never', '--range_momentum=1'], '--range_momentum=1: must be a number, at least 0, below 1'),
     (['--dataset=digits', '--run_dir=never', '--epochs=0'], '--epochs'),
 ])
 def test_mistakes_are_told_before_tensorflow_is_loaded(plain, flags, message):

@@ -7,10 +7,10 @@ from tf_proxyless.space.proxyless import proxyless
 from tf_proxyless.space.published import NAMES as PUBLISHED
 from tf_proxyless.space.published import network as published
 from tf_proxyless.space.registry import register
-from tf_proxyless.space.schema import cardinality, decisions, Decision, Genotype, OneOf, resolve
+from tf_proxyless.space.schema import canonical, cardinality, decisions, Decision, Genotype, OneOf, resolve
 
 __all__ = [
     'Activation', 'BatchNorm', 'Block', 'ChannelShuffle', 'Classifier', 'Conv', 'ConvBn', 'Decision', 'Dense', 'DepthwiseConv', 'Dropout',
     'Genotype', 'GlobalPool', 'Identity', 'MBConv', 'Network', 'OneOf', 'PUBLISHED', 'Pool', 'SeparableConv', 'SqueezeExcite', 'Zero',
-    'cardinality', 'decisions', 'proxyless', 'published', 'register', 'resolve',
+    'canonical', 'cardinality', 'decisions', 'proxyless', 'published', 'register', 'resolve',
 ]

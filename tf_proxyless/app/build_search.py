@@ -39,6 +39,7 @@ from tf_proxyless.search.optimizers import base
 from tf_proxyless.search.optimizers import reinforce
 from tf_proxyless.search.optimizers import two_path
 from tf_proxyless.space import io
+from tf_proxyless.space import schema
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,7 +145,9 @@ class Methods:
       updates: Of the whole search.
     """
     objective = self.objective if problem.constrained else objectives.Config()
-    policy = policy_lib.ArchitectureParameters(problem.cost_model.choice_counts, exploration=config.optimizer.exploration, seed=config.seed)
+    policy = policy_lib.ArchitectureParameters(
+        problem.cost_model.choice_counts, exploration=config.optimizer.exploration, seed=config.seed,
+        parents=schema.parent_indices(problem.cost_model.decisions))
     made = objective.build(problem.target, problem.cost_model.smallest, self.optimizer.SCALE, updates)
     return self.optimizer.build(policy, problem.cost_model, made, steps, updates)
 

@@ -77,7 +77,7 @@ def _prepare(builder: tfds.core.DatasetBuilder, name: str, download: bool, shown
   if not download:
     manual = os.path.join(builder.data_dir_root, 'downloads', 'manual')
     place = f'place its archives in {manual} and ' if builder.MANUAL_DOWNLOAD_INSTRUCTIONS else ''
-    raise ValueError(f'dataset {name!r} is not prepared: looked in {builder.data_dir}; {place}pass --download to prepare it')
+    raise ValueError(f'dataset {name!r} is not prepared: looked in {builder.data_dir}; {place}pass `download` to prepare it')
   try:
     with _telling(shown):
       builder.download_and_prepare()

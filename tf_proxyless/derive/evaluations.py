@@ -68,6 +68,12 @@ class ScoredSamples:
     return ScoredSamples(self.choice_counts, self.paths[rows], self.accuracy[rows], self.cost[rows], self.batch[rows])
 
 
+def concatenate(parts: Sequence[ScoredSamples]) -> ScoredSamples:
+  """The networks of several, which are of the same decisions, one after the other; at least one part."""
+  fields = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ('paths', 'accuracy', 'cost', 'batch')}
+  return ScoredSamples(parts[0].choice_counts, **fields)
+
+
 def _check_counts(choice_counts: Sequence[int]) -> None:
   if not choice_counts or any(type(n) is not int or not 1 <= n <= _MAX_CHOICES for n in choice_counts):
     raise ValueError(f'choice_counts must be integers in 1..{_MAX_CHOICES}, got {files.shorten(choice_counts)}')

@@ -85,7 +85,7 @@ class RunDirectory:
     differing = differences(known, identity)
     if differing and self._kept.exist():  # without one there is nothing to lose, for instance after a mistake
       raise ValueError(f'{self.path} holds a run with other settings: {differing}; restore them to continue it, or choose another '
-                       '--run_dir')
+                       '`run_dir`')
     if not differing:
       self._check_not_failed()
     return not differing
@@ -190,7 +190,7 @@ def restoring(path: str) -> Iterator[None]:
   Raises:
     ValueError: The checkpoint cannot be restored.
   """
-  import tensorflow as tf  # mains use the paths before they load it
+  import tensorflow as tf  # commands use the paths before they load it
 
   try:
     yield

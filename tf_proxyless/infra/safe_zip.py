@@ -72,7 +72,8 @@ _MODULES = ('keras.layers', 'keras.initializers', 'keras.regularizers', 'keras.c
             'tf_keras.src.engine.sequential', 'keras')
 _RUNNING = ('Lambda', 'function', '__lambda__', 'TFOpLambda', 'SlicingOpLambda')  # run code from the file
 # A function by name, which is no code of the file's.
-_HARD_SWISH = {'module': 'builtins', 'class_name': 'function', 'config': 'tf_proxyless>hard_swish', 'registered_name': 'function'}
+_HARD_SWISH = {'module': 'builtins', 'class_name': 'function', 'config': 'tf_proxyless>hard_swish', 'registered_name': 'function',
+               'shared_object_id': 0}
 _METADATA, _CONFIG = 'metadata.json', 'config.json'
 
 
@@ -112,7 +113,7 @@ def _foreign(config: object) -> set[str]:
   found, level = set(), [config]
   while level:
     item = level.pop()
-    if isinstance(item, dict) and item != _HARD_SWISH:
+    if isinstance(item, dict) and {**item, 'shared_object_id': 0} != _HARD_SWISH:
       module, name = item.get('module'), item.get('class_name')
       if module is not None and module not in _MODULES:
         found.add(str(module))

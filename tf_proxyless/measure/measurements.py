@@ -1,4 +1,4 @@
-"""What android_benchmark measured, read from a file that may hold anything. For mains only."""
+"""What android_benchmark measured, read from a file that may hold anything."""
 
 from __future__ import annotations
 

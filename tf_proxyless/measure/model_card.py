@@ -1,4 +1,4 @@
-"""The card beside a .tflite file: what it is, how good, how fast, and how that is known. For mains only."""
+"""The card beside a .tflite file: what it is, how good, how fast, and how that is known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes latency tables: models of a space's operations, measured by android_benchmark or on a GPU. For mains only."""
+"""Makes latency tables: models of a space's operations, measured by android_benchmark or on a GPU."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Proves a latency table: predicts whole networks from it, measures them, and says how far off it was. For mains only."""
+"""Proves a latency table: predicts whole networks from it, measures them, and says how far off it was."""
 
 from __future__ import annotations
 

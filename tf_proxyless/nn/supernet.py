@@ -65,18 +65,6 @@ class Supernet(keras.Model):
     choices = tf.unstack(path, len(self.decisions))
     return [layer.sample(choices) for layer in self.choices]
 
-  def check_pairs(self) -> None:
-    """Checks that each decision has one gate in the network, as `sample_pair` needs it.
-
-    Raises:
-      ValueError: A decision matters in several places, or several matter in one.
-    """
-    for layer in self.choices:
-      if len(layer.decisions) != 1 or sum(layer.decisions == other.decisions for other in self.choices) != 1:
-        names = ', '.join(self.decisions[index].path for index in layer.decisions)
-        raise ValueError(f'block {layer.name!r} depends on {names}: two paths a decision need decisions that choose the operation of one '
-                         'block each; use reinforce')
-
   def sample_pair(self, active: tf.Tensor, inactive: tf.Tensor) -> list[gates_lib.Pair]:
     """Gates of two networks, of which `active` acts.
 

@@ -24,7 +24,7 @@ _FLAT_UPDATES = 100  # in a row, in which all networks scored alike
 _COLLAPSED = 0.95  # probability of skipping, in every decision that can
 _BELOW_TARGET = 0.05
 _COLLAPSED_EPOCHS = 10
-_ELSEWHERE = 'start again in another --run_dir'
+_ELSEWHERE = 'start again in another `run_dir`'
 
 
 class SearchDivergedError(ValueError):
@@ -53,13 +53,13 @@ def bad_loss(loss: float, where: str) -> SearchDivergedError:
     where: The place in the network, and what is wrong there.
   """
   return SearchDivergedError(
-      f'the loss became {loss} at {where}; lower --warmup_learning_rate and --search_learning_rate, and {_ELSEWHERE}')
+      f'the loss became {loss} at {where}; lower `warmup_learning_rate` and `search_learning_rate`, and {_ELSEWHERE}')
 
 
 def bad_score(where: str) -> SearchDivergedError:
   """A network whose outputs are not finite, so that it has no accuracy."""
   return SearchDivergedError(
-      f'a sampled network gives no finite output at {where}; lower --warmup_learning_rate and --search_learning_rate, '
+      f'a sampled network gives no finite output at {where}; lower `warmup_learning_rate` and `search_learning_rate`, '
                         f'and {_ELSEWHERE}')
 
 
@@ -96,7 +96,7 @@ def check_gate_gradients(gradients: np.ndarray, pairs: np.ndarray, decisions: Se
     bad = int(np.argmin(finite))
     raise SearchDivergedError(
         f'the gate gradients of {decisions[bad]} are {gradients[bad].tolist()} for choices {pairs[bad].tolist()}; lower '
-                         f'--warmup_learning_rate and --search_learning_rate, and {_ELSEWHERE}')
+                         f'`warmup_learning_rate` and `search_learning_rate`, and {_ELSEWHERE}')
 
 
 def check_architecture(alpha: np.ndarray, choice_counts: Sequence[int], decisions: Sequence[str], scalars: Mapping[str, float]) -> None:
@@ -111,7 +111,7 @@ def check_architecture(alpha: np.ndarray, choice_counts: Sequence[int], decision
   Raises:
     SearchDivergedError: They are not.
   """
-  change = f'lower --architecture_learning_rate, and {_ELSEWHERE}'
+  change = f'lower `architecture_learning_rate`, and {_ELSEWHERE}'
   for path, count, row in zip(decisions, choice_counts, alpha):
     logits = row[:count]
     if not np.isfinite(logits).all():
@@ -122,7 +122,7 @@ def check_architecture(alpha: np.ndarray, choice_counts: Sequence[int], decision
                            f'{int(logits.argmin())} is lost to the search; {change}')
   for name, value in scalars.items():
     if not math.isfinite(value):
-      raise SearchDivergedError(f'{name} became {value}; lower --architecture_learning_rate and --constraint_rate, and {_ELSEWHERE}')
+      raise SearchDivergedError(f'{name} became {value}; lower `architecture_learning_rate` and `constraint_rate`, and {_ELSEWHERE}')
 
 
 def check_samples(samples: evaluations_lib.ScoredSamples) -> None:
@@ -145,8 +145,8 @@ def check_samples(samples: evaluations_lib.ScoredSamples) -> None:
   if (least < most).any() or one_network.all(axis=1).any():
     return
   mean = float(tail.accuracy.mean())
-  change = ('enlarge --validation_batch_size, or take a harder task' if mean > 0.99 else
-            'the weights learn nothing: look at the images, raise --warmup_epochs or the learning rates')
+  change = ('enlarge `validation_batch_size`, or take a harder task' if mean > 0.99 else
+            'the weights learn nothing: look at the images, raise `warmup_epochs` or the learning rates')
   raise SearchDivergedError(
       f'in each of the last {_FLAT_UPDATES} updates all networks scored alike ({100 * mean:.1f} % on average), so that no '
                        f'decision learns anything but its cost; {change}, and {_ELSEWHERE}')
@@ -194,5 +194,5 @@ def check_collapse(history: Sequence[Mapping[str, Any]], choice_costs: Sequence[
   tail = history[-_COLLAPSED_EPOCHS:]
   if len(tail) == _COLLAPSED_EPOCHS and all(collapsed(entry, choice_costs, target) for entry in tail):
     raise SearchDivergedError(
-        f'{text}, for {_COLLAPSED_EPOCHS} epochs; raise --warmup_epochs, take --objective=constrained, and {_ELSEWHERE}')
+        f'{text}, for {_COLLAPSED_EPOCHS} epochs; raise `warmup_epochs`, take `objective=constrained`, and {_ELSEWHERE}')
   return f'epoch {last["epoch"]}: {text}; the objective may still lead out of it'

@@ -11,6 +11,8 @@ import tensorflow as tf
 class ArchitectureParameters(tf.Module):
   """Independent categorical distributions, one a decision.
 
+  A decision inside another's choice is drawn only where that choice is: its entry in other paths is 0, as in `schema.canonical`.
+
   Sampling is a pure function of (seed, stream, counter), so that a resumed search draws what an uninterrupted one would have.
 
   Attributes:
@@ -18,7 +20,8 @@ class ArchitectureParameters(tf.Module):
     mask: bool, same shape: which entries are choices.
   """
 
-  def __init__(self, choice_counts: Sequence[int], *, exploration: float = 0.0, stddev: float = 1e-3, seed: int = 0):
+  def __init__(self, choice_counts: Sequence[int], *, exploration: float = 0.0, stddev: float = 1e-3, seed: int = 0,
+               parents: Sequence[Sequence[tuple[int, int]]] = ()):
     """Makes nearly uniform parameters.
 
     Args:
@@ -27,6 +30,7 @@ class ArchitectureParameters(tf.Module):
         (1 - exploration) * softmax(alpha) + exploration / choices.
       stddev: Of the initial alpha (official 1e-3).
       seed: Of the initial alpha and of all samples.
+      parents: (decision, choice) pairs inside which each decision stands, see `schema.parent_indices`; () if there are none.
     """
     super().__init__(name='architecture_parameters')
     if not choice_counts or min(choice_counts) < 2:
@@ -39,6 +43,30 @@ class ArchitectureParameters(tf.Module):
     self._uniform = tf.constant(np.where(np.arange(counts.max()) < counts[:, None], 1.0 / counts[:, None], 0.0), tf.float32)
     self._exploration = exploration
     self._seed = seed
+    self._parents = tuple(map(tuple, parents)) if any(parents) else ()
+
+  def active(self, paths: tf.Tensor) -> tf.Tensor:
+    """Which decisions count in networks of int32 [networks, decisions]: bool, same shape."""
+    if not self._parents:
+      return tf.ones_like(paths, tf.bool)
+    yes = tf.ones_like(paths[:, 0], tf.bool)
+    return tf.stack([tf.reduce_all([yes, *(paths[:, parent] == choice for parent, choice in above)], axis=0)
+                     for above in self._parents], axis=1)
+
+  def log_probability(self, paths: tf.Tensor) -> tf.Tensor:
+    """Log-probability of networks under what is sampled from, of the decisions that count in each.
+
+    Args:
+      paths: int32 [networks, decisions].
+
+    Returns:
+      float32 [networks], differentiable in alpha.
+    """
+    log_policy = tf.math.log(tf.where(self.mask, self.policy(), 1.0))
+    chosen = tf.one_hot(paths, self.mask.shape[1])
+    if self._parents:
+      chosen *= tf.cast(self.active(paths), tf.float32)[..., None]
+    return tf.einsum('ndc,dc->n', chosen, log_policy)
 
   def log_probabilities(self) -> tf.Tensor:
     """log softmax(alpha): float32 [decisions, most choices], very negative where there is no choice."""
@@ -58,7 +86,7 @@ class ArchitectureParameters(tf.Module):
 
   def most_likely(self) -> tf.Tensor:
     """The most probable choice of each decision: int32 [decisions]."""
-    return tf.argmax(tf.where(self.mask, self.alpha, -1e9), axis=1, output_type=tf.int32)
+    return self._canonical(tf.argmax(tf.where(self.mask, self.alpha, -1e9), axis=1, output_type=tf.int32)[None])[0]
 
   def seed(self, stream: int, counter: tf.Tensor) -> tf.Tensor:
     """Seed of a stateless random operation, int64 [2]: `stream` tells purposes apart, `counter` their uses."""
@@ -67,4 +95,7 @@ class ArchitectureParameters(tf.Module):
   def sample(self, stream: int, counter: tf.Tensor, networks: int = 1) -> tf.Tensor:
     """Networks drawn from the policy: int32 [networks, decisions]."""
     logits = tf.math.log(self.policy())
-    return tf.transpose(tf.random.stateless_categorical(logits, networks, self.seed(stream, counter), dtype=tf.int32))
+    return self._canonical(tf.transpose(tf.random.stateless_categorical(logits, networks, self.seed(stream, counter), dtype=tf.int32)))
+
+  def _canonical(self, paths: tf.Tensor) -> tf.Tensor:
+    return tf.where(self.active(paths), paths, 0) if self._parents else paths

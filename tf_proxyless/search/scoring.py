@@ -11,6 +11,7 @@ from tf_proxyless.derive import evaluations as evaluations_lib
 from tf_proxyless.search import loop
 from tf_proxyless.search import steps as steps_lib
 from tf_proxyless.search.optimizers import base
+from tf_proxyless.space import schema
 
 NETWORKS_PER_BATCH = 10
 EXPLORATION = 0.3  # share of each decision that is drawn evenly (simulation: policy + 30 % floor)
@@ -69,6 +70,7 @@ def score_policy(
   updates = int(architecture.updates)
   for index, batch in zip(range(first, batches), stream(updates + first)):
     paths = draw(probabilities, NETWORKS_PER_BATCH, (seed, index))
+    paths = np.array([schema.canonical(architecture.cost_model.decisions, path) for path in paths], np.int32)
     accuracies = steps.accuracies(paths, batch)
     sample_file.append(loop.make_samples(architecture, paths, accuracies, updates + index))
     observer.on_scored(float(accuracies.mean()))

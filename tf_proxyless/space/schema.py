@@ -142,6 +142,12 @@ def counts(decisions: Sequence[Decision], path: Sequence[int], index: int) -> bo
   return all(path[position[parent]] == choice for parent, choice in decisions[index].parents)
 
 
+def parent_indices(decisions: Sequence[Decision]) -> tuple[tuple[tuple[int, int], ...], ...]:
+  """`Decision.parents` of each decision as (index of the decision, choice index)."""
+  position = {decision.path: i for i, decision in enumerate(decisions)}
+  return tuple(tuple((position[path], choice) for path, choice in decision.parents) for decision in decisions)
+
+
 def canonical(decisions: Sequence[Decision], path: Sequence[int]) -> tuple[int, ...]:
   """The path with 0 for decisions that do not count under it: equal networks have equal canonical paths."""
   return tuple(int(choice) if counts(decisions, path, i) else 0 for i, choice in enumerate(path))

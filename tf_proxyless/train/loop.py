@@ -16,7 +16,7 @@ from tf_proxyless.infra import run_directory
 from tf_proxyless.train import trainer as trainer_lib
 
 _LOOK_EVERY_STEPS = 20  # to read figures waits for the device
-_CHANGE = 'lower --learning_rate, and start again in another --run_dir'
+_CHANGE = 'lower `learning_rate`, and start again in another `run_dir`'
 
 
 @dataclasses.dataclass(frozen=True)

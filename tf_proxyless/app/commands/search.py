@@ -46,7 +46,7 @@ def _check(config: Config, given: problem_lib.Given) -> run_directory.RunDirecto
     table = tables.load(config, space)
     if space is not None:
       problem_lib.SearchProblem.from_config(config, space, table)
-    run.check(problem_lib.identity(config, table))
+    run.check(problem_lib.identity(config, table, given))
   run.create()
   return run
 
@@ -80,7 +80,7 @@ def main(config: Config, given: problem_lib.Given = problem_lib.NOTHING_GIVEN) -
   with errors.user_errors():
     run = _check(config, given)
     lock = locking.take(run.path)
-  report = writer.RunReport(run, options.headings(Config))
+  report = writer.RunReport(run, headings=options.headings(Config))
   stop = shutdown.StopRequest(report.on_deadline)
   with lock, shutdown.status_kept(report.write_status, stop):
     return _search(config, given, run, report, stop)
@@ -106,6 +106,8 @@ def _search(config: Config, given: problem_lib.Given, run: run_directory.RunDire
     problem = given.problem or _make_problem(config, source.classes)
     if source.classes != problem.space.classes:
       raise ValueError(f'the space has {problem.space.classes} classes, the images {source.classes}')
+    methods = given.methods or build_search.Methods.from_config(config)
+    methods.optimizer.check(problem.space)
     if not problem.constrained:
       logging.warning('the target %s is not below the largest network, %s: accuracy alone is searched for',
                       problem.format_cost(problem.target), problem.format_cost(problem.cost_model.largest))
@@ -117,7 +119,7 @@ def _search(config: Config, given: problem_lib.Given, run: run_directory.RunDire
       report.refresh()
 
     observer = loop.Observer(progress.on_step, on_epoch, progress.on_scored, stop, logging.warning)
-    components = build_search.build_search(config, problem, source, run, observer, given.methods, given.validation)
+    components = build_search.build_search(config, problem, source, run, observer, methods, given.validation)
     components.search.prepare()
   report.write_status('running')
   done = int(components.progress.epoch) * components.schedule.steps_per_epoch + int(components.progress.step)

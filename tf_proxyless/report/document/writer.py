@@ -36,12 +36,12 @@ class RunReport:
 
   Args:
     run: Directory of the search.
-    headings: See `document_lib.document`.
     clock: Monotonic clock, in seconds.
+    headings: See `document_lib.document`.
   """
 
-  def __init__(self, run: run_directory.RunDirectory, headings: Mapping[str, str] | None = None,
-               clock: Callable[[], float] = time.monotonic):
+  def __init__(self, run: run_directory.RunDirectory, clock: Callable[[], float] = time.monotonic,
+               headings: Mapping[str, str] | None = None):
     self._run = run
     self._headings = headings
     self._clock = clock

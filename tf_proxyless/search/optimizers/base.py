@@ -14,6 +14,7 @@ from tf_proxyless.cost import model as model_lib
 from tf_proxyless.search import objectives
 from tf_proxyless.search import policy as policy_lib
 from tf_proxyless.search import schedule as schedule_lib
+from tf_proxyless.space import network as network_lib
 
 _WEIGHT_STREAM = 1  # of random numbers: paths of weight steps
 
@@ -112,6 +113,13 @@ class OptimizerConfig:
   def rate(self, updates: int) -> float:
     """Adam's learning rate for a search of so many updates."""
     return schedule_lib.interpolate(self.RATES, updates) if self.learning_rate is None else self.learning_rate
+
+  def check(self, space: network_lib.Network) -> None:
+    """Refuses a space that the optimizer cannot search.
+
+    Raises:
+      ValueError: In one line, why.
+    """
 
   def build(self, policy: policy_lib.ArchitectureParameters, cost_model: model_lib.CostModel, objective: objectives.Objective,
             steps: Any, updates: int) -> ArchitectureOptimizer:

@@ -80,9 +80,7 @@ class Reinforce(base.ArchitectureOptimizer):
     self.baseline.assign(self._baseline_momentum * baseline + (1.0 - self._baseline_momentum) * mean)
 
     def loss() -> tuple[tf.Tensor, tf.Tensor]:
-      log_policy = tf.math.log(tf.where(self.parameters.mask, self.parameters.policy(), 1.0))
-      log_probability = tf.einsum('ndc,dc->n', chosen, log_policy)
-      return -tf.reduce_mean(advantages * log_probability), self.cost_model.expected(self.parameters.probabilities())
+      return -tf.reduce_mean(advantages * self.parameters.log_probability(paths)), self.cost_model.expected(self.parameters.probabilities())
 
     self._descend(loss)
 

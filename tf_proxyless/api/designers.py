@@ -1,0 +1,6 @@
+"""Designers for `ask_tell`; an own one is any object with the two methods of `Designer`."""
+
+from tf_proxyless.search.designers.base import Designer
+from tf_proxyless.search.designers.random import draw, Random
+
+__all__ = ['Designer', 'Random', 'draw']
