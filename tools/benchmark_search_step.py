@@ -179,7 +179,7 @@ def make_expected_latency(space: network_lib.Network) -> Callable[[], None]:
   stats = lambda: table_lib.LatencyStats('estimated', median_ms=float(random.uniform(0.1, 10.0)))
   entries = tuple(table_lib.Entry(signature, stats()) for signature in network_lib.op_signatures(space))
   model = model_lib.from_latency_table(space, table_lib.LatencyTable('invented', runtime, entries))
-  parameters = policy_lib.ArchitectureParameters(model.choice_counts)
+  parameters = policy_lib.Policy(model.choice_counts)
 
   @tf.function
   def value_and_gradient() -> tuple[tf.Tensor, tf.Tensor]:

@@ -26,7 +26,7 @@ class LeaveOneOut(optimizers.ArchitectureOptimizer):
 
   scores_networks = True
 
-  def __init__(self, parameters: optimizers.ArchitectureParameters, cost_model: nas.CostModel, objective: nas.objectives.Objective,
+  def __init__(self, parameters: optimizers.Policy, cost_model: nas.CostModel, objective: nas.objectives.Objective,
                score: Callable[[np.ndarray, Any], np.ndarray] | None, learning_rate: float, networks: int):
     """Makes the optimizer.
 
@@ -71,7 +71,7 @@ class LeaveOneOutConfig(optimizers.OptimizerConfig):
   LEARNS_FROM = 'reward'
   RATES = optimizers.Reinforce.RATES
 
-  def build(self, policy: optimizers.ArchitectureParameters, cost_model: nas.CostModel, objective: nas.objectives.Objective,
+  def build(self, policy: optimizers.Policy, cost_model: nas.CostModel, objective: nas.objectives.Objective,
             steps: Any, updates: int) -> LeaveOneOut:
     return LeaveOneOut(policy, cost_model, objective, steps and steps.accuracies, self.rate(updates), self.networks)
 

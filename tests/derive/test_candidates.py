@@ -166,7 +166,7 @@ def test_small_batches(searched):
   assert has(warn(searched, small, few), '3000 scores on batches of 256 images')
   assert not has(warn(searched, small), 'images')
   assert not has(warn(searched, GOOD_END, few), 'images')
-  single = evaluations_lib.ScoredSamples(few.choice_counts, few.paths, few.accuracy, few.cost, np.arange(3000))
+  single = evaluations_lib.Evaluations(few.choice_counts, few.paths, few.accuracy, few.cost, np.arange(3000))
   assert has(warn(searched, GOOD_END, single), 'each batch scored one network')
 
 
@@ -196,7 +196,7 @@ def test_an_undertrained_supernet_fires_drift_and_slope(searched):
   for _ in range(10):
     parts.append(landscape.score_batches(policy, 500, rng))
     landscape.train(policy, 5000)
-  samples = evaluations_lib.ScoredSamples(
+  samples = evaluations_lib.Evaluations(
       landscapes.CHOICE_COUNTS, np.concatenate([p.paths for p in parts]), np.concatenate([p.accuracy for p in parts]),
       np.concatenate([p.cost for p in parts]), np.concatenate([p.batch + 50 * i for i, p in enumerate(parts)]))
   assert has(warn(searched, samples=samples), 'drifted') and has(warn(searched, samples=samples), 'clearly rise')

@@ -20,7 +20,7 @@ def make(networks=600, per_batch=10, noise=0.01, seed=0, effects=None, batch_noi
   accuracy = 0.5 + features @ effects + batch_noise * rng.normal(size=networks)[batch] + noise * rng.normal(size=networks)
   if drifting is not None:
     accuracy += np.linspace(0, 1, networks) * (features @ drifting)
-  return evaluations_lib.ScoredSamples(COUNTS, paths, accuracy, 10.0 + paths.sum(axis=1), batch), effects
+  return evaluations_lib.Evaluations(COUNTS, paths, accuracy, 10.0 + paths.sum(axis=1), batch), effects
 
 
 def centred(effects):
@@ -36,7 +36,7 @@ def test_moments_equal_dense_algebra_for_uneven_batches(monkeypatch):
   rng = np.random.default_rng(0)
   batch = np.sort(rng.integers(0, 12, 60)) ** 2
   paths, accuracy = rng.integers(0, COUNTS, (60, 3)), rng.uniform(size=60)
-  found = ridge_lib.moments(evaluations_lib.ScoredSamples(COUNTS, paths, accuracy, np.ones(60), batch), half_life=0.25)
+  found = ridge_lib.moments(evaluations_lib.Evaluations(COUNTS, paths, accuracy, np.ones(60), batch), half_life=0.25)
   weights = np.array([0.5 ** ((60 - np.flatnonzero(batch == b)[-1] - 1) / 60 / 0.25) for b in batch])
   same = batch[:, None] == batch
   centring = np.eye(60) - same / same.sum(axis=1, keepdims=True)
@@ -103,7 +103,7 @@ def test_batches_of_one_network_are_centred_over_windows():
 
 def test_a_choice_that_nobody_tried_has_the_prior():
   samples, _ = make()
-  never = evaluations_lib.ScoredSamples((5, 3, 5), samples.paths, samples.accuracy, samples.cost, samples.batch)
+  never = evaluations_lib.Evaluations((5, 3, 5), samples.paths, samples.accuracy, samples.cost, samples.batch)
   found = effects_lib.fit(never, False)
   assert found.values[0][4] == 0.0 and found.by_decision(found.counts)[0][4] == 0
   contrast, prior = effects_lib.difference(found, (4, 0, 0), (0, 0, 0)), found.noise_sd / np.sqrt(found.ridge)
@@ -161,19 +161,19 @@ def test_cost_slope():
     z.append((slope - 0.003) / error)
   assert np.std(z) == pytest.approx(1.0, abs=0.25) and abs(np.mean(z)) < 0.5
   assert effects_lib.cost_slope(samples[:2]) is None
-  equal = evaluations_lib.ScoredSamples(COUNTS, samples.paths, samples.accuracy, np.ones(len(samples)), samples.batch)
+  equal = evaluations_lib.Evaluations(COUNTS, samples.paths, samples.accuracy, np.ones(len(samples)), samples.batch)
   assert effects_lib.cost_slope(equal) is None
 
 
 def test_samples_that_say_nothing_are_refused():
   samples, _ = make()
   for useless in (samples[:0], samples[:1],
-                  evaluations_lib.ScoredSamples(COUNTS, samples.paths * 0, samples.accuracy, samples.cost, samples.batch)):
+                  evaluations_lib.Evaluations(COUNTS, samples.paths * 0, samples.accuracy, samples.cost, samples.batch)):
     with pytest.raises(ValueError, match='differ and share a batch'):
       effects_lib.fit(useless)
 
 
 def test_equal_accuracies_have_no_effects():
   samples, _ = make()
-  flat = evaluations_lib.ScoredSamples(COUNTS, samples.paths, np.ones(len(samples)), samples.cost, samples.batch)
+  flat = evaluations_lib.Evaluations(COUNTS, samples.paths, np.ones(len(samples)), samples.cost, samples.batch)
   np.testing.assert_array_equal(effects_lib.fit(flat).coefficients, 0.0)

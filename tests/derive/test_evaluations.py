@@ -13,7 +13,7 @@ DECISIONS = ('blocks/block_1/op', 'blocks/block_2/op', 'blocks/block_3/op')
 
 def make(networks, seed=0, first_batch=0):
   rng = np.random.default_rng(seed)
-  return evaluations_lib.ScoredSamples(COUNTS, rng.integers(0, COUNTS, (networks, 3)), rng.uniform(size=networks),
+  return evaluations_lib.Evaluations(COUNTS, rng.integers(0, COUNTS, (networks, 3)), rng.uniform(size=networks),
                                    rng.uniform(30, 190, networks), first_batch + np.arange(networks) // 10)
 
 
@@ -26,7 +26,7 @@ def assert_equal(a, b):
 
 @pytest.fixture
 def file(tmp_path):
-  file = evaluations_lib.SampleFile(str(tmp_path / 'samples.bin'), DECISIONS, COUNTS)
+  file = evaluations_lib.EvaluationLog(str(tmp_path / 'samples.bin'), DECISIONS, COUNTS)
   file.create()
   return file
 
@@ -53,11 +53,11 @@ def test_resume_after_a_torn_record_equals_an_uninterrupted_run(file, tmp_path):
   with open(file.path, 'ab') as torn:
     torn.write(b'\x01\x02')
   assert_equal(evaluations_lib.load(file.path)[1], everything[:40])
-  with pytest.raises(evaluations_lib.DamagedSamplesError, match='ends within a record'):
+  with pytest.raises(evaluations_lib.DamagedEvaluationsError, match='ends within a record'):
     file.append(everything[40:])
   file.truncate(20)
   file.append(everything[20:])
-  whole = evaluations_lib.SampleFile(str(tmp_path / 'whole.bin'), DECISIONS, COUNTS)
+  whole = evaluations_lib.EvaluationLog(str(tmp_path / 'whole.bin'), DECISIONS, COUNTS)
   whole.create()
   whole.append(everything)
   assert (tmp_path / 'samples.bin').read_bytes() == (tmp_path / 'whole.bin').read_bytes()
@@ -65,15 +65,15 @@ def test_resume_after_a_torn_record_equals_an_uninterrupted_run(file, tmp_path):
 
 def test_truncate_refuses_to_invent_samples(file):
   file.append(make(5))
-  with pytest.raises(evaluations_lib.DamagedSamplesError, match='fewer than the 6 samples'):
+  with pytest.raises(evaluations_lib.DamagedEvaluationsError, match='fewer than the 6 samples'):
     file.truncate(6)
   with pytest.raises(ValueError, match='-1'):
     file.truncate(-1)
 
 
 def test_files_of_other_decisions_are_refused(file):
-  other = evaluations_lib.SampleFile(file.path, DECISIONS, (7, 6, 3))
-  with pytest.raises(evaluations_lib.DamagedSamplesError, match='not the scored samples'):
+  other = evaluations_lib.EvaluationLog(file.path, DECISIONS, (7, 6, 3))
+  with pytest.raises(evaluations_lib.DamagedEvaluationsError, match='not the scored samples'):
     other.truncate(0)
   with pytest.raises(ValueError, match='choice counts'):
     other.append(make(3))
@@ -106,7 +106,7 @@ DAMAGED = {
 def test_damage_raises_one_typed_error_of_one_line(name, tmp_path):
   path = tmp_path / 'samples.bin'
   path.write_bytes(DAMAGED[name])
-  with pytest.raises(evaluations_lib.DamagedSamplesError) as caught:
+  with pytest.raises(evaluations_lib.DamagedEvaluationsError) as caught:
     evaluations_lib.load(path)
   assert str(caught.value).startswith(str(path)) and '\n' not in str(caught.value)
 
@@ -122,7 +122,7 @@ def test_any_flipped_byte_loads_or_raises_the_typed_error(seed, file, tmp_path):
     (tmp_path / 'damaged.bin').write_bytes(damaged[:rng.integers(len(content) + 1)])
     try:
       evaluations_lib.load(tmp_path / 'damaged.bin')
-    except evaluations_lib.DamagedSamplesError:
+    except evaluations_lib.DamagedEvaluationsError:
       pass
 
 
@@ -141,11 +141,11 @@ def test_a_missing_file_is_not_damage(tmp_path):
 ])
 def test_samples_are_checked(change, message):
   good = dict(choice_counts=COUNTS, paths=np.zeros((1, 3), int), accuracy=np.ones(1), cost=np.ones(1), batch=np.zeros(1, int))
-  evaluations_lib.ScoredSamples(**good)
+  evaluations_lib.Evaluations(**good)
   with pytest.raises(ValueError, match=message):
-    evaluations_lib.ScoredSamples(**{**good, **change})
+    evaluations_lib.Evaluations(**{**good, **change})
 
 
 def test_batches_keep_their_order():
   with pytest.raises(ValueError, match='never fall'):
-    evaluations_lib.ScoredSamples((2,), np.zeros((2, 1)), np.ones(2), np.ones(2), np.array([1, 0]))
+    evaluations_lib.Evaluations((2,), np.zeros((2, 1)), np.ones(2), np.ones(2), np.array([1, 0]))

@@ -37,11 +37,11 @@ class Result:
   steps: steps_lib.SupernetSteps
   architecture: object
   history: list
-  samples: evaluations_lib.ScoredSamples
+  samples: evaluations_lib.Evaluations
 
   @property
   def most_likely(self):
-    return tuple(self.architecture.parameters.most_likely().numpy().tolist())
+    return tuple(self.architecture.parameters.mode().numpy().tolist())
 
   def derive(self, by):
     budget = candidates_lib.Budget(TARGET, COST_MODEL)
@@ -58,7 +58,7 @@ def search(optimizer, path, seed=0, target=TARGET):
   supernet = supernet_lib.Supernet(SPACE, seed)
   weights = weight_optimizer.SupernetSGD(supernet)
   steps = steps_lib.SupernetSteps(supernet, weights)
-  parameters = policy_lib.ArchitectureParameters(COUNTS, exploration=0.1, seed=seed)
+  parameters = policy_lib.Policy(COUNTS, exploration=0.1, seed=seed)
   method = {'reinforce': reinforce.Config(), 'gradient': two_path.Config()}[optimizer]
   settings = objectives.Config() if target is None else objectives.ConstrainedConfig()
   objective = settings.build(target, COST_MODEL.smallest, method.SCALE, schedule.updates)
@@ -78,7 +78,7 @@ def search(optimizer, path, seed=0, target=TARGET):
   run.create()
   progress = checkpoint_lib.Progress()
   checkpoint = checkpoint_lib.Checkpoint(run, supernet, weights, architecture, progress)
-  sample_file = evaluations_lib.SampleFile(str(run.samples), COST_MODEL.paths, COUNTS)
+  sample_file = evaluations_lib.EvaluationLog(str(run.samples), COST_MODEL.paths, COUNTS)
   whole = loop.Search(steps, architecture, schedule, data, run, progress, checkpoint, sample_file, 10**6, loop.Observer())
   assert not whole.prepare() and whole.run()
   return Result(steps, architecture, run.read_history(), evaluations_lib.load(run.samples)[1])

@@ -25,7 +25,7 @@ def blocks(path, language):
 
 
 def commands(script):
-  """The words of each command of ours in a script, after `python`; a loop counts with its first value."""
+  """The words of each command in a script after `python` (or `tf-proxyless`); a loop counts with its first value."""
   if loop := re.search(r'^for (\w+) in (\S+).*; do$', script, re.MULTILINE):
     script = script.replace(f'${loop[1]}', loop[2])
   for line in script.replace('\\\n', ' ').split('\n'):

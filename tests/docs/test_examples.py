@@ -96,13 +96,13 @@ def test_leave_one_out_learns_the_better_choice(optimizer_example):
 
   gains = np.array([[0.0, 0.05, 0.1], [0.2, 0.0, 0.1]], np.float32)
   cost_model = model_lib.additive('ms', ('first', 'second'), 0.0, ((1.0,) * 3, (1.0,) * 3))
-  parameters = policy_lib.ArchitectureParameters([3, 3], exploration=0.1)
+  parameters = policy_lib.Policy([3, 3], exploration=0.1)
   score = lambda paths, batch: gains[[0, 1], paths].sum(axis=1)
   optimizer = optimizer_example.LeaveOneOut(parameters, cost_model, objectives.Objective(), score, learning_rate=0.05, networks=8)
   for _ in range(150):
     scored = optimizer.update()
   assert scored.paths.shape == (8, 2) and scored.accuracies.shape == (8,)
-  assert parameters.most_likely().numpy().tolist() == [2, 0]
+  assert parameters.mode().numpy().tolist() == [2, 0]
   assert int(optimizer.updates) == 150
 
 

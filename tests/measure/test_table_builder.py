@@ -115,7 +115,7 @@ def test_what_was_measured_is_not_measured_again_until_it_is_forgotten(monkeypat
   assert table_builder.measure(networks, setup, tmp_path / 'operations') == first and benchmark.runs == 1
   table_builder.measure(networks, table_builder.Setup('host', 'int8', threads=2), tmp_path / 'operations')
   assert benchmark.runs == 2
-  table_builder.forget(tmp_path)
+  table_builder.discard_cache(tmp_path)
   table_builder.measure(networks, table_builder.Setup('host', 'int8', threads=2), tmp_path / 'operations')
   assert benchmark.runs == 3
 

@@ -49,7 +49,7 @@ def test_published_networks_that_the_table_covers_take_part():
   assert chosen['proxyless_cpu'][1] == published.network('proxyless_cpu')
 
 
-def prove(monkeypatch, tmp_path, latency):
+def validate(monkeypatch, tmp_path, latency):
   """A proof whose measurements are a function of the sum of entries."""
   table = make_table(SPACE)
 
@@ -60,11 +60,11 @@ def prove(monkeypatch, tmp_path, latency):
     return {'models': models, 'failed': {}, 'warnings': [], 'reference': {'drift_percent': 0.5}}
 
   monkeypatch.setattr(table_builder, 'measure', measure)
-  return validation_lib.prove(SPACE, table, table_builder.Setup('host', 'int8'), tmp_path, 6, 12, seed=1)
+  return validation_lib.validate(SPACE, table, table_builder.Setup('host', 'int8'), tmp_path, 6, 12, seed=1)
 
 
 def test_a_line_is_found_exactly(monkeypatch, tmp_path):
-  proof = prove(monkeypatch, tmp_path, lambda i, total: 0.5 + 1.25 * total)
+  proof = validate(monkeypatch, tmp_path, lambda i, total: 0.5 + 1.25 * total)
   assert proof.table.calibration.scale == pytest.approx(1.25)
   assert proof.table.calibration.offset_ms == pytest.approx(0.5)
   assert proof.table.validation.rmse_ms == pytest.approx(0, abs=1e-9)
@@ -73,7 +73,7 @@ def test_a_line_is_found_exactly(monkeypatch, tmp_path):
 
 def test_only_held_out_networks_are_judged(monkeypatch, tmp_path):
   """The last twelve are 20 % slower than the six that were fitted on."""
-  proof = prove(monkeypatch, tmp_path, lambda i, total: total if i < 6 else 1.2 * total)
+  proof = validate(monkeypatch, tmp_path, lambda i, total: total if i < 6 else 1.2 * total)
   assert proof.table.calibration.scale == pytest.approx(1)
   assert proof.table.validation.mape_percent == pytest.approx(100 * (1 - 1 / 1.2))
   assert proof.table.validation.within_10_percent == 0
@@ -82,7 +82,7 @@ def test_only_held_out_networks_are_judged(monkeypatch, tmp_path):
 
 
 def test_a_proof_is_kept_with_its_networks(monkeypatch, tmp_path):
-  proof = prove(monkeypatch, tmp_path, lambda i, total: 2 * total)
+  proof = validate(monkeypatch, tmp_path, lambda i, total: 2 * total)
   validation_lib.save(proof, tmp_path / 'proof.json')
   table_lib.save(proof.table, tmp_path / 'table.json')
   assert table_lib.load(tmp_path / 'table.json') == proof.table
@@ -96,7 +96,7 @@ def test_a_misfit_is_not_kept(monkeypatch, tmp_path):
     (tmp_path / name).mkdir()
     (tmp_path / name / 'request.json').write_text('{}')
   with pytest.raises(ValueError, match=r'no proof of the table: .* measured faster .* drift 0.5 %\), the same command measures these'):
-    prove(monkeypatch, tmp_path, lambda i, total: 1 / total)
+    validate(monkeypatch, tmp_path, lambda i, total: 1 / total)
   assert [path.parent.name for path in tmp_path.glob('*/request.json')] == ['operations']
 
 

@@ -27,10 +27,10 @@ OPTIMIZERS = ('reinforce', 'gradient')
 
 
 def make_optimizer(name, landscape, objective, learning_rate):
-  parameters = policy_lib.ArchitectureParameters(landscapes.CHOICE_COUNTS, exploration=0.1)
+  parameters = policy_lib.Policy(landscapes.CHOICE_COUNTS, exploration=0.1)
   if name == 'reinforce':
     return reinforce.Reinforce(parameters, COST_MODEL, objective, landscape.score, learning_rate=learning_rate)
-  return two_path.GradientRule(parameters, COST_MODEL, objective, landscape.gate_gradients, learning_rate=learning_rate)
+  return two_path.TwoPath(parameters, COST_MODEL, objective, landscape.gate_gradients, learning_rate=learning_rate)
 
 
 def check(optimizer):
@@ -117,7 +117,7 @@ def scored(landscape, updates):
   found = [made.update() for _ in range(updates)]
   paths = np.concatenate([one.paths for one in found])
   accuracies = np.concatenate([one.accuracies for one in found])
-  return made, evaluations_lib.ScoredSamples(landscapes.CHOICE_COUNTS, paths, accuracies, landscapes.costs_of(paths),
+  return made, evaluations_lib.Evaluations(landscapes.CHOICE_COUNTS, paths, accuracies, landscapes.costs_of(paths),
                                          np.repeat(np.arange(updates), 10))
 
 
@@ -137,9 +137,9 @@ def test_one_difference_in_a_hundred_updates_is_enough_and_equal_networks_are_no
   _, samples = scored(landscapes.Landscape(0, gain_scale=0.0, noise=0.0), 100)
   accuracy = samples.accuracy.copy()
   accuracy[7] += 0.01
-  checks.check_samples(evaluations_lib.ScoredSamples(samples.choice_counts, samples.paths, accuracy, samples.cost, samples.batch))
+  checks.check_samples(evaluations_lib.Evaluations(samples.choice_counts, samples.paths, accuracy, samples.cost, samples.batch))
   paths = np.repeat(samples.paths[:1], len(samples), axis=0)
-  checks.check_samples(evaluations_lib.ScoredSamples(samples.choice_counts, paths, samples.accuracy, samples.cost, samples.batch))
+  checks.check_samples(evaluations_lib.Evaluations(samples.choice_counts, paths, samples.accuracy, samples.cost, samples.batch))
   checks.check_samples(samples[:0])
 
 

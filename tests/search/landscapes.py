@@ -195,7 +195,7 @@ class Landscape:
     """Scored samples of networks drawn from fixed probabilities, ten a batch."""
     paths = sample(probabilities, networks, rng)
     accuracy = np.concatenate([self.score(paths[i:i + per_batch]) for i in range(0, networks, per_batch)])
-    return evaluations_lib.ScoredSamples(CHOICE_COUNTS, paths, accuracy, costs_of(paths), np.arange(networks) // per_batch)
+    return evaluations_lib.Evaluations(CHOICE_COUNTS, paths, accuracy, costs_of(paths), np.arange(networks) // per_batch)
 
   def random_search(self, networks: int, rng: np.random.Generator) -> np.ndarray:
     """The best of some networks under the budget by one score each, drawn uniformly and tilted to the budget."""

@@ -42,7 +42,7 @@ class Bandit:
 
 
 def make_optimizer(name, seed=0):
-  policy = policy_lib.ArchitectureParameters((3, 3), exploration=0.1, seed=seed)
+  policy = policy_lib.Policy((3, 3), exploration=0.1, seed=seed)
   return OPTIMIZERS[name].build(policy, BANDIT, objectives.Objective(), Bandit(), updates=300)
 
 
@@ -78,7 +78,7 @@ class TestOptimizers:
     optimizer = make_optimizer(name)
     for _ in range(150):
       optimizer.update()
-    assert optimizer.parameters.most_likely().numpy().tolist() == BEST
+    assert optimizer.parameters.mode().numpy().tolist() == BEST
 
 
 def space_of(name):
@@ -153,7 +153,7 @@ def test_every_admitted_pair_of_space_and_optimizer_takes_two_steps(name, space_
   supernet = nn_spaces.supernet(space)
   steps = steps_lib.SupernetSteps(supernet, weight_optimizer.SupernetSGD(supernet, 0.9, 1e-4))
   cost_model = model_lib.from_macs(space)
-  policy = policy_lib.ArchitectureParameters(cost_model.choice_counts, parents=schema.parent_indices(cost_model.decisions))
+  policy = policy_lib.Policy(cost_model.choice_counts, parents=schema.parent_indices(cost_model.decisions))
   optimizer = config.build(policy, cost_model, objectives.ConstrainedConfig().build(
       (cost_model.smallest + cost_model.largest) / 2, cost_model.smallest, config.SCALE, 100), steps, 100)
   batch = (tf.random.stateless_uniform([4, *supernet.input_size], [1, 2]), tf.constant([0, 1, 2, 0]))

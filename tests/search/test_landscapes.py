@@ -34,7 +34,7 @@ class Search:
   expected_cost: float
   multiplier: float
   most_likely_cost: float
-  samples: evaluations_lib.ScoredSamples
+  samples: evaluations_lib.Evaluations
 
   def by_probability(self) -> candidates_lib.Choices:
     return candidates_lib.by_probability(self.log_probabilities, BUDGET)
@@ -53,7 +53,7 @@ def finish(landscape, optimizer, samples) -> Search:
   log_p = parameters.log_probabilities().numpy().astype(np.float64)
   state = optimizer.state()
   return Search(landscape, [row[mask] for row, mask in zip(log_p, landscapes.MASK)], float(state['expected_cost']),
-                float(state['multiplier']), landscapes.COST_MODEL.cost(parameters.most_likely().numpy()), samples)
+                float(state['multiplier']), landscapes.COST_MODEL.cost(parameters.mode().numpy()), samples)
 
 
 def constrained(updates):
@@ -61,7 +61,7 @@ def constrained(updates):
 
 
 def search_reinforce(landscape, updates, learning_rate, seed=0, exploration=0.1) -> Search:
-  parameters = policy_lib.ArchitectureParameters(landscapes.CHOICE_COUNTS, exploration=exploration, seed=seed)
+  parameters = policy_lib.Policy(landscapes.CHOICE_COUNTS, exploration=exploration, seed=seed)
   optimizer = reinforce.Reinforce(parameters, landscapes.COST_MODEL, constrained(updates), landscape.score, learning_rate=learning_rate,
                                   networks=NETWORKS)
   paths, accuracies = [], []
@@ -70,17 +70,17 @@ def search_reinforce(landscape, updates, learning_rate, seed=0, exploration=0.1)
     paths.append(scored.paths)
     accuracies.append(scored.accuracies)
     if landscape.learns:
-      landscape.train(parameters.policy().numpy(), landscapes.JOINT_STEPS / updates)
+      landscape.train(parameters.sampling_probabilities().numpy(), landscapes.JOINT_STEPS / updates)
   paths = np.concatenate(paths)
-  samples = evaluations_lib.ScoredSamples(landscapes.CHOICE_COUNTS, paths, np.concatenate(accuracies), landscapes.costs_of(paths),
+  samples = evaluations_lib.Evaluations(landscapes.CHOICE_COUNTS, paths, np.concatenate(accuracies), landscapes.costs_of(paths),
                                       np.repeat(np.arange(updates), NETWORKS))
   return finish(landscape, optimizer, samples)
 
 
 def search_gradient(landscape, updates, learning_rate, seed=0, exploration=0.1, extra_networks=3000) -> Search:
   """The two-path rule, then networks scored with frozen weights: policy with a floor of 30 %, ten a batch."""
-  parameters = policy_lib.ArchitectureParameters(landscapes.CHOICE_COUNTS, exploration=exploration, seed=seed)
-  optimizer = two_path.GradientRule(parameters, landscapes.COST_MODEL, constrained(updates), landscape.gate_gradients,
+  parameters = policy_lib.Policy(landscapes.CHOICE_COUNTS, exploration=exploration, seed=seed)
+  optimizer = two_path.TwoPath(parameters, landscapes.COST_MODEL, constrained(updates), landscape.gate_gradients,
                                     learning_rate=learning_rate)
   for _ in range(updates):
     optimizer.update()

@@ -10,7 +10,7 @@ COUNTS = (2, 7, 3)
 
 
 def make(alpha=None, **settings):
-  parameters = policy_lib.ArchitectureParameters(COUNTS, **settings)
+  parameters = policy_lib.Policy(COUNTS, **settings)
   if alpha is not None:
     parameters.alpha.assign(alpha)
   return parameters
@@ -45,9 +45,9 @@ def test_closed_forms():
   parameters = make(alpha, exploration=0.2)
   expected = softmax(alpha)
   np.testing.assert_allclose(parameters.entropy(), np.mean([-(p * np.log(p)).sum() for p in expected]), rtol=1e-5)
-  np.testing.assert_array_equal(parameters.most_likely(), [p.argmax() for p in expected])
+  np.testing.assert_array_equal(parameters.mode(), [p.argmax() for p in expected])
   for n, p, probability, log_probability, policy in zip(
-      COUNTS, expected, parameters.probabilities().numpy(), parameters.log_probabilities().numpy(), parameters.policy().numpy()):
+      COUNTS, expected, parameters.probabilities().numpy(), parameters.log_probabilities().numpy(), parameters.sampling_probabilities().numpy()):
     np.testing.assert_allclose(probability[:n], p, rtol=1e-5)
     np.testing.assert_allclose(log_probability[:n], np.log(p), rtol=1e-5)
     np.testing.assert_allclose(policy[:n], 0.8 * p + 0.2 / n, rtol=1e-5)
@@ -96,7 +96,7 @@ def test_samples_are_a_pure_function_of_seed_stream_and_counter():
 ])
 def test_refuses(counts, settings, message):
   with pytest.raises(ValueError, match=message):
-    policy_lib.ArchitectureParameters(counts, **settings)
+    policy_lib.Policy(counts, **settings)
 
 
 # The first decision has the second inside its choice 0, which has the third inside its choice 1.
@@ -104,7 +104,7 @@ PARENTS = ((), ((0, 0),), ((0, 0), (1, 1)))
 
 
 def nested(**settings):
-  return policy_lib.ArchitectureParameters((2, 2, 3), parents=PARENTS, **settings)
+  return policy_lib.Policy((2, 2, 3), parents=PARENTS, **settings)
 
 
 def test_decisions_inside_choices_that_are_not_made_are_0():
@@ -118,7 +118,7 @@ def test_the_probabilities_of_all_networks_add_up_to_one():
   parameters = nested(stddev=1.0, exploration=0.2)
   probabilities = np.exp(parameters.log_probability(networks))
   assert probabilities.sum() == pytest.approx(1.0, rel=1e-5)
-  assert probabilities[-1] == pytest.approx(float(parameters.policy()[0, 1]), rel=1e-5)
+  assert probabilities[-1] == pytest.approx(float(parameters.sampling_probabilities()[0, 1]), rel=1e-5)
   drawn = parameters.sample(1, tf.constant(0, tf.int64), 20_000).numpy()
   frequencies = [np.mean((drawn == network).all(axis=1)) for network in networks.numpy()]
   np.testing.assert_allclose(frequencies, probabilities, atol=5 * 0.5 / np.sqrt(20_000))
@@ -135,11 +135,11 @@ def test_decisions_that_do_not_count_get_no_gradient():
 def test_the_most_likely_network_is_canonical():
   parameters = nested()
   parameters.alpha.assign([[0, 1, 0], [0, 1, 0], [0, 0, 1]])
-  assert parameters.most_likely().numpy().tolist() == [1, 0, 0]
+  assert parameters.mode().numpy().tolist() == [1, 0, 0]
   parameters.alpha.assign([[1, 0, 0], [0, 1, 0], [0, 0, 1]])
-  assert parameters.most_likely().numpy().tolist() == [0, 1, 2]
+  assert parameters.mode().numpy().tolist() == [0, 1, 2]
 
 
 def test_without_nesting_nothing_changes():
-  draw = lambda parents: policy_lib.ArchitectureParameters(COUNTS, parents=parents).sample(1, tf.constant(0, tf.int64), 50).numpy()
+  draw = lambda parents: policy_lib.Policy(COUNTS, parents=parents).sample(1, tf.constant(0, tf.int64), 50).numpy()
   np.testing.assert_array_equal(draw(()), draw(((), (), ())))

@@ -24,7 +24,7 @@ def accuracies(paths, batch=None):
 
 def make(objective=None, score=accuracies, plain=False, **settings):
   """`plain` descends by the gradient itself in place of Adam, so that the gradient can be read off."""
-  parameters = policy_lib.ArchitectureParameters(COUNTS, exploration=EXPLORATION, seed=1)
+  parameters = policy_lib.Policy(COUNTS, exploration=EXPLORATION, seed=1)
   parameters.alpha.assign(np.random.default_rng(0).standard_normal((3, 4)))
   optimizer = reinforce.Reinforce(parameters, COST_MODEL, objective or objectives.Objective(), score,
                                   **{'learning_rate': 0.05, **settings})
@@ -53,7 +53,7 @@ def step_of(optimizer):
 
 
 def test_a_bandit_with_two_arms():
-  parameters = policy_lib.ArchitectureParameters((2,))
+  parameters = policy_lib.Policy((2,))
   model = model_lib.additive('macs', ('arm',), 0, ((5, 5),))
   optimizer = reinforce.Reinforce(parameters, model, objectives.Objective(), lambda paths, _: np.array([0.6, 0.7])[paths[:, 0]],
                                   learning_rate=0.05)
@@ -118,7 +118,7 @@ def test_rewards_hold_the_cost_of_the_network_itself():
   assert float(optimizer.baseline) == pytest.approx(np.mean(0.5 * 9.0 / np.array(costs)), rel=1e-6)
   for _ in range(150):
     optimizer.update()
-  np.testing.assert_array_equal(optimizer.parameters.most_likely(), [np.argmin(costs) for costs in COSTS])
+  np.testing.assert_array_equal(optimizer.parameters.mode(), [np.argmin(costs) for costs in COSTS])
 
 
 def test_what_was_scored_is_handed_back():

@@ -48,13 +48,13 @@ def test_an_interrupted_scoring_ends_as_an_uninterrupted_one(tmp_path):
   steps = steps_lib.SupernetSteps(supernet, weight_optimizer.SupernetSGD(supernet))
   model = model_lib.from_macs(space)
   counts = tuple(map(len, model.choice_costs))
-  architecture = two_path.GradientRule(policy_lib.ArchitectureParameters(counts), model, objectives.Objective(),
+  architecture = two_path.TwoPath(policy_lib.Policy(counts), model, objectives.Objective(),
                                        steps.gate_gradients, learning_rate=0.01)
   architecture.updates.assign(40)
   stream = lambda first: (spaces.batch(space, 8, seed=index) for index in range(first, first + 100))
 
   def score(name, scored, networks, observer):
-    file = evaluations_lib.SampleFile(str(tmp_path / name), model.paths, counts)
+    file = evaluations_lib.EvaluationLog(str(tmp_path / name), model.paths, counts)
     if not scored:
       file.create()
     finished = scoring.score_policy(steps, architecture, stream, file, scored, networks, 5, observer)

@@ -36,10 +36,10 @@ class Recorder:
 
 def make(objective=None, gate_gradients=random_gradients, plain=False, learning_rate=0.01, exploration=0.0, alpha=None):
   """`plain` descends by the gradient itself in place of Adam, so that the gradient can be read off."""
-  parameters = policy_lib.ArchitectureParameters([4] * DECISIONS, exploration=exploration, seed=1)
+  parameters = policy_lib.Policy([4] * DECISIONS, exploration=exploration, seed=1)
   parameters.alpha.assign(np.random.default_rng(0).standard_normal((DECISIONS, 4)) if alpha is None else alpha)
   recorder = Recorder(gate_gradients)
-  optimizer = two_path.GradientRule(parameters, COST_MODEL, objective or objectives.Objective(), recorder,
+  optimizer = two_path.TwoPath(parameters, COST_MODEL, objective or objectives.Objective(), recorder,
                                     learning_rate=learning_rate)
   if plain:
     optimizer._adam = keras.optimizers.SGD(1.0)
@@ -119,10 +119,10 @@ def test_pairs_and_who_acts_follow_the_policy():
 
 
 def test_only_choices_are_sampled():
-  parameters = policy_lib.ArchitectureParameters((2, 5), exploration=0.5)
+  parameters = policy_lib.Policy((2, 5), exploration=0.5)
   model = model_lib.additive('ms', ('a', 'b'), 0.0, ((1.0, 2.0), (1.0, 2.0, 3.0, 4.0, 5.0)))
   recorder = Recorder(random_gradients)
-  optimizer = two_path.GradientRule(parameters, model, objectives.Objective(), recorder, learning_rate=0.1)
+  optimizer = two_path.TwoPath(parameters, model, objectives.Objective(), recorder, learning_rate=0.1)
   for update in range(30):
     optimizer.update(update)
   first, second = np.array(recorder.pairs).transpose(1, 0, 2)
@@ -148,7 +148,7 @@ def test_learns_the_choice_whose_gate_lowers_the_loss():
                       alpha=np.zeros((DECISIONS, 4)))
   for _ in range(250):
     optimizer.update()
-  assert (optimizer.parameters.most_likely().numpy() == effects.argmin(axis=1)).mean() > 0.95
+  assert (optimizer.parameters.mode().numpy() == effects.argmin(axis=1)).mean() > 0.95
 
 
 def test_renormalise_keeps_the_pairs_mass_and_its_ratio():

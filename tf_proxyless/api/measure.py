@@ -51,7 +51,7 @@ def table(space: network_lib.Network, output: files.PathLike, *, precision: str 
   work.mkdir(parents=True, exist_ok=True)
   with locking.take(work):
     found = validation_lib.measure(space, setup, work, calibration_networks, validation_networks, path)
-    table_builder.forget(work)
+    table_builder.discard_cache(work)
   return found
 
 
@@ -120,7 +120,7 @@ def tflite(model: files.PathLike, precision: str = 'int8', **device: Any) -> dic
   setup = device_lib.setup(options.make(config_lib.DeviceConfig, device), precision)
   work.mkdir(exist_ok=True)
   found = table_builder.measure_models({'model': path}, setup, work)
-  table_builder.forget(work)
+  table_builder.discard_cache(work)
   if found['failed']:
     raise ValueError(f'{path} failed on the device: {found["failed"]["model"]}')
   return dict(found['models']['model'])

@@ -16,6 +16,7 @@ from tf_proxyless.app import options
 from tf_proxyless.cost import counting
 from tf_proxyless.cost import table as table_lib
 from tf_proxyless.infra import files
+from tf_proxyless.infra import shutdown
 from tf_proxyless.measure import model_card
 from tf_proxyless.space import io
 from tf_proxyless.space import network as network_lib
@@ -91,6 +92,7 @@ def _finished(run: run_directory.RunDirectory) -> TrainedModel:
   return TrainedModel(run.path)
 
 
+@shutdown.signals_given_back()
 def train(
     architecture: Architecture,
     train_data: Any,
@@ -164,6 +166,7 @@ def evaluate(model: TrainedModel | files.PathLike, test_data: Any, batch_size: i
   return build_training.evaluate(loaded.model, batches).top1
 
 
+@shutdown.signals_given_back()
 def quantize(
     model: TrainedModel | files.PathLike,
     train_data: Any = None,
@@ -230,38 +233,3 @@ def export(
     export_command.main(options.make(export_command.Config, {
         **settings, 'model': path, 'output': os.fspath(output), 'quantization': quantization}))
   return model_card.load(model_card.path_for(output))
-
-
-def build(result: search_lib.SearchResult, weights: str, train_data: Any) -> Any:
-  """See `SearchResult.keras_model`."""
-  import tensorflow as tf
-
-  from tf_proxyless.data import pipelines
-  from tf_proxyless.data import preprocessing
-  from tf_proxyless.data import sources
-  from tf_proxyless.data import splits
-  from tf_proxyless.infra import run_directory as infra_run_directory
-  from tf_proxyless.nn import keras_network
-  from tf_proxyless.nn import supernet as supernet_lib
-  from tf_proxyless.nn import transfer
-
-  if weights not in ('inherit', 'random'):
-    raise ValueError(f"weights must be 'inherit' or 'random', got {weights!r}")
-  architecture = result.architecture
-  model = keras_network.build(architecture.network)
-  if weights == 'random':
-    return model
-  if train_data is not None:
-    data_lib.open_source(train_data)
-  config = result.config
-  source = sources.open_dataset(config.data.dataset, config.data.data_dir)
-  split = splits.load(str(result.run.split), source)
-  supernet = supernet_lib.Supernet(result.space)
-  newest = result.run.newest_checkpoint()
-  with infra_run_directory.restoring(newest):
-    tf.train.Checkpoint(supernet=supernet).read(newest).assert_existing_objects_matched().expect_partial()
-  transfer.inherit(model, supernet, architecture.genotype)
-  transform = preprocessing.for_source(source, architecture.network.input_shape[0], config.data.augmentation)
-  batches = pipelines.training_batches(split, transform, min(config.data.batch_size, len(split.training)), config.seed, 0, augment=False)
-  transfer.reestimate_batch_norm(model, (images for images, _ in batches.take(50)))
-  return model

@@ -3,6 +3,6 @@
 from tf_proxyless.search.optimizers.base import ArchitectureOptimizer, OptimizerConfig, Scored
 from tf_proxyless.search.optimizers.reinforce import Config as Reinforce
 from tf_proxyless.search.optimizers.two_path import Config as TwoPath
-from tf_proxyless.search.policy import ArchitectureParameters
+from tf_proxyless.search.policy import Policy
 
-__all__ = ['ArchitectureOptimizer', 'ArchitectureParameters', 'OptimizerConfig', 'Reinforce', 'Scored', 'TwoPath']
+__all__ = ['ArchitectureOptimizer', 'Policy', 'OptimizerConfig', 'Reinforce', 'Scored', 'TwoPath']

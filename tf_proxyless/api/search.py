@@ -24,6 +24,7 @@ from tf_proxyless.derive import effects as effects_lib
 from tf_proxyless.derive import evaluations as evaluations_lib
 from tf_proxyless.derive import solver
 from tf_proxyless.infra import files
+from tf_proxyless.infra import shutdown
 from tf_proxyless.report.document import writer
 from tf_proxyless.search import run_directory
 from tf_proxyless.space import io
@@ -44,6 +45,7 @@ def _target(target: float | str, cost_model: model_lib.CostModel) -> float:
   return cost_model.smallest + share * (cost_model.largest - cost_model.smallest)
 
 
+@shutdown.signals_given_back()
 def search(
     space: network_lib.Network,
     train_data: Any,
@@ -222,7 +224,7 @@ class SearchResult:
     return self.run.read_history()
 
   @property
-  def evaluations(self) -> evaluations_lib.ScoredSamples:
+  def evaluations(self) -> evaluations_lib.Evaluations:
     """The networks that were scored with the shared weights: paths, accuracies, costs."""
     return evaluations_lib.load(self.run.samples)[1]
 
@@ -291,9 +293,9 @@ class SearchResult:
     Raises:
       ValueError: `weights` is neither, or the images are not there.
     """
-    from tf_proxyless.api import models
+    from tf_proxyless.api import weights as weights_lib
 
-    return models.build(self, weights, train_data)
+    return weights_lib.build(self, weights, train_data)
 
   def report(self) -> Report:
     """Writes report.html anew; a notebook shows it."""

@@ -70,7 +70,7 @@ class SearchComponents:
   architecture: base.ArchitectureOptimizer
   progress: checkpoint_lib.Progress
   checkpoint: checkpoint_lib.Checkpoint
-  sample_file: evaluations_lib.SampleFile
+  sample_file: evaluations_lib.EvaluationLog
   search: loop.Search
   observer: loop.Observer
 
@@ -145,7 +145,7 @@ class Methods:
       updates: Of the whole search.
     """
     objective = self.objective if problem.constrained else objectives.Config()
-    policy = policy_lib.ArchitectureParameters(
+    policy = policy_lib.Policy(
         problem.cost_model.choice_counts, exploration=config.optimizer.exploration, seed=config.seed,
         parents=schema.parent_indices(problem.cost_model.decisions))
     made = objective.build(problem.target, problem.cost_model.smallest, self.optimizer.SCALE, updates)
@@ -240,7 +240,7 @@ def build_search(config: config_lib.SearchConfig, problem: problem_lib.SearchPro
   architecture = (methods or Methods.from_config(config)).build(config, problem, steps, schedule.updates)
   progress = checkpoint_lib.Progress()
   checkpoint = checkpoint_lib.Checkpoint(run, supernet, optimizer, architecture, progress)
-  sample_file = evaluations_lib.SampleFile(
+  sample_file = evaluations_lib.EvaluationLog(
       os.fspath(run.samples), problem.cost_model.paths, problem.cost_model.choice_counts)
   search = loop.Search(steps, architecture, schedule, data, run, progress, checkpoint, sample_file, config.checkpoint_every_steps,
                        observer, problem.target if problem.constrained else None)

@@ -96,8 +96,8 @@ class Option:
   def _check_item(self, item: Any) -> None:
     if self.choices and item not in self.choices:
       raise ValueError(f'`{self.name}` must be {self.accepted()}, got {item!r}')
-    if self.kind in (int, float) and not math.isfinite(item):
-      raise ValueError(f'`{self.name}` must be a finite number, got {item}')
+    if isinstance(item, float) and not math.isfinite(item) or isinstance(item, int) and abs(item) >= 2**63:
+      raise ValueError(f'`{self.name}` must be a finite number{" of 64 bits" * isinstance(item, int)}, got {str(item)[:60]}')
     for word, bound, fine in (('at least', self.low, lambda bound: item >= bound), ('at most', self.high, lambda bound: item <= bound),
                               ('above', self.above, lambda bound: item > bound), ('below', self.below, lambda bound: item < bound)):
       if bound is not None and not fine(bound):

@@ -105,7 +105,7 @@ def measure(space: network_lib.Network, precision: str, kernels: str, path: path
   setup = table_builder.Setup(HOST, precision, kernels, rounds=_ROUNDS, options=_OPTIONS)
   with locking.take(work):
     table = validation_lib.measure(space, setup, work, _CALIBRATION_NETWORKS, _VALIDATION_NETWORKS, path)
-    table_builder.forget(work)
+    table_builder.discard_cache(work)
   return table
 
 

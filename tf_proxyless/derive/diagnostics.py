@@ -47,7 +47,7 @@ class SearchEnd:
 
 
 def warnings(derivation: candidates_lib.Derivation, decisions: Sequence[str], end: SearchEnd, effects: effects_lib.Effects | None,
-             samples: evaluations_lib.ScoredSamples | None) -> tuple[str, ...]:
+             samples: evaluations_lib.Evaluations | None) -> tuple[str, ...]:
   """Everything that the user should know before believing a derivation.
 
   Args:
@@ -92,7 +92,7 @@ def _shortfall(derivation: candidates_lib.Derivation) -> list[str]:
           'end; find out which before you believe either']
 
 
-def _premature(samples: evaluations_lib.ScoredSamples) -> list[str]:
+def _premature(samples: evaluations_lib.Evaluations) -> list[str]:
   slope = effects_lib.cost_slope(samples[:len(samples) // 4])
   if slope is None or slope[0] > _CLEAR_SLOPE * slope[1]:
     return []
@@ -101,7 +101,7 @@ def _premature(samples: evaluations_lib.ScoredSamples) -> list[str]:
           'warm up for longer']
 
 
-def _drift(samples: evaluations_lib.ScoredSamples) -> list[str]:
+def _drift(samples: evaluations_lib.Evaluations) -> list[str]:
   drift = effects_lib.drift(samples)
   if drift is None or drift <= _MOST_DRIFT:
     return []
@@ -109,7 +109,7 @@ def _drift(samples: evaluations_lib.ScoredSamples) -> list[str]:
           'none: choices interact, or the supernet was still learning; real errors exceed the standard errors']
 
 
-def _small_batches(samples: evaluations_lib.ScoredSamples, end: SearchEnd) -> list[str]:
+def _small_batches(samples: evaluations_lib.Evaluations, end: SearchEnd) -> list[str]:
   advice = 'the network by probability may be the better of the two; score both on the whole validation split'
   if len(np.unique(samples.batch)) == len(samples):
     return [f'each batch scored one network, so that differences between batches are noise in the evidence: {advice}']

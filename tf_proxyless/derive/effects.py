@@ -66,7 +66,7 @@ class Effects:
     return self.by_decision(np.sqrt(np.diag(self.covariance)))
 
 
-def fit(samples: evaluations_lib.ScoredSamples, recency: bool | None = None) -> Effects:
+def fit(samples: evaluations_lib.Evaluations, recency: bool | None = None) -> Effects:
   """Estimates the main effects of all choices.
 
   Args:
@@ -127,7 +127,7 @@ def draw(effects: Effects, count: int, rng: np.random.Generator) -> np.ndarray:
   return rng.multivariate_normal(effects.coefficients, effects.covariance, count, method='eigh')
 
 
-def drift(samples: evaluations_lib.ScoredSamples) -> float | None:
+def drift(samples: evaluations_lib.Evaluations) -> float | None:
   """How far effects moved between the first and the last quarter of the samples, in standard errors.
 
   Args:
@@ -154,7 +154,7 @@ def drift(samples: evaluations_lib.ScoredSamples) -> float | None:
   return float(np.sqrt(np.mean((a.coefficients - b.coefficients)[seen] ** 2 / variance[seen])))
 
 
-def cost_slope(samples: evaluations_lib.ScoredSamples) -> tuple[float, float] | None:
+def cost_slope(samples: evaluations_lib.Evaluations) -> tuple[float, float] | None:
   """How accuracy rises with cost within batches: what tells whether a supernet is trained enough to be searched.
 
   Args:

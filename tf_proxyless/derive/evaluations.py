@@ -21,12 +21,12 @@ _MAX_HEADER_BYTES = 2**20
 _MAX_CHOICES = 256  # a choice is one byte
 
 
-class DamagedSamplesError(ValueError):
+class DamagedEvaluationsError(ValueError):
   """A file of scored samples that cannot be what was written; the message is one line that begins with the path."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class ScoredSamples:
+class Evaluations:
   """Networks in the order in which they were scored.
 
   Attributes:
@@ -63,15 +63,15 @@ class ScoredSamples:
   def __len__(self) -> int:
     return len(self.accuracy)
 
-  def __getitem__(self, rows: slice) -> ScoredSamples:
+  def __getitem__(self, rows: slice) -> Evaluations:
     """The samples of consecutive rows."""
-    return ScoredSamples(self.choice_counts, self.paths[rows], self.accuracy[rows], self.cost[rows], self.batch[rows])
+    return Evaluations(self.choice_counts, self.paths[rows], self.accuracy[rows], self.cost[rows], self.batch[rows])
 
 
-def concatenate(parts: Sequence[ScoredSamples]) -> ScoredSamples:
+def concatenate(parts: Sequence[Evaluations]) -> Evaluations:
   """The networks of several, which are of the same decisions, one after the other; at least one part."""
   fields = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ('paths', 'accuracy', 'cost', 'batch')}
-  return ScoredSamples(parts[0].choice_counts, **fields)
+  return Evaluations(parts[0].choice_counts, **fields)
 
 
 def _check_counts(choice_counts: Sequence[int]) -> None:
@@ -84,7 +84,7 @@ def _record(decisions: int) -> np.dtype:
 
 
 @dataclasses.dataclass(frozen=True)
-class SampleFile:
+class EvaluationLog:
   """A file of scored samples; every call opens and closes it.
 
   Attributes:
@@ -110,12 +110,12 @@ class SampleFile:
     """Writes the file without samples; one that was there is replaced."""
     files.write_atomically(self.path, self._header())
 
-  def append(self, samples: ScoredSamples) -> None:
+  def append(self, samples: Evaluations) -> None:
     """Adds samples at the end.
 
     Raises:
       ValueError: The samples are of other decisions.
-      DamagedSamplesError: The file is not this one, or ends within a record (`truncate` mends that).
+      DamagedEvaluationsError: The file is not this one, or ends within a record (`truncate` mends that).
     """
     if samples.choice_counts != self.choice_counts:
       raise ValueError(f'samples have choice counts {samples.choice_counts}, the file {self.choice_counts}')
@@ -125,7 +125,7 @@ class SampleFile:
     with open(self.path, 'r+b') as file:
       self._check_header(file.read(len(self._header())))
       if (file.seek(0, os.SEEK_END) - len(self._header())) % records.itemsize:
-        raise DamagedSamplesError(f'{self.path}: ends within a record; truncate it to the last checkpoint first')
+        raise DamagedEvaluationsError(f'{self.path}: ends within a record; truncate it to the last checkpoint first')
       file.write(records.tobytes())
       file.flush()
       os.fsync(file.fileno())  # before a checkpoint counts them
@@ -134,7 +134,7 @@ class SampleFile:
     """Keeps the first `count` samples, so that a resumed search continues exactly where its checkpoint stood.
 
     Raises:
-      DamagedSamplesError: The file is not this one or holds fewer samples.
+      DamagedEvaluationsError: The file is not this one or holds fewer samples.
     """
     if count < 0:
       raise ValueError(f'count must not be negative, got {count}')
@@ -142,15 +142,15 @@ class SampleFile:
       self._check_header(file.read(len(self._header())))
       size = len(self._header()) + count * _record(len(self.decisions)).itemsize
       if file.seek(0, os.SEEK_END) < size:
-        raise DamagedSamplesError(f'{self.path}: holds fewer than the {count} samples of the checkpoint')
+        raise DamagedEvaluationsError(f'{self.path}: holds fewer than the {count} samples of the checkpoint')
       file.truncate(size)
 
   def _check_header(self, found: bytes) -> None:
     if found != self._header():
-      raise DamagedSamplesError(f'{self.path}: not the scored samples of this search space')
+      raise DamagedEvaluationsError(f'{self.path}: not the scored samples of this search space')
 
 
-def load(path: files.PathLike) -> tuple[SampleFile, ScoredSamples]:
+def load(path: files.PathLike) -> tuple[EvaluationLog, Evaluations]:
   """Reads all samples; a last record that was cut off is left out.
 
   Args:
@@ -160,7 +160,7 @@ def load(path: files.PathLike) -> tuple[SampleFile, ScoredSamples]:
     The file, for appending, and what it holds.
 
   Raises:
-    DamagedSamplesError: The content cannot be what was written.
+    DamagedEvaluationsError: The content cannot be what was written.
     OSError: The file cannot be read.
   """
   with open(path, 'rb') as file:
@@ -170,13 +170,13 @@ def load(path: files.PathLike) -> tuple[SampleFile, ScoredSamples]:
     source = _parse_header(str(path), line)
     record = _record(len(source.decisions))
     records = np.frombuffer(data, record, len(data) // record.itemsize)
-    samples = ScoredSamples(source.choice_counts, records['path'], records['accuracy'], records['cost'], records['batch'])
+    samples = Evaluations(source.choice_counts, records['path'], records['accuracy'], records['cost'], records['batch'])
   except (TypeError, ValueError) as error:
-    raise DamagedSamplesError(f'{path}: {error}') from error
+    raise DamagedEvaluationsError(f'{path}: {error}') from error
   return source, samples
 
 
-def _parse_header(path: str, line: bytes) -> SampleFile:
+def _parse_header(path: str, line: bytes) -> EvaluationLog:
   if not line.endswith(b'\n'):
     raise ValueError('does not begin with a line of JSON')
   header = files.parse_json(line)
@@ -189,7 +189,7 @@ def _parse_header(path: str, line: bytes) -> SampleFile:
   decisions, counts = header['decisions'], header['choice_counts']
   if not isinstance(decisions, list) or not all(isinstance(path, str) for path in decisions) or not isinstance(counts, list):
     raise ValueError('decisions must be a list of strings and choice_counts a list of integers')
-  source = SampleFile(path, tuple(decisions), tuple(counts))
+  source = EvaluationLog(path, tuple(decisions), tuple(counts))
   if source._header() != line:
     raise ValueError('the first line is not as it was written')
   return source

@@ -24,7 +24,7 @@ from tf_proxyless.space import schema
 
 def derive_network(
     log_p: list[np.ndarray],
-    samples: evaluations_lib.ScoredSamples | None,
+    samples: evaluations_lib.Evaluations | None,
     frozen_samples: bool,
     cost_model: model_lib.CostModel,
     limit: float,

@@ -82,7 +82,7 @@ def batch_starts(batch: np.ndarray) -> np.ndarray:
   return starts if len(starts) < len(batch) else starts[::WINDOW]
 
 
-def moments(samples: evaluations_lib.ScoredSamples, half_life: float | None = None) -> Moments:
+def moments(samples: evaluations_lib.Evaluations, half_life: float | None = None) -> Moments:
   """Accumulates the moments of samples in chunks.
 
   Args:

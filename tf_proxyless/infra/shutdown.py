@@ -8,7 +8,6 @@ import os
 import signal
 import threading
 import types
-from typing import Any
 
 from tf_proxyless.infra import child_processes
 from tf_proxyless.infra import errors
@@ -36,7 +35,6 @@ class StopRequest:
     self._on_deadline = on_deadline
     self._deadline_s = deadline_s
     self._settled = threading.Event()
-    self._before: tuple[int, dict[int, Any]] | None = None
     # A handler in Python has to wait until the main thread comes back from native code; the byte that announces it does not.
     self._reader, self._writer = os.pipe()
     os.set_blocking(self._writer, False)
@@ -50,24 +48,13 @@ class StopRequest:
     """
     if threading.current_thread() is not threading.main_thread():
       return
-    wakeup = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
-    before = {number: signal.signal(number, self._receive) for number in (signal.SIGINT, signal.SIGTERM)}
-    if self._before is None:
-      self._before = (wakeup, before)
-
-  def _give_back(self) -> None:
-    """Signals go to whoever had them before: a notebook, for instance."""
-    if self._before is not None and threading.current_thread() is threading.main_thread():
-      wakeup, before = self._before
-      signal.set_wakeup_fd(wakeup)
-      for number, handler in before.items():
-        signal.signal(number, handler)
+    signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+    for number in (signal.SIGINT, signal.SIGTERM):
+      signal.signal(number, self._receive)
 
   def settle(self) -> None:
     """What is to be on the disk is there: the process may take its time to end."""
     self._settled.set()
-    if self.signal != signal.SIGTERM:
-      self._give_back()
 
   def _receive(self, number: int, frame: types.FrameType | None) -> None:
     self.signal = self.signal or number
@@ -95,6 +82,23 @@ class StopRequest:
   def exit_code(self) -> int:
     """Exit code of a run that ended as requested."""
     return errors.INTERRUPTED if self.signal == signal.SIGINT else 0
+
+
+@contextlib.contextmanager
+def signals_given_back() -> Iterator[None]:
+  """Afterwards signals go to whoever had them before, a notebook for instance."""
+  if threading.current_thread() is not threading.main_thread():
+    yield
+    return
+  before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+  wakeup = signal.set_wakeup_fd(-1)
+  signal.set_wakeup_fd(wakeup)
+  try:
+    yield
+  finally:
+    signal.set_wakeup_fd(wakeup)
+    for number, handler in before.items():
+      signal.signal(number, handler)
 
 
 @contextlib.contextmanager

@@ -96,7 +96,7 @@ def measure_models(paths: Mapping[str, pathlib.Path], setup: Setup, work: pathli
   return measurements_lib.read(output)
 
 
-def forget(work: pathlib.Path) -> None:
+def discard_cache(work: pathlib.Path) -> None:
   """Ends a job whose results are safe elsewhere: whatever is measured in this folder next, or in those in it, is measured anew."""
   for asked in work.glob(f'**/{_REQUEST}'):
     asked.unlink()

@@ -95,7 +95,7 @@ def choose_networks(space: network_lib.Network, table: table_lib.LatencyTable, f
   return chosen
 
 
-def prove(space: network_lib.Network, table: table_lib.LatencyTable, setup: table_builder.Setup, work: pathlib.Path,
+def validate(space: network_lib.Network, table: table_lib.LatencyTable, setup: table_builder.Setup, work: pathlib.Path,
           for_calibration: int, for_validation: int, seed: int) -> Proof:
   """Measures whole networks, fits scale and offset on some, and validates on the others.
 
@@ -117,7 +117,7 @@ def prove(space: network_lib.Network, table: table_lib.LatencyTable, setup: tabl
   try:
     return _fit(table, chosen, measurements)
   except ValueError as error:
-    table_builder.forget(work / 'networks')
+    table_builder.discard_cache(work / 'networks')
     raise ValueError(f'no proof of the table: {error}; where other work disturbed the measurement (reference drift '
                      f'{measurements["reference"]["drift_percent"]:.1f} %), the same command measures these networks anew') from error
 
@@ -158,9 +158,9 @@ def measure(space: network_lib.Network, setup: table_builder.Setup, work: pathli
   try:
     table.check_covers(space)
   except ValueError:
-    table_builder.forget(work / 'operations')
+    table_builder.discard_cache(work / 'operations')
     raise
-  proof = prove(space, table, setup, work, for_calibration, for_validation, seed=0)
+  proof = validate(space, table, setup, work, for_calibration, for_validation, seed=0)
   save(proof, path_for(path))
   table_lib.save(proof.table, path)
   return proof.table

@@ -17,7 +17,7 @@ Evaluator = Callable[[np.ndarray], np.ndarray]
 
 
 def ask_tell(designer: base.Designer, evaluator: Evaluator, cost_model: model_lib.CostModel, evaluations: int, *, batch: int = 10,
-             path: files.PathLike | None = None) -> evaluations_lib.ScoredSamples:
+             path: files.PathLike | None = None) -> evaluations_lib.Evaluations:
   """Evaluates networks that a designer suggests.
 
   Args:
@@ -34,7 +34,7 @@ def ask_tell(designer: base.Designer, evaluator: Evaluator, cost_model: model_li
   Raises:
     ValueError: The file is of other decisions, or an accuracy is no number.
   """
-  file = evaluations_lib.SampleFile(os.fspath(path or ''), cost_model.paths, cost_model.choice_counts)
+  file = evaluations_lib.EvaluationLog(os.fspath(path or ''), cost_model.paths, cost_model.choice_counts)
   rows = []
   if path is not None and os.path.exists(path):
     known = evaluations_lib.load(path)[1]
@@ -45,7 +45,7 @@ def ask_tell(designer: base.Designer, evaluator: Evaluator, cost_model: model_li
   for number in range(-(-evaluations // batch)):
     if number == len(rows):
       paths = designer.suggest(min(batch, evaluations - number * batch))
-      rows.append(evaluations_lib.ScoredSamples(cost_model.choice_counts, paths, np.asarray(evaluator(paths), np.float32),
+      rows.append(evaluations_lib.Evaluations(cost_model.choice_counts, paths, np.asarray(evaluator(paths), np.float32),
                                                 cost_model.costs(paths), np.full(len(paths), number)))
       if path is not None:
         file.append(rows[-1])

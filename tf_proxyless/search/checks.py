@@ -125,7 +125,7 @@ def check_architecture(alpha: np.ndarray, choice_counts: Sequence[int], decision
       raise SearchDivergedError(f'{name} became {value}; lower `architecture_learning_rate` and `constraint_rate`, and {_ELSEWHERE}')
 
 
-def check_samples(samples: evaluations_lib.ScoredSamples) -> None:
+def check_samples(samples: evaluations_lib.Evaluations) -> None:
   """Rewards differ: not in each of the last updates alike for all networks, of which there was more than one.
 
   Args:
@@ -152,7 +152,7 @@ def check_samples(samples: evaluations_lib.ScoredSamples) -> None:
                        f'decision learns anything but its cost; {change}, and {_ELSEWHERE}')
 
 
-def _networks_an_update(samples: evaluations_lib.ScoredSamples) -> int:
+def _networks_an_update(samples: evaluations_lib.Evaluations) -> int:
   return int((samples.batch == samples.batch[-1]).sum()) if len(samples) else 1
 
 

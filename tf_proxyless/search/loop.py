@@ -68,7 +68,7 @@ class Search:
       run: run_directory.RunDirectory,
       progress: checkpoint_lib.Progress,
       checkpoint: checkpoint_lib.Checkpoint,
-      sample_file: evaluations_lib.SampleFile,
+      sample_file: evaluations_lib.EvaluationLog,
       checkpoint_every_steps: int,
       observer: Observer,
       target: float | None = None,
@@ -84,7 +84,7 @@ class Search:
     self._sample_file = sample_file
     self._checkpoint_every_steps = checkpoint_every_steps
     self._observer = observer
-    self._unsaved: list[evaluations_lib.ScoredSamples] = []
+    self._unsaved: list[evaluations_lib.Evaluations] = []
     self._target = architecture.cost_model.largest if target is None else target
     self._scalars: dict[str, float] = {}  # of the architecture, which changes in its updates only
 
@@ -156,14 +156,14 @@ class Search:
     update = int(self._architecture.updates)
     scored = self._architecture.update(batch)
     if scored is not None:
-      self._unsaved.append(make_samples(self._architecture, scored.paths, scored.accuracies, update))
+      self._unsaved.append(make_evaluations(self._architecture, scored.paths, scored.accuracies, update))
     self._read_scalars()
     parameters, model = self._architecture.parameters, self._architecture.cost_model
     checks.check_architecture(parameters.alpha.numpy(), model.choice_counts, model.paths, self._scalars)
 
   def _finish_epoch(self, epoch: int, seconds: float) -> None:
     architecture, progress = self._architecture, self._progress
-    most_likely = architecture.parameters.most_likely().numpy()
+    most_likely = architecture.parameters.mode().numpy()
     accuracy, = self._steps.accuracies_over(most_likely[None], self._data.validation_pass())
     probabilities = architecture.parameters.probabilities().numpy()
     entry = {
@@ -194,8 +194,8 @@ class Search:
       self._observer.on_warning(warning)
 
 
-def make_samples(architecture: base.ArchitectureOptimizer, paths: np.ndarray, accuracies: np.ndarray,
-                 batch: int) -> evaluations_lib.ScoredSamples:
+def make_evaluations(architecture: base.ArchitectureOptimizer, paths: np.ndarray, accuracies: np.ndarray,
+                 batch: int) -> evaluations_lib.Evaluations:
   """Networks scored on one batch, with their costs.
 
   Args:
@@ -205,5 +205,5 @@ def make_samples(architecture: base.ArchitectureOptimizer, paths: np.ndarray, ac
     batch: Which batch scored them.
   """
   model = architecture.cost_model
-  return evaluations_lib.ScoredSamples(model.choice_counts, paths, accuracies, model.costs(paths),
+  return evaluations_lib.Evaluations(model.choice_counts, paths, accuracies, model.costs(paths),
                                    np.full(len(paths), batch, np.int64))

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 
-class ArchitectureParameters(tf.Module):
+class Policy(tf.Module):
   """Independent categorical distributions, one a decision.
 
   A decision inside another's choice is drawn only where that choice is: its entry in other paths is 0, as in `schema.canonical`.
@@ -62,7 +62,7 @@ class ArchitectureParameters(tf.Module):
     Returns:
       float32 [networks], differentiable in alpha.
     """
-    log_policy = tf.math.log(tf.where(self.mask, self.policy(), 1.0))
+    log_policy = tf.math.log(tf.where(self.mask, self.sampling_probabilities(), 1.0))
     chosen = tf.one_hot(paths, self.mask.shape[1])
     if self._parents:
       chosen *= tf.cast(self.active(paths), tf.float32)[..., None]
@@ -76,7 +76,7 @@ class ArchitectureParameters(tf.Module):
     """softmax(alpha): float32 [decisions, most choices], exactly 0 where there is no choice."""
     return tf.where(self.mask, tf.exp(self.log_probabilities()), 0.0)
 
-  def policy(self) -> tf.Tensor:
+  def sampling_probabilities(self) -> tf.Tensor:
     """What is sampled from: the probabilities with the exploration floor, float32 [decisions, most choices]."""
     return (1.0 - self._exploration) * self.probabilities() + self._exploration * self._uniform
 
@@ -84,7 +84,7 @@ class ArchitectureParameters(tf.Module):
     """Mean over decisions of -sum p log p in nats (official logging): ln(choices) for a uniform decision."""
     return -tf.reduce_mean(tf.reduce_sum(self.probabilities() * self.log_probabilities(), axis=1))
 
-  def most_likely(self) -> tf.Tensor:
+  def mode(self) -> tf.Tensor:
     """The most probable choice of each decision: int32 [decisions]."""
     return self._canonical(tf.argmax(tf.where(self.mask, self.alpha, -1e9), axis=1, output_type=tf.int32)[None])[0]
 
@@ -94,7 +94,7 @@ class ArchitectureParameters(tf.Module):
 
   def sample(self, stream: int, counter: tf.Tensor, networks: int = 1) -> tf.Tensor:
     """Networks drawn from the policy: int32 [networks, decisions]."""
-    logits = tf.math.log(self.policy())
+    logits = tf.math.log(self.sampling_probabilities())
     return self._canonical(tf.transpose(tf.random.stateless_categorical(logits, networks, self.seed(stream, counter), dtype=tf.int32)))
 
   def _canonical(self, paths: tf.Tensor) -> tf.Tensor:

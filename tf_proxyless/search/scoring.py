@@ -42,7 +42,7 @@ def score_policy(
     steps: steps_lib.SupernetSteps,
     architecture: base.ArchitectureOptimizer,
     stream: Callable[[int], Iterable[tuple[tf.Tensor, tf.Tensor]]],
-    sample_file: evaluations_lib.SampleFile,
+    sample_file: evaluations_lib.EvaluationLog,
     scored: int,
     networks: int,
     seed: int,
@@ -72,7 +72,7 @@ def score_policy(
     paths = draw(probabilities, NETWORKS_PER_BATCH, (seed, index))
     paths = np.array([schema.canonical(architecture.cost_model.decisions, path) for path in paths], np.int32)
     accuracies = steps.accuracies(paths, batch)
-    sample_file.append(loop.make_samples(architecture, paths, accuracies, updates + index))
+    sample_file.append(loop.make_evaluations(architecture, paths, accuracies, updates + index))
     observer.on_scored(float(accuracies.mean()))
     if observer.should_stop():
       return False

@@ -68,7 +68,7 @@ def entry(epoch, rows, model, updates):
           'probabilities': {path: row.tolist() for path, row in zip(model.paths, rows)}, 'seconds': 10.0 + epoch}
 
 
-def make_samples(model, batches, seed=0, noise=0.01, slope=0.1, first_batch=0):
+def make_evaluations(model, batches, seed=0, noise=0.01, slope=0.1, first_batch=0):
   """Ten networks a batch, whose accuracies rise with cost and are off by `noise`."""
   rng = np.random.default_rng(seed)
   counts = tuple(map(len, model.choice_costs))
@@ -76,7 +76,7 @@ def make_samples(model, batches, seed=0, noise=0.01, slope=0.1, first_batch=0):
   costs = model.fixed + model.padded_costs()[np.arange(len(counts)), paths].sum(axis=1)
   share = (costs - model.smallest) / (model.largest - model.smallest)
   accuracy = 0.5 + slope * share + noise * rng.normal(size=len(costs))
-  return evaluations_lib.ScoredSamples(counts, paths, accuracy, costs, first_batch + np.arange(10 * batches) // 10)
+  return evaluations_lib.Evaluations(counts, paths, accuracy, costs, first_batch + np.arange(10 * batches) // 10)
 
 
 def write(path, epochs=8, state='finished', in_macs=False, batches=30, space=SPACE, flags=FLAGS):
@@ -97,8 +97,8 @@ def write(path, epochs=8, state='finished', in_macs=False, batches=30, space=SPA
     make_proof(table, run.latency_table_proof)
   rows = probabilities(epochs, list(map(len, model.choice_costs)))
   run.write_history(entry(epoch, row, model, 5 * epoch) for epoch, row in enumerate(rows))
-  samples = make_samples(model, batches)
-  file = evaluations_lib.SampleFile(str(run.samples), model.paths, samples.choice_counts)
+  samples = make_evaluations(model, batches)
+  file = evaluations_lib.EvaluationLog(str(run.samples), model.paths, samples.choice_counts)
   file.create()
   file.append(samples)
   run.write_status(state)

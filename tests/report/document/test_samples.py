@@ -12,7 +12,7 @@ from tf_proxyless.report.document import samples as report_samples
 
 
 def test_many_samples_are_thinned_evenly():
-  samples = dataclasses.replace(report_runs.make_samples(report_runs.cost_model(), 500), accuracy=np.arange(5000) / 5000)
+  samples = dataclasses.replace(report_runs.make_evaluations(report_runs.cost_model(), 500), accuracy=np.arange(5000) / 5000)
   found = report_samples.samples(samples, False, None)
   assert found['count'] == 5000 and len(found['cost']) == len(found['accuracy']) == 2000
   rows = np.array(found['accuracy']) * 5000
@@ -24,7 +24,7 @@ def test_many_samples_are_thinned_evenly():
 
 def test_the_front_by_means_is_not_made_of_lucky_batches():
   """Where cost plays no part, every mean is the true accuracy within its error; the best single ones are far off."""
-  samples = report_runs.make_samples(report_runs.cost_model(), 400, slope=0.0, noise=0.05)
+  samples = report_runs.make_evaluations(report_runs.cost_model(), 400, slope=0.0, noise=0.05)
   front = report_samples.front_by_means(samples, frozen=True)
   assert max(samples.accuracy) > 0.65
   assert all(abs(accuracy - 0.5) < 4.5 * error for accuracy, error in zip(front['accuracy'], front['error']))
@@ -32,7 +32,7 @@ def test_the_front_by_means_is_not_made_of_lucky_batches():
 
 
 def test_fronts_rise_as_accuracy_does():
-  samples = report_runs.make_samples(report_runs.cost_model(), 400, slope=0.1, noise=0.01)
+  samples = report_runs.make_evaluations(report_runs.cost_model(), 400, slope=0.1, noise=0.01)
   low, high = report_runs.cost_model().smallest, report_runs.cost_model().largest
   means = report_samples.samples(samples, True, None)['front']
   assert len(means['cost']) > 15
@@ -45,7 +45,7 @@ def test_fronts_rise_as_accuracy_does():
 
 
 def test_only_the_last_quarter_counts_while_weights_learn():
-  samples = report_runs.make_samples(report_runs.cost_model(), 100)
+  samples = report_runs.make_evaluations(report_runs.cost_model(), 100)
   drifting = dataclasses.replace(samples, accuracy=np.where(np.arange(1000) < 750, 0.0, 0.9))
   assert report_samples.front_by_means(drifting, frozen=False)['accuracy'] == [pytest.approx(0.9)]
   assert max(report_samples.front_by_means(drifting, frozen=True)['accuracy']) < 0.5

@@ -106,8 +106,8 @@ def main(config: Config) -> None:
       raise ValueError(f'no proof, since {len(missing)} operations of the space could not be measured: '
                        f'{"; ".join(map(str, missing))}; to measure anew, remove {work / "operations"}')
     if config.validation_networks:
-      proof = validation_lib.prove(space, table, setup, work, config.calibration_networks, config.validation_networks, config.seed)
+      proof = validation_lib.validate(space, table, setup, work, config.calibration_networks, config.validation_networks, config.seed)
       _report_measurements(proof.measurements)
       table_lib.save(proof.table, output)
       _save_proof(proof, output)
-    table_builder.forget(work)
+    table_builder.discard_cache(work)

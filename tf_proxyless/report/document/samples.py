@@ -96,7 +96,7 @@ def candidates(found: DerivationFile) -> list[dict[str, Any]]:
            'chosen': candidate.choices == found.chosen.choices} for candidate in found.candidates]
 
 
-def samples(found: evaluations_lib.ScoredSamples, frozen: bool, cost_model: model_lib.CostModel | None) -> dict[str, Any] | None:
+def samples(found: evaluations_lib.Evaluations, frozen: bool, cost_model: model_lib.CostModel | None) -> dict[str, Any] | None:
   """Scored networks: points, evenly thinned, and a front.
 
   Args:
@@ -114,7 +114,7 @@ def samples(found: evaluations_lib.ScoredSamples, frozen: bool, cost_model: mode
           'front': _front_by_evidence(found, frozen, cost_model) or front_by_means(found, frozen)}
 
 
-def front_by_means(found: evaluations_lib.ScoredSamples, frozen: bool) -> Mapping[str, Any]:
+def front_by_means(found: evaluations_lib.Evaluations, frozen: bool) -> Mapping[str, Any]:
   """Mean accuracies of networks of similar cost, where no cheaper ones are better.
 
   Single accuracies are those on one batch: the best of them are the luckiest. So networks are put in order of cost and into groups of
@@ -139,7 +139,7 @@ def front_by_means(found: evaluations_lib.ScoredSamples, frozen: bool) -> Mappin
   return _front('means of networks of similar cost', points)
 
 
-def _front_by_evidence(found: evaluations_lib.ScoredSamples, frozen: bool,
+def _front_by_evidence(found: evaluations_lib.Evaluations, frozen: bool,
                        cost_model: model_lib.CostModel | None) -> Mapping[str, Any] | None:
   """The best network of each budget by the estimated effects of its choices; None without a cost model or without evidence."""
   if cost_model is None or found.choice_counts != cost_model.choice_counts:

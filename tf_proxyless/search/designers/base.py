@@ -28,6 +28,6 @@ class Designer(Protocol):
     """
     ...
 
-  def update(self, evaluations: evaluations_lib.ScoredSamples) -> None:
+  def update(self, evaluations: evaluations_lib.Evaluations) -> None:
     """Learns from networks that were evaluated, usually those that it suggested last."""
     ...

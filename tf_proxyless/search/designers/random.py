@@ -59,5 +59,5 @@ class Random:
   def suggest(self, count: int) -> np.ndarray:
     return draw(self._decisions, count, np.random.default_rng([self._seed, self._evaluated]), self._constraints)
 
-  def update(self, evaluations: evaluations_lib.ScoredSamples) -> None:
+  def update(self, evaluations: evaluations_lib.Evaluations) -> None:
     self._evaluated += len(evaluations)

@@ -43,7 +43,7 @@ class ArchitectureOptimizer(tf.Module):
 
   scores_networks = False
 
-  def __init__(self, parameters: policy_lib.ArchitectureParameters, cost_model: model_lib.CostModel,
+  def __init__(self, parameters: policy_lib.Policy, cost_model: model_lib.CostModel,
                objective: objectives.Objective, learning_rate: float, name: str):
     """Adam has beta1 = 0: with momentum, choices that were not sampled would move."""
     super().__init__(name=name)
@@ -121,7 +121,7 @@ class OptimizerConfig:
       ValueError: In one line, why.
     """
 
-  def build(self, policy: policy_lib.ArchitectureParameters, cost_model: model_lib.CostModel, objective: objectives.Objective,
+  def build(self, policy: policy_lib.Policy, cost_model: model_lib.CostModel, objective: objectives.Objective,
             steps: Any, updates: int) -> ArchitectureOptimizer:
     """Makes the optimizer.
 

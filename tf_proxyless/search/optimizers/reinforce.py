@@ -28,7 +28,7 @@ class Reinforce(base.ArchitectureOptimizer):
 
   def __init__(
       self,
-      parameters: policy_lib.ArchitectureParameters,
+      parameters: policy_lib.Policy,
       cost_model: model_lib.CostModel,
       objective: objectives.Objective,
       score: Callable[[np.ndarray, Any], np.ndarray],
@@ -95,7 +95,7 @@ class Config(base.OptimizerConfig):
   LEARNS_FROM = 'reward'
   RATES = ((300, 0.05), (1_000, 0.0125), (3_000, 0.0085), (10_000, 0.005), (100_000, 0.001))
 
-  def build(self, policy: policy_lib.ArchitectureParameters, cost_model: model_lib.CostModel, objective: objectives.Objective,
+  def build(self, policy: policy_lib.Policy, cost_model: model_lib.CostModel, objective: objectives.Objective,
             steps: Any, updates: int) -> Reinforce:
     return Reinforce(policy, cost_model, objective, steps and steps.accuracies, learning_rate=self.rate(updates), networks=self.networks,
                      baseline_momentum=self.baseline_momentum)

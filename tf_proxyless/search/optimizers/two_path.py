@@ -34,7 +34,7 @@ def renormalise(old: tf.Tensor, new: tf.Tensor) -> tf.Tensor:
   return new + tf.reduce_logsumexp(old, axis=1, keepdims=True) - tf.reduce_logsumexp(new, axis=1, keepdims=True)
 
 
-class GradientRule(base.ArchitectureOptimizer):
+class TwoPath(base.ArchitectureOptimizer):
   """Draws two choices of each decision, and moves their logits by the gradient that reaches their gates.
 
   Zero is treated exactly: its output is the zero tensor, so its own gate gradient is 0 and the other gate's still exists. (The
@@ -43,7 +43,7 @@ class GradientRule(base.ArchitectureOptimizer):
 
   def __init__(
       self,
-      parameters: policy_lib.ArchitectureParameters,
+      parameters: policy_lib.Policy,
       cost_model: model_lib.CostModel,
       objective: objectives.Objective,
       gate_gradients: Callable[[np.ndarray, np.ndarray, Any], tuple[float, np.ndarray]],
@@ -75,7 +75,7 @@ class GradientRule(base.ArchitectureOptimizer):
     uniform = tf.random.stateless_uniform(
         self.parameters.mask.shape, self.parameters.seed(_PAIR_STREAM, self.updates), minval=1e-12)
     gumbel = -tf.math.log(-tf.math.log(uniform))
-    _, pair = tf.math.top_k(tf.where(self.parameters.mask, tf.math.log(self.parameters.policy()) + gumbel, -np.inf), 2)
+    _, pair = tf.math.top_k(tf.where(self.parameters.mask, tf.math.log(self.parameters.sampling_probabilities()) + gumbel, -np.inf), 2)
     logits = tf.gather(self.parameters.alpha, pair, batch_dims=1)
     swap = tf.random.stateless_categorical(logits, 1, self.parameters.seed(_ACTIVE_STREAM, self.updates)) == 1
     return tf.where(swap, tf.reverse(pair, [1]), pair)
@@ -105,7 +105,7 @@ class GradientRule(base.ArchitectureOptimizer):
 
 @dataclasses.dataclass(frozen=True)
 class Config(base.OptimizerConfig):
-  """Settings of the gradient rule; see `GradientRule`."""
+  """Settings of the gradient rule; see `TwoPath`."""
 
   LEARNS_FROM = 'loss'
   SCALE = 3.0
@@ -120,6 +120,6 @@ class Config(base.OptimizerConfig):
         raise ValueError(f'block {place.block.name!r} depends on {names}: two paths need decisions that choose the operation of one block '
                          'each; use reinforce')
 
-  def build(self, policy: policy_lib.ArchitectureParameters, cost_model: model_lib.CostModel, objective: objectives.Objective,
-            steps: Any, updates: int) -> GradientRule:
-    return GradientRule(policy, cost_model, objective, steps and steps.gate_gradients, learning_rate=self.rate(updates))
+  def build(self, policy: policy_lib.Policy, cost_model: model_lib.CostModel, objective: objectives.Objective,
+            steps: Any, updates: int) -> TwoPath:
+    return TwoPath(policy, cost_model, objective, steps and steps.gate_gradients, learning_rate=self.rate(updates))
