@@ -35,7 +35,7 @@ class LeaveOneOut(optimizers.ArchitectureOptimizer):
       cost_model: Costs of choices.
       objective: Turns accuracy and cost into a reward.
       score: (paths int32 [networks, decisions], batch) -> accuracies [networks] in [0, 1].
-      learning_rate: Of Adam.
+      learning_rate: Learning rate of Adam.
       networks: Sampled for each update, at least 2.
     """
     if networks < 2:

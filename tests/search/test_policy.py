@@ -47,7 +47,8 @@ def test_closed_forms():
   np.testing.assert_allclose(parameters.entropy(), np.mean([-(p * np.log(p)).sum() for p in expected]), rtol=1e-5)
   np.testing.assert_array_equal(parameters.mode(), [p.argmax() for p in expected])
   for n, p, probability, log_probability, policy in zip(
-      COUNTS, expected, parameters.probabilities().numpy(), parameters.log_probabilities().numpy(), parameters.sampling_probabilities().numpy()):
+      COUNTS, expected, parameters.probabilities().numpy(), parameters.log_probabilities().numpy(),
+      parameters.sampling_probabilities().numpy()):
     np.testing.assert_allclose(probability[:n], p, rtol=1e-5)
     np.testing.assert_allclose(log_probability[:n], np.log(p), rtol=1e-5)
     np.testing.assert_allclose(policy[:n], 0.8 * p + 0.2 / n, rtol=1e-5)

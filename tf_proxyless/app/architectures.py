@@ -30,9 +30,10 @@ def find(name: str, classes: int | None, resolution: int | None = None, width_mu
 
   Args:
     name: A path or a name.
-    classes: Of the dataset; named networks get as many outputs, a file must have them. None is not known yet: nothing is checked.
+    classes: Number of classes of the dataset; named networks get as many outputs, a file must have them. None is not known yet:
+      nothing is checked.
     resolution: Input height and width, pixels; None is that of the file, or 224.
-    width_multiplier: Of proxyless_mobile and mobilenet_v2.
+    width_multiplier: Width multiplier of proxyless_mobile and mobilenet_v2.
     dropout_rate: Before the classifier; None is the network's own.
 
   Returns:

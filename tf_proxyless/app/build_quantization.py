@@ -38,9 +38,9 @@ class QuantizationComponents:
     run: Its directory.
     images: As the quantized network takes them: pixels in [0, 1].
     start: The model that it starts from.
-    architecture: Of the quantized network.
-    settings: Of the quantization.
-    trainer: Of the quantized network.
+    architecture: Architecture of the quantized network.
+    settings: Settings of the quantization.
+    trainer: Trainer of the quantized network.
     training: The loop.
   """
 

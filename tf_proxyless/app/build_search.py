@@ -55,10 +55,10 @@ class SearchComponents:
     steps: Compiled steps of the supernet.
     architecture: The architecture optimizer.
     progress: Where it stands.
-    checkpoint: Of everything.
+    checkpoint: Checkpoint of everything.
     sample_file: Scored networks.
     search: The loop.
-    observer: What the main wants to see.
+    observer: Callbacks of the search.
   """
 
   config: config_lib.SearchConfig
@@ -139,10 +139,10 @@ class Methods:
     """The architecture optimizer; where the target constrains nothing it learns by accuracy alone.
 
     Args:
-      config: Of the search.
+      config: Configuration of the search.
       problem: Space, costs and target.
       steps: None gives an optimizer that can be restored, but not updated.
-      updates: Of the whole search.
+      updates: Updates of the whole search.
     """
     objective = self.objective if problem.constrained else objectives.Config()
     policy = policy_lib.Policy(
@@ -157,7 +157,7 @@ def write_inputs(config: config_lib.SearchConfig, problem: problem_lib.SearchPro
   """Claims the run directory and puts flags, space and table into it; whether the run was there already.
 
   Args:
-    config: Of the search.
+    config: Configuration of the search.
     problem: Space, costs and target.
     run: The directory.
     given: What was given as objects.
@@ -217,7 +217,7 @@ def build_search(config: config_lib.SearchConfig, problem: problem_lib.SearchPro
   """Builds all parts; nothing is restored or run yet.
 
   Args:
-    config: Of the search.
+    config: Configuration of the search.
     problem: Space, costs and target.
     source: The dataset.
     run: Where files are kept.
@@ -261,8 +261,8 @@ def restore(config: config_lib.SearchConfig, problem: problem_lib.SearchProblem,
   """What a finished search learned, to derive from.
 
   Args:
-    config: Of the run.
-    problem: Of the search.
+    config: Configuration of the run.
+    problem: Problem of the search.
     run: Its directory.
     with_data: Whether networks are to be scored, which takes the dataset and the supernet.
     methods: By default those that the configuration names.
@@ -296,8 +296,8 @@ def derive_from_run(config: config_lib.SearchConfig, searched: problem_lib.Searc
   """Derives a network under a problem's target from what a run learned.
 
   Args:
-    config: Of the run.
-    searched: Of the search.
+    config: Configuration of the run.
+    searched: Problem of the search.
     problem: The same space; costs and target may be others than the search had.
     run: Holds the scored networks.
     architecture: Restored.

@@ -51,7 +51,7 @@ def make_inputs(config: config_lib.TrainConfig, source: sources.Source, identity
   return training_images.make(config, source, architecture, run, writes)
 
 
-def make_loop(config: config_lib.TrainConfig, images: training_images.Images, trainer: trainer_lib.Trainer,
+def make_loop(config: config_lib.TrainConfig | config_lib.QuantizeConfig, images: training_images.Images, trainer: trainer_lib.Trainer,
               run: run_directory.RunDirectory) -> loop.Training:
   """The loop of a training."""
   data = loop.Data(images.training, images.evaluation() if config.data.evaluate_every_epochs else None)
@@ -180,8 +180,8 @@ def evaluate(model: keras.Model, batches: tf.data.Dataset, text: str = 'test ima
   return training_lib.evaluate(model, progress.over_batches(batches, text))
 
 
-def results(config: config_lib.TrainConfig, images: training_images.Images, architecture: io.Architecture, model: keras.Model,
-            seconds: float) -> dict:
+def results(config: config_lib.TrainConfig | config_lib.QuantizeConfig, images: training_images.Images,
+            architecture: io.Architecture, model: keras.Model, seconds: float) -> dict:
   """What results.json says of a finished training."""
   found = _test_results(evaluate(model, images.test()))
   if len(images.split.validation):
@@ -193,7 +193,7 @@ def results(config: config_lib.TrainConfig, images: training_images.Images, arch
           'versions': versions.installed(), 'seed': config.seed, 'seconds': seconds}
 
 
-def describe_preprocessing(config: config_lib.TrainConfig, images: training_images.Images) -> dict:
+def describe_preprocessing(config: config_lib.TrainConfig | config_lib.QuantizeConfig, images: training_images.Images) -> dict:
   """What was done to pixels, as JSON config."""
   augmentation = config.data.augmentation or preprocessing.default_augmentation(images.source)
   return {'augmentation': augmentation, 'color_jitter': config.data.color_jitter if augmentation == 'imagenet' else None,

@@ -16,8 +16,8 @@ def setup(config: config_lib.DeviceConfig, precision: str, seed: int = 0) -> tab
 
   Args:
     config: Where and how.
-    precision: Of the models.
-    seed: Of the order of measurements.
+    precision: Precision of the models.
+    seed: Seed of the order of measurements.
 
   Raises:
     ValueError: Options do not fit each other.

@@ -108,7 +108,7 @@ class Export:
 
   Attributes:
     how: 'float', 'ptq' (post-training quantization) or 'qat' (quantization-aware training).
-    content: Of the .tflite file.
+    content: Bytes of the .tflite file.
     comparison: On all test images, or where there is no dataset on others; builtin kernels.
     steps: Largest difference on XNNPACK's kernels, for 'qat', on the first test images.
   """
@@ -180,7 +180,7 @@ def evaluate(content: bytes, data: Data, background: bool = False, workers: int 
   """Accuracy of a .tflite file on the whole test set, on builtin kernels.
 
   Args:
-    content: Of the file.
+    content: Bytes of the file.
     data: Whose test set.
     background: Whether the file has an output more, in front.
     workers: Interpreters at the same time; None is one for each core.
@@ -211,7 +211,7 @@ def finish(made: Export, architecture: io.Architecture, class_names: Sequence[st
 
   Args:
     made: The file.
-    architecture: Of the network.
+    architecture: Architecture of the network.
     class_names: Empty if they are not known.
     request: What was wanted.
 
@@ -236,7 +236,7 @@ def make_card(made: Export, content: bytes, architecture: io.Architecture, reque
   Args:
     made: The file before metadata were added.
     content: The file.
-    architecture: Of the network.
+    architecture: Architecture of the network.
     request: What was wanted.
     **known: Other fields of the card.
   """
@@ -258,7 +258,7 @@ def accuracies(dataset: str, exports: Sequence[Export], kept: Export, results: M
     dataset: Name of that whose test set was used.
     exports: All files that were made and tried on it.
     kept: The one that is written.
-    results: Of the training, or of the quantization-aware training, as in results.json.
+    results: Results of the training, or of the quantization-aware training, as in results.json.
   """
   top1, top5 = {}, {}
   if 'float_test_top1' in results:

@@ -19,7 +19,7 @@ class Option:
   """One option of a command.
 
   Attributes:
-    name: Of the field, and of the flag.
+    name: Name of the field, and of the flag.
     kind: bool, int, float or str; of each item if there are several.
     several: Whether the value is a tuple.
     optional: Whether the value may be None.

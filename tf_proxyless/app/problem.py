@@ -145,7 +145,7 @@ def restore(run: run_directory.RunDirectory, config: config_lib.SearchConfig) ->
 
   Args:
     run: Holds the space, and the table or the costs.
-    config: Of the run.
+    config: Configuration of the run.
 
   Raises:
     ValueError: A file is damaged.

@@ -34,7 +34,7 @@ def is_ready(config: config_lib.SearchConfig, space: network_lib.Network | None)
   """Whether `load` can be called: the table must not be measured first, and does not depend on a space not known yet.
 
   Args:
-    config: Of the search.
+    config: Configuration of the search.
     space: The search space, None while the dataset's number of classes is not known.
   """
   if config.target.target_macs is not None:
@@ -50,7 +50,7 @@ def load(config: config_lib.SearchConfig, space: network_lib.Network | None) -> 
   """The latency table of a search, None where the target is in MACs.
 
   Args:
-    config: Of the search.
+    config: Configuration of the search.
     space: The search space, if it is known already; a table is then checked to cover it.
 
   Raises:
@@ -113,7 +113,7 @@ def find_proof(config: config_lib.SearchConfig, space: network_lib.Network) -> p
   """Where the proof of a search's table lies; None if it was not proven, or was proven elsewhere.
 
   Args:
-    config: Of a search with a table that `load` finds.
+    config: Configuration of a search with a table that `load` finds.
     space: The search space.
   """
   if config.target.target_macs is not None or config.target.latency_table in pixel2.NAMES:

@@ -19,9 +19,9 @@ def run(text: str, directory: run_directory.RunDirectory, write_status: Callable
 
   Args:
     text: What is done, for the progress bar.
-    directory: Of the run.
+    directory: Directory of the run.
     write_status: See `run_directory.RunDirectory`.
-    trainer: Of the network.
+    trainer: Trainer of the network.
     training: Its loop, prepared.
     stop: Asked after each step.
 

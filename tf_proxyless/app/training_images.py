@@ -27,10 +27,10 @@ class Images:
     source: The dataset.
     split: What is trained on, and held out.
     transform: From files to pixels in [0, 1].
-    normalization: Of the architecture, applied after that.
-    batch_size: Of training.
-    evaluation_batch_size: Of evaluation.
-    seed: Of order and augmentation.
+    normalization: Normalization of the architecture, applied after that.
+    batch_size: Batch size of training.
+    evaluation_batch_size: Images in a batch of an evaluation.
+    seed: Seed of order and augmentation.
   """
 
   source: sources.Source

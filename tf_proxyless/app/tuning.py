@@ -26,7 +26,7 @@ class Hyperparameter:
   """A flag that is varied.
 
   Attributes:
-    name: Of the flag.
+    name: Name of the flag.
     low, high: Bounds, both included; None if there are choices.
     scale: 'linear', 'log' or 'integer'.
     choices: Values instead of bounds.
@@ -111,8 +111,8 @@ class Study:
   Attributes:
     job: 'train' or 'quantize'.
     hyperparameters: As they were written.
-    arguments: Of the job, besides.
-    seed: Of the values.
+    arguments: Other arguments of the job.
+    seed: Seed of the values.
     trials: In order.
   """
 
@@ -175,7 +175,7 @@ def suggest(hyperparameters: Sequence[Hyperparameter], trials: Sequence[Trial], 
   Args:
     hyperparameters: What is varied.
     trials: What was tried with values for all of these; one that failed counts as the worst that finished.
-    seed: Of the values.
+    seed: Seed of the values.
     random_trials: How many finished trials it takes before values are no longer drawn evenly.
 
   Returns:

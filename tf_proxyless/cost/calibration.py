@@ -22,7 +22,7 @@ def fit(sums_ms: Sequence[float], measured_ms: Sequence[float], names: Sequence[
   Args:
     sums_ms: Sum of the entries of each network, not calibrated.
     measured_ms: Latency of each network.
-    names: Of the networks, for messages.
+    names: Names of the networks, for messages.
 
   Returns:
     The calibration.
@@ -63,7 +63,7 @@ def validate(predicted_ms: Sequence[float], measured_ms: Sequence[float], names:
   Args:
     predicted_ms: Calibrated prediction for each network.
     measured_ms: Latency of each network.
-    names: Of the networks, for messages.
+    names: Names of the networks, for messages.
 
   Returns:
     RMSE in ms, mean absolute percentage error, shares within 5 and 10 percent of the measurement, rank correlation.

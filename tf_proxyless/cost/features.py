@@ -21,7 +21,7 @@ class Features:
     depthwise_macs: Multiply-adds of depthwise convolutions.
     extra_tap_macs: Those of depthwise_macs that a 3x3 kernel would not have.
     output_elements: Numbers written by convolutions, additions and dense layers; pooling and activations count nothing.
-    weights: Of convolutions and dense layers, without biases.
+    weights: Weights of convolutions and dense layers, without biases.
     layers: Convolutions, additions and dense layers.
   """
 

@@ -50,7 +50,7 @@ class CostModel:
 
   Attributes:
     unit: One of `UNITS`.
-    decisions: Of the space, see `schema.decisions`.
+    decisions: Decisions of the space, see `schema.decisions`.
     terms: At most one for the same decisions; the first is the fixed part.
   """
 

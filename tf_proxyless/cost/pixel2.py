@@ -52,7 +52,7 @@ class Figure:
   Attributes:
     network: One of `NETWORKS`, with 1001 classes.
     width, resolution: Multiplier of all widths; input height and width in pixels.
-    latency_ms: Of the whole network.
+    latency_ms: Latency of the whole network.
     clock: 'server' (October 2019), 'older' (2018 and 2019) or 'lpirc' (spring 2019): the state of TensorFlow Lite, which changed the
       latencies of a family of networks by a factor.
     role: 'fit', 'factor' (fixes that of the LPIRC clock), 'held_out', 'compared' (not fitted to, but `EXTRA_TAP_NS` was chosen with it in

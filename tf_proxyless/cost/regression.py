@@ -41,7 +41,7 @@ def fill(table: table_lib.LatencyTable, signatures: Sequence[network_lib.OpSigna
   memory and tells little about convolutions. Entries that are estimates themselves teach nothing and are kept.
 
   Args:
-    table: Of some runtime.
+    table: A table of some runtime.
     signatures: What it shall have entries for.
 
   Returns:

@@ -23,7 +23,7 @@ class LiteRtModel:
     """Opens a model.
 
     Args:
-      content: Of a .tflite file.
+      content: Bytes of a .tflite file.
       kernels: 'builtin' or 'xnnpack'. The latter has no int8 7x7 depthwise kernel, so that such networks take 20 times as long.
       workers: Interpreters that work at the same time, each with one thread; None is one for each core.
 
@@ -76,7 +76,7 @@ def quantize(values: np.ndarray, detail: dict) -> np.ndarray:
 
   Args:
     values: float32, any shape.
-    detail: Of LiteRT's interpreter, of that tensor.
+    detail: Details of LiteRT's interpreter, of that tensor.
   """
   scale, zero_point = detail['quantization']
   if not scale:
@@ -135,7 +135,7 @@ def compare(model: LiteRtModel, reference: Callable[[np.ndarray], np.ndarray], b
     reference: The Keras model: from images to outputs, float32 [batch, classes].
     batches: Images, float32 [batch, height, width, channels], pixels / 255, and labels, integers [batch].
     background: Whether the file has an output more, in front, which stands for no class.
-    progress: Is told the number of images after each batch.
+    progress: Called with the number of images after each batch.
 
   Raises:
     ValueError: There is no image, or the outputs are of different sizes.

@@ -57,7 +57,7 @@ def check(content: bytes, quantization: str, shape: tuple[int, ...]) -> inspecti
   """Checks what can be seen in the file.
 
   Args:
-    content: Of a .tflite file, from `convert`.
+    content: Bytes of a .tflite file, from `convert`.
     quantization: What it shall be.
     shape: (height, width, channels) of the model's images.
 

@@ -63,7 +63,7 @@ def measure(networks: Mapping[str, network_lib.Network], device: str = '/GPU:0',
     rounds: In each, every network has one launch, in another order.
     num_runs: Samples a launch.
     sample_secs: A sample is the average of so many runs, one after the other in one graph, that it takes about so long.
-    seed: Of the orders.
+    seed: Seed of the orders.
     report: Takes lines of progress.
 
   Returns:

@@ -44,7 +44,7 @@ def add(content: bytes, name: str, description: str, labels: Sequence[str]) -> b
   """Adds metadata of an image classifier to a model.
 
   Args:
-    content: Of a .tflite file without metadata, which takes pixels / 255, or bytes with a scale of 1/255.
+    content: Bytes of a .tflite file without metadata, which takes pixels / 255, or bytes with a scale of 1/255.
     name, description: For people.
     labels: A name for each output, without line breaks; empty if they are not known.
 

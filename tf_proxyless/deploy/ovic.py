@@ -22,7 +22,7 @@ def add_background(content: bytes) -> bytes:
   """Puts an output in front of all others that always has the lowest value of its range; the others stay as they are, bit for bit.
 
   Args:
-    content: Of an int8 .tflite file that ends with a dense layer.
+    content: Bytes of an int8 .tflite file that ends with a dense layer.
 
   Raises:
     ValueError: It does not.
@@ -86,7 +86,7 @@ def validate(content: bytes) -> None:
   """Checks that the contest accepts a model and reads it as it is meant.
 
   Args:
-    content: Of a .tflite file.
+    content: Bytes of a .tflite file.
 
   Raises:
     ValueError: Names everything that it would refuse or misread.

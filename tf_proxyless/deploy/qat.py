@@ -42,7 +42,7 @@ class Settings:
 
   Attributes:
     input_range: Least and largest value of images. 0 and 1 make a byte's scale 1/255 and its zero point 0.
-    range_momentum: Of the moving averages of activation ranges, in [0, 1).
+    range_momentum: Momentum of the moving averages of activation ranges, in [0, 1).
     bits: 8.
     depthwise: 'per_channel'.
   """
@@ -166,7 +166,7 @@ def save(model: keras.Model, architecture: space_io.Architecture, directory: fil
 
   Args:
     model: From `quantize`.
-    architecture: Of its network.
+    architecture: Architecture of its network.
     directory: Where to; must exist.
     settings: With which it was quantised.
   """

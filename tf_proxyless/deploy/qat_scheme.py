@@ -94,7 +94,7 @@ class ActivationQuantizer(_api.quantizers.Quantizer):
   """One range for a tensor: the mean of its batches' ranges, from 1 / (1 - momentum) batches on their moving average.
 
   Attributes:
-    momentum: Of the moving average, in [0, 1).
+    momentum: Momentum of the moving average, in [0, 1).
   """
 
   def __init__(self, momentum: float):

@@ -78,7 +78,7 @@ class Margin:
 
   Attributes:
     decision, choice, alternative: Indices.
-    difference, standard_error: Of accuracy.
+    difference, standard_error: Difference and standard error of accuracy.
   """
 
   decision: int
@@ -103,7 +103,7 @@ class Derivation:
       since the first was chosen by the same estimates.
     expected_loss: Accuracy that `evidence` is expected to miss because effects are estimates; knows noise, not the
       supernet's systematic error.
-    margins: Of the choices of `evidence`, where an alternative fits the budget.
+    margins: Margins of the choices of `evidence`, where an alternative fits the budget.
     candidates: Every network that was considered, best first if they were scored.
     warnings: Lines for the user, see `diagnosis`.
   """
@@ -146,7 +146,7 @@ def redraw(effects: effects_lib.Effects, budget: Budget, rng: np.random.Generato
 
   Args:
     effects: Main effects.
-    budget: Of the networks.
+    budget: Budget of the networks.
     rng: For the draws of coefficients.
     count: Draws.
 
@@ -184,7 +184,7 @@ def propose(log_probabilities: Sequence[np.ndarray], effects: effects_lib.Effect
     log_probabilities: By decision, log p of each choice.
     effects: Main effects, or None.
     redrawn: Networks of redrawn coefficients.
-    budget: Of the networks.
+    budget: Budget of the networks.
     rng: For the draws of the policy.
     count: Most networks; fewer if the policy has no more to offer.
 
@@ -220,10 +220,10 @@ def derive(
   Args:
     log_probabilities: By decision, log p of each choice.
     effects: Main effects of the networks that were scored, or None.
-    budget: Of the network; hard.
+    budget: Budget of the network; hard.
     by: 'probability', 'evidence' (needs effects), or 'validation' (needs score).
     score: paths int32 [networks, decisions] -> accuracy [networks] on the whole validation split; called once if given.
-    seed: Of redrawn coefficients and draws of the policy.
+    seed: Seed of redrawn coefficients and draws of the policy.
 
   Returns:
     The derivation, without warnings.

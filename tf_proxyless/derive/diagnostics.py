@@ -34,7 +34,7 @@ class SearchEnd:
   """Where a search stood when it ended.
 
   Attributes:
-    target: Of the expected cost; None without a constraint.
+    target: Target of the expected cost; None without a constraint.
     expected_cost: Under the final probabilities, in the unit of the target.
     multiplier: Final Lagrange multiplier; None without the constrained objective.
     batch_images: Images in the validation batch that scores networks.

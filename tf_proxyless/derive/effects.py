@@ -35,7 +35,7 @@ class Effects:
     noise_sd: Standard deviation of one network's accuracy around the fit, within its batch.
     half_life: Share of the samples after which an older one weighs half; None for equal weights.
     networks: How many were used.
-    mean_accuracy, mean_accuracy_error: Of the (weighted) batches, and its standard error.
+    mean_accuracy, mean_accuracy_error: Mean of the (weighted) batches, and its standard error.
     mean_features: float64, [features], of the (weighted) batches.
   """
 

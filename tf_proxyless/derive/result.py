@@ -45,7 +45,7 @@ def derive_network(
     end: Where the search stood at its end.
     by: 'probability', 'evidence' or 'validation'.
     score: paths -> accuracies on the whole validation split, for 'validation'.
-    seed: Of draws.
+    seed: Seed of draws.
     others: Further constraints.
 
   Returns:
@@ -78,7 +78,7 @@ def make_architecture(space: network_lib.Network, derivation: candidates_lib.Der
     derivation: What was derived from it.
     table: For the predicted latency, or None.
     versions: Version by package name.
-    seed: Of the search.
+    seed: Seed of the search.
   """
   genotype = schema.genotype(space, derivation.chosen.choices)
   network = schema.resolve(space, genotype)

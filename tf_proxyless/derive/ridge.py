@@ -58,7 +58,7 @@ class Posterior:
     covariance: float64, [features, features], of the error of the coefficients (sandwich, see `posterior`).
     inverse: float64, [features, features], (gram + ridge I)^-1.
     ridge: Noise variance over the variance of the coefficients.
-    noise_variance: Of one network within its batch.
+    noise_variance: Noise variance of one network within its batch.
   """
 
   coefficients: np.ndarray

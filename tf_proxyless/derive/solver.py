@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import dataclasses
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,7 @@ class Constraint:
   """What networks cost, and how much they may.
 
   Attributes:
-    cost: Of the space.
+    cost: Cost model of the space.
     limit: Greatest cost, in its unit; infinity for none.
   """
 
@@ -68,7 +69,7 @@ def _value_terms(decisions: Sequence[schema.Decision], values: knapsack.Rows) ->
   for index, (decision, row) in enumerate(zip(decisions, values, strict=True)):
     scope = tuple(sorted({index, *(position[path] for path, _ in decision.parents)}))
     table = np.zeros([len(decisions[i].choices) for i in scope])
-    at = {index: slice(None), **{position[path]: choice for path, choice in decision.parents}}
+    at: dict[int, Any] = {index: slice(None), **{position[path]: choice for path, choice in decision.parents}}
     table[tuple(at[i] for i in scope)] = np.asarray(row, np.float64)
     terms.append(model_lib.Term(scope, table))
   return terms

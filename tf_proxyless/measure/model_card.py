@@ -77,7 +77,7 @@ class ModelCard:
     macs, parameters: What it takes.
     quantization: 'none', 'float16' or 'int8'.
     how: 'float', 'ptq' (post-training quantization) or 'qat' (quantization-aware training).
-    size_bytes, sha256: Of the file.
+    size_bytes, sha256: Size and hash of the file.
     input, output: Images [1, height, width, channels], and one number a class.
     operators: How often each operation occurs.
     labels: Classes that the file names.
@@ -142,7 +142,7 @@ def predict(table: table_lib.LatencyTable, network: network_lib.Network, quantiz
   Args:
     table: Covers every operation of the network.
     network: Without open decisions.
-    quantization: Of the file; weights in float16 are computed with in float32.
+    quantization: Quantization of the file; weights in float16 are computed with in float32.
 
   Raises:
     ValueError: The table is of another precision, or lacks operations.

@@ -34,7 +34,7 @@ class Setup:
     device: 'host', 'adb', 'adb:SERIAL' or 'gpu'.
     precision: 'int8' or 'float32'.
     kernels: 'builtin' or 'xnnpack'; None on a GPU.
-    threads: Of the interpreter.
+    threads: Threads of the interpreter.
     batch_size: Images a run; 1 but on a GPU.
     rounds: Separate measurements of each model.
     options: More flags of android_benchmark, for instance '--core_mask=10'.

@@ -30,7 +30,7 @@ class Row:
   Attributes:
     name: 'random_12' or that of a published network.
     purpose: 'calibration', 'validation', or 'published' (of the latter, too).
-    sum_ms: Of the table's entries.
+    sum_ms: Sum of the table's entries.
     predicted_ms: Calibrated.
     measured_ms: Median.
   """
@@ -59,7 +59,7 @@ class Proof:
   Attributes:
     table: With calibration and validation.
     rows: All networks, those for calibration first.
-    measurements: Of the networks.
+    measurements: Measurements of the networks.
   """
 
   table: table_lib.LatencyTable
@@ -105,7 +105,7 @@ def validate(space: network_lib.Network, table: table_lib.LatencyTable, setup: t
     setup: That of the table.
     work: Folder for models and measurements.
     for_calibration, for_validation: Numbers of networks.
-    seed: Of the choice of networks.
+    seed: Seed of the choice of networks.
 
   Raises:
     ValueError: Too few networks were measured, or they do not fit the table at all. They are measured anew the next time.
@@ -148,7 +148,7 @@ def measure(space: network_lib.Network, setup: table_builder.Setup, work: pathli
     setup: How.
     work: Folder for models and measurements.
     for_calibration, for_validation: Numbers of networks.
-    path: Of the table, which is there only once it is proved.
+    path: Path of the table, which is there only once it is validated.
 
   Raises:
     ValueError: An operation of the space could not be measured, and all are measured anew the next time; see also `prove`.

@@ -99,7 +99,7 @@ def apply(layer: layers_lib.Layer, x: tf.Tensor, weights: Sequence[tf.Tensor], p
     x: float [batch, height, width, channels], or [batch, channels] behind global pooling.
     weights: As `layer.weights` orders them.
     padding: 'same' or 'symmetric'.
-    geometry: Of a depthwise convolution; by default that of a known input size.
+    geometry: Geometry of a depthwise convolution; by default that of a known input size.
 
   Returns:
     float, as `layer.output_shape`, without height and width behind global pooling.

@@ -26,7 +26,7 @@ class Slot:
     variants: What it is for some candidate, without sizes; which one is a number of the candidate, where there are several.
     candidates: The candidates that have it.
     weight_ranks: Ranks of its weights.
-    geometry: Of a depthwise convolution.
+    geometry: Geometry of a depthwise convolution.
   """
 
   variants: tuple[layers_lib.Layer, ...]
@@ -160,11 +160,11 @@ def body(template: Template, padding: str, residual: bool, frozen: bool, dtype: 
   """The computation shared by all places of one template: (runs, x, flags, numbers, weights...) -> y.
 
   Args:
-    template: Of the candidates; only what the graph must know of it matters.
+    template: Template of the candidates; only what the graph must know of it matters.
     padding: 'same' or 'symmetric'.
     residual: Whether x is added.
     frozen: Whether gradients reach x only; no filter gradient is computed then.
-    dtype: Of everything.
+    dtype: Data type of everything.
 
   Returns:
     A tf.function of: bool [], whether the candidate computes anything; float x; bool [] for each flag; int32 [] for each number;

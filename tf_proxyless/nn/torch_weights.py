@@ -48,7 +48,7 @@ def entries(network: network_lib.Network) -> tuple[Entry, ...]:
   """What the state dict of a network holds, batch counters left out.
 
   Args:
-    network: Of the ProxylessNAS form: ConvBn, blocks of MBConv or Zero, ConvBn, Classifier.
+    network: Network of the ProxylessNAS form: ConvBn, blocks of MBConv or Zero, ConvBn, Classifier.
 
   Raises:
     ValueError: The network has another form.

@@ -21,7 +21,7 @@ def inherit(model: keras.Model, supernet: supernet_lib.Supernet, choices: Mappin
 
   Args:
     model: The plain network of `choices`, from `network.build`. Its moving statistics stay as they are.
-    supernet: Of the search space that the network was resolved from.
+    supernet: Supernet of the search space that the network was resolved from.
     choices: A genotype, or a path: one choice index a decision, in the order of `schema.walk`.
 
   Raises:

@@ -37,7 +37,7 @@ def located(epoch: int, step: int) -> Iterator[None]:
 
   Args:
     epoch: From 0.
-    step: Of the epoch, from 0.
+    step: Step of the epoch, from 0.
   """
   try:
     yield
@@ -106,7 +106,7 @@ def check_architecture(alpha: np.ndarray, choice_counts: Sequence[int], decision
     alpha: float [decisions, most choices], logits.
     choice_counts: Choices of each decision.
     decisions: Their paths.
-    scalars: Of the architecture optimizer, by name.
+    scalars: Scalars of the architecture optimizer, by name.
 
   Raises:
     SearchDivergedError: They are not.
@@ -162,7 +162,7 @@ def collapsed(entry: Mapping[str, Any], choice_costs: Sequence[Sequence[float]],
   It has where every decision that can skip does so with a probability of 0.95, below 95 % of the target.
 
   Args:
-    entry: Of the history.
+    entry: Entry of the history.
     choice_costs: By decision, in the order of the entry's probabilities; a skip costs nothing.
     target: What the network is to cost; the largest network's cost without a constraint.
   """

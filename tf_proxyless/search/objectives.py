@@ -61,7 +61,7 @@ class Constrained(Objective):
 
     Args:
       target: T, in the unit of costs.
-      scale: Of the loss: 1 for accuracy, about 3 for cross-entropy.
+      scale: Scale of the loss: 1 for accuracy, about 3 for cross-entropy.
       proportional: kp.
       rate: eta.
     """
@@ -149,7 +149,7 @@ class Config:
 
     Args:
       target: Budget, in the unit of costs.
-      smallest_cost: Of the cheapest network.
+      smallest_cost: Cost of the cheapest network.
       scale: Weight of a constraint that suits the optimizer.
       updates: Architecture updates of the whole search.
     """

@@ -28,8 +28,8 @@ class Policy(tf.Module):
       choice_counts: Choices of each decision.
       exploration: Share of every decision's sampling probability that is spread evenly: the policy is
         (1 - exploration) * softmax(alpha) + exploration / choices.
-      stddev: Of the initial alpha (official 1e-3).
-      seed: Of the initial alpha and of all samples.
+      stddev: Standard deviation of the initial alpha (official 1e-3).
+      seed: Seed of the initial alpha and of all samples.
       parents: (decision, choice) pairs inside which each decision stands, see `schema.parent_indices`; () if there are none.
     """
     super().__init__(name='architecture_parameters')

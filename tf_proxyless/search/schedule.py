@@ -76,7 +76,7 @@ def interpolate(points: Sequence[tuple[int, float]], updates: int) -> float:
 
   Args:
     points: (updates, value), rising in the first.
-    updates: Of the whole search.
+    updates: Updates of the whole search.
   """
   x, y = zip(*points)
   return float(np.exp(np.interp(math.log(max(updates, 1)), np.log(x), np.log(y))))

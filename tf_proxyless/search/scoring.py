@@ -51,13 +51,13 @@ def score_policy(
   """Scores networks of the final policy, ten on each validation batch, and appends them to the file of samples.
 
   Args:
-    steps: Of the trained supernet.
+    steps: Steps of the trained supernet.
     architecture: Whose policy is drawn from; not changed.
     stream: (first batch) -> validation batches.
     sample_file: Holds `scored` networks of this phase already, a multiple of ten.
     scored: See there.
     networks: How many there shall be, rounded up to a multiple of ten.
-    seed: Of the draws.
+    seed: Seed of the draws.
     observer: Told of each batch, and asked whether to stop.
 
   Returns:

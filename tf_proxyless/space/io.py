@@ -54,7 +54,7 @@ class Derivation:
     by: 'validation', 'evidence' or 'probability'.
     budget: Cost that it may not exceed, in the unit of the search (ms or MACs).
     estimate: Estimated accuracy in [0, 1].
-    standard_error: Of the estimate.
+    standard_error: Standard error of the estimate.
   """
 
   by: str
@@ -71,11 +71,11 @@ class Architecture:
     network: The resolved network.
     genotype: Choice index by decision path in the space that it was resolved from.
     cost: What it costs.
-    latency_table: Of the predicted latency.
+    latency_table: The table of the predicted latency.
     derivation: How it was chosen.
     input_normalization: 'mean' and 'std' by channel, if pixels in [0, 1] are to be normalised before the first layer.
     versions: Version by package name.
-    seed: Of the search.
+    seed: Seed of the search.
   """
 
   network: network_lib.Network

@@ -261,9 +261,9 @@ def op_signature(op: ops.Op, input_shape: ops.Shape, residual: bool = False, pad
   """The signature of an operation at a place; None for one that computes nothing, which costs nothing."""
   if not ops.computes(op):
     return None
-  strided = (traced for traced in layers_lib.trace(op.layers(input_shape), input_shape)
-             if isinstance(traced.layer, (layers_lib.Conv, layers_lib.DepthwiseConv)) and traced.layer.strides > 1)
-  differs = any(traced.layer.kernel_size > 1 and (traced.input_shape[0] % 2 == 0 or traced.input_shape[1] % 2 == 0) for traced in strided)
+  differs = any(isinstance(traced.layer, (layers_lib.Conv, layers_lib.DepthwiseConv)) and traced.layer.strides > 1
+                and traced.layer.kernel_size > 1 and (traced.input_shape[0] % 2 == 0 or traced.input_shape[1] % 2 == 0)
+                for traced in layers_lib.trace(op.layers(input_shape), input_shape))
   return OpSignature(op, input_shape, residual, padding if differs else 'same')
 
 

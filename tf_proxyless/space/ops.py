@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 import dataclasses
-from typing import Any, Protocol, runtime_checkable, Union
+from typing import Any, Protocol, runtime_checkable, TYPE_CHECKING, Union
 
 from tf_proxyless.space import layers as layers_lib
 from tf_proxyless.space import registry
@@ -19,7 +19,14 @@ from tf_proxyless.space import schema
 
 Shape = layers_lib.Shape
 Layers = tuple[layers_lib.Layer, ...]
-Size = Union[int, schema.OneOf]  # a number, or the choice of one
+if TYPE_CHECKING:  # operations compute their layers when nothing is open in them
+  Size = int
+  Ratio = float
+  Name = str
+else:  # a value, or the choice of one
+  Size = Union[int, schema.OneOf]
+  Ratio = Union[float, schema.OneOf]
+  Name = Union[str, schema.OneOf]
 
 PADDINGS = ('same', 'symmetric')
 MAX_SIZE = layers_lib.MAX_SIZE
@@ -112,7 +119,7 @@ class ConvBn:
   filters: Size
   kernel_size: Size = field(3, 'k', quiet=False)
   strides: int = field(1, 's', quiet=False)
-  activation: Union[str, schema.OneOf] = field('relu6')
+  activation: Name = field('relu6')
   groups: int = field(1, 'g')
 
   def __post_init__(self) -> None:
@@ -144,8 +151,8 @@ class MBConv:
   kernel_size: Size = field(3, 'k', quiet=False)
   strides: int = field(1, 's', quiet=False)
   expand_ratio: Size = field(6, 'e', quiet=False)
-  activation: Union[str, schema.OneOf] = field('relu6')
-  se_ratio: Union[float, schema.OneOf] = field(0.0, 'se')
+  activation: Name = field('relu6')
+  se_ratio: Ratio = field(0.0, 'se')
   groups: int = field(1, 'g')
   expanded_filters: int = field(0, 'w')
 
@@ -188,7 +195,7 @@ class SeparableConv:
   filters: Size
   kernel_size: Size = field(3, 'k', quiet=False)
   strides: int = field(1, 's', quiet=False)
-  activation: Union[str, schema.OneOf] = field('relu6')
+  activation: Name = field('relu6')
 
   def __post_init__(self) -> None:
     check_positive(self, 'filters', 'kernel_size', 'strides')
@@ -254,6 +261,31 @@ class Identity:
   @property
   def short_name(self) -> str:
     return 'identity'
+
+
+@registry.register('sequence')
+@dataclasses.dataclass(frozen=True)
+class Sequence:
+  """Operations one after the other, without shortcuts between them; each may be a decision."""
+
+  parts: tuple[Any, ...]  # operations, or OneOf of operations
+
+  def __post_init__(self) -> None:
+    if not isinstance(self.parts, tuple) or not self.parts:
+      raise ValueError(f'Sequence.parts must be a non-empty tuple of operations, got {self.parts!r}')
+
+  def layers(self, input_shape: Shape) -> Layers:
+    found: Layers = ()
+    for i, part in enumerate(self.parts):
+      _check_op(part)
+      own = part.layers(input_shape)
+      input_shape = output_shape(part, input_shape)
+      found += tuple(dataclasses.replace(layer, name=f'{i}_{layer.name}') for layer in own)
+    return found
+
+  @property
+  def short_name(self) -> str:
+    return '+'.join(part.short_name for part in self.parts)
 
 
 @registry.register('classifier')

@@ -82,9 +82,9 @@ def deployment_stages(config: Config, work: pathlib.Path, name: str, architectur
   """Training, quantization-aware fine-tuning, export and measurement of one network.
 
   Args:
-    config: Of the pipeline.
+    config: Configuration of the pipeline.
     work: Folder of the pipeline.
-    name: Of the network, and of its folder there.
+    name: Name of the network, and of its folder there.
     architecture: Flags that say which network.
     table: Has entries for it, or None.
   """

@@ -96,7 +96,7 @@ def load(path: files.PathLike, name: str, runtime: table_lib.Runtime, provenance
 
   Args:
     path: The file.
-    name: Of the table.
+    name: Name of the table.
     runtime: What it was measured on, which the file does not say.
     provenance: 'measured', 'published' or 'estimated'.
     source: Where the numbers come from, in words.

@@ -19,7 +19,7 @@ class Settings:
   """Flags of benchmark_model, with its defaults.
 
   Attributes:
-    num_threads: Of the interpreter; -1 leaves it to LiteRT, which takes one.
+    num_threads: Threads of the interpreter; -1 leaves it to LiteRT, which takes one.
     num_runs, min_secs, max_secs: There are at least so many runs and so many seconds of them, unless the latter exceed max_secs.
     warmup_runs, warmup_min_secs: The same for the runs before.
     use_xnnpack: None applies XNNPACK without a word, True says what became of it, False runs the builtin kernels.

@@ -18,7 +18,7 @@ def draw(decisions: Sequence[schema.Decision], count: int, rng: np.random.Genera
   """Networks drawn evenly, those over a limit thrown away.
 
   Args:
-    decisions: Of the space.
+    decisions: Decisions of the space.
     count: How many.
     rng: Where random numbers come from.
     constraints: Limits on costs.
@@ -49,9 +49,9 @@ class Random:
     """Stores its settings.
 
     Args:
-      decisions: Of the space, see `space.schema.decisions`.
+      decisions: Decisions of the space, see `space.schema.decisions`.
       constraints: Limits on costs.
-      seed: Of all draws.
+      seed: Seed of all draws.
     """
     self._decisions, self._constraints, self._seed = tuple(decisions), tuple(constraints), seed
     self._evaluated = 0

@@ -98,7 +98,7 @@ class OptimizerConfig:
   """Settings of an architecture optimizer; a subclass has all its defaults and builds it.
 
   Attributes:
-    learning_rate: Of Adam; None takes it from RATES by the number of updates.
+    learning_rate: Learning rate of Adam; None takes it from RATES by the number of updates.
     LEARNS_FROM: 'reward' of scored networks, or 'loss': which objectives serve it.
     SCALE: Of the constrained objective against what it learns from.
     RATES: (updates, learning rate) found by simulation with the constrained objective (docs/research.md).
@@ -131,6 +131,6 @@ class OptimizerConfig:
       objective: From accuracy and cost to what is learned from.
       steps: Scores networks (`steps.accuracies`) or gives gate gradients (`steps.gate_gradients`), see `search.steps.SupernetSteps`;
         None where the optimizer is only restored.
-      updates: Of the whole search.
+      updates: Updates of the whole search.
     """
     raise NotImplementedError

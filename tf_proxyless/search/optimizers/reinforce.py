@@ -44,7 +44,7 @@ class Reinforce(base.ArchitectureOptimizer):
       cost_model: Costs of choices.
       objective: Turns accuracy and cost into a reward.
       score: (paths int32 [networks, decisions], batch) -> accuracies [networks] in [0, 1].
-      learning_rate: Of Adam.
+      learning_rate: Learning rate of Adam.
       networks: Sampled for each update (official 10).
       baseline_momentum: b <- momentum * b + (1 - momentum) * mean reward, after use. The official code's "decay 0.99" is the
         weight of the new value, which makes the baseline nearly the last mean (reference: TuNAS 0.95).

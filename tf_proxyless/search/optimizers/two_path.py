@@ -58,7 +58,7 @@ class TwoPath(base.ArchitectureOptimizer):
       objective: Turns cross-entropy and expected cost into a loss.
       gate_gradients: (active int32 [decisions], inactive int32 [decisions], batch) -> cross-entropy, and its gradients with
         respect to the gates of the two, float32 [decisions, 2].
-      learning_rate: Of Adam; the official 1e-3 is for 100,000 updates.
+      learning_rate: Learning rate of Adam; the official 1e-3 is for 100,000 updates.
     """
     super().__init__(parameters, cost_model, objective, learning_rate, 'gradient_rule')
     self._gate_gradients = gate_gradients
