@@ -75,7 +75,7 @@ def test_lines_that_are_no_flags_of_the_run_are_refused(lines, message):
     ({'fast': 1}, TypeError, '`fast` must be true or false'),
     ({'rates': ['a']}, TypeError, '`rates` must be integers'),
     ({'color': 'blue'}, ValueError, "`color` must be one of red, green, got 'blue'"),
-    ({'colour': 'red'}, KeyError, "no option 'colour'"),
+    ({'colour': 'red'}, TypeError, "no setting 'colour'; did you mean 'color'?"),
 ])
 def test_values_are_checked_in_python_too(values, error, message):
   with pytest.raises(error, match=message):

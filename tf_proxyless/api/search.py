@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import dataclasses
 import functools
 import html
@@ -25,7 +25,9 @@ from tf_proxyless.derive import evaluations as evaluations_lib
 from tf_proxyless.derive import solver
 from tf_proxyless.infra import files
 from tf_proxyless.infra import shutdown
+from tf_proxyless.report.document import document as document_lib
 from tf_proxyless.report.document import writer
+from tf_proxyless.report.figures import figures as figures_lib
 from tf_proxyless.search import run_directory
 from tf_proxyless.space import io
 from tf_proxyless.space import network as network_lib
@@ -90,6 +92,7 @@ def search(
     SearchDivergedError: The search went wrong; the message says what to change.
     KeyboardInterrupt: It was stopped, and is saved.
   """
+  _check_settings(settings)
   cost_model = costs.model(space, cost, unit)
   table = cost if isinstance(cost, table_lib.LatencyTable) else None
   problem = problem_lib.SearchProblem(space, cost_model, _target(target, cost_model), table)
@@ -107,6 +110,15 @@ def search(
   if result.state != 'finished':
     raise KeyboardInterrupt(f'stopped and saved; the same call continues in {run_dir}')
   return result
+
+
+def _check_settings(settings: Mapping[str, Any]) -> None:
+  """Refuses settings that arguments of `search` say."""
+  by_group = {'space': 'space', 'target': 'cost` and `target'}
+  for name, each in options.options(config_lib.SearchConfig).items():
+    argument = 'train_data' if name == 'dataset' else by_group.get(each.group)
+    if name in settings and argument:
+      raise TypeError(f'{name!r} is no setting here: `{argument}` says it')
 
 
 def _sizes(space: network_lib.Network) -> list[int]:
@@ -176,6 +188,28 @@ class Report:
   def _repr_html_(self) -> str:
     page = html.escape(self.path.read_text(encoding='utf-8'), quote=True)
     return f'<iframe srcdoc="{page}" width="100%" height="700" style="border:1px solid #ccc"></iframe>'
+
+
+@dataclasses.dataclass(frozen=True)
+class Figure:
+  """A picture; a notebook shows it.
+
+  Attributes:
+    svg: The picture as a file.
+  """
+
+  svg: str = dataclasses.field(repr=False)
+
+  def _repr_svg_(self) -> str:
+    return self.svg
+
+  def save(self, path: files.PathLike) -> None:
+    """Writes an .svg file.
+
+    Raises:
+      OSError: It cannot be written.
+    """
+    files.write_atomically(path, self.svg)
 
 
 class SearchResult:
@@ -296,6 +330,21 @@ class SearchResult:
     from tf_proxyless.api import weights as weights_lib
 
     return weights_lib.build(self, weights, train_data)
+
+  def figure(self, name: str = 'network') -> Figure:
+    """A picture of the report; a notebook shows it.
+
+    Args:
+      name: 'network', 'blocks', 'curves', 'probabilities', 'pareto' or 'table'.
+
+    Raises:
+      ValueError: There is no such picture of this search.
+    """
+    document = document_lib.document(self.run.path, headings=options.headings(config_lib.SearchConfig))
+    found = figures_lib.pictures(document)
+    if name not in found:
+      raise ValueError(f'there is no figure {name!r} of this search; there are {", ".join(found)}')
+    return Figure(figures_lib.standalone(found[name]))
 
   def report(self) -> Report:
     """Writes report.html anew; a notebook shows it."""

@@ -10,6 +10,8 @@ import types
 import typing
 from typing import Any, TypeVar
 
+from tf_proxyless.infra import suggest
+
 _T = TypeVar('_T', bound='Config')
 _KINDS = {bool: 'true or false', int: 'an integer', float: 'a number', str: 'text'}
 
@@ -179,14 +181,13 @@ def make(config_class: type[_T], values: Mapping[str, Any]) -> _T:
   """A configuration of values by option; those that are missing have their defaults.
 
   Raises:
-    KeyError: There is no such option.
-    TypeError: A value is of another type.
+    TypeError: There is no such option, or a value is of another type.
     ValueError: A value is out of bounds.
   """
   known, hints = options(config_class), typing.get_type_hints(config_class)
   unknown = sorted(values.keys() - known.keys())
   if unknown:
-    raise KeyError(f'there is no option {unknown[0]!r}')
+    raise TypeError(f'there is no setting {unknown[0]!r}{suggest.hint(unknown[0], known)}')
   groups: dict[str, dict[str, Any]] = {}
   for name, value in values.items():
     groups.setdefault(known[name].group, {})[name] = tuple(value) if isinstance(value, list) else value

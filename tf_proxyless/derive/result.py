@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -117,11 +118,16 @@ def describe(derivation: candidates_lib.Derivation, space: network_lib.Network, 
 
 
 def _describe_difference(derivation: candidates_lib.Derivation, by_evidence: candidates_lib.Candidate, space: network_lib.Network) -> str:
-  decisions = [(block.name, block.op.choices) for block in space.blocks if isinstance(block.op, schema.OneOf)]
-  changes = [f'{name} {ops.short_name(choices[likely])} -> {ops.short_name(choices[best])}'
-             for (name, choices), likely, best in zip(decisions, derivation.probability.choices, by_evidence.choices) if likely != best]
+  decisions = schema.decisions(space)
+  changes = [f'{decision.path.removeprefix("blocks/").removesuffix("/op")} {_name(decision.choices[likely])} -> '
+             f'{_name(decision.choices[best])}'
+             for decision, likely, best in zip(decisions, derivation.probability.choices, by_evidence.choices) if likely != best]
   line = f'evidence differs from probability in {len(changes)} of {len(decisions)} decisions'
   if not changes or derivation.advantage is None or derivation.advantage_error is None:
     return line
   gain = f'{100 * derivation.advantage:+.2f} +- {100 * derivation.advantage_error:.2f} points by the estimate'
   return f'{line}: {", ".join(changes)}; {gain}'
+
+
+def _name(choice: Any) -> str:
+  return choice.short_name if isinstance(choice, ops.Op) else str(choice)

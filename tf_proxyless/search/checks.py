@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from tf_proxyless.derive import evaluations as evaluations_lib
+from tf_proxyless.infra import errors
 
 # Of the logits of one decision; simulated searches of 300 to 10,000 updates stayed below 11 (docs/file_formats.md). Beyond it the
 # unlikely choice has a probability under 1e-17, and no gradient.
@@ -27,7 +28,7 @@ _COLLAPSED_EPOCHS = 10
 _ELSEWHERE = 'start again in another `run_dir`'
 
 
-class SearchDivergedError(ValueError):
+class SearchDivergedError(errors.UserError):
   """A search that would lead nowhere. The message, one line, says what is wrong, where, and what to change."""
 
 

@@ -134,7 +134,7 @@ def _search(config: Config, given: problem_lib.Given, run: run_directory.RunDire
       _finish(components, build_search, result_lib)
   except checks.SearchDivergedError as error:
     report.write_status('failed', reason=str(error), repeats=True)
-    raise errors.UserError(str(error)) from error
+    raise
   finally:
     progress.close()
   if not finished:
