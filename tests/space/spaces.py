@@ -41,4 +41,15 @@ def resolutions() -> network_lib.Network:
       Block('classifier', ops.Classifier(10))))
 
 
-COUPLED = {'widths': widths, 'nested': nested, 'resolutions': resolutions}
+def parts() -> network_lib.Network:
+  """Decisions on the parts of an operation."""
+  kernel = OneOf((3, 5), 'kernel_size')
+  first = OneOf((ops.SeparableConv(8, kernel), ops.ConvBn(8, 1), ops.Identity()), 'op')
+  return network_lib.Network('parts', (16, 16, 3), (
+      Block('stem', ops.ConvBn(8, 3, 2)),
+      Block('block_1', OneOf((ops.Sequence((first, ops.MBConv(8, 3, 1, OneOf((2, 4), 'expand_ratio')))), ops.Zero()), 'op'), residual=True),
+      Block('block_2', ops.Sequence((ops.Pool('average', 3, 2), OneOf((ops.ConvBn(16, 1), ops.ConvBn(16, 3)), 'op')))),
+      Block('classifier', ops.Classifier(10))))
+
+
+COUPLED = {'widths': widths, 'nested': nested, 'resolutions': resolutions, 'parts': parts}

@@ -2,7 +2,7 @@
 
 from tf_proxyless.space.layers import Activation, BatchNorm, ChannelShuffle, Conv, Dense, DepthwiseConv, Dropout, GlobalPool, SqueezeExcite
 from tf_proxyless.space.network import Block, Network
-from tf_proxyless.space.ops import Classifier, ConvBn, Identity, MBConv, Pool, SeparableConv, Zero
+from tf_proxyless.space.ops import Classifier, ConvBn, Identity, MBConv, Pool, SeparableConv, Sequence, Zero
 from tf_proxyless.space.proxyless import proxyless
 from tf_proxyless.space.published import NAMES as PUBLISHED
 from tf_proxyless.space.published import network as published
@@ -10,7 +10,7 @@ from tf_proxyless.space.registry import register
 from tf_proxyless.space.schema import canonical, cardinality, decisions, Decision, Genotype, OneOf, resolve
 
 __all__ = [
-    'Activation', 'BatchNorm', 'Block', 'ChannelShuffle', 'Classifier', 'Conv', 'ConvBn', 'Decision', 'Dense', 'DepthwiseConv', 'Dropout',
-    'Genotype', 'GlobalPool', 'Identity', 'MBConv', 'Network', 'OneOf', 'PUBLISHED', 'Pool', 'SeparableConv', 'SqueezeExcite', 'Zero',
-    'canonical', 'cardinality', 'decisions', 'proxyless', 'published', 'register', 'resolve',
+    'Activation', 'BatchNorm', 'Block', 'ChannelShuffle', 'Classifier', 'Conv', 'ConvBn', 'Decision', 'Dense', 'DepthwiseConv',
+    'Dropout', 'Genotype', 'GlobalPool', 'Identity', 'MBConv', 'Network', 'OneOf', 'PUBLISHED', 'Pool', 'SeparableConv', 'Sequence',
+    'SqueezeExcite', 'Zero', 'canonical', 'cardinality', 'decisions', 'proxyless', 'published', 'register', 'resolve',
 ]

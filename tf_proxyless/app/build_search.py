@@ -58,7 +58,7 @@ class SearchComponents:
     checkpoint: Checkpoint of everything.
     sample_file: Scored networks.
     search: The loop.
-    observer: What the main wants to see.
+    observer: Callbacks of the search.
   """
 
   config: config_lib.SearchConfig

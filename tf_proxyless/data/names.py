@@ -41,7 +41,7 @@ def check(name: str, data_dir: str | None = None) -> None:
 
   match = _NAME.fullmatch(name)
   base = match['name'] if match else name.split(':')[0].split('/')[0]
-  known = [*EMBEDDED, *tfds.list_builders(with_community_datasets=False)]  # also those that a main of one's own has imported
+  known = [*EMBEDDED, *tfds.list_builders(with_community_datasets=False)]  # own builders that were imported too
   prepared = os.path.join(os.path.expanduser(data_dir or tfds.core.constants.DATA_DIR), base)
   if match is None or not (base in known or os.path.isdir(prepared)):
     raise ValueError(f'unknown dataset {name!r}: accepted are {", ".join(EMBEDDED)}, folder:PATH and the names of tensorflow-datasets '

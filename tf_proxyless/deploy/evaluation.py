@@ -135,7 +135,7 @@ def compare(model: LiteRtModel, reference: Callable[[np.ndarray], np.ndarray], b
     reference: The Keras model: from images to outputs, float32 [batch, classes].
     batches: Images, float32 [batch, height, width, channels], pixels / 255, and labels, integers [batch].
     background: Whether the file has an output more, in front, which stands for no class.
-    progress: Is told the number of images after each batch.
+    progress: Called with the number of images after each batch.
 
   Raises:
     ValueError: There is no image, or the outputs are of different sizes.

@@ -52,8 +52,5 @@ def _kernel_scales(layer: keras.layers.Layer) -> np.ndarray:
 
 def _input_scale(layer: keras.layers.Layer) -> float:
   """Scale of what a layer gets."""
-  source = layer.inbound_nodes[0].inbound_layers
-  if hasattr(source, 'quantizer'):
-    return source.quantizer.scale
-  limits = [float(weight.numpy()) for suffix in ('min', 'max') for weight in source.weights if qat_scheme.is_range(weight, suffix)]
-  return (limits[1] - limits[0]) / 255 if limits else _input_scale(source)  # padding and dropout have none
+  low, high = (limit if isinstance(limit, float) else float(limit.numpy()) for limit in qat_scheme.input_range(layer))
+  return (high - low) / 255

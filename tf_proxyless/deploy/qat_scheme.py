@@ -70,11 +70,6 @@ class ImageQuantizer(_api.quantizers.Quantizer):
     self.low = low
     self.high = high
 
-  @property
-  def scale(self) -> float:
-    """Difference between neighbouring levels."""
-    return (self.high - self.low) / (2**BITS - 1)
-
   def build(self, tensor_shape, name, layer):
     """Makes no variables."""
     del tensor_shape, name, layer
@@ -129,6 +124,34 @@ def is_range(weight: tf.Variable, suffix: str) -> bool:
   return weight.name.endswith(f'/output_{suffix}:0')
 
 
+def input_range(layer: keras.layers.Layer) -> tuple[tf.Variable | float, tf.Variable | float]:
+  """The range of what a quantised layer gets, from the nearest layer before it that has one."""
+  source = layer.inbound_nodes[0].inbound_layers
+  if hasattr(source, 'quantizer'):
+    return source.quantizer.low, source.quantizer.high
+  limits = [weight for suffix in ('min', 'max') for weight in source.weights if is_range(weight, suffix)]
+  return tuple(limits) if limits else input_range(source)  # padding, pooling and dropout have none
+
+
+class InputLevels(_api.quantizers.Quantizer):
+  """Rounds to the levels of the layer's input, as TFLite's average pooling does."""
+
+  def build(self, tensor_shape, name, layer):
+    """Makes no variables."""
+    del tensor_shape, name
+    self._layer = layer
+    return {}
+
+  def __call__(self, inputs, training, weights, **kwargs):
+    """Quantises, in a model that is complete."""
+    del training, weights, kwargs
+    return tf.quantization.fake_quant_with_min_max_vars(inputs, *input_range(self._layer), BITS) if self._layer.inbound_nodes else inputs
+
+  def get_config(self):
+    """No arguments."""
+    return {}
+
+
 class LayerConfig(_api.QuantizeConfig):
   """What is quantised of one layer.
 
@@ -170,13 +193,21 @@ class LayerConfig(_api.QuantizeConfig):
     return {'kernel': self.kernel, 'channel_axis': self.channel_axis, 'momentum': self.momentum}
 
 
-# Layers whose outputs are among the values of their inputs, or between them: they keep the input's levels, as TFLite's kernels do.
-_SAME_VALUES = (keras.layers.ZeroPadding2D, keras.layers.Dropout, keras.layers.Reshape, keras.layers.Permute, keras.layers.MaxPooling2D,
-                keras.layers.AveragePooling2D)
+class AverageConfig(LayerConfig):
+  """Average pooling: the output is quantised on the levels of the input."""
+
+  def get_output_quantizers(self, layer):
+    """The quantizer of the output."""
+    return [InputLevels()]
+
+
+# Layers whose outputs are among the values of their inputs.
+_SAME_VALUES = (keras.layers.ZeroPadding2D, keras.layers.Dropout, keras.layers.Reshape, keras.layers.Permute, keras.layers.MaxPooling2D)
 _NEW_VALUES = (keras.layers.ReLU, keras.layers.Add, keras.layers.Multiply, keras.layers.Rescaling, keras.layers.Activation,
                keras.layers.GlobalAveragePooling2D)
 ACTIVATIONS = (primitives.hard_swish,)
-OTHER_LAYERS = ', '.join(kind.__name__ for kind in (*_SAME_VALUES, *_NEW_VALUES) if kind is not keras.layers.Activation)
+OTHER_LAYERS = ', '.join(kind.__name__ for kind in (*_SAME_VALUES, keras.layers.AveragePooling2D, *_NEW_VALUES)
+                         if kind is not keras.layers.Activation)
 
 
 class Registry(_api.default_8bit.Default8BitQuantizeRegistry):
@@ -189,6 +220,7 @@ class Registry(_api.default_8bit.Default8BitQuantizeRegistry):
     self._configs = {
         keras.layers.DepthwiseConv2D: LayerConfig('depthwise_kernel', channel_axis=2),
         keras.layers.Dense: LayerConfig('kernel', momentum=momentum),
+        keras.layers.AveragePooling2D: AverageConfig(),
         **{kind: LayerConfig() for kind in _SAME_VALUES},
         **{kind: LayerConfig(momentum=momentum) for kind in _NEW_VALUES},
     }
@@ -239,7 +271,8 @@ def _before_relu(layer: keras.layers.Layer) -> bool:
       or isinstance(follower, keras.layers.Rescaling) and follower.scale == 1 and _before_relu(follower) for follower in followers)
 
 
-CUSTOM_OBJECTS = {kind.__name__: kind for kind in (ImageQuantizer, ActivationQuantizer, KernelQuantizer, LayerConfig)}
+CUSTOM_OBJECTS = {kind.__name__: kind for kind in (
+    ImageQuantizer, ActivationQuantizer, KernelQuantizer, InputLevels, LayerConfig, AverageConfig)}
 
 
 class Scheme(_api.default_8bit.Default8BitQuantizeScheme):

@@ -27,7 +27,7 @@ def environment() -> dict[str, str]:
 
 
 def start(arguments: Sequence[str], **options: Any) -> subprocess.Popen:
-  """Starts Python on a main.
+  """Starts Python on a module or script.
 
   It has a session of its own, so that Ctrl-C in a terminal reaches it through this process only; when this process ends, however it
   ends, the other gets SIGTERM (on Linux).

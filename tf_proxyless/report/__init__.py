@@ -1,1 +1,1 @@
-"""Pictures of results, from files and numbers; imports none of our other rooms."""
+"""Reports: a run as one document, its page, and figures."""

@@ -1,4 +1,4 @@
-"""Search by whole networks: a designer suggests, an evaluator scores, and the designer is told."""
+"""Search by whole networks: a designer suggests, an evaluator scores them, and the designer learns from the scores."""
 
 from __future__ import annotations
 

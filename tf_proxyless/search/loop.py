@@ -39,7 +39,7 @@ class Data:
 
 @dataclasses.dataclass(frozen=True)
 class Observer:
-  """What a main wants to see of a search.
+  """Callbacks of a search.
 
   Attributes:
     on_step: Called after each weight step with its loss, the accuracy of the epoch so far, and the optimizer's scalars.

@@ -263,6 +263,31 @@ class Identity:
     return 'identity'
 
 
+@registry.register('sequence')
+@dataclasses.dataclass(frozen=True)
+class Sequence:
+  """Operations one after the other, without shortcuts between them; each may be a decision."""
+
+  parts: tuple[Any, ...]  # operations, or OneOf of operations
+
+  def __post_init__(self) -> None:
+    if not isinstance(self.parts, tuple) or not self.parts:
+      raise ValueError(f'Sequence.parts must be a non-empty tuple of operations, got {self.parts!r}')
+
+  def layers(self, input_shape: Shape) -> Layers:
+    found: Layers = ()
+    for i, part in enumerate(self.parts):
+      _check_op(part)
+      own = part.layers(input_shape)
+      input_shape = output_shape(part, input_shape)
+      found += tuple(dataclasses.replace(layer, name=f'{i}_{layer.name}') for layer in own)
+    return found
+
+  @property
+  def short_name(self) -> str:
+    return '+'.join(part.short_name for part in self.parts)
+
+
 @registry.register('classifier')
 @dataclasses.dataclass(frozen=True)
 class Classifier:
