@@ -5,6 +5,7 @@ import re
 import pytest
 
 from tests import test_configs
+from tools import fit_pixel2_estimate
 from tf_proxyless.cost import features
 from tf_proxyless.cost import mobilenets
 from tf_proxyless.cost import model as model_lib
@@ -22,7 +23,7 @@ def test_target_is_a_published_latency(name):
   problem = test_configs.make_problem(name)
   clock = 'server' if name == 'pixel2_int8' else 'lpirc'
   network = 'mobilenet_v2' if name == 'pixel2_int8' else 'proxyless_mobile'
-  published = [figure.latency_ms for figure in pixel2.load_figures().figures
+  published = [figure.latency_ms for figure in fit_pixel2_estimate.load_figures()
                if (figure.network, figure.width, figure.resolution, figure.clock) == (network, width, resolution, clock)]
   assert published == [target] == [problem.target]
   assert problem.table.provenance == 'estimated'
