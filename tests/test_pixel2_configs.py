@@ -32,7 +32,7 @@ def test_target_is_a_published_latency(name):
 @pytest.mark.parametrize('name', SEARCHES)
 def test_the_range_is_that_of_the_header(name):
   problem = test_configs.make_problem(name)
-  text = test_configs.header(test_configs.ROOT / 'configs' / f'{name}.flags')['expect']
+  text = test_configs.header(test_configs.runs.ROOT / 'configs' / f'{name}.flags')['expect']
   stated = re.search(r'the space holds ([\d.]+) to ([\d.]+) ms', text).groups()
   assert stated == (f'{problem.cost_model.smallest:.1f}', f'{problem.cost_model.largest:.1f}')
 
@@ -43,7 +43,7 @@ def test_the_published_network_lies_in_the_space(name):
   problem = test_configs.make_problem(name)
   net = mobilenets.proxyless_mobile(width, resolution, classes=1000)
   assert set(network_lib.op_signatures(net)) <= set(network_lib.op_signatures(problem.space))
-  text = test_configs.header(test_configs.ROOT / 'configs' / f'{name}.flags')['expect']
+  text = test_configs.header(test_configs.runs.ROOT / 'configs' / f'{name}.flags')['expect']
   stated = re.search(r'the published network(?:, scaled,)? is ([\d.]+) ms', text)
   assert stated is None or stated[1] == f'{model_lib.from_latency_table(net, problem.table).fixed:.1f}'
 

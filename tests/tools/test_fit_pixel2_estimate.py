@@ -3,9 +3,6 @@
 import dataclasses
 import itertools
 import json
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -80,13 +77,8 @@ def test_a_known_formula_is_recovered(figures):
   assert dataclasses.astuple(tool.fit(exact)) == pytest.approx(dataclasses.astuple(truth), rel=1e-4)
 
 
-def run(*arguments, cwd):
-  return subprocess.run([sys.executable, tool.__file__, *arguments], cwd=cwd, capture_output=True, text=True, timeout=60,
-                        env={**os.environ, 'PYTHONPATH': str(runs.ROOT)})
-
-
 def test_shows_every_figure_and_writes_the_formula_that_ships(tmp_path):
-  result = run('--output=estimate.json', cwd=tmp_path)
+  result = runs.tool('fit_pixel2_estimate', '--output=estimate.json', cwd=tmp_path)
   assert (result.stderr, result.returncode) == ('', 0)
   lines = result.stdout.splitlines()
   assert lines[0].split() == 'network width pixels clock role published ms estimate ms error % left out %'.split()
