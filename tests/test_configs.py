@@ -1,14 +1,11 @@
 """Every shipped flagfile is a search that could start, and the one for a phone runs on data in ImageNet's own format."""
 
 import json
-import os
-import pathlib
 import re
-import subprocess
-import sys
 
 import pytest
 
+from tests.search import runs
 from tf_proxyless.app import config as config_lib
 from tf_proxyless.app import flagfiles
 from tf_proxyless.app import flags
@@ -26,8 +23,7 @@ from tf_proxyless.space import proxyless
 from tf_proxyless.space import published
 from tf_proxyless.space import schema
 
-ROOT = pathlib.Path(__file__).parents[1]
-FILES = sorted((ROOT / 'configs').glob('*.flags'))  # those in configs/base are parts of these
+FILES = sorted((runs.ROOT / 'configs').glob('*.flags'))  # those in configs/base are parts of these
 NAMES = [path.stem for path in FILES]
 
 # Makes a search of ImageNet short: 88 images in 4 weight steps an epoch, an update in each of two epochs.
@@ -160,16 +156,11 @@ def test_mobile_is_built_and_makes_a_step(imagenet_data_dir, tmp_path):
   assert state['expected_cost'] == pytest.approx(114.0, abs=0.1)  # the mean network of the table
 
 
-def run_search(*arguments, cwd):
-  return subprocess.run([sys.executable, '-m', 'tf_proxyless.search', *arguments], cwd=cwd, capture_output=True, text=True, timeout=600,
-                        env={**os.environ, 'PYTHONPATH': str(ROOT)})
-
-
 @pytest.mark.long
 @pytest.mark.parametrize('name', ['mobile', 'mobile_penalty'])
 def test_mobile_runs_on_imagenet(name, imagenet_data_dir, tmp_path):
   """The whole command, from another directory, to an architecture under its budget; for both optimizers."""
-  result = run_search(f'--flagfile={name}.flags', f'--data_dir={imagenet_data_dir}', '--run_dir=run', *FEW_STEPS, cwd=tmp_path)
+  result = runs.run(f'--flagfile={name}.flags', f'--data_dir={imagenet_data_dir}', '--run_dir=run', *FEW_STEPS, cwd=tmp_path)
   assert result.returncode == 0, result.stderr
   run = tmp_path / 'run'
   phases = [json.loads(line)['phase'] for line in (run / 'history.jsonl').read_text().splitlines()]

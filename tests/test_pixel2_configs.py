@@ -5,6 +5,7 @@ import re
 import pytest
 
 from tests import test_configs
+from tools import fit_pixel2_estimate
 from tf_proxyless.cost import features
 from tf_proxyless.cost import mobilenets
 from tf_proxyless.cost import model as model_lib
@@ -22,7 +23,7 @@ def test_target_is_a_published_latency(name):
   problem = test_configs.make_problem(name)
   clock = 'server' if name == 'pixel2_int8' else 'lpirc'
   network = 'mobilenet_v2' if name == 'pixel2_int8' else 'proxyless_mobile'
-  published = [figure.latency_ms for figure in pixel2.load_figures().figures
+  published = [figure.latency_ms for figure in fit_pixel2_estimate.load_figures()
                if (figure.network, figure.width, figure.resolution, figure.clock) == (network, width, resolution, clock)]
   assert published == [target] == [problem.target]
   assert problem.table.provenance == 'estimated'
@@ -31,7 +32,7 @@ def test_target_is_a_published_latency(name):
 @pytest.mark.parametrize('name', SEARCHES)
 def test_the_range_is_that_of_the_header(name):
   problem = test_configs.make_problem(name)
-  text = test_configs.header(test_configs.ROOT / 'configs' / f'{name}.flags')['expect']
+  text = test_configs.header(test_configs.runs.ROOT / 'configs' / f'{name}.flags')['expect']
   stated = re.search(r'the space holds ([\d.]+) to ([\d.]+) ms', text).groups()
   assert stated == (f'{problem.cost_model.smallest:.1f}', f'{problem.cost_model.largest:.1f}')
 
@@ -42,7 +43,7 @@ def test_the_published_network_lies_in_the_space(name):
   problem = test_configs.make_problem(name)
   net = mobilenets.proxyless_mobile(width, resolution, classes=1000)
   assert set(network_lib.op_signatures(net)) <= set(network_lib.op_signatures(problem.space))
-  text = test_configs.header(test_configs.ROOT / 'configs' / f'{name}.flags')['expect']
+  text = test_configs.header(test_configs.runs.ROOT / 'configs' / f'{name}.flags')['expect']
   stated = re.search(r'the published network(?:, scaled,)? is ([\d.]+) ms', text)
   assert stated is None or stated[1] == f'{model_lib.from_latency_table(net, problem.table).fixed:.1f}'
 

@@ -11,7 +11,7 @@ from tf_proxyless.app import flags
 from tf_proxyless.app import options
 from tf_proxyless.infra import resources
 
-FILES = sorted((test_configs.ROOT / 'configs' / 'train').glob('*.flags'))
+FILES = sorted((test_configs.runs.ROOT / 'configs' / 'train').glob('*.flags'))
 NAMES = [path.stem for path in FILES]
 
 

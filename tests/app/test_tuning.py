@@ -56,12 +56,7 @@ def test_a_trial_replaces_that_of_its_number():
   first, second = tuning.Trial(0, {}, 'finished', 0.5), tuning.Trial(1, {'learning_rate': '0.1'})
   ended = tuning.Trial(1, {'learning_rate': '0.1'}, 'finished', 0.6)
   assert study(first).with_trial(second).with_trial(ended).trials == (first, ended)
-
-
-def test_differences_do_not_look_at_trials():
-  assert tuning.differences(study(), study(tuning.Trial(0, {}))) == []
-  other = tuning.Study('quantize', ('learning_rate=0.001:1:log',), ('--dataset=digits',), 4)
-  assert tuning.differences(study(), other) == ["job was 'train', is now 'quantize'", 'seed was 3, is now 4']
+  assert study(first).settings() == study().settings() and study().settings()['seed'] == 3
 
 
 HYPERPARAMETERS = [RATE, SMOOTHING, tuning.parse('epochs=2:4:integer'), tuning.parse('optimizer=sgd|rmsprop')]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import fcntl
 import functools
 import os
@@ -144,7 +143,7 @@ _STUDY = tuning.Study('train', ('learning_rate=0.01:0.4:log', 'optimizer=sgd|rms
 def _study(content: bytes, folder: pathlib.Path) -> None:
   found = harness.read_twice(folder / 'tuning.json', content, tuning.load, tuning.save)
   assert found.best is None or 0 <= found.best.accuracy <= 1
-  tuning.differences(found, dataclasses.replace(_STUDY, seed=1))
+  run_directory.differences(found.settings(), _STUDY.settings())
 
 
 @parser('hyper-parameter', 'text', lambda: [b'learning_rate=0.01:0.4:log', b'epochs=5:30:integer', b'optimizer=sgd|rmsprop'])

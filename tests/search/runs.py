@@ -25,17 +25,34 @@ def environment() -> dict[str, str]:
   return {**os.environ, 'PYTHONPATH': str(ROOT)}
 
 
+def _start(*command: str | os.PathLike, cwd: os.PathLike | None = None) -> subprocess.Popen:
+  return subprocess.Popen([sys.executable, *map(os.fspath, command)], cwd=cwd, env=environment(), stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True)
+
+
+def _wait(process: subprocess.Popen, limit_s: float) -> subprocess.CompletedProcess:
+  stdout, stderr = process.communicate(timeout=limit_s)
+  return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+
 def start(*arguments: str | os.PathLike, cwd: os.PathLike | None = None) -> subprocess.Popen:
   """`python -m tf_proxyless.search` with arguments."""
-  return subprocess.Popen([sys.executable, '-m', 'tf_proxyless.search', *map(os.fspath, arguments)], cwd=cwd, env=environment(),
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+  return _start('-m', 'tf_proxyless.search', *arguments, cwd=cwd)
 
 
 def run(*arguments: str | os.PathLike, cwd: os.PathLike | None = None, limit_s: float = 600) -> subprocess.CompletedProcess:
   """The same, waited for."""
-  process = start(*arguments, cwd=cwd)
-  stdout, stderr = process.communicate(timeout=limit_s)
-  return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+  return _wait(start(*arguments, cwd=cwd), limit_s)
+
+
+def start_tool(name: str, *arguments: str | os.PathLike, cwd: os.PathLike | None = None) -> subprocess.Popen:
+  """`python tools/NAME.py` with arguments."""
+  return _start(ROOT / 'tools' / f'{name}.py', *arguments, cwd=cwd)
+
+
+def tool(name: str, *arguments: str | os.PathLike, cwd: os.PathLike | None = None, limit_s: float = 600) -> subprocess.CompletedProcess:
+  """The same, waited for."""
+  return _wait(start_tool(name, *arguments, cwd=cwd), limit_s)
 
 
 def stop_when(process: subprocess.Popen, reached, number: signal.Signals, limit_s: float = 300) -> subprocess.CompletedProcess:

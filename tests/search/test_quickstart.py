@@ -5,8 +5,6 @@ that nothing depends on how busy the machine is.
 """
 
 import json
-import subprocess
-import sys
 
 import pytest
 
@@ -90,6 +88,5 @@ def test_the_derived_network_scores_well_and_both_winners_are_told(finished):
 
 def test_is_described(finished):
   _, run = finished
-  command = [sys.executable, runs.ROOT / 'tools' / 'describe.py', f'--architecture={run.architecture}', '--json']
-  described = json.loads(subprocess.run(command, env=runs.environment(), capture_output=True, text=True, check=True, timeout=120).stdout)
+  described = json.loads(runs.tool('describe', f'--architecture={run.architecture}', '--json').stdout)
   assert described['macs'] == io.load_architecture(run.architecture).cost.macs

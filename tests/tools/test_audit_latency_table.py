@@ -1,23 +1,18 @@
 """tools/audit_latency_table.py: figures by hand, and as a user runs it."""
 
 import dataclasses
+import functools
 import json
-import os
-import pathlib
-import subprocess
-import sys
 
 import pytest
 
+from tests.search import runs
 from tf_proxyless.cost import table as table_lib
 
-ROOT = pathlib.Path(__file__).parents[2]
-PIXEL1 = ROOT / 'configs' / 'latency' / 'pixel1_tflite_float.json'
+PIXEL1 = runs.ROOT / 'configs' / 'latency' / 'pixel1_tflite_float.json'
 
 
-def audit(*arguments, cwd):
-  return subprocess.run([sys.executable, ROOT / 'tools' / 'audit_latency_table.py', *arguments], cwd=cwd, capture_output=True, text=True,
-                        timeout=60, env={**os.environ, 'PYTHONPATH': str(ROOT)})
+audit = functools.partial(runs.tool, 'audit_latency_table')
 
 
 def change(table, factor, **fields):
@@ -89,6 +84,4 @@ def test_mistakes_are_one_line(tmp_path, arguments, message):
   table = change(table_lib.load(PIXEL1), lambda signature: 1.0)
   table_lib.save(dataclasses.replace(table, entries=table.entries[:2]), tmp_path / 'few.json')
   result = audit(*arguments, cwd=tmp_path)
-  assert (result.returncode, result.stdout) == (2, '')
-  assert result.stderr.startswith('error: ') and result.stderr.count('\n') == 1
-  assert message in result.stderr
+  runs.check_mistake(result, message)

@@ -1,28 +1,20 @@
 """tools/benchmark_search_step.py: its statistics, what it compares, and its output. No timing is asserted."""
 
 import dataclasses
+import functools
 import json
 import math
-import os
-import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
 from tests.nn import spaces
+from tests.search import runs
 from tools import benchmark_search_step as tool
 from tf_proxyless.space import ops
 from tf_proxyless.space import schema
 
-ROOT = pathlib.Path(__file__).parents[2]
-TOOL = ROOT / 'tools' / 'benchmark_search_step.py'
-
-
-def run(*arguments, cwd):
-  return subprocess.run([sys.executable, TOOL, *arguments], cwd=cwd, capture_output=True, text=True, timeout=800,
-                        env={**os.environ, 'PYTHONPATH': str(ROOT)})
+run = functools.partial(runs.tool, 'benchmark_search_step')
 
 
 @pytest.fixture
@@ -105,9 +97,7 @@ def test_scaled_settings_change_one_thing_each(setting):
     ('--unknown', 'unknown flag --unknown'), ('stray', "unexpected argument 'stray'")])
 def test_mistakes_are_one_line(tmp_path, argument, message):
   result = run(argument, cwd=tmp_path)
-  assert (result.returncode, result.stdout) == (2, '')
-  line, = result.stderr.splitlines()
-  assert line.startswith('error: ') and message in line
+  runs.check_mistake(result, message)
 
 
 @pytest.mark.long

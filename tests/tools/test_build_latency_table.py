@@ -1,21 +1,18 @@
 """tools/build_latency_table.py: a small space is really measured on this machine; mistakes are one line."""
 
+import functools
 import json
 import os
-import pathlib
 import signal
-import subprocess
-import sys
-import time
 
 from PIL import Image
 import pytest
 
+from tests.search import runs
 from tf_proxyless.cost import table as table_lib
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import proxyless
 
-ROOT = pathlib.Path(__file__).parents[2]
 # Few operations, but networks of very different size, so that noise in medians of three rounds does not reverse their order.
 TINY = ('--resolution=8', '--stem_filters=8', '--stem_strides=1', '--first_block_filters=8', '--stage_filters=8', '--stage_blocks=6',
         '--stage_strides=1', '--head_filters=16', '--classes=10')
@@ -24,13 +21,7 @@ SPACE = proxyless.proxyless(stage_filters=(8,), stage_blocks=(6,), stage_strides
 FAST = ('--rounds=3', '--min_secs=0.02', '--calibration_networks=4', '--validation_networks=6')
 
 
-def command(*arguments):
-  return [sys.executable, str(ROOT / 'tools' / 'build_latency_table.py'), *arguments]
-
-
-def run(*arguments, cwd):
-  return subprocess.run(command(*arguments), cwd=cwd, capture_output=True, text=True, timeout=500,
-                        env={**os.environ, 'PYTHONPATH': str(ROOT)})
+run = functools.partial(runs.tool, 'build_latency_table')
 
 
 @pytest.fixture(scope='module')
@@ -56,17 +47,10 @@ def test_a_table_with_its_proof(built):
 
 @pytest.mark.long
 def test_a_killed_run_continues_and_a_finished_one_measures_anew(tmp_path):
-  arguments = command('--output=table.json', *TINY, *FAST)
   partial = tmp_path / 'table_work' / 'operations' / 'measurements.json.partial'
-  process = subprocess.Popen(arguments, cwd=tmp_path, env={**os.environ, 'PYTHONPATH': str(ROOT)}, stdout=subprocess.PIPE,
-                             stderr=subprocess.PIPE, text=True)
-  deadline = time.monotonic() + 300
-  while not (partial.exists() and partial.read_text().count('\n') > 1):  # a block is in it
-    assert process.poll() is None and time.monotonic() < deadline
-    time.sleep(0.01)
-  process.send_signal(signal.SIGTERM)
-  process.communicate(timeout=120)
-  assert process.returncode == 143
+  process = runs.start_tool('build_latency_table', '--output=table.json', *TINY, *FAST, cwd=tmp_path)
+  stopped = runs.stop_when(process, lambda: partial.exists() and partial.read_text().count('\n') > 1, signal.SIGTERM)  # a block is in it
+  assert stopped.returncode == 143
   kept = partial.read_text()
   result = run('--output=table.json', *TINY, *FAST, cwd=tmp_path)
   assert result.returncode == 0, result.stderr
@@ -93,10 +77,7 @@ def test_a_killed_run_continues_and_a_finished_one_measures_anew(tmp_path):
     (['--output=t.json', '--kernels=gpu'], '--kernels=gpu'),
     (['--output=t.json', 'more'], "unexpected argument 'more'")])
 def test_mistakes_are_one_line_at_once(tmp_path, arguments, message):
-  result = run(*arguments, cwd=tmp_path)
-  assert (result.returncode, result.stdout) == (2, '')
-  line, = result.stderr.splitlines()
-  assert line.startswith('error: ') and message in line
+  runs.check_mistake(run(*arguments, cwd=tmp_path), message)
   assert not list(tmp_path.iterdir())
 
 

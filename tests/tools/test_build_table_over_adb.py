@@ -1,19 +1,15 @@
 """A table of a phone: the genuine adb client, a phone that speaks its protocol, real int8 models, the real runtime."""
 
-import os
-import pathlib
 import stat
-import subprocess
 import sys
 
 import pytest
 
 from tests.android_benchmark import conftest as adb_fixtures
+from tests.search import runs
 from tests.tools import test_build_latency_table as host
 from tf_proxyless.cost import table as table_lib
 from tf_proxyless.space import network as network_lib
-
-ROOT = pathlib.Path(__file__).parents[2]
 
 adb_environment = adb_fixtures.adb_environment
 adb_server = adb_fixtures.adb_server
@@ -25,7 +21,7 @@ phone = adb_fixtures.phone
 def binary(tmp_path):
   """A program that the phone can run by itself: benchmark_model's flags and output on the LiteRT of this machine."""
   path = tmp_path / 'benchmark_model'
-  path.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m tf_proxyless.deploy.litert_benchmark "$@"\n')
+  path.write_text(f'#!/bin/sh\nPYTHONPATH={runs.ROOT} exec {sys.executable} -m tf_proxyless.deploy.litert_benchmark "$@"\n')
   path.chmod(path.stat().st_mode | stat.S_IXUSR)
   return path
 
@@ -33,8 +29,7 @@ def binary(tmp_path):
 def build(folder, binary, *arguments):
   flags = ['--output=table.json', '--device=adb', f'--benchmark_binary={binary}', '--core_mask=10', '--rounds=3', '--min_secs=0.02',
            '--calibration_networks=4', '--validation_networks=4', *host.TINY, *arguments]
-  return subprocess.run(
-      host.command(*flags), cwd=folder, capture_output=True, text=True, timeout=600, env={**os.environ, 'PYTHONPATH': str(ROOT)})
+  return host.run(*flags, cwd=folder)
 
 
 @pytest.mark.long

@@ -1,13 +1,11 @@
 """tools/calibrate_latency_table.py as a user runs it."""
 
+import functools
 import json
-import os
-import pathlib
-import subprocess
-import sys
 
 import pytest
 
+from tests.search import runs
 from tf_proxyless.cost import mobilenets
 from tf_proxyless.cost import model as model_lib
 from tf_proxyless.cost import pixel2
@@ -17,16 +15,13 @@ from tf_proxyless.space import proxyless
 from tf_proxyless.space import published
 from tf_proxyless.space import schema
 
-ROOT = pathlib.Path(__file__).parents[2]
 ESTIMATE = '--latency_table=pixel2_int8_estimate'
 NETWORKS = {
     'small': mobilenets.mobilenet_v2(0.5, 160), 'medium': mobilenets.mobilenet_v2(1.0, 224),
     'mobile': published.network('proxyless_mobile')}
 
 
-def calibrate(*arguments, cwd):
-  return subprocess.run([sys.executable, ROOT / 'tools' / 'calibrate_latency_table.py', *arguments], cwd=cwd, capture_output=True,
-                        text=True, timeout=60, env={**os.environ, 'PYTHONPATH': str(ROOT)})
+calibrate = functools.partial(runs.tool, 'calibrate_latency_table')
 
 
 def server_ms(net):
@@ -104,7 +99,5 @@ def test_mistakes_are_one_line(folder, arguments, message):
   (folder / 'xnnpack.json').write_text(text.replace('builtin', 'xnnpack'))
   (folder / 'pixel3.json').write_text(text.replace('Pixel 2', 'Pixel 3'))
   result = calibrate(*arguments, '--output=mine.json', cwd=folder)
-  assert (result.returncode, result.stdout) == (2, '')
-  assert result.stderr.startswith('error: ') and result.stderr.count('\n') == 1
-  assert message in result.stderr
+  runs.check_mistake(result, message)
   assert not (folder / 'mine.json').exists()

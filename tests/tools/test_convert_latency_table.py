@@ -1,22 +1,17 @@
 """tools/convert_latency_table.py as a user runs it."""
 
 import dataclasses
-import os
-import pathlib
-import subprocess
-import sys
+import functools
 
 import pytest
 
+from tests.search import runs
 from tf_proxyless.cost import table as table_lib
 
-ROOT = pathlib.Path(__file__).parents[2]
-PIXEL1 = ROOT / 'configs' / 'latency' / 'pixel1_tflite_float.json'
+PIXEL1 = runs.ROOT / 'configs' / 'latency' / 'pixel1_tflite_float.json'
 
 
-def convert(*arguments, cwd):
-  return subprocess.run([sys.executable, ROOT / 'tools' / 'convert_latency_table.py', *arguments], cwd=cwd, capture_output=True, text=True,
-                        timeout=60, env={**os.environ, 'PYTHONPATH': str(ROOT)})
+convert = functools.partial(runs.tool, 'convert_latency_table')
 
 
 def test_there_and_back(tmp_path):
@@ -56,7 +51,5 @@ STATED = ('--device=mine', '--precision=int8', '--provenance=measured')
 def test_mistakes_are_one_line(tmp_path, arguments, message):
   (tmp_path / 'table.yaml').write_text('Logits-input:7x7x1280-output:1000:\n  count: 5\n  mean: -1.0\n')
   result = convert(*arguments, cwd=tmp_path)
-  assert (result.returncode, result.stdout) == (2, '')
-  assert result.stderr.startswith('error: ') and result.stderr.count('\n') == 1
-  assert message in result.stderr
+  runs.check_mistake(result, message)
   assert [path.name for path in tmp_path.iterdir()] == ['table.yaml']

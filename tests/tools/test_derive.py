@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import shutil
-import subprocess
-import sys
 
 import pytest
 
@@ -16,9 +15,7 @@ from tf_proxyless.space import io
 from tf_proxyless.space import schema
 
 
-def derive(*arguments) -> subprocess.CompletedProcess:
-  return subprocess.run([sys.executable, str(runs.ROOT / 'tools' / 'derive.py'), *map(str, arguments)], capture_output=True, text=True,
-                        env=runs.environment(), timeout=300)
+derive = functools.partial(runs.tool, 'derive')
 
 
 @pytest.fixture(scope='module')

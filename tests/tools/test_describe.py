@@ -1,24 +1,18 @@
 """tools/describe.py as a user runs it."""
 
+import functools
 import json
-import os
-import pathlib
-import subprocess
-import sys
 
 import pytest
 
+from tests.search import runs
 from tf_proxyless.space import io
 from tf_proxyless.space import proxyless
 from tf_proxyless.space import published
 from tf_proxyless.space import schema
 
-ROOT = pathlib.Path(__file__).parents[2]
 
-
-def describe(*arguments, cwd):
-  return subprocess.run([sys.executable, ROOT / 'tools' / 'describe.py', *arguments], cwd=cwd, capture_output=True, text=True,
-                        timeout=60, env={**os.environ, 'PYTHONPATH': str(ROOT)})
+describe = functools.partial(runs.tool, 'describe')
 
 
 @pytest.fixture
@@ -45,7 +39,7 @@ def test_json_of_a_published_network(tmp_path, name, macs, parameters):
 
 
 @pytest.mark.parametrize('table', [
-    'pixel1_tflite_float', 'configs/latency/pixel1_tflite_float.json', ROOT / 'configs' / 'latency' / 'pixel1_tflite_float.json'])
+    'pixel1_tflite_float', 'configs/latency/pixel1_tflite_float.json', runs.ROOT / 'configs' / 'latency' / 'pixel1_tflite_float.json'])
 def test_latency_of_the_largest_network(architecture, tmp_path, table):
   result = describe(f'--architecture={architecture}', f'--latency_table={table}', '--json', cwd=tmp_path)
   found = json.loads(result.stdout)
@@ -81,6 +75,4 @@ def test_text(architecture, tmp_path):
 def test_mistakes_are_one_line(tmp_path, arguments, messages):
   (tmp_path / 'empty.json').write_text('')
   result = describe(*arguments, cwd=tmp_path)
-  assert (result.stdout, result.returncode) == ('', 2)
-  assert result.stderr.startswith('error: ') and result.stderr.count('\n') == 1
-  assert all(message in result.stderr for message in messages)
+  runs.check_mistake(result, *messages)

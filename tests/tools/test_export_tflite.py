@@ -1,16 +1,14 @@
 """tools/export_tflite.py as a user runs it: files that are what their card says, and mistakes in one line."""
 
 import dataclasses
+import functools
 import hashlib
 import json
-import os
-import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
+from tests.search import runs
 from tests.tools import digits_model
 from tf_proxyless.app import architectures
 from tf_proxyless.measure import model_card
@@ -23,12 +21,8 @@ from tf_proxyless.nn import keras_network
 from tf_proxyless.space import io
 from tf_proxyless.space import published
 
-ROOT = pathlib.Path(__file__).parents[2]
 
-
-def run(*arguments, cwd=None):
-  return subprocess.run([sys.executable, str(ROOT / 'tools' / 'export_tflite.py'), *map(str, arguments)], cwd=cwd, capture_output=True,
-                        text=True, timeout=500, env={**os.environ, 'PYTHONPATH': str(ROOT)})
+run = functools.partial(runs.tool, 'export_tflite')
 
 
 @pytest.fixture(scope='module')
@@ -144,9 +138,7 @@ def test_mistakes_are_one_line_before_tensorflow_is_loaded(trained, quantized, t
        "precision 'int8' instead of 'float32'"),
       ([f'--model={trained}', output, '--representative_images=0'], 'representative_images'),
   ]:
-    result = run(*arguments, cwd=tmp_path)
-    assert result.returncode == 2 and message in result.stderr, (arguments, result.stderr)
-    assert result.stderr.count('\n') == 1 and result.stderr.startswith('error: ')
+    runs.check_mistake(run(*arguments, cwd=tmp_path), message)
   assert not (tmp_path / 'm.tflite').exists()
 
 

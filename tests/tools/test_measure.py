@@ -1,28 +1,24 @@
 """tools/measure.py: what is measured lands in the card; mistakes are one line."""
 
+import functools
 import os
 import pathlib
 import shutil
-import subprocess
-import sys
 import tempfile
 
 import pytest
 
 from tests.android_benchmark import processes
 from tests.reliability import processes as reliability_processes
+from tests.search import runs
 from tf_proxyless.app import exporter
 from tf_proxyless.measure import model_card
 from tf_proxyless.app import models
 from tf_proxyless.app import options
 from tf_proxyless.app.commands import measure
 
-ROOT = pathlib.Path(__file__).parents[2]
 
-
-def run(*arguments):
-  return subprocess.run([sys.executable, str(ROOT / 'tools' / 'measure.py'), *map(str, arguments)], capture_output=True, text=True,
-                        timeout=500, env={**os.environ, 'PYTHONPATH': str(ROOT)})
+run = functools.partial(runs.tool, 'measure')
 
 
 @pytest.fixture(scope='module')
@@ -89,6 +85,4 @@ def test_mistakes_are_one_line(exported, tmp_path):
       ([f'--model={path}', '--device=adb'], '--device=adb needs --benchmark_binary'),
       ([f'--model={path}', '--latency_table=pixel2_int8_estimate'], "precision 'int8' instead of 'float32'"),
   ]:
-    result = run(*arguments)
-    assert result.returncode == 2 and message in result.stderr, (arguments, result.stderr)
-    assert result.stderr.count('\n') == 1
+    runs.check_mistake(run(*arguments), message)

@@ -1,10 +1,8 @@
 """tools/quantize.py as a user runs it: results, kills, signals, mistakes."""
 
+import functools
 import json
-import os
 import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -20,15 +18,8 @@ from tf_proxyless.train import run_directory
 TINY = ('--batch_size=128', '--epochs=3', '--learning_rate=0.01', '--checkpoint_every_steps=4', '--evaluate_every_epochs=1')
 
 
-def start(*arguments):
-  return subprocess.Popen([sys.executable, 'tools/quantize.py', *map(os.fspath, arguments)], cwd=search_runs.ROOT,
-                          env=search_runs.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def run(*arguments):
-  process = start(*arguments)
-  stdout, stderr = process.communicate(timeout=300)
-  return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+start = functools.partial(search_runs.start_tool, 'quantize', cwd=search_runs.ROOT)
+run = functools.partial(search_runs.tool, 'quantize', cwd=search_runs.ROOT)
 
 
 @pytest.fixture(scope='module')

@@ -3,11 +3,10 @@
 import json
 import os
 import pathlib
-import subprocess
-import sys
 
 import pytest
 
+from tests.search import runs
 from tf_proxyless.app.commands import quickstart
 from tf_proxyless.cost import model as model_lib
 from tf_proxyless.cost import table as table_lib
@@ -16,8 +15,6 @@ from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import proxyless
 from tf_proxyless.space import sampling
 from tf_proxyless.space import schema
-
-ROOT = pathlib.Path(__file__).parents[2]
 
 SPACE = proxyless.proxyless(stage_filters=(8,), stage_blocks=(2,), stage_strides=(1,), resolution=8, stem_filters=8, stem_strides=1,
                             first_block_filters=8, head_filters=16, classes=10)
@@ -86,9 +83,8 @@ def test_the_whole_way(tmp_path, data_dir):
   """
   fresh = f'--work_dir={tmp_path / "work"} --data_dir={data_dir} --cache_dir={tmp_path / "cache"}'
   arguments = os.environ.get('QUICKSTART_FLAGS', fresh).split()
-  command = [sys.executable, str(ROOT / 'tools' / 'quickstart.py'), *arguments]
   work = pathlib.Path(arguments[0].removeprefix('--work_dir='))
-  result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=1700, env={**os.environ, 'PYTHONPATH': str(ROOT)})
+  result = runs.tool('quickstart', *arguments, cwd=tmp_path, limit_s=1700)
   assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
   found, other, baseline = json.loads((work / 'results.json').read_text())['networks']
   assert (found['network'], other['network'], baseline['network']) == ('found', 'random', 'mobilenet_v2')
@@ -97,5 +93,5 @@ def test_the_whole_way(tmp_path, data_dir):
   assert 'found: measured' in result.stdout
   page = (work / 'search' / 'report.html').read_text(encoding='utf-8')
   assert 'Files made of it' in page and all(name in page for name in ('found', 'random', 'mobilenet_v2'))
-  again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, env={**os.environ, 'PYTHONPATH': str(ROOT)})
+  again = runs.tool('quickstart', *arguments, cwd=tmp_path, limit_s=120)
   assert again.returncode == 0 and '==' not in again.stdout

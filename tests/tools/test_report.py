@@ -1,9 +1,8 @@
 """tools/report.py as a user runs it, on searches in every state."""
 
+import functools
 import shutil
 import signal
-import subprocess
-import sys
 
 import pytest
 
@@ -17,9 +16,7 @@ from tf_proxyless.report.document import document as document_lib
 from tf_proxyless.search import run_directory
 
 
-def report(*arguments):
-  return subprocess.run([sys.executable, str(runs.ROOT / 'tools' / 'report.py'), *map(str, arguments)], capture_output=True, text=True,
-                        env=runs.environment(), timeout=120)
+report = functools.partial(runs.tool, 'report')
 
 
 def check(run, *arguments, warnings=''):

@@ -1,16 +1,13 @@
 """tools/specialization_matrix.py: verdicts, mistakes as a user sees them, and the whole path on a tiny space."""
 
+import functools
 import json
-import pathlib
-import subprocess
-import sys
 
 import pytest
 
 from tests.search import runs
 from tools import specialization_matrix
 
-ROOT = pathlib.Path(__file__).parents[2]
 # Small and short: what it finds means nothing. But networks of such different size that noise cannot reverse their order.
 TINY = (
     '--dataset=digits', '--validation_images=0.2', '--resolution=8', '--stem_filters=8', '--stem_strides=1',
@@ -20,9 +17,7 @@ TINY = (
     '--training_epochs=1')
 
 
-def matrix(*arguments, limit_s=120):
-  return subprocess.run([sys.executable, str(ROOT / 'tools' / 'specialization_matrix.py'), *map(str, arguments)], capture_output=True,
-                        text=True, env=runs.environment(), timeout=limit_s)
+matrix = functools.partial(runs.tool, 'specialization_matrix')
 
 
 @pytest.mark.parametrize('accuracies, times, outcome, within', [

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import fcntl
+import functools
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
 
 from tests.search import runs
+from tests.train import runs as train_runs
 from tf_proxyless.app import models
 from tf_proxyless.app import tuning
 from tf_proxyless.app.commands import tune
@@ -19,18 +19,8 @@ from tf_proxyless.space import io
 from tf_proxyless.space import proxyless
 from tf_proxyless.space import schema
 
-TOOL = runs.ROOT / 'tools' / 'tune.py'
-
-
-def start(*arguments):
-  return subprocess.Popen([sys.executable, str(TOOL), *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                          env=runs.environment())
-
-
-def run(*arguments):
-  process = start(*arguments)
-  stdout, stderr = process.communicate(timeout=600)
-  return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+start = functools.partial(runs.start_tool, 'tune')
+run = functools.partial(runs.tool, 'tune')
 
 
 @pytest.mark.parametrize('arguments, message', [
@@ -159,9 +149,9 @@ def test_trials_that_diverge_are_failures_not_the_end(architecture, data_dir, tm
 
 @pytest.mark.long
 def test_a_quantization_is_tuned_too(architecture, data_dir, tmp_path):
-  subprocess.run([sys.executable, '-m', 'tf_proxyless.train', f'--architecture={architecture}', '--dataset=digits', '--epochs=3',
-                  '--batch_size=64', '--validation_images=0.2', f'--data_dir={data_dir}', f'--run_dir={tmp_path / "float"}'],
-                 env=runs.environment(), check=True, capture_output=True, timeout=300)
+  trained = train_runs.run(f'--architecture={architecture}', '--dataset=digits', '--epochs=3', '--batch_size=64', '--validation_images=0.2',
+                           f'--data_dir={data_dir}', f'--run_dir={tmp_path / "float"}')
+  assert trained.returncode == 0, trained.stderr
   result = run('--job=quantize', f'--run_dir={tmp_path / "tuning"}', '--trials=2', '--', f'--model={tmp_path / "float"}', '--epochs=1',
                '--batch_size=64', f'--data_dir={data_dir}')
   assert result.returncode == 0, result.stderr

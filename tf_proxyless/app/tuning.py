@@ -38,6 +38,15 @@ class Hyperparameter:
   scale: str = 'linear'
   choices: tuple[str, ...] = ()
 
+  def register(self, space: Any) -> None:
+    """Adds it to keras-tuner's HyperParameters."""
+    if self.low is None or self.high is None:
+      space.Choice(self.name, list(self.choices))
+    elif self.scale == 'integer':
+      space.Int(self.name, int(self.low), int(self.high))
+    else:
+      space.Float(self.name, self.low, self.high, sampling=self.scale)
+
   def value(self, text: str) -> Any:
     """What keras-tuner calls the value that a flag's text says."""
     return text if self.choices else int(text) if self.scale == 'integer' else float(text)
@@ -54,9 +63,10 @@ def parse(text: str) -> Hyperparameter:
     ValueError: It has another form, or bounds that are none.
   """
   shown = files.shorten(text, 200)
+  wrong = ValueError(f'a hyper-parameter {_FORM}, got {shown}')
   match = re.fullmatch(r'([a-z]\w*)=(.+)', text, re.ASCII)
   if not match:
-    raise ValueError(f'a hyper-parameter {_FORM}, got {shown}')
+    raise wrong
   name, values = match.groups()
   if '|' in values:
     choices = tuple(values.split('|'))
@@ -65,12 +75,12 @@ def parse(text: str) -> Hyperparameter:
     return Hyperparameter(name, choices=choices)
   match = re.fullmatch(r'([^:]+):([^:]+)(?::(linear|log|integer))?', values)
   if not match:
-    raise ValueError(f'a hyper-parameter {_FORM}, got {shown}')
+    raise wrong
   scale = match[3] or 'linear'
   try:
     low, high = (float(int(bound) if scale == 'integer' else bound) for bound in match.groups()[:2])
   except (ValueError, OverflowError) as error:
-    raise ValueError(f'a hyper-parameter {_FORM}, got {shown}') from error
+    raise wrong from error
   if not (math.isfinite(low) and math.isfinite(high) and low < high and (scale != 'log' or low > 0)):
     raise ValueError(f'bounds must be finite, the first below the second, and above 0 for log; got {shown}')
   return Hyperparameter(name, low, high, scale)
@@ -133,6 +143,10 @@ class Study:
     others = tuple(other for other in self.trials if other.number != trial.number)
     return dataclasses.replace(self, trials=(*others, trial))
 
+  def settings(self) -> dict[str, Any]:
+    """All but the trials, as JSON values."""
+    return {name: value for name, value in serialization.encode(self).items() if name != 'trials'}
+
   @property
   def best(self) -> Trial | None:
     """The most accurate trial, the first of equals."""
@@ -159,13 +173,6 @@ def save(study: Study, path: files.PathLike) -> None:
   files.write_json(path, _RECORD, serialization.encode(study))
 
 
-def differences(known: Study, given: Study) -> list[str]:
-  """How two studies differ besides their trials."""
-  names = [field.name for field in dataclasses.fields(Study) if field.name != 'trials']
-  return [f'{name} was {getattr(known, name)!r}, is now {getattr(given, name)!r}'
-          for name in names if getattr(known, name) != getattr(given, name)]
-
-
 def suggest(hyperparameters: Sequence[Hyperparameter], trials: Sequence[Trial], seed: int, random_trials: int) -> dict[str, str]:
   """The values to try next, by the Bayesian oracle of keras-tuner: a Gaussian process, and the upper confidence bound.
 
@@ -187,7 +194,7 @@ def suggest(hyperparameters: Sequence[Hyperparameter], trials: Sequence[Trial], 
 
   space = keras_tuner.HyperParameters()
   for hyperparameter in hyperparameters:
-    _register(space, hyperparameter)
+    hyperparameter.register(space)
   oracle = keras_tuner.oracles.BayesianOptimizationOracle(
       objective=keras_tuner.Objective('accuracy', 'max'), num_initial_points=random_trials, hyperparameters=space, beta=_BETA,
       seed=1 + (1_000_003 * seed + 1_009 * len(trials)) % (2**31 - 1))  # it takes 0 for no seed
@@ -205,12 +212,3 @@ def suggest(hyperparameters: Sequence[Hyperparameter], trials: Sequence[Trial], 
   if random_trials <= len(trials) and suggestion in [trial.values for trial in trials]:  # nothing to learn there
     return suggest(hyperparameters, trials, seed, len(trials) + 1)
   return suggestion
-
-
-def _register(space: Any, hyperparameter: Hyperparameter) -> None:
-  if hyperparameter.low is None or hyperparameter.high is None:
-    space.Choice(hyperparameter.name, list(hyperparameter.choices))
-  elif hyperparameter.scale == 'integer':
-    space.Int(hyperparameter.name, int(hyperparameter.low), int(hyperparameter.high))
-  else:
-    space.Float(hyperparameter.name, hyperparameter.low, hyperparameter.high, sampling=hyperparameter.scale)

@@ -218,7 +218,7 @@ class CostModel:
     """What `to_json` gave.
 
     Args:
-      decisions: Of the space.
+      decisions: Decisions of the space.
       body: From a file.
 
     Raises:

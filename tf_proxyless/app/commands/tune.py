@@ -43,6 +43,7 @@ _DEFAULTS = {
     'quantize': ('learning_rate=1e-4:0.05:log', 'batch_norm_share=0:1', 'range_momentum=0.9:0.999'),
 }
 _MOST_FAILURES = 3  # in a row
+_STUDY, _BEST = 'tuning.json', 'best.flags'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,25 +64,12 @@ class Config(options.Config):
   arguments: tuple[str, ...] = options.option((), 'Flags of the job.', rest=True)
 
 
-class _RunDirectory:
-  """Where the files of a tuning lie."""
-
-  def __init__(self, path: str):
-    self.path = pathlib.Path(path)
-    self.study = self.path / 'tuning.json'
-    self.best = self.path / 'best.flags'
-
-  def trial(self, number: int) -> pathlib.Path:
-    return self.path / 'trials' / f'{number:03}'
-
-
-def _check(config: Config) -> tuple[_RunDirectory, tuning.Study, list[tuning.Hyperparameter]]:
-  """Checks flags, and finds the study that is to continue."""
+def _check(config: Config) -> tuple[tuning.Study, list[tuning.Hyperparameter]]:
+  """Checks flags; the study that they say, with the trials that the run directory knows."""
   config.require()
   if not config.arguments:
     raise ValueError(f'the flags of {config.job} are missing; they stand at the end, after --')
-  images = config.validation_images
-  config_lib.check_validation_images(images)
+  config_lib.check_validation_images(config.validation_images)
   written = config.hyperparameter or _DEFAULTS[config.job]
   hyperparameters = [tuning.parse(text) for text in written]
   names = [hyperparameter.name for hyperparameter in hyperparameters]
@@ -92,22 +80,17 @@ def _check(config: Config) -> tuple[_RunDirectory, tuning.Study, list[tuning.Hyp
   unknown = [name for name in names if name not in known]
   if unknown:
     raise ValueError(f'`hyperparameter`: {unknown[0]!r} is no flag of {config.job}{suggest.hint(unknown[0], known)}')
-  study = tuning.Study(config.job, tuple(written), (*config.arguments, f'--validation_images={images:g}'), config.seed)
-  run = _RunDirectory(config.run_dir)
-  if run.study.exists():
-    study = _continued(tuning.load(run.study), study, run)
-  run.path.mkdir(parents=True, exist_ok=True)
-  return run, study, hyperparameters
-
-
-def _continued(known: tuning.Study, given: tuning.Study, run: _RunDirectory) -> tuning.Study:
-  differing = tuning.differences(known, given)
-  if not differing:
-    return known
-  if known.trials:
-    raise ValueError(f'{run.path} holds a tuning with other settings: {"; ".join(differing)}; restore them to continue it, or choose '
-                     'another --run_dir')
-  return given
+  arguments = (*config.arguments, f'--validation_images={config.validation_images:g}')
+  study, folder = tuning.Study(config.job, tuple(written), arguments, config.seed), pathlib.Path(config.run_dir)
+  if (folder / _STUDY).exists():
+    known = tuning.load(folder / _STUDY)
+    differing = run_directory.differences(known.settings(), study.settings())
+    if differing and known.trials:
+      raise ValueError(f'{folder} holds a tuning with other settings: {differing}; restore them to continue it, or choose another '
+                       '`run_dir`')
+    study = study if differing else known
+  folder.mkdir(parents=True, exist_ok=True)
+  return study, hyperparameters
 
 
 def _run_trial(study: tuning.Study, trial: tuning.Trial, directory: pathlib.Path, lock: TextIO, stop: shutdown.StopRequest) -> int:
@@ -178,14 +161,14 @@ def _values_line(trial: tuning.Trial) -> str:
   return ', '.join(f'{name} {text}' for name, text in trial.values.items()) or 'flags as they are'
 
 
-def _save_best(study: tuning.Study, run: _RunDirectory) -> None:
+def _save_best(study: tuning.Study, folder: pathlib.Path) -> None:
   best = study.best
   if best is not None:
     lines = [f'# The best of {len(study.trials)} trials of tf-proxyless tune --job={study.job}: trial {best.number}, '
              f'{100 * best.accuracy:.2f} % of the validation images.',
              f'# Beside these flags it had: {" ".join(study.arguments)}',
              *(f'--{name}={text}' for name, text in best.values.items())]
-    files.write_atomically(run.best, '\n'.join(lines) + '\n')
+    files.write_atomically(folder / _BEST, '\n'.join(lines) + '\n')
 
 
 def _report(config: Config, study: tuning.Study, trial: tuning.Trial) -> None:
@@ -196,41 +179,43 @@ def _report(config: Config, study: tuning.Study, trial: tuning.Trial) -> None:
   print(f'trial {trial.number + 1:3} of {config.trials:3}       {figure}: {_values_line(trial)}', flush=True)
 
 
-def _conclude(study: tuning.Study, run: _RunDirectory) -> None:
+def _conclude(study: tuning.Study, folder: pathlib.Path) -> None:
   first, best = study.trials[0], study.best
   print(f'validation             {100 * best.accuracy:.2f} %, {100 * first.accuracy:.2f} % with the flags as they are')
   if best.test_accuracy is not None and first.test_accuracy is not None:
     print(f'test                   {100 * best.test_accuracy:.2f} %, {100 * first.test_accuracy:.2f} % with the flags as they are')
-  print(f'best values            {_values_line(best)}\nflagfile               {run.best}')
+  print(f'best values            {_values_line(best)}\nflagfile               {folder / _BEST}')
 
 
 def main(config: Config) -> int:
   with errors.user_errors():
-    run, study, hyperparameters = _check(config)
-    lock = locking.take(run.path)  # a trial's process has it too, so that none is started beside one that outlived its tuning
+    study, hyperparameters = _check(config)
+    folder = pathlib.Path(config.run_dir)
+    lock = locking.take(folder)  # a trial's process has it too, so that none is started beside one that outlived its tuning
   stop = shutdown.StopRequest()
   with lock:
     while len(study.trials) < config.trials or study.trials[-1].state == 'running':
       with errors.user_errors():
         trial = _next_trial(config, study, hyperparameters)
-        tuning.save(study.with_trial(trial), run.study)
-        code = _run_trial(study, trial, run.trial(trial.number), lock, stop)
+        directory = folder / 'trials' / f'{trial.number:03}'
+        tuning.save(study.with_trial(trial), folder / _STUDY)
+        code = _run_trial(study, trial, directory, lock, stop)
         code = 0 if stop() else code  # however it ended when it was asked to; its status says how far it came
         try:
-          trial = _outcome(trial, run.trial(trial.number), code)
+          trial = _outcome(trial, directory, code)
           if trial.number == 0 and trial.state == 'failed':
             raise ValueError(f'the flags as they are fail: {trial.reason}')
         except ValueError:
-          tuning.save(study, run.study)  # a mistake is no trial
+          tuning.save(study, folder / _STUDY)  # a mistake is no trial
           raise
         if trial.state == 'running':
-          print(f'stopped and saved; the same command continues in {run.path}', file=sys.stderr)
+          print(f'stopped and saved; the same command continues in {folder}', file=sys.stderr)
           return stop.exit_code
         study = study.with_trial(trial)
-        tuning.save(study, run.study)
-        _save_best(study, run)
+        tuning.save(study, folder / _STUDY)
+        _save_best(study, folder)
         _report(config, study, trial)
         _check_failures(study)
-  _conclude(study, run)
+  _conclude(study, folder)
   return 0
 
