@@ -14,7 +14,6 @@ import pytest
 from tests.search import runs
 
 ROOT = pathlib.Path(__file__).parents[1]
-FLAGFILES = {'search': 'quickstart.flags', 'train': 'train/digits.flags', 'quantize': 'quantize/digits.flags'}
 PARTS = ('setup.py', 'pyproject.toml', 'README.md', 'LICENSE', 'tf_proxyless', 'android_benchmark', 'configs')
 
 
@@ -34,7 +33,7 @@ def installed(tmp_path_factory):
 
 
 def start(installed, cwd, *command):
-  return subprocess.run([sys.executable, *map(str, command)], cwd=cwd, capture_output=True, text=True, timeout=600,
+  return subprocess.run([sys.executable, *map(str, command)], cwd=cwd, capture_output=True, text=True, timeout=1500,
                         env={**os.environ, 'PYTHONPATH': str(installed), 'XDG_CACHE_HOME': str(cwd / 'cache')})
 
 
@@ -80,11 +79,11 @@ def test_the_public_face_and_a_search_with_its_report(installed, tmp_path):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)
 def test_the_quickstart(installed, tmp_path):
-  """Its stages with few epochs: flagfiles of a user, which take over those that are shipped."""
-  for name, more in (('search', '--warmup_epochs=2\n--search_epochs=3\n--scored_networks=50'), ('train', '--epochs=2'),
-                     ('quantize', '--epochs=1')):
-    (tmp_path / f'{name}.flags').write_text(f'--flagfile={FLAGFILES[name]}\n{more}\n')
+  """A short search by a flagfile that begins with the shipped one; training as shipped, since the int8 file of a network that has learned
+  little does not agree with it, and is refused."""
+  (tmp_path / 'short.flags').write_text('--flagfile=quickstart.flags\n--warmup_epochs=2\n--search_epochs=3\n--scored_networks=50\n')
   found = run(installed, tmp_path, 'quickstart', '--work_dir=quickstart', '--data_dir=data', '--cache_dir=cache',
-              *(f'--flagfile_{name}={tmp_path / name}.flags' for name in FLAGFILES))
+              '--flagfile_search=short.flags')
   assert found.returncode == 0, found.stderr[-2000:]
