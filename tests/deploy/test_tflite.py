@@ -71,13 +71,6 @@ def test_weights_are_quantized_by_channel(model, images):
   assert sorted(len(np.unique(scale)) for scale in scales) == [8, 24, 48, 48, 48]
 
 
-def test_pixels_in_0_to_1_are_bytes_divided_by_255(images):
-  images = images.copy()
-  images[0, 0, 0] = (0, 0.5, 1)
-  source = models.interpreter(tflite.convert(build(), 'int8', images, 'uint8')).get_input_details()[0]
-  assert source['quantization'] == (pytest.approx(1 / 255, rel=1e-6), 0)
-
-
 def test_the_batch_is_one_and_equal_arguments_give_equal_bytes(images):
   model = build()
   content = tflite.convert(model, 'int8', images[:1], 'int8')

@@ -96,18 +96,6 @@ def test_statistics_stand_still_after_their_share(trained, tmp_path, data_dir, s
 
 
 @pytest.mark.long
-def test_killed(quantized, trained, tmp_path, data_dir):
-  """With SIGKILL, after the first checkpoint and in the last epoch."""
-  run = run_directory.RunDirectory(tmp_path / 'run')
-  flags = [*TINY, f'--model={trained}', f'--data_dir={data_dir}', f'--run_dir={run.path}']
-  for number in (1, 7):
-    result = search_runs.stop_when(start(*flags), lambda n=number: search_runs.checkpoint_number(run) >= n, signal.SIGKILL)
-    assert result.returncode == -signal.SIGKILL
-  finish(run.path, trained, data_dir)
-  check_equal(run, quantized[0])
-
-
-@pytest.mark.long
 @pytest.mark.parametrize('number, code', [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 def test_signals_save(quantized, trained, tmp_path, data_dir, number, code):
   run = run_directory.RunDirectory(tmp_path / 'run')
