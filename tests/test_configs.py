@@ -89,11 +89,6 @@ def test_flags_make_a_plan(name):
   assert not config.data.download
 
 
-def test_from_another_directory(tmp_path, monkeypatch):
-  monkeypatch.chdir(tmp_path)
-  assert parse('quickstart_gradient').data.dataset == 'digits'
-
-
 def test_mobile_is_the_official_search():
   """The official code's defaults (imagenet_arch_search.py), on the space that the published table covers."""
   config = parse('mobile')

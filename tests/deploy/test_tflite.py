@@ -8,23 +8,12 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
+from tests.deploy import classifiers
 from tests.deploy import models
 from tf_proxyless.deploy import tflite
-from tf_proxyless.nn import keras_network
 
 
-@functools.cache
-def build(padding='same'):
-  """A network whose batch normalisation is not the identity, with outputs of about 1."""
-  model = keras_network.build(models.small(padding), seed=1)
-  rng = np.random.default_rng(1)
-  for weight in model.weights:
-    if weight.shape.rank == 1:
-      low, high = (0.5, 2.0) if 'variance' in weight.name or 'gamma' in weight.name else (-0.5, 0.5)
-      weight.assign(rng.uniform(low, high, weight.shape))
-    else:
-      weight.assign(weight * 3.0)
-  return model
+build = functools.cache(classifiers.build)
 
 
 @pytest.fixture(scope='module', params=['same', 'symmetric'])
