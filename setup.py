@@ -20,7 +20,9 @@ _CONFIGS = {  # beside the package in a clone
 
 _TEST = [
     'hypothesis>=6.120,<7',
+    'ipykernel>=6.29,<8',  # the notebook is run
     'mypy==2.4.1',
+    'nbclient>=0.10,<0.12',
     'pytest>=8.3,<10',
     'pytest-cov>=6,<8',
     'pytest-timeout>=2.3,<3',
@@ -53,6 +55,7 @@ setuptools.setup(
                   'tf_proxyless.configs.latency.published': ['*.json'],
                   'tf_proxyless.configs.quantize': ['*.flags'],
                   'tf_proxyless.configs.train': ['*.flags'],
+                  'tf_proxyless.report.drawing': ['*.css'],
                   'tf_proxyless.report.page': ['*.css', '*.js']},
     install_requires=[
         'absl-py>=1.2,<2',  # tensorflow-model-optimization 0.8 takes no 2

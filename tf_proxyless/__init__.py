@@ -19,7 +19,7 @@ import sys
 import types
 from typing import Any
 
-__version__ = '0.1.0'
+__version__ = '0.2.0.dev0'
 
 _PLACES = {  # module and name of what the package offers
     'spaces': 'tf_proxyless.api.spaces',

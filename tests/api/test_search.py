@@ -11,6 +11,7 @@ import tensorflow as tf
 from tests.api import data
 from tests.space import spaces
 import tf_proxyless as nas
+from tf_proxyless.report.document import document
 from tf_proxyless.search import loop
 from tf_proxyless.space import schema
 
@@ -73,6 +74,10 @@ def test_decisions_of_any_kind_with_own_costs(name, tmp_path):
   found = search(tmp_path, data.images(classes=10, size=16), spaces.COUPLED[name](), **COSTS[name])
   check(found)
   assert found.problem.cost_model.unit == {'nested': 'mJ', 'resolutions': 'bytes', 'widths': 'macs'}[name]
+  run = document.document(found.run.path)['runs'][0]
+  unit = {'macs': 'MACs'}.get(found.problem.cost_model.unit, found.problem.cost_model.unit)
+  assert not run['problems'] and (run['cost']['unit'], run['cost']['target']) == (unit, found.problem.target)
+  assert run['network']['cost'] == found.problem.cost_model.cost(found.architecture.genotype)
   assert found.report().path.stat().st_size > 10_000
 
 

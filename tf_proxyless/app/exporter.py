@@ -60,13 +60,14 @@ class Data:
 
 
 def open_data(name: str, network: network_lib.Network, data_dir: str | None = None, download: bool = False,
-              any_classes: bool = False) -> Data:
+              any_classes: bool = False, augmentation: str | None = None) -> Data:
   """Opens a dataset for a network.
 
   Args:
     name: As for `sources.open_dataset`, as `data_dir` and `download`.
     network: Whose images are wanted.
     any_classes: Whether images are wanted only, so that other classes than the network's will do.
+    augmentation: What the network was trained with; None is the one that suits the dataset.
 
   Raises:
     ValueError: It cannot be opened, or has other classes than the network.
@@ -78,7 +79,7 @@ def open_data(name: str, network: network_lib.Network, data_dir: str | None = No
   height, width, _ = network.input_shape
   if height != width:
     raise ValueError(f'images are square, the network {network.name!r} takes {height} x {width}')
-  return Data(source, preprocessing.for_source(source, height))
+  return Data(source, preprocessing.for_source(source, height, augmentation))
 
 
 def load(found: models.ModelFiles) -> keras.Model:

@@ -43,6 +43,13 @@ class LoadedModel:
   directory: pathlib.Path
 
 
+def augmentation(results: Mapping[str, Any] | None) -> str | None:
+  """The augmentation that a model was trained with, which says how its test images are cut, from its results; None if it is not known."""
+  preprocessing = (results or {}).get('preprocessing')
+  found = preprocessing.get('augmentation') if isinstance(preprocessing, Mapping) else None
+  return found if isinstance(found, str) else None
+
+
 def find(path: files.PathLike) -> ModelFiles:
   """Finds the parts of a model and checks what can be checked without TensorFlow.
 

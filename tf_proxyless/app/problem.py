@@ -9,8 +9,6 @@ import json
 import math
 from typing import Any
 
-import numpy as np
-
 from tf_proxyless.app import config as config_lib
 from tf_proxyless.app import options
 from tf_proxyless.app import tables
@@ -63,8 +61,7 @@ class SearchProblem:
 
   def to_json(self) -> dict[str, Any]:
     """Costs and target as JSON values; the space has a file of its own."""
-    terms = [{'decisions': list(term.decisions), 'values': term.values.tolist()} for term in self.cost_model.terms]
-    return {'unit': self.cost_model.unit, 'target': self.target, 'terms': terms}
+    return {'target': self.target, **self.cost_model.to_json()}
 
   def check(self, name: str = 'target') -> None:
     """Checks that the target can be reached.
@@ -157,9 +154,8 @@ def restore(run: run_directory.RunDirectory, config: config_lib.SearchConfig) ->
     return SearchProblem.from_config(config, space, table)
   body = files.read_json(run.problem, 'search_problem')
   try:
-    terms = tuple(model_lib.Term(tuple(term['decisions']), np.asarray(term['values'], np.float64)) for term in body['terms'])
-    return SearchProblem(space, model_lib.CostModel(body['unit'], schema.decisions(space), terms), float(body['target']), table)
-  except (KeyError, TypeError, ValueError, IndexError) as error:
+    return SearchProblem(space, model_lib.CostModel.from_json(schema.decisions(space), body), float(body['target']), table)
+  except (KeyError, TypeError, ValueError) as error:
     raise ValueError(f'{run.problem} is damaged: {errors.one_line(error)}') from error
 
 

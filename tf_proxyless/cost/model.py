@@ -209,6 +209,27 @@ class CostModel:
       expected = self.expected(probabilities)
     return tape.gradient(expected, probabilities)
 
+  def to_json(self) -> dict[str, Any]:
+    """Unit and terms as JSON values; the decisions are those of the space."""
+    return {'unit': self.unit, 'terms': [{'decisions': list(term.decisions), 'values': term.values.tolist()} for term in self.terms]}
+
+  @classmethod
+  def from_json(cls, decisions: tuple[schema.Decision, ...], body: Mapping[str, Any]) -> CostModel:
+    """What `to_json` gave.
+
+    Args:
+      decisions: Decisions of the space.
+      body: From a file.
+
+    Raises:
+      ValueError: It is something else.
+    """
+    try:
+      terms = tuple(Term(tuple(term['decisions']), np.asarray(term['values'], np.float64)) for term in body['terms'])
+      return cls(body['unit'], decisions, terms)
+    except (KeyError, TypeError, IndexError) as error:
+      raise ValueError(f'no cost model: {error!r}') from error
+
   def given(self, decision: int, choice: int) -> CostModel:
     """The costs of the networks that make one choice, over the other decisions in their order."""
     terms: dict[tuple[int, ...], list[np.ndarray]] = {(): []}

@@ -31,7 +31,9 @@ def open_arrays(train: Any, validation: Any = None, test: Any = None, class_name
   Raises:
     TypeError, ValueError: The data is not of that kind.
   """
-  parts = {name: _read(data, name) for name, data in (('train', train), ('validation', validation), ('test', test)) if data is not None}
+  shapes: set[tuple[int, ...]] = set()
+  given = {'train': train, 'validation': validation, 'test': test}
+  parts = {name: _read(data, name, shapes) for name, data in given.items() if data is not None}
   labels = np.concatenate([part[1] for part in parts.values()])
   classes = int(labels.max()) + 1 if class_names is None else len(class_names)
   if labels.min() < 0 or labels.max() >= classes:
@@ -49,14 +51,15 @@ def open_arrays(train: Any, validation: Any = None, test: Any = None, class_name
     digest.update(b'|'.join([name.encode(), *found[name].ids.tolist(), found[name].labels.tobytes()]))
   if held_out is not None:
     digest.update(held_out.tobytes())
+  shape = next(iter(shapes)) if len(shapes) == 1 else (None, None, None)
   source = sources.Source(f'{names.ARRAYS_PREFIX}{digest.hexdigest()[:16]}', tuple(class_names or map(str, range(classes))),
-                          len(found['train'].ids), len(found['test'].ids) if test is not None else 0, (None, None, None), '',
+                          len(found['train'].ids), len(found['test'].ids) if test is not None else 0, shape, '',
                           found.__getitem__)
   return source, held_out
 
 
-def _read(data: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
-  """PNG files and labels, bytes and int64 [examples]."""
+def _read(data: Any, name: str, shapes: set[tuple[int, ...]]) -> tuple[np.ndarray, np.ndarray]:
+  """PNG files and labels, bytes and int64 [examples]; adds the shapes of the images."""
   if isinstance(data, tf.data.Dataset):
     specs = data.element_spec
     if not isinstance(specs, tuple) or len(specs) != 2:
@@ -73,7 +76,9 @@ def _read(data: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
   labels = np.asarray(labels)
   if labels.ndim != 1 or labels.dtype.kind not in 'iu' or len(images) != len(labels) or not len(labels):
     raise ValueError(f'{name} labels must be integers, one for each of {len(images)} images, got {labels.dtype} {list(labels.shape)}')
-  return np.array([_encode(image, name) for image in images], object), labels.astype(np.int64)
+  encoded = np.array([_encode(image, name) for image in images], object)
+  shapes.update(np.shape(image) for image in images)
+  return encoded, labels.astype(np.int64)
 
 
 def _encode(image: Any, name: str) -> bytes:

@@ -92,8 +92,9 @@ class Choice(keras.layers.Layer):
     self._residual = place.block.residual
     self._padding = padding
     self._sizes = [1 + max(choices[axis] for choices in place.variants) for axis in range(len(place.decisions))]
-    chosen = place.block.op.choices if isinstance(place.block.op, schema.OneOf) else None
-    sharing = [decisions[index].choices is not chosen and _shares_weights(place, axis) for axis, index in enumerate(place.decisions)]
+    op = place.block.op
+    own = (op.name or f'blocks/{place.block.name}/op') if isinstance(op, schema.OneOf) else None  # its candidates have weights of their own
+    sharing = [decisions[index].path != own and _shares_weights(place, axis) for axis, index in enumerate(place.decisions)]
     variants, rows = self._group(place, sharing, [decisions[index] for index in place.decisions])
     candidates = [self._candidate(members) for members in rows]
     self.candidates = [

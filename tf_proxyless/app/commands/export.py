@@ -153,7 +153,9 @@ def _export(config: Config, job: _Job) -> tuple[model_card.ModelCard, bytes]:
 
   network = job.found.architecture.network
   request = exporter.Request(config.quantization, config.io, config.ovic, config.min_agreement, config.workers)
-  open_data = lambda name, **how: exporter.open_data(name, network, config.data_dir, config.download, **how) if name else None
+  augmentation = models.augmentation(job.found.results)
+  open_data = lambda name, **how: name and exporter.open_data(
+      name, network, config.data_dir, config.download, augmentation=augmentation, **how)
   data = open_data(job.dataset)
   source = data if job.representative == job.dataset else open_data(job.representative, any_classes=True)
   exports, refused = [], []

@@ -27,6 +27,7 @@ from tf_proxyless.report.page import page as page_lib
 from tf_proxyless.search import run_directory
 from tf_proxyless.space import io
 from tf_proxyless.space import network as network_lib
+from tf_proxyless.space import schema
 
 EMPTY, RUNNING, INTERRUPTED = 'empty', 'running', 'interrupted'
 
@@ -61,15 +62,20 @@ class _Inputs:
   space: network_lib.Network | None
   table: table_lib.LatencyTable | None
   cost_model: model_lib.CostModel | None = None
+  own_target: float | None = None  # where costs were given as objects
 
   @property
   def prices(self) -> networks_lib.Prices:
+    if self.own_target is not None and self.cost_model is not None and self.cost_model.unit != 'macs':
+      return networks_lib.Prices(self.cost_model.unit, self.table)
     in_macs = self.table is None if self.settings is None else self.settings.in_macs
     return networks_lib.Prices(networks_lib.MACS if in_macs else networks_lib.MS, self.table)
 
   @property
   def target(self) -> float | None:
     model = self.cost_model
+    if self.own_target is not None:
+      return self.own_target
     return None if self.settings is None or model is None else self.settings.target(model.smallest, model.largest)
 
 
@@ -99,7 +105,7 @@ def _run(path: pathlib.Path, name: str, cards: Sequence[pathlib.Path], versions:
       'cost': _cost(inputs),
       'decisions': decisions,
       'history': history_lib.to_json(epochs),
-      'network': architecture and networks_lib.network(architecture.network, prices),
+      'network': architecture and _network(architecture, inputs),
       'most_likely': space and networks_lib.sequence(space, history_lib.most_likely(epochs), prices),
       'samples': None if found is None else report_samples.samples(found, frozen, inputs.cost_model if derived else None),
       'candidates': report_samples.candidates(derived) if derived else [],
@@ -117,12 +123,24 @@ def _read_inputs(run: run_directory.RunDirectory, reader: report_files.Reader) -
   inputs = _Inputs(settings, space, reader.read(run.latency_table, table_lib.load))
   if space is None:
     return inputs
+  if run.problem.exists():
+    problem = reader.read(run.problem, lambda path: _load_problem(path, space))
+    return inputs if problem is None else dataclasses.replace(inputs, cost_model=problem[0], own_target=problem[1])
   if inputs.prices.unit == networks_lib.MACS:
     return dataclasses.replace(inputs, cost_model=model_lib.from_macs(space))
   if inputs.table is None:
     reader.add(f'{run.latency_table.name}: needed for latencies; there is none that can be read')
     return inputs
   return dataclasses.replace(inputs, cost_model=reader.attempt(lambda: model_lib.from_latency_table(space, inputs.table)))
+
+
+def _load_problem(path: pathlib.Path, space: network_lib.Network) -> tuple[model_lib.CostModel, float]:
+  """Costs and target that were given as objects."""
+  body = files.read_json(path, 'search_problem')
+  target = body.get('target')
+  if not isinstance(target, float):
+    raise ValueError(f'{path}: target must be a number, got {files.shorten(target)}')
+  return model_lib.CostModel.from_json(schema.decisions(space), body), target
 
 
 def _check_decisions(space: network_lib.Network) -> network_lib.Network:
@@ -141,13 +159,23 @@ def _state(run: run_directory.RunDirectory, reader: report_files.Reader) -> tupl
   return status['state'], reason if isinstance(reason, str) else None
 
 
+def _network(architecture: io.Architecture, inputs: _Inputs) -> dict[str, Any]:
+  """The derived network; its total cost is known by the choices where that of its operations is not."""
+  found = networks_lib.network(architecture.network, inputs.prices)
+  if found['cost'] is None and inputs.own_target is not None and inputs.cost_model is not None:
+    found['cost'] = inputs.cost_model.cost(architecture.genotype)
+  return found
+
+
 def _cost(inputs: _Inputs) -> dict[str, Any]:
   """Unit, target and bounds of the cost."""
   model, table, prices = inputs.cost_model, inputs.table, inputs.prices
   settings = inputs.settings or {}
-  of = 'multiply-adds'
-  if prices.unit == networks_lib.MS:
-    of = 'unknown' if table is None else f'{table.runtime.device}, {table.runtime.precision}, {table.runtime.kernels} kernels'
+  of = 'multiply-adds' if prices.unit == networks_lib.MACS else 'own costs'
+  if table is not None and prices.unit == networks_lib.MS:
+    of = f'{table.runtime.device}, {table.runtime.precision}, {table.runtime.kernels} kernels'
+  elif inputs.own_target is None and prices.unit == networks_lib.MS:
+    of = 'unknown'
   return {
       'unit': prices.unit,
       'target': inputs.target,
