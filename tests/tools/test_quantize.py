@@ -45,8 +45,7 @@ def quantized(tmp_path_factory, trained, data_dir):
 
 
 def check_equal(found, expected):
-  history = lambda run: [{name: value for name, value in entry.items() if name != 'seconds'} for entry in run.read_history()]
-  assert history(found) == history(expected)
+  assert search_runs.history(found) == search_runs.history(expected)
   with np.load(found.path / 'weights.npz') as weights, np.load(expected.path / 'weights.npz') as others:
     assert weights.files == others.files
     for name in weights.files:
