@@ -1,4 +1,4 @@
-"""Every shipped flagfile is a search that could start, and the one for a phone runs on data in ImageNet's own format."""
+"""Every shipped flagfile is a search or a training that could start; the search for a phone runs on data in ImageNet's own format."""
 
 import json
 import re
@@ -6,6 +6,7 @@ import re
 import pytest
 
 from tests.search import runs
+from tools import fit_pixel2_estimate
 from tf_proxyless.app import config as config_lib
 from tf_proxyless.app import flagfiles
 from tf_proxyless.app import flags
@@ -13,17 +14,21 @@ from tf_proxyless.app import options
 from tf_proxyless.app import problem as problem_lib
 from tf_proxyless.app import tables
 from tf_proxyless.cost import counting
+from tf_proxyless.cost import features
+from tf_proxyless.cost import mobilenets
 from tf_proxyless.cost import model as model_lib
+from tf_proxyless.cost import pixel2
 from tf_proxyless.cost import table as table_lib
 from tf_proxyless.data import names as dataset_names
 from tf_proxyless.infra import resources
 from tf_proxyless.space import io
 from tf_proxyless.space import network as network_lib
+from tf_proxyless.space import ops
 from tf_proxyless.space import proxyless
 from tf_proxyless.space import published
 from tf_proxyless.space import schema
 
-FILES = sorted((runs.ROOT / 'configs').glob('*.flags'))  # those in configs/base are parts of these
+FILES, TRAININGS = (sorted((runs.ROOT / 'configs').glob(pattern)) for pattern in ('*.flags', 'train/*.flags'))  # base/ has parts of these
 NAMES = [path.stem for path in FILES]
 
 # Makes a search of ImageNet short: 88 images in 4 weight steps an epoch, an update in each of two epochs.
@@ -35,6 +40,10 @@ def parse(name, *overrides):
   """The flags of a shipped search, as its main would have them."""
   arguments = flagfiles.expand([f'--flagfile={name}.flags', *overrides])
   return flags.from_flagfile(arguments, config_lib.SearchConfig)
+
+
+def parse_training(name, *overrides):
+  return flags.from_flagfile(flagfiles.expand([f'--flagfile=train/{name}.flags', *overrides]), config_lib.TrainConfig)
 
 
 def make_problem(name):
@@ -68,12 +77,14 @@ def header(path):
 def test_the_experiments_are_there():
   assert {'quickstart', 'quickstart_gradient', 'mobile', 'mobile_gradient', 'mobile_reward', 'mobile_penalty', 'gpu', 'cpu',
           'macs_300m', 'cifar10'} <= set(NAMES)
+  assert {'imagenet', 'imagenet_rmsprop', 'digits'} <= {path.stem for path in TRAININGS}
 
 
-@pytest.mark.parametrize('path', FILES, ids=NAMES)
+@pytest.mark.parametrize('path', [*FILES, *TRAININGS], ids=lambda path: f'{path.parent.name}/{path.stem}')
 def test_header_says_how_to_run_it(path):
   words = header(path)
-  assert words['command'].startswith(f'python -m tf_proxyless.search --flagfile={path.name}')
+  command = f'train --flagfile=train/{path.name} --architecture=' if path in TRAININGS else f'search --flagfile={path.name}'
+  assert words['command'].startswith(f'python -m tf_proxyless.{command}')
   assert {'source', 'expect', 'cost'} <= set(words)
 
 
@@ -87,11 +98,6 @@ def test_flags_make_a_plan(name):
   assert problem.constrained
   assert config.run_dir == f'runs/{name}'
   assert not config.data.download
-
-
-def test_from_another_directory(tmp_path, monkeypatch):
-  monkeypatch.chdir(tmp_path)
-  assert parse('quickstart_gradient').data.dataset == 'digits'
 
 
 def test_mobile_is_the_official_search():
@@ -173,5 +179,66 @@ def test_mobile_runs_on_imagenet(name, imagenet_data_dir, tmp_path):
   assert architecture.network.classes == 1000
 
 
-def test_shipped_names_are_these_files():
+def test_shipped_names_are_these_files(tmp_path, monkeypatch):
   assert {resources.flagfile(f'{name}.flags') for name in NAMES} == set(FILES)
+  monkeypatch.chdir(tmp_path)
+  assert resources.flagfile('configs/train/digits.flags') == resources.flagfile('train/digits')
+  for name in ('digits.flags', 'other/train/digits.flags', 'train/mobile.flags'):
+    with pytest.raises(ValueError, match='is neither a file nor one of those shipped'):
+      resources.flagfile(name)
+
+
+# Width, resolution and milliseconds of the published network that the target is taken from.
+PIXEL_2 = {'pixel2_int8': (1.0, 224, 48.0), 'lpirc_224_050': (0.5, 224, 31.0), 'lpirc_160_100': (1.0, 160, 35.0)}
+
+
+@pytest.mark.parametrize('name', PIXEL_2)
+def test_searches_for_a_pixel_2_say_what_their_estimate_says(name):
+  """The target is a published latency, the header's figures are the estimate's, and the published network lies in the space."""
+  width, resolution, target = PIXEL_2[name]
+  problem, text = make_problem(name), header(runs.ROOT / 'configs' / f'{name}.flags')['expect']
+  published_as = ('mobilenet_v2', 'server') if name == 'pixel2_int8' else ('proxyless_mobile', 'lpirc')
+  found = [figure.latency_ms for figure in fit_pixel2_estimate.load_figures()
+           if (figure.network, figure.clock, figure.width, figure.resolution) == (*published_as, width, resolution)]
+  assert found == [target] == [problem.target] and problem.table.provenance == 'estimated'
+  stated = re.search(r'the space holds ([\d.]+) to ([\d.]+) ms', text).groups()
+  assert stated == (f'{problem.cost_model.smallest:.1f}', f'{problem.cost_model.largest:.1f}')
+  net = mobilenets.proxyless_mobile(width, resolution, classes=1000)
+  assert set(network_lib.op_signatures(net)) <= set(network_lib.op_signatures(problem.space))
+  stated = re.search(r'the published network(?:, scaled,)? is ([\d.]+) ms', text)
+  assert stated is None or stated[1] == f'{model_lib.from_latency_table(net, problem.table).fixed:.1f}'
+
+
+def test_a_class_for_background_takes_no_time():
+  """The challenge wants 1001 classes where the dataset has 1000."""
+  signatures = [network_lib.OpSignature(ops.Classifier(classes), (7, 7, 1280)) for classes in (1000, 1001)]
+  thousand, more = (pixel2.load_estimate().operation_ms(features.of_signature(signature)) for signature in signatures)
+  assert thousand < more < thousand + 0.001
+
+
+@pytest.mark.parametrize('path', TRAININGS, ids=lambda path: path.stem)
+def test_flags_of_a_training_fit_each_other(path, tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  config = parse_training(path.stem, '--architecture=proxyless_mobile')
+  config.check()
+  assert re.fullmatch(r'runs/train_\w+', config.run_dir) and not config.data.download
+
+
+def test_imagenet_is_the_official_recipe_and_so_are_the_defaults():
+  """imagenet_run_exp.py of the official code."""
+  config = parse_training('imagenet')
+  official = dict(epochs=300, batch_size=256, optimizer='sgd', momentum=0.9, schedule='cosine', weight_decay=4e-5, label_smoothing=0.1,
+                  color_jitter='strong', warmup_epochs=0.0, dropout_rate=None, decoupled_weight_decay=False, average_momentum=None)
+  defaults = config_lib.TrainConfig()
+  for name, value in official.items():
+    assert options.flat(config)[name] == options.flat(defaults)[name] == value, name
+  assert config.learning_rate == defaults.learning_rate == 0.05
+
+
+def test_rmsprop_is_mnasnets_for_a_quarter_of_the_images():
+  """arXiv 1807.11626, section 5: a learning rate of 0.256 for 4,096 images."""
+  config = parse_training('imagenet_rmsprop')
+  assert config.learning_rate / config.data.batch_size == 0.256 / 4096
+  assert (config.optimizer.optimizer, config.optimizer.rho, config.optimizer.momentum) == ('rmsprop', 0.9, 0.9)
+  assert (config.recipe.warmup_epochs, config.recipe.decay_rate, config.recipe.decay_epochs) == (5.0, 0.97, 2.4)
+  assert (config.recipe.weight_decay, config.network.dropout_rate) == (1e-5, 0.2)

@@ -28,8 +28,6 @@ from tf_proxyless.report.page import page as page_lib
 
 @dataclasses.dataclass(frozen=True)
 class Config(options.Config):
-  """Options of the command."""
-
   run_dir: str | None = options.option(None, 'Directory of a search; by default a made-up one, in a clone of the repository.')
   epochs: int = options.option(120, 'Epochs of the made-up search.', low=1)
   loads: int = options.option(7, 'Times that the browser opens the page; the median is printed.', low=1)

@@ -61,8 +61,6 @@ _MOST_CANDIDATES = max(map(len, _CANDIDATES_OF.values())) + 1
 
 @dataclasses.dataclass(frozen=True)
 class Config(options.Config):
-  """Options of the command."""
-
   json: bool = options.option(False, 'Whether to print one JSON object instead of tables.')
   space: str = options.option('proxyless', 'proxyless: MBConv of k3 k5 k7 and e3 e6; wide: of k3 k5, e3 e6, relu6 or hard_swish, with and '
                               'without squeeze-excite.', choices=tuple(_CANDIDATES_OF))

@@ -31,8 +31,6 @@ from tf_proxyless.infra import serialization
 
 @dataclasses.dataclass(frozen=True)
 class Config(options.Config):
-  """Options of the command."""
-
   output: str | None = options.option(None, 'Where to write the formula, a JSON file; by default it is only shown.')
 
 

@@ -33,14 +33,6 @@ def test_mobilenet_v2_has_its_published_size():
   assert (whole.macs, half.macs) == (pytest.approx(300e6, rel=0.01), pytest.approx(97e6, rel=0.01))
 
 
-def test_the_pair_of_the_contest():
-  """LPIRC: 160 x 160 at full width, 224 x 224 at half."""
-  one = architectures.find('proxyless_mobile', 1001, resolution=160)
-  other = architectures.find('proxyless_mobile', 1001, width_multiplier=0.5)
-  assert (one.network.input_shape[0], other.network.input_shape[0]) == (160, 224)
-  assert other.cost.parameters < one.cost.parameters
-
-
 @pytest.fixture
 def searched(tmp_path):
   """An architecture as a search writes it, with a predicted latency."""

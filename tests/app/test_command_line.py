@@ -73,12 +73,8 @@ def test_command_line_wins_over_flagfile_wherever_it_stands(main, tmp_path):
   assert main('--flagfile=a.flags').stdout == '0.5 7 x True\n'
   assert main('--steps=9', '--nofast', '--flagfile=a.flags').stdout == '0.5 9 x False\n'
   assert main('--flagfile', 'a.flags', '--steps=9').stdout == '0.5 9 x True\n'
-
-
-def test_of_two_flagfiles_the_later_wins(main, tmp_path):
-  (tmp_path / 'a.flags').write_text('--rate=0.5\n--steps=7\n')
   (tmp_path / 'b.flags').write_text('--steps=8\n')
-  assert main('--flagfile=a.flags', '--flagfile=b.flags').stdout == '0.5 8 x False\n'
+  assert main('--flagfile=a.flags', '--flagfile=b.flags').stdout == '0.5 8 x True\n'  # of two, the later wins
 
 
 def test_a_flagfile_wins_over_those_it_includes_and_finds_them_beside_itself(main, tmp_path):
@@ -101,7 +97,6 @@ def test_comments_and_blank_lines(main, tmp_path):
     ('--flagfile=a.flags\n', 'a.flags includes itself'),
     ('--flagfile=b.flags\n', "flagfile 'b.flags' is neither a file nor one of those shipped"),
     ('--stepz=8\n', 'unknown flag --stepz; did you mean --steps?'),
-    ('--rate=nan\n', 'flag --rate=nan: must be a finite number'),
     (b'\xff\xfe', 'not UTF-8 text'),
 ])
 def test_flagfiles_that_are_refused(main, tmp_path, content, message):
@@ -112,16 +107,13 @@ def test_flagfiles_that_are_refused(main, tmp_path, content, message):
 @pytest.mark.parametrize('arguments, message', [
     (['--flagfile=no.flags'], "flagfile 'no.flags' is neither a file nor one of those shipped"),
     (['--flagfile'], "flagfile ''"),
-    (['--flagfile='], "flagfile ''"),
     (['--flagfile=.'], "flagfile '.'"),
     (['--rate=nan'], 'flag --rate=nan: must be a finite number'),
-    (['--rate=inf'], 'flag --rate=inf: must be a finite number'),
     (['--rate=1e999'], 'flag --rate=1e999: must be a finite number'),
     (['--rates=1', '--rates=-inf'], 'flag --rates=-inf: must be a finite number'),
     (['--rate=-1'], 'flag --rate=-1: must be a number, at least 0'),
     (['--rate=x'], 'flag --rate=x: must be a number, at least 0'),
     (['--steps=1.5'], 'flag --steps=1.5: must be an integer'),
-    (['--steps=a: b'], 'flag --steps=a: b: must be an integer'),
     (['--color=gren'], "flag --color=gren: must be one of red, green, grey; did you mean 'green' or 'grey'?"),
     (['--color=ultramarine'], 'flag --color=ultramarine: must be one of red, green, grey\n'),
     (['--fast=maybe'], 'flag --fast=maybe: must be true or false'),
@@ -133,7 +125,6 @@ def test_flagfiles_that_are_refused(main, tmp_path, content, message):
     (['--steps=2', 'stray', '--rate=1'], "unexpected argument 'stray'"),
     (['--', '--steps=2'], "unexpected argument '--steps=2'"),
     (['--fast', 'true'], "unexpected argument 'true'"),
-    (['--stepz=1'], 'unknown flag --stepz; did you mean --steps?'),
 ])
 def test_command_lines_that_are_refused(main, arguments, message):
   check_mistake(main(*arguments), message)
@@ -158,25 +149,18 @@ def test_verbosity_shows_the_traceback_of_a_mistake(main):
   assert 'Traceback' in result.stderr and result.stderr.endswith('error: mine\n') and result.returncode == 2
 
 
+@pytest.mark.parametrize('error, message, code', [
+    ('errors.UserError("changed flags")', 'error: changed flags\n', 2), ('KeyboardInterrupt()', '', 130), ('BrokenPipeError()', '', 141)])
+def test_what_ends_a_main_later_is_no_defect(main, error, message, code):
+  result = main(f'--throw={error}')
+  assert (result.stderr, result.stdout, result.returncode) == (message, '', code)
+
+
 def test_defects_keep_their_traceback(main):
   result = main('--throw=ValueError("a defect")')
   assert 'Traceback' in result.stderr and 'ValueError: a defect' in result.stderr and result.returncode == 1
   result = main('--throw_in_setup=ZeroDivisionError("a defect")')
   assert 'Traceback' in result.stderr and result.returncode == 1
-
-
-def test_a_user_error_may_also_come_later(main):
-  check_mistake(main('--throw=errors.UserError("changed flags")'), 'changed flags')
-
-
-def test_interruption(main):
-  result = main('--throw=KeyboardInterrupt()')
-  assert (result.stderr, result.returncode) == ('', 130)
-
-
-def test_a_closed_pipe_is_no_defect(main):
-  result = main('--throw=BrokenPipeError()')
-  assert (result.stderr, result.returncode) == ('', 141)
 
 
 @pytest.mark.parametrize('flag', ['--help', '--helpfull', '--helpshort'])

@@ -98,13 +98,6 @@ def test_an_estimate_waits_for_the_space(name):
   assert tables.load(config, space) == pixel2.named_table(name, space)
 
 
-@pytest.mark.parametrize('flag', ['--expected_kernels=xnnpack', '--expected_device=Pixel 1', '--expected_precision=float32'])
-def test_the_estimate_is_for_one_phone_and_its_kernels_of_2019(flag):
-  config = parse('--target_latency_ms=48', '--latency_table=pixel2_int8_estimate', '--allow_estimates', flag)
-  with pytest.raises(ValueError, match='is for another runtime'):
-    tables.load(config, make_space(config))
-
-
 @pytest.mark.parametrize('fraction', [0.0, 0.25, 1.0])
 def test_a_fraction_is_of_the_range(fraction):
   config = parse('--target_latency_fraction=0.5', '--latency_table=pixel1_tflite_float')

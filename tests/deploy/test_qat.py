@@ -133,14 +133,6 @@ def test_every_layer_of_published_networks_to_a_step(name):
   assert models.dtypes(tflite.convert(quantized, 'int8', io='uint8')) == {'uint8', 'int8', 'int32'}
 
 
-@pytest.mark.long
-@pytest.mark.parametrize('name', published.NAMES)
-def test_published_networks_to_a_step(name):
-  photos = quantized_lib.photos(224)
-  quantized = quantized_lib.quantize(quantized_lib.network_like_trained(published.network(name), photos, calm=True), photos)
-  assert quantized_lib.steps_apart(quantized, photos[:2], 'xnnpack').max() <= 1
-
-
 def check_mobilenet_v3(resolution):
   """Trains a step, quantises, and becomes integers that compute the same."""
   photos = quantized_lib.photos(resolution)

@@ -8,23 +8,12 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
+from tests.deploy import classifiers
 from tests.deploy import models
 from tf_proxyless.deploy import tflite
-from tf_proxyless.nn import keras_network
 
 
-@functools.cache
-def build(padding='same'):
-  """A network whose batch normalisation is not the identity, with outputs of about 1."""
-  model = keras_network.build(models.small(padding), seed=1)
-  rng = np.random.default_rng(1)
-  for weight in model.weights:
-    if weight.shape.rank == 1:
-      low, high = (0.5, 2.0) if 'variance' in weight.name or 'gamma' in weight.name else (-0.5, 0.5)
-      weight.assign(rng.uniform(low, high, weight.shape))
-    else:
-      weight.assign(weight * 3.0)
-  return model
+build = functools.cache(classifiers.build)
 
 
 @pytest.fixture(scope='module', params=['same', 'symmetric'])
@@ -69,13 +58,6 @@ def test_weights_are_quantized_by_channel(model, images):
   depthwise = [op['inputs'][1] for op in runner._get_ops_details() if op['op_name'] == 'DEPTHWISE_CONV_2D']
   scales = [detail['quantization_parameters']['scales'] for detail in runner.get_tensor_details() if detail['index'] in depthwise]
   assert sorted(len(np.unique(scale)) for scale in scales) == [8, 24, 48, 48, 48]
-
-
-def test_pixels_in_0_to_1_are_bytes_divided_by_255(images):
-  images = images.copy()
-  images[0, 0, 0] = (0, 0.5, 1)
-  source = models.interpreter(tflite.convert(build(), 'int8', images, 'uint8')).get_input_details()[0]
-  assert source['quantization'] == (pytest.approx(1 / 255, rel=1e-6), 0)
 
 
 def test_the_batch_is_one_and_equal_arguments_give_equal_bytes(images):

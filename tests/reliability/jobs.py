@@ -8,14 +8,12 @@ import zipfile
 
 import h5py
 import numpy as np
-import tensorflow as tf
 
 from tests.android_benchmark import measuring
 from tests.reliability import killing
 from tests.search import runs
 from tests.train import runs as train_runs
 from tf_proxyless.cost import table as table_lib
-from tf_proxyless.infra import run_directory as run_directory_lib
 from tf_proxyless.measure import validation as validation_lib
 from tf_proxyless.search import run_directory
 
@@ -92,16 +90,6 @@ def _check_run(folder: pathlib.Path) -> None:
   assert newest is None or newest == str(kept[-1]).removesuffix('.index')
 
 
-def _history(run: run_directory_lib.RunDirectory) -> list[dict]:
-  return [{name: value for name, value in entry.items() if name != 'seconds'} for entry in run.read_history()]
-
-
-def _variables(run: run_directory_lib.RunDirectory) -> dict[str, np.ndarray]:
-  """Of the newest checkpoint, by name."""
-  reader = tf.train.load_checkpoint(run.newest_checkpoint())
-  return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map() if name != '_CHECKPOINTABLE_OBJECT_GRAPH'}
-
-
 def _check_arrays(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
   assert found.keys() == expected.keys() and expected
   for name, value in expected.items():
@@ -111,8 +99,8 @@ def _check_arrays(found: dict[str, np.ndarray], expected: dict[str, np.ndarray])
 def _check_common(folder: pathlib.Path, whole: pathlib.Path) -> None:
   found, expected = run_directory.RunDirectory(folder), run_directory.RunDirectory(whole)
   assert found.is_finished()
-  assert _history(found) == _history(expected) and len(_history(found)) > 1
-  _check_arrays(_variables(found), _variables(expected))
+  assert runs.history(found) == runs.history(expected) and len(runs.history(found)) > 1
+  _check_arrays(runs.variables(found), runs.variables(expected))
   for name in ('architecture.json', 'identity.json', 'split.npz'):
     assert (folder / name).read_bytes() == (whole / name).read_bytes(), name
   assert not _staging(folder).exists() and not list(folder.glob('.*.json.*'))

@@ -19,6 +19,7 @@ from tf_proxyless.space import published
 from tf_proxyless.space import schema
 
 TABLE = 'pixel1_tflite_float'
+ALL = ('imagenet', 'tiny', 'macs', 'running', 'interrupted', 'empty', 'comparison', 'hostile', *spaces.COUPLED)  # for `make`
 
 
 @dataclasses.dataclass(frozen=True)

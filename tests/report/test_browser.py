@@ -17,7 +17,6 @@ from selenium.webdriver.common import keys as keys_lib  # noqa: E402
 KEYS = keys_lib.Keys
 FLAGS = ('--headless=new', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
          '--disable-component-update', '--disable-sync')
-DOCUMENTS = ('imagenet', 'tiny', 'macs', 'running', 'interrupted', 'empty', 'comparison', 'hostile', 'widths', 'nested', 'resolutions')
 
 
 @pytest.fixture(scope='module')
@@ -67,7 +66,7 @@ def bars(driver):
   return driver.execute_script('return [...document.querySelectorAll(".bar")].map((bar) => bar.getAttribute("aria-label"))')
 
 
-@pytest.mark.parametrize('name', DOCUMENTS)
+@pytest.mark.parametrize('name', documents.ALL)
 def test_opens_without_a_word_in_the_console_and_fits_a_phone(open_page, name):
   driver = open_page(documents.make(name), width=360, height=740)
   assert driver.execute_script('return document.documentElement.scrollWidth') <= 360
@@ -87,7 +86,7 @@ CLIPPED = '''
         && beyond(text.getBoundingClientRect(), text.ownerSVGElement.getBoundingClientRect())).map((text) => text.textContent);'''
 
 
-@pytest.mark.parametrize('name', DOCUMENTS)
+@pytest.mark.parametrize('name', documents.ALL)
 def test_no_text_is_cut_off_by_its_picture(open_page, name):
   document = documents.make(name)
   for run in document['runs']:

@@ -16,7 +16,6 @@ from tf_proxyless.report.drawing import svg
 from tf_proxyless.report.page import page as page_lib
 from tf_proxyless.report.page import sections as sections_lib
 
-DOCUMENTS = ('imagenet', 'tiny', 'macs', 'running', 'interrupted', 'empty', 'comparison', 'hostile', 'widths', 'nested', 'resolutions')
 VOID = {'meta', 'link', 'input'}
 MAX_BYTES = 3_000_000  # issue 5
 
@@ -52,7 +51,7 @@ class Reader(html.parser.HTMLParser):
     return [(attributes, self.text.get(index, '')) for index, (name, attributes) in enumerate(self.elements) if name == tag]
 
 
-@pytest.fixture(scope='module', params=DOCUMENTS)
+@pytest.fixture(scope='module', params=documents.ALL)
 def rendered(request):
   document = documents.make(request.param)
   text = page_lib.render(document)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 
-from tf_proxyless.search import run_directory
+from tf_proxyless.infra import run_directory as run_directory_lib
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -69,10 +69,23 @@ def stop_when(process: subprocess.Popen, reached, number: signal.Signals, limit_
   return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
 
-def checkpoint_number(run: run_directory.RunDirectory) -> int:
+def checkpoint_number(run: run_directory_lib.RunDirectory) -> int:
   """Of the newest checkpoint, 0 if there is none."""
   newest = run.newest_checkpoint()
   return 0 if newest is None else int(newest.rsplit('-', 1)[1])
+
+
+def history(run: run_directory_lib.RunDirectory) -> list[dict]:
+  """Its epochs but for the time that they took."""
+  return [{name: value for name, value in entry.items() if name != 'seconds'} for entry in run.read_history()]
+
+
+def variables(run: run_directory_lib.RunDirectory) -> dict:
+  """Every variable of the newest checkpoint by its name."""
+  import tensorflow as tf  # which most users of this module do without
+
+  reader = tf.train.load_checkpoint(run.newest_checkpoint())
+  return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map() if name != '_CHECKPOINTABLE_OBJECT_GRAPH'}
 
 
 def check_mistake(result: subprocess.CompletedProcess, *messages: str) -> None:

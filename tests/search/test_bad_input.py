@@ -51,21 +51,14 @@ def test_a_table_for_another_runtime(tmp_path):
     (['--run_dir='], ['--run_dir is required']),
     (['--target_macs=1e4'], ['--target_macs=10000 is below the smallest network of the space', '30880']),
     (['--target_macs=-1'], ['--target_macs must be a positive number, got -1']),
-    (['--target_macs=0'], ['--target_macs must be a positive number, got 0']),
     (['--target_macs=nan'], ['--target_macs=nan']),
-    (['--target_macs=inf'], ['--target_macs=inf']),
-    (['--target_macs=many'], ['--target_macs=many']),
     (['--target_latency_fraction=0.5'], ['exactly one of --target_latency_ms, --target_latency_fraction, --target_macs, got 2']),
     (['--target_latency_ms=80'], ['exactly one of --target_latency_ms, --target_latency_fraction, --target_macs']),
     (['--resolution=30', '--stem_strides=4'], ['resolution must be a positive multiple of the total stride 4, got 30', '28 or 32']),
     (['--stage_filters=8,x'], ['--stage_filters=8,x: must be integers with commas between them']),
     (['--stage_filters=8,8'], ['stage_filters, stage_blocks and stage_strides must have one entry a stage']),
     (['--batch_size=0'], ['--batch_size=0']),
-    (['--batch_size=-4'], ['--batch_size=-4']),
-    (['--validation_batch_size=0'], ['--validation_batch_size=0']),
     (['--validation_images=0'], ['--validation_images must be a count above 1, or a fraction between 0 and 1, got 0']),
-    (['--validation_images=1'], ['--validation_images must be', 'got 1']),
-    (['--validation_images=-0.2'], ['--validation_images must be', 'got -0.2']),
     (['--validation_images=10.5'], ['--validation_images must be', 'got 10.5']),
     (['--architecture_optimizer=evolution'], ['--architecture_optimizer=evolution', 'reinforce', 'gradient']),
     (['--objective=penalty_log'], ['--objective=penalty_log serves --architecture_optimizer=gradient, not reinforce, which goes with '
@@ -78,11 +71,6 @@ def test_a_table_for_another_runtime(tmp_path):
 def test_flags(tmp_path, flags, messages):
   runs.check_mistake(refuse(tmp_path, *runs.TINY, *flags), *messages)
   assert not (tmp_path / 'run').exists()
-
-
-def test_no_target(tmp_path):
-  flags = [flag for flag in runs.TINY if not flag.startswith('--target')]
-  runs.check_mistake(refuse(tmp_path, *flags), 'exactly one of --target_latency_ms, --target_latency_fraction, --target_macs')
 
 
 @pytest.mark.parametrize('flags, messages', [
@@ -108,12 +96,9 @@ def test_all_missing_entries_are_listed(tmp_path):
 
 
 @pytest.mark.parametrize('content, message', [
-    ('', 'empty, not JSON'),
     (PIXEL_1.read_text()[:2000], 'not JSON, or truncated'),
     ('[' * 100_000 + ']' * 100_000, 'nested deeper than 32 levels'),
-    ('{"a":' * 40 + '1' + '}' * 40, 'nested deeper than 32 levels'),
     ('{"schema": "tf_proxyless/architecture", "version": 1}', 'schema and version must be'),
-    ('\x00\x01\xff', 'not JSON'),
 ])
 def test_tables_that_are_none(tmp_path, content, message):
   (tmp_path / 'table.json').write_text(content, encoding='latin-1')
@@ -162,42 +147,14 @@ def test_mistakes_that_the_dataset_tells(tmp_path, data_dir, flag, message):
   assert not list((tmp_path / 'run').glob('checkpoints/*'))
 
 
-@pytest.fixture(scope='module')
-def finished(tmp_path_factory, data_dir):
-  """A run for a target above the largest network, in a directory where a mistaken command came first."""
-  folder = tmp_path_factory.mktemp('finished')
-  flags = [*runs.TINY, f'--run_dir={folder / "run"}', f'--data_dir={data_dir}', '--target_macs=1e6', '--warmup_epochs=1',
-           '--search_epochs=2']
-  run_directory.RunDirectory(folder / 'run').create()
-  run_directory.RunDirectory(folder / 'run').claim({'batch_size': 10**6})
-  return flags, runs.run(*flags), run_directory.RunDirectory(folder / 'run')
-
-
-def test_a_target_above_the_largest_network_is_one_line(finished):
-  _, result, run = finished
+def test_a_target_above_the_largest_network_is_one_line(tmp_path, data_dir):
+  """In a directory where a mistaken command came first."""
+  run = run_directory.RunDirectory(tmp_path / 'run')
+  run.create()
+  run.claim({'batch_size': 10**6})
+  result = runs.run(*runs.TINY, f'--run_dir={run.path}', f'--data_dir={data_dir}', '--target_macs=1e6', '--warmup_epochs=1',
+                    '--search_epochs=2')
   assert result.returncode == 0, result.stderr
   assert result.stderr.count('\n') == 1 and 'the target 1.00 M MACs is not below the largest network, 0.43 M MACs' in result.stderr
   assert json.loads(run.status.read_text())['state'] == 'finished'
   assert run.architecture.exists()
-
-
-def test_changed_flags_are_named(finished, tmp_path):
-  flags, _, run = finished
-  result = refuse(tmp_path, *flags, '--batch_size=64', '--seed=5', '--checkpoint_every_steps=7')
-  runs.check_mistake(result, 'batch_size was 128, is now 64; seed was 0, is now 5;')
-  assert 'checkpoint_every_steps' not in result.stderr
-
-
-@pytest.mark.long
-def test_a_damaged_checkpoint(finished):
-  """The one before is used, a line says so, and the search ends in the same bytes."""
-  flags, _, run = finished
-  samples, architecture = run.samples.read_bytes(), run.architecture.read_bytes()
-  newest = run.newest_checkpoint()
-  data = run.checkpoints / f'{newest}.data-00000-of-00001'
-  data.write_bytes(data.read_bytes()[:1000])
-  result = runs.run(*flags)
-  assert result.returncode == 0, result.stderr
-  line, = [line for line in result.stderr.splitlines() if newest in line]
-  assert 'damaged' in line
-  assert (run.samples.read_bytes(), run.architecture.read_bytes()) == (samples, architecture)

@@ -139,8 +139,3 @@ def test_the_most_likely_network_is_canonical():
   assert parameters.mode().numpy().tolist() == [1, 0, 0]
   parameters.alpha.assign([[1, 0, 0], [0, 1, 0], [0, 0, 1]])
   assert parameters.mode().numpy().tolist() == [0, 1, 2]
-
-
-def test_without_nesting_nothing_changes():
-  draw = lambda parents: policy_lib.Policy(COUNTS, parents=parents).sample(1, tf.constant(0, tf.int64), 50).numpy()
-  np.testing.assert_array_equal(draw(()), draw(((), (), ())))

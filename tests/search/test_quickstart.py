@@ -84,9 +84,3 @@ def test_the_derived_network_scores_well_and_both_winners_are_told(finished):
   derivation = json.loads(run.derivation.read_text())
   assert derivation['validation_accuracy'] >= 0.9
   assert len(evaluations_lib.load(run.samples)[1]) >= 1000
-
-
-def test_is_described(finished):
-  _, run = finished
-  described = json.loads(runs.tool('describe', f'--architecture={run.architecture}', '--json').stdout)
-  assert described['macs'] == io.load_architecture(run.architecture).cost.macs

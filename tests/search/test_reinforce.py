@@ -52,17 +52,6 @@ def step_of(optimizer):
   return optimizer.parameters.alpha.numpy() - before, scored
 
 
-def test_a_bandit_with_two_arms():
-  parameters = policy_lib.Policy((2,))
-  model = model_lib.additive('macs', ('arm',), 0, ((5, 5),))
-  optimizer = reinforce.Reinforce(parameters, model, objectives.Objective(), lambda paths, _: np.array([0.6, 0.7])[paths[:, 0]],
-                                  learning_rate=0.05)
-  for _ in range(150):
-    optimizer.update()
-  assert parameters.probabilities().numpy()[0, 1] > 0.95
-  assert int(optimizer.updates) == 150
-
-
 def test_the_gradient_in_expectation_is_the_analytic_one():
   """d E[reward] / d alpha_j = (1 - exploration) p_j (v_j - sum_i p_i v_i) where accuracies add up."""
   optimizer = make(plain=True, networks=100_000)

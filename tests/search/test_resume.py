@@ -5,7 +5,6 @@ import signal
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from tests.search import runs
 from tf_proxyless.search import run_directory
@@ -25,23 +24,12 @@ def finish(flags):
   return result.stdout
 
 
-def variables(run):
-  """Every variable of the newest checkpoint by its name."""
-  reader = tf.train.load_checkpoint(run.newest_checkpoint())
-  return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()
-          if name != '_CHECKPOINTABLE_OBJECT_GRAPH'}
-
-
-def history(run):
-  return [{name: value for name, value in entry.items() if name != 'seconds'} for entry in run.read_history()]
-
-
 def check_equal(run, whole):
   """Same architecture, history, samples, weights, momenta, alphas, multiplier and so on."""
-  assert history(run) == history(whole)
+  assert runs.history(run) == runs.history(whole)
   for name in ('architecture', 'derivation', 'samples', 'search_space', 'identity'):
     assert getattr(run, name).read_bytes() == getattr(whole, name).read_bytes(), name
-  found, expected = variables(run), variables(whole)
+  found, expected = runs.variables(run), runs.variables(whole)
   assert found.keys() == expected.keys() and len(found) > 50
   for name, value in expected.items():
     np.testing.assert_array_equal(found[name], value, err_msg=name)
@@ -77,7 +65,7 @@ def test_signals_save(tmp_path, data_dir, whole_runs, optimizer, number, code, a
   assert status['state'] == 'interrupted'
   if after or 'for lack of time' not in result.stderr:  # a busy machine may need more than eight seconds to trace the first step
     assert result.stderr == f'stopped and saved; the same command continues in {run.path}\n'
-    saved = variables(run)
+    saved = runs.variables(run)
     assert [int(saved[f'progress/{name}/.ATTRIBUTES/VARIABLE_VALUE']) for name in ('epoch', 'step')] == [status['epoch'], status['step']]
   finish(flags)
   check_equal(run, whole_runs(optimizer))

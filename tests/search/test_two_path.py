@@ -130,27 +130,6 @@ def test_only_choices_are_sampled():
   assert second.max() == 4 and (second[:, 0] != second[:, 1]).all()
 
 
-def test_the_same_update_samples_the_same_pairs():
-  (first, first_pairs), (second, second_pairs) = make(), make()
-  first.update(0)
-  second.update(0)
-  first.update(1)
-  second.updates.assign(1)  # as if restored
-  second.parameters.alpha.assign(first.parameters.alpha)
-  np.testing.assert_array_equal(first_pairs[0], second_pairs[0])
-  assert not np.array_equal(first_pairs[0], first_pairs[1])
-
-
-def test_learns_the_choice_whose_gate_lowers_the_loss():
-  effects = np.random.default_rng(5).standard_normal((DECISIONS, 4)).astype(np.float32)
-  optimizer, _ = make(gate_gradients=lambda active, inactive, batch: (
-      0.0, np.take_along_axis(effects, np.stack([active, inactive], axis=1), axis=1)), exploration=0.2, learning_rate=0.1,
-                      alpha=np.zeros((DECISIONS, 4)))
-  for _ in range(250):
-    optimizer.update()
-  assert (optimizer.parameters.mode().numpy() == effects.argmin(axis=1)).mean() > 0.95
-
-
 def test_renormalise_keeps_the_pairs_mass_and_its_ratio():
   random = np.random.default_rng(0)
   old, new = (tf.constant(random.standard_normal((100, 2)) * 5, tf.float32) for _ in range(2))

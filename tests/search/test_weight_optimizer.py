@@ -77,29 +77,6 @@ def test_steps_are_those_of_the_rule_written_out(trained):
       np.testing.assert_allclose(slot, np.broadcast_to(slots.get(id(theirs), 0.0), slot.shape), rtol=1e-4, atol=1e-5)
 
 
-def test_steps_equal_those_of_the_fixed_networks(trained):
-  """The static graph of each sampled network, with the same start values and optimizer."""
-  supernet, _, history, _ = trained
-  for i, path in enumerate(PATHS):
-    fixed = supernet_lib.Supernet(spaces.resolve(supernet.space, path))
-    optimizer = weight_optimizer.SupernetSGD(fixed, 0.9, 0.01)
-    ours = []
-    decision = 0
-    for layer in supernet.block_layers:
-      if layer in supernet.choices:
-        layer = layer.candidates[path[decision]]
-        decision += 1
-      ours += layer.weights
-    for weight, slot, source in zip(fixed.fixed_weights, optimizer.fixed_slots, ours, strict=True):
-      for variable, value in zip((weight, slot), history[i][id(source)]):
-        variable.assign(value)
-    images, labels = spaces.batch(supernet.space, seed=i)
-    steps.SupernetSteps(fixed, optimizer).train(images, labels, tf.zeros([0], tf.int32), tf.constant(RATE))
-    for weight, slot, source in zip(fixed.fixed_weights, optimizer.fixed_slots, ours, strict=True):
-      for variable, value in zip((weight, slot), history[i + 1][id(source)]):
-        np.testing.assert_allclose(variable, value, rtol=1e-5, atol=1e-6)
-
-
 def test_one_trace_serves_all_paths(trained):
   supernet, _, _, compiled = trained
   batch = spaces.batch(supernet.space)

@@ -33,17 +33,6 @@ def test_ratio_of_medians():
   assert found['low'] <= found['ratio'] <= found['high']
 
 
-def test_interval_narrows_with_repetitions_and_holds_the_truth():
-  random = np.random.default_rng(2)
-  widths = []
-  for repetitions in (10, 1000):
-    numerator, denominator = (scale * random.lognormal(0.0, 0.3, (5, repetitions)) for scale in (1.2, 1.0))
-    found = tool.ratio_of_medians(numerator, denominator)
-    assert found['low'] < 1.2 < found['high']
-    widths.append(found['high'] - found['low'])
-  assert widths[1] < widths[0] / 4
-
-
 def test_candidates_are_the_first_of_the_official_order(setting):
   names = ('k3e3', 'k3e6', 'k5e3', 'k5e6', 'k7e3', 'k7e6', 'zero')
   for count, cardinality in ((2, 2**21), (4, 4**21), (6, 6**21), (7, 6**6 * 7**15)):
@@ -82,14 +71,6 @@ def test_every_step_of_every_path_is_timed(setting):
       'weight_step': 1 / 2, 'two_path_step': 3 / 1, 'forward': 4 / 5, 'expected_latency': 6 / 1}
 
 
-def test_scaled_settings_change_one_thing_each(setting):
-  brief, *scaled = tool.scaled_settings(dataclasses.replace(setting, repetitions=30, paths=5))
-  assert (brief.repetitions, brief.paths) == (10, 2)
-  assert [[(field, value) for field, value in dataclasses.asdict(other).items() if value != getattr(brief, field)]
-          for other in scaled] == [[('candidates', 2)], [('candidates', 4)], [('batch_size', 4)], [('resolution', 160)],
-                                   [('resolution', 224)]]
-
-
 @pytest.mark.parametrize('argument, message', [
     ('--candidates=1', 'flag --candidates=1'), ('--candidates=8', '--candidates must be at most 7'),
     ('--batch_size=0', 'flag --batch_size=0'),
@@ -101,7 +82,7 @@ def test_mistakes_are_one_line(tmp_path, argument, message):
 
 
 @pytest.mark.long
-def test_json_of_a_run(tmp_path, tool):
+def test_json_of_a_run(tmp_path):
   result = run('--json', '--resolution=32', '--batch_size=2', '--candidates=2', '--repetitions=2', '--paths=1', cwd=tmp_path)
   assert result.returncode == 0, result.stderr
   found = json.loads(result.stdout)

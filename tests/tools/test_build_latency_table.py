@@ -79,13 +79,3 @@ def test_a_killed_run_continues_and_a_finished_one_measures_anew(tmp_path):
 def test_mistakes_are_one_line_at_once(tmp_path, arguments, message):
   runs.check_mistake(run(*arguments, cwd=tmp_path), message)
   assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.long
-def test_no_gpu_is_one_line(tmp_path):
-  import tensorflow as tf
-  if tf.config.list_physical_devices('GPU'):
-    pytest.skip('there is a GPU')
-  result = run('--output=t.json', '--device=gpu', '--precision=float32', *TINY, cwd=tmp_path)
-  assert result.returncode == 2
-  assert 'GPU' in result.stderr.splitlines()[-1] and result.stderr.splitlines()[-1].startswith('error: ')

@@ -45,8 +45,7 @@ def quantized(tmp_path_factory, trained, data_dir):
 
 
 def check_equal(found, expected):
-  history = lambda run: [{name: value for name, value in entry.items() if name != 'seconds'} for entry in run.read_history()]
-  assert history(found) == history(expected)
+  assert search_runs.history(found) == search_runs.history(expected)
   with np.load(found.path / 'weights.npz') as weights, np.load(expected.path / 'weights.npz') as others:
     assert weights.files == others.files
     for name in weights.files:
@@ -93,18 +92,6 @@ def test_statistics_stand_still_after_their_share(trained, tmp_path, data_dir, s
   found = {weight.name: weight.numpy() for weight in models.load(run.path).model.weights if 'moving_' in weight.name}
   assert known.keys() == found.keys() and len(known) > 4
   assert all(np.array_equal(found[name], value) != moves for name, value in known.items())
-
-
-@pytest.mark.long
-def test_killed(quantized, trained, tmp_path, data_dir):
-  """With SIGKILL, after the first checkpoint and in the last epoch."""
-  run = run_directory.RunDirectory(tmp_path / 'run')
-  flags = [*TINY, f'--model={trained}', f'--data_dir={data_dir}', f'--run_dir={run.path}']
-  for number in (1, 7):
-    result = search_runs.stop_when(start(*flags), lambda n=number: search_runs.checkpoint_number(run) >= n, signal.SIGKILL)
-    assert result.returncode == -signal.SIGKILL
-  finish(run.path, trained, data_dir)
-  check_equal(run, quantized[0])
 
 
 @pytest.mark.long

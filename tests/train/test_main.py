@@ -34,16 +34,9 @@ def finish(path, data_dir, architecture, *more):
   return run_directory.RunDirectory(path), result.stdout
 
 
-def variables(run):
-  """Every variable of the newest checkpoint by its name."""
-  reader = tf.train.load_checkpoint(run.newest_checkpoint())
-  return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map() if name != '_CHECKPOINTABLE_OBJECT_GRAPH'}
-
-
 def check_equal(run, whole):
-  history = lambda run: [{name: value for name, value in entry.items() if name != 'seconds'} for entry in run.read_history()]
-  assert history(run) == history(whole)
-  found, expected = variables(run), variables(whole)
+  assert search_runs.history(run) == search_runs.history(whole)
+  found, expected = search_runs.variables(run), search_runs.variables(whole)
   assert found.keys() == expected.keys()
   for name, value in expected.items():
     np.testing.assert_array_equal(found[name], value, err_msg=name)
@@ -155,7 +148,7 @@ def test_signals_save(trained, tmp_path, data_dir, number, code):
   assert result.stderr == f'stopped and saved; the same command continues in {run.path}\n'
   status = json.loads(run.status.read_text())
   assert status['state'] == 'interrupted'
-  assert int(variables(run)['progress/total_steps/.ATTRIBUTES/VARIABLE_VALUE']) == 11 * status['epoch'] + status['step']
+  assert int(search_runs.variables(run)['progress/total_steps/.ATTRIBUTES/VARIABLE_VALUE']) == 11 * status['epoch'] + status['step']
   finish(run.path, data_dir, trained[0].architecture)
   check_equal(run, trained[0])
 

@@ -114,15 +114,6 @@ def network_to_json(network: network_lib.Network) -> dict[str, Any]:
   return serialization.encode(network, _tags())
 
 
-def network_from_json(value: Any) -> network_lib.Network:
-  """The inverse of `network_to_json`.
-
-  Raises:
-    ValueError: One line that names the place and what is wrong.
-  """
-  return serialization.decode(network_lib.Network, value, _tags())
-
-
 def architecture_to_json(architecture: Architecture) -> dict[str, Any]:
   """An architecture as JSON values."""
   return serialization.encode(architecture, _tags())

@@ -30,8 +30,6 @@ from tf_proxyless.space import schema
 
 @dataclasses.dataclass(frozen=True)
 class Config(options.Config):
-  """Options of the command."""
-
   first_table: str = options.option('', 'File or name of a table.', positional=True)
   second_table: str = options.option('', 'File or name of another.', positional=True)
   classes: int = options.option(1000, 'Outputs of the classifier.', low=1)

@@ -29,8 +29,6 @@ from tf_proxyless.space import network as network_lib
 
 @dataclasses.dataclass(frozen=True)
 class Config(options.Config):
-  """Options of the command."""
-
   classes: int = options.option(1000, 'Outputs of the classifier.', low=1)
   precision: str = options.option('int8', 'Precision of the models.', choices=('int8', 'float32'))
   batch_size: int = options.option(8, 'Images in a run, on a GPU only.', low=1)

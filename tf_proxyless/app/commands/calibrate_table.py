@@ -11,11 +11,10 @@ entries for the search space that the flags name, or --search_space_file.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 import csv
 import dataclasses
 import pathlib
-from typing import Any
 
 import numpy as np
 
@@ -37,8 +36,6 @@ from tf_proxyless.space import published
 
 @dataclasses.dataclass(frozen=True)
 class Config(options.Config):
-  """Options of the command."""
-
   classes: int = options.option(1000, 'Outputs of the classifier.', low=1)
   search_space_file: str | None = options.option(None, 'search_space.json of a run, instead of the flags of a space.')
   latency_table: str | None = options.option(None, 'File or name of the table.', required=True)
@@ -94,17 +91,11 @@ def read_measurements(path: pathlib.Path, runtime: table_lib.Runtime) -> tuple[M
   """
   body = measurements_lib.read_latencies(path)
   found = {'device': body['device']['model'], 'kernels': body['settings']['kernels'], 'threads': body['settings']['threads']}
-  latencies = {name: float(figures['median_ms']) for name, figures in body['models'].items()}
-  _check_runtime(path, found, runtime)
-  return tuple(Measured(name, _find_network(name, path.parent), latency_ms) for name, latency_ms in latencies.items())
-
-
-def _check_runtime(path: pathlib.Path, found: Mapping[str, Any], runtime: table_lib.Runtime) -> None:
-  """What the table does not know of its runtime may be anything."""
   for name, value in found.items():
     expected = getattr(runtime, name)
-    if expected not in (None, 'unknown') and value != expected:
+    if expected not in (None, 'unknown') and value != expected:  # what the table does not know of its runtime may be anything
       raise ValueError(f'{path}: measured with {name} {files.shorten(value)}, but the table is for {expected!r}')
+  return tuple(Measured(name, _find_network(name, path.parent), float(figures['median_ms'])) for name, figures in body['models'].items())
 
 
 def _find_network(name: str, folder: pathlib.Path) -> network_lib.Network:

@@ -22,8 +22,6 @@ from tf_proxyless.infra import resources
 
 @dataclasses.dataclass(frozen=True)
 class Config(options.Config):
-  """Options of the command."""
-
   input: str | None = options.option(None, 'The table: .yaml or .yml, or .json or the name of a shipped one.', required=True)
   output: str | None = options.option(None, 'Where to write it, .json or .yaml.', required=True)
   device: str | None = options.option(None, "Device of a YAML table, for instance 'Pixel 2'. Required for one.")

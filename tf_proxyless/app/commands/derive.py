@@ -24,8 +24,6 @@ from tf_proxyless.space import io
 
 @dataclasses.dataclass(frozen=True)
 class Config(options.Config):
-  """Options of the command."""
-
   run_dir: str | None = options.option(None, 'Directory of a search.', required=True)
   max_latency_ms: float | None = options.option(None, "Budget, ms by the run's latency table. By default the search's target.")
   max_macs: float | None = options.option(None, "Budget, multiply-adds. By default the search's target.")

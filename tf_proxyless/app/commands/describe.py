@@ -23,8 +23,6 @@ from tf_proxyless.space import ops
 
 @dataclasses.dataclass(frozen=True)
 class Config(options.Config):
-  """Options of the command."""
-
   architecture: str | None = options.option(None, 'File (architecture.json of a search), or name of a published network.', required=True)
   latency_table: str | None = options.option(None, 'File, or name of a shipped table or estimate; adds latency in ms.')
   json: bool = options.option(False, 'Whether to print one JSON object instead of a table.')

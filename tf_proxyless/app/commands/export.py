@@ -30,8 +30,6 @@ _QUANTIZATIONS = ('none', 'float16', 'int8')  # those of deploy.export, which lo
 
 @dataclasses.dataclass(frozen=True)
 class Config(options.Config):
-  """Options of the command."""
-
   model: str | None = options.option(None, 'A .keras file, or the directory of a training or a quantization-aware training.', required=True)
   quantization: str = options.option(
       'int8', 'How numbers are stored: as they are, as float16, or as 8-bit integers with 8-bit arithmetic.', choices=_QUANTIZATIONS)

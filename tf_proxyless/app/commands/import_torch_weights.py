@@ -35,8 +35,6 @@ from tf_proxyless.space import schema
 
 @dataclasses.dataclass(frozen=True)
 class Config(options.Config):
-  """Options of the command."""
-
   weights: str | None = options.option(None, 'The .pth file.', required=True)
   architecture: str | None = options.option(None, 'Name of a published network, or an architecture.json of the same form.', required=True)
   classes: int | None = options.option(None, 'Outputs of a published network, by default 1000.', low=1)

@@ -36,8 +36,6 @@ from tf_proxyless.space import schema
 
 @dataclasses.dataclass(frozen=True)
 class Config(options.Config):
-  """Options of the command."""
-
   work_dir: str = options.option('runs/quickstart', 'Folder for all stages.')
   flagfile_search: str = options.option('quickstart.flags', 'Flagfile of the search.')
   flagfile_train: str = options.option('train/digits.flags', 'Flagfile of training.')

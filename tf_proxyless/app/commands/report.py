@@ -29,8 +29,6 @@ from tf_proxyless.search import run_directory
 
 @dataclasses.dataclass(frozen=True)
 class Config(options.Config):
-  """Options of the command."""
-
   run_dir: str | None = options.option(None, 'Directory of a search.', required=True)
   compare: tuple[str, ...] = options.option((), 'Directories of other searches to show beside it, with commas between them.')
   model_cards: tuple[str, ...] = options.option(

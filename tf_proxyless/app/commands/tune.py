@@ -48,8 +48,6 @@ _STUDY, _BEST = 'tuning.json', 'best.flags'
 
 @dataclasses.dataclass(frozen=True)
 class Config(options.Config):
-  """Options of the command."""
-
   job: str = options.option('train', 'What is tuned: training, or quantization-aware training.', choices=tuple(_CONFIGS))
   run_dir: str | None = options.option(None, 'Directory of the tuning; one that was interrupted there continues.', required=True)
   trials: int = options.option(20, 'Trials in all, the first included, which changes nothing. May be raised later.', low=2)
