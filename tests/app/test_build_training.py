@@ -1,4 +1,4 @@
-"""Parts of a training as its main puts them together: pixels, start config, precision."""
+"""Parts of a training as a command puts them together: pixels, start values, precision."""
 
 import numpy as np
 import pytest
@@ -55,7 +55,7 @@ def test_another_network_is_refused_and_nothing_is_hidden(model_of):
 
 
 def test_precision_is_of_the_computation(model_of):
-  """Names, order and config of the weights are the same, so that a model trained in one is saved in the other."""
+  """Names, order and values of the weights are the same, so that a model trained in one is saved in the other."""
   plain, mixed = model_of(10), model_of(10, precision='mixed_bfloat16')
   assert [weight.name for weight in mixed.weights] == [weight.name for weight in plain.weights]
   assert all(np.array_equal(*pair) for pair in zip(mixed.get_weights(), plain.get_weights()))

@@ -68,7 +68,7 @@ def make_recipe(config: config_lib.TrainConfig, steps_per_epoch: int) -> recipe_
 
 
 def build(config: config_lib.TrainConfig, architecture: io.Architecture, precision: str = 'float32') -> keras.Model:
-  """The network with random start config, computing in some precision."""
+  """The network with random start values, computing in some precision."""
   previous = keras.mixed_precision.global_policy()
   keras.mixed_precision.set_global_policy(precision)
   try:
@@ -100,7 +100,7 @@ def copy_weights(model: keras.Model, start: keras.Model) -> list[str]:
       differing.append(layer.name)
   differing += [name for name, layer in sources_by_name.items() if layer.weights]
   if differing:
-    raise ValueError(f'the start config are of another network; {len(differing)} layers differ, for instance {", ".join(differing[:5])}')
+    raise ValueError(f'the start values are of another network; {len(differing)} layers differ, for instance {", ".join(differing[:5])}')
   return kept
 
 
@@ -124,7 +124,7 @@ def inherit(model: keras.Model, architecture: io.Architecture, search_dir: str, 
 
 def start_from(config: config_lib.TrainConfig, start: models.ModelFiles | None, architecture: io.Architecture,
                images: training_images.Images, model: keras.Model) -> list[str]:
-  """Gives a model the start config that the configuration says.
+  """Gives a model the start values that the configuration says.
 
   Returns:
     Lines for the user.
@@ -140,7 +140,7 @@ def start_from(config: config_lib.TrainConfig, start: models.ModelFiles | None, 
   else:
     kept = copy_weights(plain, models.load_found(start).model)
   model.set_weights(plain.get_weights())
-  return [f'{name} starts from random config: the classes are others' for name in kept]
+  return [f'{name} starts from random values: the classes are others' for name in kept]
 
 
 def make_training(config: config_lib.TrainConfig, images: training_images.Images, architecture: io.Architecture,
@@ -194,7 +194,7 @@ def results(config: config_lib.TrainConfig | config_lib.QuantizeConfig, images: 
 
 
 def describe_preprocessing(config: config_lib.TrainConfig | config_lib.QuantizeConfig, images: training_images.Images) -> dict:
-  """What was done to pixels, as JSON config."""
+  """What was done to pixels, as JSON values."""
   augmentation = config.data.augmentation or preprocessing.default_augmentation(images.source)
   return {'augmentation': augmentation, 'color_jitter': config.data.color_jitter if augmentation == 'imagenet' else None,
           'input_range': [0.0, 1.0], 'input_normalization': images.normalization and dict(images.normalization)}
