@@ -59,7 +59,7 @@ def search(optimizer, path, seed=0, target=TARGET):
   weights = weight_optimizer.SupernetSGD(supernet)
   steps = steps_lib.SupernetSteps(supernet, weights)
   parameters = policy_lib.Policy(COUNTS, exploration=0.1, seed=seed)
-  method = {'reinforce': reinforce.Config(), 'gradient': two_path.Config()}[optimizer]
+  method = {'reinforce': reinforce.ReinforceConfig(), 'gradient': two_path.TwoPathConfig()}[optimizer]
   settings = objectives.Config() if target is None else objectives.ConstrainedConfig()
   objective = settings.build(target, COST_MODEL.smallest, method.SCALE, schedule.updates)
   architecture = method.build(parameters, COST_MODEL, objective, steps, schedule.updates)

@@ -254,7 +254,7 @@ def test_ten_epochs_of_collapse_are_the_end_and_a_small_target_is_no_collapse():
 def costs_towards(target, gain_scale=1.0, updates=1000):
   """Expected cost after each update of REINFORCE with the default rates, where most of the space lies far above the target."""
   objective = objectives.ConstrainedConfig().build(target, 0.0, 1.0, updates)
-  rate = reinforce.Config().rate(updates)
+  rate = reinforce.ReinforceConfig().rate(updates)
   made = make_optimizer('reinforce', landscapes.Landscape(0, gain_scale=gain_scale), objective, rate)
   costs = []
   for _ in range(updates):

@@ -25,7 +25,7 @@ GAINS = np.array([[0.0, 0.1, 0.3], [0.3, 0.1, 0.0]], np.float32)  # accuracy is 
 BEST = [2, 0]
 BANDIT = model_lib.additive('ms', ('first', 'second'), 1.0, ((1.0,) * 3,) * 2)
 
-OPTIMIZERS = {'reinforce': reinforce.Config(0.05), 'two_path': two_path.Config(0.05),
+OPTIMIZERS = {'reinforce': reinforce.ReinforceConfig(0.05), 'two_path': two_path.TwoPathConfig(0.05),
               'leave_one_out': examples.load('optimizer').LeaveOneOutConfig(0.05)}
 DESIGNERS = {'random': random_designer.Random, 'evolution': examples.load('designer').Evolution}
 

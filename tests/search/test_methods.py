@@ -9,7 +9,7 @@ from tf_proxyless.search import objectives
 from tf_proxyless.search.optimizers import reinforce
 from tf_proxyless.search.optimizers import two_path
 
-OPTIMIZERS = {'reinforce': reinforce.Config(), 'gradient': two_path.Config()}
+OPTIMIZERS = {'reinforce': reinforce.ReinforceConfig(), 'gradient': two_path.TwoPathConfig()}
 OBJECTIVES = {'constrained': objectives.ConstrainedConfig(), 'reward_power': objectives.RewardPowerConfig(),
               'reward_absolute': objectives.RewardAbsoluteConfig(), 'penalty_log': objectives.PenaltyLogConfig(),
               'penalty_linear': objectives.PenaltyLinearConfig()}
@@ -35,5 +35,5 @@ def test_every_name_is_known():
 
 
 def test_the_constraint_takes_scale_and_rate_from_the_search():
-  made = OBJECTIVES['constrained'].build(10.0, 1.0, two_path.Config.SCALE, 10_000)
+  made = OBJECTIVES['constrained'].build(10.0, 1.0, two_path.TwoPathConfig.SCALE, 10_000)
   assert (made._scale, made._rate) == (3.0, pytest.approx(0.01))

@@ -61,9 +61,9 @@ def test_refuses(settings, message):
 
 
 @pytest.mark.parametrize('rate, points', [
-    (reinforce.Config().rate,
+    (reinforce.ReinforceConfig().rate,
      {300: 0.05, 1_000: 0.0125, 3_000: 0.0085, 10_000: 0.005, 100_000: 0.001}),
-    (two_path.Config().rate, {3_000: 0.03, 10_000: 0.01, 100_000: 0.001}),
+    (two_path.TwoPathConfig().rate, {3_000: 0.03, 10_000: 0.01, 100_000: 0.001}),
     (lambda updates: objectives.ConstrainedConfig().build(1.0, 1.0, 1.0, updates)._rate, {3_000: 0.03, 10_000: 0.01}),
 ], ids=['reinforce', 'gradient', 'constraint'])
 def test_default_rates(rate, points):

@@ -1,8 +1,8 @@
 """Architecture optimizers, as settings that `search` builds; an own one is a subclass of `OptimizerConfig` and `ArchitectureOptimizer`."""
 
 from tf_proxyless.search.optimizers.base import ArchitectureOptimizer, OptimizerConfig, Scored
-from tf_proxyless.search.optimizers.reinforce import Config as Reinforce
-from tf_proxyless.search.optimizers.two_path import Config as TwoPath
+from tf_proxyless.search.optimizers.reinforce import ReinforceConfig as Reinforce
+from tf_proxyless.search.optimizers.two_path import TwoPathConfig as TwoPath
 from tf_proxyless.search.policy import Policy
 
 __all__ = ['ArchitectureOptimizer', 'Policy', 'OptimizerConfig', 'Reinforce', 'Scored', 'TwoPath']

@@ -106,8 +106,8 @@ def optimizer_config(optimizer: config_lib.OptimizerConfig) -> base.OptimizerCon
   """The settings of the architecture optimizer that a configuration names."""
   rate = optimizer.architecture_learning_rate
   return {
-      'reinforce': lambda: reinforce.Config(rate, optimizer.reinforce_networks, optimizer.baseline_momentum),
-      'gradient': lambda: two_path.Config(rate),
+      'reinforce': lambda: reinforce.ReinforceConfig(rate, optimizer.reinforce_networks, optimizer.baseline_momentum),
+      'gradient': lambda: two_path.TwoPathConfig(rate),
   }[optimizer.architecture_optimizer]()
 
 

@@ -86,7 +86,7 @@ class Reinforce(base.ArchitectureOptimizer):
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(base.OptimizerConfig):
+class ReinforceConfig(base.OptimizerConfig):
   """Settings of REINFORCE; see `Reinforce`."""
 
   networks: int = 10

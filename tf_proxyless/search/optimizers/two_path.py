@@ -104,7 +104,7 @@ class TwoPath(base.ArchitectureOptimizer):
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(base.OptimizerConfig):
+class TwoPathConfig(base.OptimizerConfig):
   """Settings of the gradient rule; see `TwoPath`."""
 
   LEARNS_FROM = 'loss'
