@@ -2,25 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+import functools
 
 import tensorflow as tf
+
+
+@functools.cache
+def _row_switch(rows: int, columns: int) -> Callable[..., list[tf.Tensor]]:
+  """A graph that gives the handles of one row: index (int32 scalar), then rows * columns handles, row by row.
+
+  GPUs have no kernels that pack or gather handles, only those of control flow. This graph is never inlined: shape inference would
+  take the shape of the first row's variable for that of all, and automatic control dependencies the Switch for a part of a condition.
+  """
+  handle = tf.TensorSpec([], tf.resource)
+
+  @tf.function(input_signature=[tf.TensorSpec([], tf.int32), *[handle] * (rows * columns)], autograph=False,
+               experimental_attributes={'_noinline': True})
+  def switch(index: tf.Tensor, *handles: tf.Tensor) -> list[tf.Tensor]:
+    is_row = [tf.equal(index, row) for row in range(rows)]
+    return [tf.raw_ops.Merge(inputs=[tf.raw_ops.Switch(data=handles[row * columns + column], pred=is_row[row]).output_true
+                                     for row in range(rows)]).output for column in range(columns)]
+
+  return switch
 
 
 class VariableTable:
   """Variables as rows of equal length, where column j has one rank and dtype in all rows.
 
-  The handles are packed once, outside any graph: a graph captures one tensor for the table instead of one for every variable.
+  On a CPU the handles are packed once, outside any graph: a graph captures one tensor for the table instead of one for every variable.
   """
 
   def __init__(self, rows: Sequence[Sequence[tf.Variable]]):
     if not rows or len({len(row) for row in rows}) != 1:
       raise ValueError(f'rows must be of one length, got {[len(row) for row in rows]}')
-    with tf.init_scope(), tf.device('CPU:0'):  # handles lie in host memory on every device
-      self._table = tf.stack([tf.stack([variable.handle for variable in row]) for row in rows])
+    self._table = self._pack(rows) if all('CPU' in variable.device for row in rows for variable in row) else None
     self._rows = rows  # keeps the variables alive
     self._shapes = [self._common_shape([row[j].shape for row in rows]) for j in range(len(rows[0]))]
     self._dtypes = [variable.dtype for variable in rows[0]]
+
+  @staticmethod
+  def _pack(rows: Sequence[Sequence[tf.Variable]]) -> tf.Tensor:
+    with tf.init_scope(), tf.device('CPU:0'):
+      return tf.stack([tf.stack([variable.handle for variable in row]) for row in rows])
 
   @staticmethod
   def _common_shape(shapes: Sequence[tf.TensorShape]) -> tf.TensorShape:
@@ -31,6 +55,8 @@ class VariableTable:
 
   def handles(self, index: tf.Tensor) -> list[tf.Tensor]:
     """The resource handles of row `index` (int32 scalar)."""
+    if self._table is None:
+      return _row_switch(len(self._rows), len(self._dtypes))(index, *(variable.handle for row in self._rows for variable in row))
     with tf.device('CPU:0'):
       return tf.unstack(tf.gather(self._table, index))
 
