@@ -26,6 +26,7 @@ CONFIGURATIONS = {
         ops.MBConv(8, 3, 1, 1, se_ratio=1.0)],
     'separable_conv': [ops.SeparableConv(8), ops.SeparableConv(12, 5, 2, 'hard_swish')],
     'pool': [ops.Pool('average'), ops.Pool('max'), ops.Pool('average', 5, 2), ops.Pool('max', 2, 2)],
+    'sequence': [ops.Sequence((ops.ConvBn(12, 1, 1), ops.MBConv(8, 3, 2, 3)))],
     'zero': [ops.Zero()],
     'identity': [ops.Identity()],
     'classifier': [ops.Classifier(5), ops.Classifier(5, hidden=24), ops.Classifier(5, hidden=24, activation='relu')],
@@ -36,7 +37,7 @@ CASES = [(op, shape, padding) for configurations in CONFIGURATIONS.values() for 
 
 
 def test_every_registered_operation_is_here():
-  ours = {name for name, kind in registry.classes().items() if kind.__module__.startswith('tf_proxyless.')}
+  ours = {name for name, kind in registry.classes().items() if kind.__module__ == ops.__name__}
   assert ours == set(CONFIGURATIONS)
   assert all(registry.name_of(type(op)) == name for name, configurations in CONFIGURATIONS.items() for op in configurations)
 
