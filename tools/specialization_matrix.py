@@ -19,6 +19,7 @@ import sys
 from typing import Any
 
 import tf_proxyless as nas
+from tf_proxyless.app import build_search
 from tf_proxyless.app import command_line
 from tf_proxyless.app import config as config_lib
 from tf_proxyless.app import options
@@ -83,8 +84,8 @@ def _standard_error(accuracies: list[float]) -> float:
 def _search_all(config: Config, space: nas.Network, work: pathlib.Path) -> tuple[dict[str, Any], dict[str, Any]]:
   """Tables and results of the searches, by runtime."""
   settings = options.flat(config)
-  settings = {name: settings[name] for name in options.options(config_lib.SearchConfig)
-              if name not in ('dataset', 'run_dir', *options.options(config_lib.TargetConfig))}
+  said = {'dataset', 'run_dir', 'objective', *options.options(config_lib.SpaceConfig), *options.options(config_lib.TargetConfig)}
+  settings = {name: settings[name] for name in options.options(config_lib.SearchConfig) if name not in said}
   tables, results = {}, {}
   for runtime, (precision, kernels) in RUNTIMES.items():
     tables[runtime] = nas.measure.table(
@@ -92,7 +93,7 @@ def _search_all(config: Config, space: nas.Network, work: pathlib.Path) -> tuple
         kernels=kernels, rounds=config.table_rounds, min_secs=config.min_secs)
     share = f'{100 * config.target.target_latency_fraction}%'
     results[runtime] = nas.search(space, config.data.dataset, cost=tables[runtime], target=share, run_dir=work / 'searches' / runtime,
-                                  **settings)
+                                  objective=build_search.objective_config(config.objective), **settings)
   return tables, results
 
 

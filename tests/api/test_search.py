@@ -117,6 +117,8 @@ REFUSED = {
     'large batch': ({'validation_batch_size': 1000}, ValueError, 'set `validation_batch_size`, or enlarge'),
     'two paths': ({'space': spaces.widths(), 'images': data.images(classes=10, size=16), 'optimizer': nas.optimizers.TwoPath()}, ValueError,
                   'use reinforce'),
+    'name of an optimizer': ({'optimizer': 'reinforce'}, TypeError, 'optimizer must be the settings of one, .* got .reinforce.'),
+    'name of an objective': ({'objective': 'reward_power'}, TypeError, 'objective must be the settings of one, .* got .reward_power.'),
     'objective of the other': ({'objective': nas.objectives.PenaltyLogConfig()}, ValueError, 'learns from a reward'),
 }
 

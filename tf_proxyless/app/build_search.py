@@ -124,6 +124,10 @@ class Methods:
   objective: objectives.Config
 
   def __post_init__(self) -> None:
+    if not isinstance(self.optimizer, base.OptimizerConfig):
+      raise TypeError(f'optimizer must be the settings of one, like optimizers.Reinforce(), got {self.optimizer!r}')
+    if not isinstance(self.objective, objectives.Config):
+      raise TypeError(f'objective must be the settings of one, like objectives.ConstrainedConfig(), got {self.objective!r}')
     if self.optimizer.LEARNS_FROM not in self.objective.SERVES:
       raise ValueError(f'{type(self.optimizer).__qualname__} learns from a {self.optimizer.LEARNS_FROM}, '
                        f'{type(self.objective).__qualname__} is for a {" or ".join(self.objective.SERVES)}')

@@ -86,7 +86,7 @@ def _gif(images: Iterable[np.ndarray], path: files.PathLike, frames_per_second: 
 
   pictures = [Image.fromarray(image) for image in images]
   examples = np.concatenate([np.asarray(pictures[index]) for index in (0, len(pictures) // 2, -1)])
-  palette = Image.fromarray(examples).quantize(64, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+  palette = Image.fromarray(examples).quantize(48, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
   colors = np.array(palette.getpalette()).reshape(-1, 3)
   colors[colors.sum(axis=1).argmax()] = 255  # paper is white
   palette.putpalette(colors.flatten().tolist())
