@@ -19,7 +19,6 @@ import sys
 from typing import Any
 
 import tf_proxyless as nas
-from tf_proxyless.app import build_search
 from tf_proxyless.app import command_line
 from tf_proxyless.app import config as config_lib
 from tf_proxyless.app import options
@@ -83,6 +82,8 @@ def _standard_error(accuracies: list[float]) -> float:
 
 def _search_all(config: Config, space: nas.Network, work: pathlib.Path) -> tuple[dict[str, Any], dict[str, Any]]:
   """Tables and results of the searches, by runtime."""
+  from tf_proxyless.app import build_search  # TensorFlow
+
   settings = options.flat(config)
   said = {'dataset', 'run_dir', 'objective', *options.options(config_lib.SpaceConfig), *options.options(config_lib.TargetConfig)}
   settings = {name: settings[name] for name in options.options(config_lib.SearchConfig) if name not in said}

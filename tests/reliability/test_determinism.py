@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tests.reliability import searches
+from tests.search import runs as search_runs
 from tests.search import test_resume
 from tests.tools import test_derive
 from tests.tools import test_quantize
@@ -40,7 +41,7 @@ def test_two_searches(tmp_path, data_dir):
   for name in ('one', 'two'):
     search = searches.assemble(tmp_path / name, f'--data_dir={data_dir}', '--warmup_epochs=0', '--search_epochs=2', '--seed=7')
     assert search.search.run()
-    found.append((test_resume.history(search.run), test_resume.variables(search.run), search.run.samples.read_bytes()))
+    found.append((search_runs.history(search.run), search_runs.variables(search.run), search.run.samples.read_bytes()))
   (history, variables, samples), two = found
   assert (history, samples) == (two[0], two[2])
   assert variables.keys() == two[1].keys()
