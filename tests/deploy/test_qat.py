@@ -152,6 +152,7 @@ def check_mobilenet_v3(resolution):
   check_every_layer(quantized, photos[0])
 
 
+@pytest.mark.long
 def test_mobilenet_v3():
   check_mobilenet_v3(64)
 
