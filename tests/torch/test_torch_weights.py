@@ -9,6 +9,7 @@ from tf_proxyless.nn import torch_weights
 from tf_proxyless.space import published
 
 pytestmark = pytest.mark.torch
+NAMES = [name for name in published.NAMES if name.startswith('proxyless')]
 
 
 def arrays(net):
@@ -28,7 +29,7 @@ def images(network, count, seed=0):
   return np.random.default_rng(seed).normal(size=(count, *network.input_shape)).astype(np.float32)
 
 
-@pytest.mark.parametrize('name', published.NAMES)
+@pytest.mark.parametrize('name', NAMES)
 def test_logits_agree(name):
   network = published.network(name, padding='symmetric')
   net, model = both(network, seed=1)
@@ -62,9 +63,14 @@ def test_odd_sizes_agree(resolution):
   np.testing.assert_allclose(model(batch, training=False), networks.logits(net, batch), rtol=0, atol=1e-3)
 
 
-@pytest.mark.parametrize('name', published.NAMES)
+@pytest.mark.parametrize('name', NAMES)
 def test_names_and_shapes_are_those_of_the_modules(name):
   network = published.network(name, resolution=32, classes=7)
   net = networks.ProxylessNet(network)
   assert {entry.name: entry.shape for entry in torch_weights.entries(network)} == {
       name: tuple(value.shape) for name, value in arrays(net).items()}
+
+
+def test_other_networks_are_refused():
+  with pytest.raises(ValueError, match='mobilenet_v3_large.* is not of the ProxylessNAS form: .* has squeeze-excite'):
+    torch_weights.entries(published.network('mobilenet_v3_large'))

@@ -72,6 +72,11 @@ def _traced(network: network_lib.Network) -> Sequence[network_lib.TracedBlock]:
   if len(kinds) < 3 or [kinds[0], *kinds[-2:]] != [ops.ConvBn, ops.ConvBn, ops.Classifier] or not {*kinds[1:-2]} <= {ops.MBConv, ops.Zero}:
     raise ValueError(f'the network {network.name!r} is not of the ProxylessNAS form (ConvBn, MBConv or Zero blocks, ConvBn, Classifier): '
                      f'{", ".join(kind.__name__ for kind in kinds)}')
+  for found in (block.block for block in traced):
+    op = found.op
+    if getattr(op, 'se_ratio', 0) or getattr(op, 'groups', 1) > 1 or getattr(op, 'hidden', 0):
+      raise ValueError(f'the network {network.name!r} is not of the ProxylessNAS form: {found.name} has squeeze-excite, groups or a hidden '
+                       'layer')
   return traced
 
 
