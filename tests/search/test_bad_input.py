@@ -30,10 +30,10 @@ PIXEL_1 = resources.latency_table('pixel1_tflite_float')
 MOBILE = ('--dataset=imagenet2012', f'--latency_table={PIXEL_1}', '--target_latency_ms=80')  # the default space
 
 
-def refuse(tmp_path, *arguments):
+def refuse(tmp_path, *arguments, environment=None):
   """Runs the main where TensorFlow cannot be imported."""
   command = [sys.executable, '-c', _WITHOUT_TENSORFLOW, f'--run_dir={tmp_path / "run"}', *map(os.fspath, arguments)]
-  return subprocess.run(command, cwd=tmp_path, env=runs.environment(), capture_output=True, text=True, timeout=60)
+  return subprocess.run(command, cwd=tmp_path, env=environment or runs.environment(), capture_output=True, text=True, timeout=60)
 
 
 def test_a_table_for_another_runtime(tmp_path):
@@ -116,7 +116,7 @@ def test_a_run_directory_without_permission(tmp_path, below):
   for path in (tmp_path / 'locked', *list(tmp_path.parents)[:2]):
     path.chmod(0o555)
   try:
-    result = refuse(tmp_path, *runs.TINY, f'--run_dir={tmp_path / "locked" / below}', '--as-nobody')
+    result = refuse(tmp_path, *runs.TINY, f'--run_dir={tmp_path / "locked" / below}', '--as-nobody', environment=runs.unmeasured())
   finally:
     for path in (tmp_path / 'locked', *list(tmp_path.parents)[:2]):
       path.chmod(0o700)
