@@ -11,8 +11,8 @@ import sys
 import numpy as np
 
 from tf_proxyless.app import command_line
-from tf_proxyless.app import flags
 from tf_proxyless.app import config as config_lib
+from tf_proxyless.app import flags
 from tf_proxyless.app import options
 from tf_proxyless.app import problem as problem_lib
 from tf_proxyless.infra import errors
@@ -22,7 +22,7 @@ from tf_proxyless.search import run_directory
 from tf_proxyless.space import io
 from tf_proxyless.space import schema
 
-SCORES = 'network_scores'
+_SCORES = 'network_scores'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +31,16 @@ class Config(options.Config):
   networks: tuple[str, ...] = options.option((), 'Architectures of its space, with commas between them.', required=True)
   output: str | None = options.option(None, 'Where to write the accuracies, a JSON file.', required=True)
   data_dir: str | None = options.option(None, 'Where tensorflow-datasets keeps datasets now; by default where the search found them.')
+
+
+def read(path: files.PathLike) -> dict[str, float]:
+  """Accuracies by the file of the network.
+
+  Raises:
+    ValueError: The file does not say so.
+    OSError: It cannot be read.
+  """
+  return files.read_numbers(path, _SCORES, 'accuracies')
 
 
 def main(config: Config) -> None:
@@ -47,7 +57,7 @@ def main(config: Config) -> None:
   with errors.user_errors():
     _, score = build_search.restore(search, problem, run, with_data=True)
     accuracies = dict(zip(config.networks, score(paths).tolist(), strict=True))
-    files.write_json(config.output, SCORES, {'accuracies': accuracies})
+    files.write_json(config.output, _SCORES, {'accuracies': accuracies})
 
 
 if __name__ == '__main__':
