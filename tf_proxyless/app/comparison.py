@@ -346,11 +346,10 @@ class Comparison:
     drawn = self.random(target)
     trained = {candidate.name: found for candidate in drawn if (found := self._trained(candidate)) is not None}
     random = list(trained.values())
-    standard = target.standard and self._trained(target.standard)
-    result = {'target': target.text, 'cost': target.cost, 'random': random,
-              'standard': None if standard is None or target.standard is None else {**standard, 'name': target.standard.text},
-              'between_trainings': comparison_statistics.between_trainings([each['tests'] for each in random]) if random else None,
-              'optimizers': []}
+    standard = None if target.standard is None else self._trained(target.standard)
+    if standard is not None and target.standard is not None:
+      standard['name'] = target.standard.text
+    optimizers = []
     for optimizer in self.design.optimizers:
       rows = []
       for search in self.searches:
@@ -361,8 +360,10 @@ class Comparison:
           known = estimates and [estimate for estimate, each in zip(estimates, drawn) if each.name in trained]
           rows.append({**found, 'seed': search.number, 'seconds': self._seconds(self._search_folder(search)), 'estimates': known})
       if rows and random:
-        result['optimizers'].append({'optimizer': optimizer, **comparison_statistics.judge(rows, random, result['standard'])})
-    return result
+        optimizers.append({'optimizer': optimizer, **comparison_statistics.judge(rows, random, standard)})
+    between = comparison_statistics.between_trainings([each['tests'] for each in random]) if random else None
+    return {'target': target.text, 'cost': target.cost, 'random': random, 'standard': standard, 'between_trainings': between,
+            'optimizers': optimizers}
 
 
 def _candidate(architecture: io.Architecture, cost: float, text: str = '') -> Candidate:

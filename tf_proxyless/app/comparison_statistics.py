@@ -8,11 +8,10 @@ import math
 import statistics
 from typing import Any
 
-import numpy as np
-
 CONFIDENCE = 0.95
 
 Interval = tuple[float, float]
+Tau = dict[str, float | None]
 
 
 def standard_error(values: Sequence[float]) -> float | None:
@@ -81,24 +80,23 @@ def expected_best(networks: int, validation: Sequence[float], test: Sequence[flo
   return expected
 
 
-def kendall(pairs: Sequence[tuple[Sequence[float], Sequence[float]]]) -> dict[str, float] | None:
+def kendall(pairs: Sequence[tuple[Sequence[float], Sequence[float]]]) -> Tau | None:
   """Rank correlation over some networks, on average over several pairs of rows: Kendall's tau-b.
 
   Args:
     pairs: Two values of each network in each, in the same order of networks.
 
   Returns:
-    `tau` and its `standard_error` by the jackknife over the networks, which all pairs share; None for fewer than three networks, or where
-    the values of a row, one network left out, are all equal.
+    `tau` and its `standard_error`, by the jackknife over the networks, which all pairs share (None where the values of a row, one network
+    left out, are all equal); None for fewer than three networks, or where the values of a row are all equal.
   """
   count = len(pairs[0][0])
-  if count < 3:
+  tau = _mean_tau(pairs) if count > 2 else math.nan
+  if math.isnan(tau):
     return None
-  tau = _mean_tau(pairs)
   without = [_mean_tau([tuple([*row[:i], *row[i + 1:]] for row in pair) for pair in pairs]) for i in range(count)]
-  if not np.isfinite([tau, *without]).all():
-    return None
-  return {'tau': tau, 'standard_error': math.sqrt((count - 1) * statistics.pvariance(without))}
+  known = not any(map(math.isnan, without))
+  return {'tau': tau, 'standard_error': math.sqrt((count - 1) * statistics.pvariance(without)) if known else None}
 
 
 def _mean_tau(pairs: Sequence[Sequence[Sequence[float]]]) -> float:
@@ -107,7 +105,7 @@ def _mean_tau(pairs: Sequence[Sequence[Sequence[float]]]) -> float:
   return statistics.fmean(float(stats.kendalltau(first, second).statistic) for first, second in pairs)
 
 
-def between_trainings(tests: Sequence[Sequence[float]]) -> dict[str, float] | None:
+def between_trainings(tests: Sequence[Sequence[float]]) -> Tau | None:
   """How well one training of a network tells its rank in another: `kendall` over all pairs of trainings.
 
   An estimate cannot be expected to agree better with a training than another training does.
@@ -130,9 +128,9 @@ def judge(searches: Sequence[dict[str, Any]], random: Sequence[dict[str, Any]], 
 
   Returns:
     `searches` with `rank` and `beaten` among the random networks, `trainings` (how many of these take as long as the search),
-    `random_search` (expected accuracy of the best of so many by validation), and `tau`. Over all searches `mean`, `standard_error`, `rank`,
-    `beaten` and `tau`; `over_random`, see `difference`; and the paired differences `over_these` (from the mean of these very random
-    networks), `over_random_search` and `over_standard`, each with `mean` and its `interval` over searches.
+    `random_search` (the expected accuracy of the best of so many by validation), and `tau`. Over all searches `mean`, `standard_error`,
+    `rank`, `beaten` and `tau`; `over_random`, see `difference`; the paired differences `over_these` (from the mean of these very random
+    networks), `over_random_search` and `over_standard`, each with `mean` and its `interval` over searches; and `verdict`, text.
   """
   test, validation = [each['test'] for each in random], [each['validation'] for each in random]
   training_s = statistics.fmean(each['seconds'] for each in random)
@@ -144,13 +142,37 @@ def judge(searches: Sequence[dict[str, Any]], random: Sequence[dict[str, Any]], 
                  'random_search': expected_best(trainings, validation, test), 'tau': tau})
   found = [row['test'] for row in rows]
   scored = [(row['estimates'], test) for row in rows if row['estimates'] is not None]
-  return {
+  row = {
       'searches': rows, 'mean': statistics.fmean(found), 'standard_error': standard_error(found),
       'rank': statistics.fmean(row['rank'] for row in rows), 'beaten': statistics.fmean(row['beaten'] for row in rows),
       'tau': kendall(scored) if scored else None, 'over_random': difference(found, test),
       'over_these': _paired([accuracy - statistics.fmean(test) for accuracy in found]),
       'over_random_search': _paired([row['test'] - row['random_search'] for row in rows]),
       'over_standard': None if standard is None else _paired([accuracy - standard['test'] for accuracy in found])}
+  return {**row, 'verdict': verdict(row, len(random))}
+
+
+def points(paired: dict[str, Any]) -> str:
+  """A difference in percentage points with its interval, as text."""
+  between = '' if paired['interval'] is None else ' [{:+.2f}, {:+.2f}]'.format(*(100 * end for end in paired['interval']))
+  return f'{100 * paired["mean"]:+.2f}{between}'
+
+
+def verdict(row: dict[str, Any], networks: int) -> str:
+  """What searches have shown, as text.
+
+  Args:
+    row: See `judge`.
+    networks: How many random networks there are.
+  """
+  over, trainings = row['over_random'], max(each['trainings'] for each in row['searches'])
+  more = f' (of the {networks} there are; the time is that of {trainings})' if trainings > networks else ''
+  beside = (f'{points(over)} points over random networks, {points(row["over_random_search"])} over the best by random search in its '
+            f'time{more}')
+  if over['interval'] is None:
+    return f'one seed shows nothing yet: {beside}'
+  low, high = over['interval']
+  return f'{"the search pays" if low > 0 else "random networks are better" if high < 0 else "no difference is shown"}: {beside}'
 
 
 def _paired(differences: Sequence[float]) -> dict[str, Any]:

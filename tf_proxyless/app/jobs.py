@@ -26,7 +26,7 @@ class Job:
     name: For people.
     kind: Jobs of a kind take about as long as each other.
     command: Arguments after the interpreter.
-    folder: Where output.txt gets what it prints.
+    folder: Of its own; output.txt in it gets what it prints.
   """
 
   name: str
@@ -42,10 +42,11 @@ def threads(processes: int) -> int:
 
 
 def _variables(processes: int) -> dict[str, str]:
-  """The environment that shares the cores among processes; one alone has TensorFlow's own numbers."""
+  """The environment in which several processes share the cores, and a GPU's memory; one alone has what it would have by itself."""
   if processes == 1:
     return {}
-  return dict.fromkeys(('TF_NUM_INTRAOP_THREADS', 'TF_NUM_INTEROP_THREADS', 'OMP_NUM_THREADS'), str(threads(processes)))
+  names = ('TF_NUM_INTRAOP_THREADS', 'TF_NUM_INTEROP_THREADS', 'OMP_NUM_THREADS')
+  return {**dict.fromkeys(names, str(threads(processes))), 'TF_FORCE_GPU_ALLOW_GROWTH': 'true'}
 
 
 @dataclasses.dataclass
@@ -77,8 +78,8 @@ def run(next_jobs: Callable[[], Sequence[Job]], on_end: Callable[[Job, float, in
         asked = True
         _ask(running)
       while not asked and len(running) < processes:
-        names = {each.job.name for each in running}
-        job = next((job for job in candidates if job.name not in names), None)
+        folders = {each.job.folder for each in running}
+        job = next((job for job in candidates if job.folder not in folders), None)
         if job is None:
           break
         running.append(_start(job, processes, lock))

@@ -24,6 +24,7 @@ import sys
 from typing import Any
 
 from tf_proxyless.app import comparison as comparison_lib
+from tf_proxyless.app import comparison_statistics
 from tf_proxyless.app import config as config_lib
 from tf_proxyless.app import flagfiles
 from tf_proxyless.app import flags
@@ -39,6 +40,7 @@ from tf_proxyless.infra import locking
 from tf_proxyless.infra import run_directory
 from tf_proxyless.infra import shutdown
 from tf_proxyless.infra import stderr as stderr_lib
+from tf_proxyless.report.page import comparison as page_lib
 from tf_proxyless.space import io
 from tf_proxyless.space import network as network_lib
 
@@ -172,9 +174,11 @@ def main(config: Config) -> int:
   stop = shutdown.StopRequest()
   with lock, errors.user_errors():
     print(_plan(comparison), flush=True)
+    if comparison.next_jobs():
+      print(to_text(comparison.results()), flush=True)
     jobs.run(comparison.next_jobs, functools.partial(_on_end, comparison, config.processes, stop), stop, config.processes, lock)
     results = _write(comparison)
-  print(f'{to_text(results)}\nresults                {comparison.work / "compare.json"}')
+  print(f'{to_text(results)}\nreport                 {_page(comparison)}')
   if stop():
     print(f'stopped and saved; the same command continues in {comparison.work}', file=sys.stderr)
   return stop.exit_code
@@ -204,9 +208,14 @@ def _on_end(comparison: comparison_lib.Comparison, processes: int, stop: shutdow
   _write(comparison)
 
 
+def _page(comparison: comparison_lib.Comparison) -> pathlib.Path:
+  return comparison.work / 'compare.html'
+
+
 def _write(comparison: comparison_lib.Comparison) -> dict[str, Any]:
   results = comparison.results()
   files.write_json(comparison.work / 'compare.json', 'comparison', results)
+  files.write_atomically(_page(comparison), page_lib.render(results))
   return results
 
 
@@ -219,7 +228,7 @@ def to_text(results: Mapping[str, Any]) -> str:
     lines.append(f'{head:32}{"cost":>14}{"accuracy, %":>18}{"over random":>27}{"beats":>8}{"tau":>14}')
     for row in target['optimizers']:
       lines += _searches_text(row, text)
-      verdicts.append(f'{target["target"]}, {row["optimizer"]}: {_verdict(row, len(random))}')
+      verdicts.append(f'{target["target"]}, {row["optimizer"]}: {row["verdict"]}')
     if random:
       images = random[0]['test_images']
       tests = [each['test'] for each in random]
@@ -241,8 +250,9 @@ def _line(name: str, cost: str = '', accuracy: str = '', over: str = '', beats: 
 def _searches_text(row: Mapping[str, Any], text: Callable[[float], str]) -> list[str]:
   searches = row['searches']
   mean = lambda name: statistics.fmean(each[name] for each in searches)
+  over, beats = comparison_statistics.points(row['over_these']), f'{100 * row["beaten"]:.0f} %'
   return [_line(f'found by {row["optimizer"]}, {len(searches)} seed{"s" * (len(searches) > 1)}', text(mean('cost')),
-                _percent(row['mean'], row['standard_error']), _points(row['over_these']), f'{100 * row["beaten"]:.0f} %', _tau(row['tau'])),
+                _percent(row['mean'], row['standard_error']), over, beats, _tau(row['tau'])),
           _line(f'  random search, {mean("trainings"):.3g} networks', accuracy=_percent(mean('random_search')))]
 
 
@@ -250,23 +260,5 @@ def _percent(value: float, error: float | None = None) -> str:
   return f'{100 * value:.2f}' + (' ' * 8 if error is None else f' +- {100 * error:.2f}')
 
 
-def _points(difference: Mapping[str, Any]) -> str:
-  between = '' if difference['interval'] is None else ' [{:+.2f}, {:+.2f}]'.format(*(100 * end for end in difference['interval']))
-  return f'{100 * difference["mean"]:+.2f}{between}'
-
-
-def _tau(found: Mapping[str, float] | None) -> str:
-  return '' if found is None else f'{found["tau"]:.2f} +- {found["standard_error"]:.2f}'
-
-
-def _verdict(row: Mapping[str, Any], networks: int) -> str:
-  """What the searches of an optimizer have shown."""
-  over, best = row['over_random'], row['over_random_search']
-  trainings = max(each['trainings'] for each in row['searches'])
-  more = f' (of the {networks} there are; the search took as long as {trainings} trainings)' if trainings > networks else ''
-  beside = f'; {_points(best)} over the best that random search finds in the same time{more}'
-  if over['interval'] is None:
-    return f'{_points(over)} points over random networks, of one seed{beside}'
-  low, high = over['interval']
-  found = 'the search pays' if low > 0 else 'random networks are better' if high < 0 else 'no difference is shown'
-  return f'{found}: {_points(over)} points over random networks{beside}'
+def _tau(found: Mapping[str, float | None] | None) -> str:
+  return '' if found is None else f'{found["tau"]:.2f}' + (' ' * 8 if (error := found['standard_error']) is None else f' +- {error:.2f}')
