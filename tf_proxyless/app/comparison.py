@@ -19,6 +19,7 @@ from tf_proxyless.app import problem as problem_lib
 from tf_proxyless.app import score_networks
 from tf_proxyless.cost import counting
 from tf_proxyless.cost import equal_cost
+from tf_proxyless.cost import mobilenets
 from tf_proxyless.cost import model as model_lib
 from tf_proxyless.cost import regression
 from tf_proxyless.cost import table as table_lib
@@ -29,7 +30,7 @@ from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import schema
 
 TOLERANCE = 0.01  # of a random network's cost
-_WIDTHS = tuple(width / 100 for width in range(5, 301, 5))  # of MobileNetV2
+_WIDTHS = tuple(width / 100 for width in range(5, 141, 5))  # of MobileNetV2, up to the largest published
 _TIMES = 'comparison_times'
 
 
@@ -135,6 +136,7 @@ class Comparison:
     self.work, self.design, self._search, self._train, self.space, self._table = work, design, search, train, space, table
     self.cost_model = model_lib.from_macs(space) if table is None else model_lib.from_latency_table(space, table)
     self._known: dict[schema.Genotype, Candidate] = {}
+    self._found: dict[str, Candidate] = {}  # by search
     self._standards = self._make_standards()
     self.targets = tuple(map(self._make_target, design.targets))
     self.searches = tuple(Search(target, optimizer, number) for target in self.targets for number in range(design.seeds)
@@ -160,8 +162,8 @@ class Comparison:
     problem_lib.SearchProblem(self.space, self.cost_model, cost, self._table).check('targets')
     most = self.design.random_networks + self.design.seeds * len(self.design.optimizers)
     paths = equal_cost.draw(self.cost_model, (1 - TOLERANCE) * cost, (1 + TOLERANCE) * cost, most, self._search.seed)
-    within = [standard for standard in self._standards if standard.cost <= cost]
-    target = Target(text, cost, tuple(self._of_space(schema.genotype(self.space, path)) for path in paths), within[-1] if within else None)
+    drawn = tuple(self._of_space(schema.genotype(self.space, path)) for path in paths)
+    target = Target(text, cost, drawn, self._standard(cost))
     self._check_enough(target, len(paths))
     return target
 
@@ -179,19 +181,24 @@ class Comparison:
       self._known[genotype] = _candidate(architecture, self.cost_model.cost(genotype))
     return self._known[genotype]
 
-  def _make_standards(self) -> list[Candidate]:
-    """MobileNetV2 of several widths, the cheapest first; what the latency table lacks is estimated from what it has."""
-    resolution, classes = self.space.input_shape[0], self.space.classes
-    networks = {width: architectures.find(architectures.MOBILENET_V2, classes, resolution, width) for width in _WIDTHS}
+  def _make_standards(self) -> list[tuple[float, float]]:
+    """Cost and width of MobileNetV2s, the cheapest first; what the latency table lacks is estimated from what it has."""
+    networks = {width: mobilenets.mobilenet_v2(width, self.space.input_shape[0], self.space.classes) for width in _WIDTHS}
     if self._table is None:
-      costs = {width: float(counting.count_network(found.network).macs) for width, found in networks.items()}
-    else:
-      signatures = [signature for found in networks.values() for signature in network_lib.op_signatures(found.network)]
-      table = regression.fill(self._table, signatures).table
-      costs = {width: model_lib.from_latency_table(found.network, table).fixed for width, found in networks.items()}
-    estimated = ', cost estimated' if self._table is not None else ''
-    found = [_candidate(networks[width], cost, f'{architectures.MOBILENET_V2} x {width:g}{estimated}') for width, cost in costs.items()]
-    return sorted(found, key=lambda candidate: candidate.cost)
+      return sorted((float(counting.count_network(network).macs), width) for width, network in networks.items())
+    signatures = [signature for network in networks.values() for signature in network_lib.op_signatures(network)]
+    table = regression.fill(self._table, signatures).table
+    return sorted((model_lib.from_latency_table(network, table).fixed, width) for width, network in networks.items())
+
+  def _standard(self, limit: float) -> Candidate | None:
+    """The widest MobileNetV2 within a limit."""
+    within = [(cost, width) for cost, width in self._standards if cost <= limit]
+    if not within:
+      return None
+    cost, width = within[-1]
+    architecture = architectures.find(architectures.MOBILENET_V2, self.space.classes, self.space.input_shape[0], width)
+    estimated = '' if self._table is None else ', cost estimated'
+    return _candidate(architecture, cost, f'{architectures.MOBILENET_V2} x {width:g}{estimated}')
 
   def format_cost(self, cost: float) -> str:
     return problem_lib.format_cost(cost, self.cost_model.unit)
@@ -199,7 +206,9 @@ class Comparison:
   def found(self, search: Search) -> Candidate | None:
     """What a search found; None if it is not finished."""
     run = run_directory.RunDirectory(self._search_folder(search))
-    return self._of_space(schema.Genotype(io.load_architecture(run.architecture).genotype)) if run.is_finished() else None
+    if search.name not in self._found and run.is_finished():
+      self._found[search.name] = self._of_space(schema.Genotype(io.load_architecture(run.architecture).genotype))
+    return self._found.get(search.name)
 
   def random(self, target: Target) -> list[Candidate]:
     """The random networks of a target: the first ones drawn that no search has found.

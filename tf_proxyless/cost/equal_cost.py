@@ -20,7 +20,7 @@ def draw(model: model_lib.CostModel, low: float, high: float, count: int, seed: 
 
   Args:
     model: Costs of the space.
-    low, high: Bounds, included, in the unit of the costs.
+    low, high: Bounds, included, the first below the second, in the unit of the costs.
     count: Most networks.
     seed: The same seed gives the same networks; more of them begin with the fewer.
 

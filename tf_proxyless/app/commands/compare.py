@@ -15,7 +15,8 @@ optimizers, seeds, or networks. compare.json and compare.html have the results s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+import contextlib
 import dataclasses
 import functools
 import pathlib
@@ -114,6 +115,16 @@ def _design(config: Config, search: config_lib.SearchConfig) -> comparison_lib.D
   return comparison_lib.Design(targets, optimizers, config.seeds, config.random_networks, config.training_seeds)
 
 
+@contextlib.contextmanager
+def _naming_flags() -> Iterator[None]:
+  """Names flags of the flagfiles as such in what is refused."""
+  try:
+    yield
+  except ValueError as error:
+    known = {name for each in (Config, config_lib.SearchConfig, config_lib.TrainConfig) for name in options.options(each)}
+    raise errors.UserError(flags.names_as_flags(errors.one_line(error), known)) from error
+
+
 def _prepare(config: Config) -> comparison_lib.Comparison:
   """Checks everything, and has the search space and the latency table in the folder; TensorFlow is loaded only if it has to be.
 
@@ -165,7 +176,7 @@ def _find_space(search: config_lib.SearchConfig) -> network_lib.Network:
 
 
 def main(config: Config) -> int:
-  with errors.user_errors():
+  with errors.user_errors(), _naming_flags():
     comparison = _prepare(config)
     if config.dry_run:
       print(f'{_plan(comparison)}\n{to_text(comparison.results())}')
