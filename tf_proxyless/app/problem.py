@@ -190,12 +190,13 @@ def parse_target(target: float | str, cost_model: model_lib.CostModel) -> float:
   Raises:
     ValueError: It is neither a number nor such a share.
   """
-  text = str(target)
+  if not isinstance(target, str):
+    return float(target)
+  share = target.endswith('%')
   try:
-    number = float(text.removesuffix('%'))
+    number = float(target.removesuffix('%'))
   except ValueError:
     number = math.nan
-  share = text.endswith('%')
   if math.isnan(number) or share and not 0 < number <= 100:
     raise ValueError(f"target must be a number in {cost_model.unit}, or a share such as '25%', got {target!r}")
   return cost_model.smallest + number / 100 * (cost_model.largest - cost_model.smallest) if share else number
