@@ -34,7 +34,7 @@ class Work:
   """Runs jobs once each, and notes how they ended."""
 
   def __init__(self, folder, *planned):
-    self.folder, self.planned, self.ended = folder, planned, []
+    self.folder, self.planned, self.began, self.ended = folder, planned, [], []
 
   def next_jobs(self):
     return [each for each in self.planned if each.name not in dict(self.ended)]
@@ -45,7 +45,7 @@ class Work:
 
   def run(self, processes=1, should_stop=lambda: False):
     with locking.take(self.folder) as lock:
-      jobs.run(self.next_jobs, self.on_end, should_stop, processes, lock)
+      jobs.run(self.next_jobs, lambda each: self.began.append(each.name), self.on_end, should_stop, processes, lock)
 
 
 def times(folder, name):
@@ -55,8 +55,8 @@ def times(folder, name):
 def test_one_after_the_other_in_order(tmp_path):
   work = Work(tmp_path, *(job(tmp_path, name) for name in 'abc'))
   work.run()
-  assert work.ended == [('a', 0), ('b', 0), ('c', 0)]
-  assert times(tmp_path, 'a')[1] <= times(tmp_path, 'b')[0] and (tmp_path / 'c' / 'output.txt').read_text() == 'said\n'
+  assert work.began == ['a', 'b', 'c'] and work.ended == [('a', 0), ('b', 0), ('c', 0)]
+  assert times(tmp_path, 'a')[1] <= times(tmp_path, 'b')[0] and work.planned[2].output.read_text() == 'said\n'
 
 
 def test_several_at_a_time_share_the_cores(tmp_path, monkeypatch):

@@ -14,7 +14,6 @@ from typing import TextIO
 from tf_proxyless.infra import child_processes
 from tf_proxyless.infra import errors
 
-_OUTPUT = 'output.txt'
 _PAUSE_S = 0.1
 
 
@@ -26,13 +25,18 @@ class Job:
     name: For people.
     kind: Jobs of a kind take about as long as each other.
     command: Arguments after the interpreter.
-    folder: Of its own; output.txt in it gets what it prints.
+    folder: Of its own.
   """
 
   name: str
   kind: str
   command: tuple[str, ...]
   folder: pathlib.Path
+
+  @property
+  def output(self) -> pathlib.Path:
+    """Gets what it prints."""
+    return self.folder / 'output.txt'
 
 
 def threads(processes: int) -> int:
@@ -56,19 +60,20 @@ class _Running:
   started: float
 
 
-def run(next_jobs: Callable[[], Sequence[Job]], on_end: Callable[[Job, float, int], None], should_stop: Callable[[], bool],
-        processes: int, lock: TextIO) -> None:
+def run(next_jobs: Callable[[], Sequence[Job]], on_start: Callable[[Job], None], on_end: Callable[[Job, float, int], None],
+        should_stop: Callable[[], bool], processes: int, lock: TextIO) -> None:
   """Runs jobs until there are none, or until it is asked to stop and all have ended.
 
   Args:
     next_jobs: Jobs that can run now and are not finished, the most urgent first; those that are running may be among them.
+    on_start: Called with each job that begins.
     on_end: Called with each job that ended, the seconds it took and its exit code (-n for a signal n).
     should_stop: True asks the running jobs to save and end.
     processes: Most jobs at a time; the cores are shared among them.
     lock: An open lock, which the processes keep.
 
   Raises:
-    What `on_end` raises, once the other jobs have saved and ended.
+    What these functions raise, once the other jobs have saved and ended.
   """
   running: list[_Running] = []
   asked, candidates = False, next_jobs()
@@ -83,6 +88,7 @@ def run(next_jobs: Callable[[], Sequence[Job]], on_end: Callable[[Job, float, in
         if job is None:
           break
         running.append(_start(job, processes, lock))
+        on_start(job)
       if not running:
         return
       time.sleep(_PAUSE_S)
@@ -106,7 +112,7 @@ def run(next_jobs: Callable[[], Sequence[Job]], on_end: Callable[[Job, float, in
 
 def _start(job: Job, processes: int, lock: TextIO) -> _Running:
   job.folder.mkdir(parents=True, exist_ok=True)
-  with open(job.folder / _OUTPUT, 'w', encoding='utf-8') as output:
+  with open(job.output, 'w', encoding='utf-8') as output:
     process = child_processes.start(job.command, _variables(processes), stdout=output, stderr=subprocess.STDOUT, pass_fds=(lock.fileno(),))
   return _Running(job, process, time.monotonic())
 
@@ -118,9 +124,8 @@ def _ask(running: Sequence[_Running]) -> None:
 
 def explain(job: Job, code: int) -> str:
   """Why a job failed, in one line."""
-  output = job.folder / _OUTPUT
-  lines = output.read_text(encoding='utf-8', errors='replace').strip().splitlines()
+  lines = job.output.read_text(encoding='utf-8', errors='replace').strip().splitlines()
   if code == errors.MISTAKE and lines:
     return f'{job.name}: {errors.one_line(lines[-1]).removeprefix("error: ")}'
   how = f'signal {-code}' if code < 0 else f'exit code {code}'
-  return f'{job.name} ended with {how}, see {output}; the same command continues'
+  return f'{job.name} ended with {how}, see {job.output}; the same command continues'

@@ -185,9 +185,11 @@ def main(config: Config) -> int:
   stop = shutdown.StopRequest()
   with lock, errors.user_errors():
     print(_plan(comparison), flush=True)
-    if comparison.next_jobs():
-      print(to_text(comparison.results()), flush=True)
-    jobs.run(comparison.next_jobs, functools.partial(_on_end, comparison, config.processes, stop), stop, config.processes, lock)
+    known = comparison.results()
+    if comparison.next_jobs() and any(target['random'] for target in known['targets']):
+      print(to_text(known), flush=True)
+    on_end = functools.partial(_on_end, comparison, config.processes, stop)
+    jobs.run(comparison.next_jobs, _on_start, on_end, stop, config.processes, lock)
     results = _write(comparison)
   print(f'{to_text(results)}\nreport                 {_page(comparison)}')
   if stop():
@@ -204,6 +206,10 @@ def _plan(comparison: comparison_lib.Comparison) -> str:
 def _time_left(comparison: comparison_lib.Comparison, processes: int) -> str:
   left = comparison.seconds_left()
   return '' if not left else f'; about {left / 60 / processes:.0f} min left'
+
+
+def _on_start(job: jobs.Job) -> None:
+  print(f'{job.name}: output in {job.output}', flush=True)
 
 
 def _on_end(comparison: comparison_lib.Comparison, processes: int, stop: shutdown.StopRequest, job: jobs.Job, seconds: float,
