@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import time
 
 import pytest
@@ -13,10 +14,11 @@ from tf_proxyless.infra import locking
 _PROGRAM = '''
 import os, pathlib, signal, sys, time
 folder, seconds, code, stubborn = pathlib.Path(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]), sys.argv[4] == 'True'
-def stop(*_):
-  (folder / 'saved').write_text('x')
+def stop(number, frame):
+  (folder / 'saved').write_text(str(number))
   stubborn or sys.exit(0)
 (folder / 'pid').write_text(str(os.getpid()))
+signal.signal(signal.SIGINT, stop)
 signal.signal(signal.SIGTERM, stop)
 (folder / 'began').write_text(repr(time.time()))
 time.sleep(seconds)
@@ -43,9 +45,9 @@ class Work:
     assert seconds > 0
     self.ended.append((each.name, code))
 
-  def run(self, processes=1, should_stop=lambda: False):
+  def run(self, processes=1, stop_signal=lambda: None):
     with locking.take(self.folder) as lock:
-      jobs.run(self.next_jobs, lambda each: self.began.append(each.name), self.on_end, should_stop, processes, lock)
+      jobs.run(self.next_jobs, lambda each: self.began.append(each.name), self.on_end, stop_signal, processes, lock)
 
 
 def times(folder, name):
@@ -80,11 +82,12 @@ def wait_for(*paths):
     time.sleep(0.01)
 
 
-def test_asked_to_stop_all_save_and_no_other_begins(tmp_path):
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_asked_to_stop_all_save_and_no_other_begins(tmp_path, number):
   work = Work(tmp_path, *(job(tmp_path, name, 60.0) for name in 'abc'))
-  work.run(2, lambda: (tmp_path / 'a' / 'began').exists() and (tmp_path / 'b' / 'began').exists())
+  work.run(2, lambda: number if (tmp_path / 'a' / 'began').exists() and (tmp_path / 'b' / 'began').exists() else None)
   assert sorted(work.ended) == [('a', 0), ('b', 0)]
-  assert all((tmp_path / name / 'saved').exists() for name in 'ab') and not (tmp_path / 'c').exists()
+  assert [(tmp_path / name / 'saved').read_text() for name in 'ab'] == [str(int(number))] * 2 and not (tmp_path / 'c').exists()
 
 
 def test_after_a_failure_the_others_save(tmp_path):
@@ -105,15 +108,15 @@ def test_after_a_failure_the_others_save(tmp_path):
 def test_a_second_interrupt_ends_them_at_once(tmp_path):
   work = Work(tmp_path, job(tmp_path, 'a', 60.0, stubborn=True))
 
-  def should_stop():
+  def stop_signal():
     if (tmp_path / 'a' / 'saved').exists():  # and goes on
       raise KeyboardInterrupt
-    return (tmp_path / 'a' / 'began').exists()
+    return signal.SIGINT if (tmp_path / 'a' / 'began').exists() else None
 
   with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
     sleep = time.sleep
-    patch.setattr(jobs.time, 'sleep', lambda seconds: (sleep(seconds), should_stop()))  # where Ctrl-C is noticed
-    work.run(1, should_stop)
+    patch.setattr(jobs.time, 'sleep', lambda seconds: (sleep(seconds), stop_signal()))  # where Ctrl-C is noticed
+    work.run(1, stop_signal)
   with pytest.raises(ProcessLookupError):
     os.kill(int((tmp_path / 'a' / 'pid').read_text()), 0)
 

@@ -8,9 +8,11 @@ import pytest
 
 from tests.search import runs
 from tf_proxyless.app import comparison as comparison_lib
+from tf_proxyless.app import jobs
 from tf_proxyless.app.commands import compare
 from tf_proxyless.infra import errors
 from tf_proxyless.infra import locking
+from tf_proxyless.infra import shutdown
 
 start = functools.partial(runs.start_tool, 'compare')
 run = functools.partial(runs.tool, 'compare')
@@ -92,6 +94,35 @@ def test_two_at_once_are_refused(tmp_path, flagfiles):
     compare.main(config)
 
 
+def session(tmp_path, flagfiles, monkeypatch, *planned):
+  """Runs made-up jobs, (name, program), in place of those of a comparison; returns the names of those that ended well."""
+  comparison = compare._prepare(compare.Config(work_dir=str(tmp_path / 'work'), random_networks=3, **flagfiles))
+  waiting = {name: jobs.Job(name, 'trainings', ('-c', program), tmp_path / 'work' / 'trainings' / name) for name, program in planned}
+  ended = []
+  monkeypatch.setattr(comparison, 'next_jobs', lambda: [job for name, job in waiting.items() if name not in ended])
+  monkeypatch.setattr(comparison, 'add_time', lambda job, seconds: ended.append(job.name))
+  monkeypatch.setattr(comparison, 'seconds_taken', lambda kind: [1.0] * len(ended))
+  with locking.take(tmp_path) as lock, shutdown.signals_given_back():
+    try:
+      compare._Session(comparison, 1, shutdown.StopRequest()).run(lock)
+    except errors.UserError as error:
+      return ended, str(error)
+  return ended, ''
+
+
+_WELL, _WRONG = 'pass', 'import sys; print("error: the loss is NaN"); sys.exit(2)'
+
+
+def test_the_first_run_of_a_kind_that_fails_ends_all(tmp_path, flagfiles, monkeypatch):
+  assert session(tmp_path, flagfiles, monkeypatch, ('a', _WRONG), ('b', _WELL)) == ([], 'a: the loss is NaN')
+
+
+def test_after_another_one_that_fails_the_others_are_run(tmp_path, flagfiles, monkeypatch, capsys):
+  ended, message = session(tmp_path, flagfiles, monkeypatch, ('a', _WELL), ('b', _WRONG), ('c', _WELL))
+  assert ended == ['a', 'c'] and message == 'b: the loss is NaN'
+  assert 'b: failed\n' in capsys.readouterr().out and (tmp_path / 'work' / 'compare.html').exists()
+
+
 @pytest.mark.long
 def test_the_whole_way_stopped_and_continued(tmp_path, flagfiles, data_dir):
   work = tmp_path / 'work'
@@ -101,10 +132,12 @@ def test_the_whole_way_stopped_and_continued(tmp_path, flagfiles, data_dir):
   stopped = runs.stop_when(start(*command), lambda: history.exists() and history.read_text(), signal.SIGINT)
   assert stopped.returncode == 130 and 'the same command continues' in stopped.stderr, stopped.stderr
   assert json.loads((history.parent / 'status.json').read_text())['state'] == 'interrupted'
+  kept = history.read_text()
 
   killed = runs.stop_when(start(*command), lambda: list(work.glob('trainings/*/status.json')), signal.SIGKILL)
   assert killed.returncode == -signal.SIGKILL
   epochs = history.read_text()
+  assert epochs.startswith(kept)
   finished = run(*command, '--processes=2')
   while 'in use by a process that outlived' in finished.stderr:  # the killed one's child saves and ends
     finished = run(*command, '--processes=2')

@@ -313,16 +313,21 @@ class Comparison:
     epochs = sum(entry['seconds'] for entry in run_directory.RunDirectory(folder).read_history())
     return max(self._times.get(self._key(folder), 0.0), epochs)
 
-  def seconds_left(self) -> float | None:
-    """With one process; None as long as no run of a kind that is left has ended."""
+  def seconds_taken(self, kind: str) -> list[float]:
+    """What the finished runs of a kind took."""
     left = {self._key(job.folder) for job in self.next_jobs()}
     kinds = {self._key(self._search_folder(search)): search.kind for search in self.searches}
-    taken: dict[str, list[float]] = {}
-    for key, seconds in self._times.items():
-      if key not in left:
-        taken.setdefault(kinds.get(key, key.partition('/')[0]), []).append(seconds)
-    remaining = {kind: count for kind, (_, count) in self.counts().items() if count}
-    return sum(count * statistics.fmean(taken[kind]) for kind, count in remaining.items()) if remaining.keys() <= taken.keys() else None
+    return [seconds for key, seconds in self._times.items() if key not in left and kinds.get(key, key.partition('/')[0]) == kind]
+
+  def seconds_left(self) -> float | None:
+    """With one process; None as long as no run of a kind that is left has ended."""
+    total = 0.0
+    for kind, (_, left) in self.counts().items():
+      taken = self.seconds_taken(kind) if left else [0.0]
+      if not taken:
+        return None
+      total += left * statistics.fmean(taken)
+    return total
 
   # Results
 

@@ -61,14 +61,14 @@ class _Running:
 
 
 def run(next_jobs: Callable[[], Sequence[Job]], on_start: Callable[[Job], None], on_end: Callable[[Job, float, int], None],
-        should_stop: Callable[[], bool], processes: int, lock: TextIO) -> None:
+        stop_signal: Callable[[], int | None], processes: int, lock: TextIO) -> None:
   """Runs jobs until there are none, or until it is asked to stop and all have ended.
 
   Args:
     next_jobs: Jobs that can run now and are not finished, the most urgent first; those that are running may be among them.
     on_start: Called with each job that begins.
     on_end: Called with each job that ended, the seconds it took and its exit code (-n for a signal n).
-    should_stop: True asks the running jobs to save and end.
+    stop_signal: The signal, if there was one, that asks the running jobs to save and end.
     processes: Most jobs at a time; the cores are shared among them.
     lock: An open lock, which the processes keep.
 
@@ -79,9 +79,9 @@ def run(next_jobs: Callable[[], Sequence[Job]], on_start: Callable[[Job], None],
   asked, candidates = False, next_jobs()
   try:
     while True:
-      if not asked and should_stop():
+      if not asked and (number := stop_signal()) is not None:
         asked = True
-        _ask(running)
+        _ask(running, number)
       while not asked and len(running) < processes:
         folders = {each.job.folder for each in running}
         job = next((job for job in candidates if job.folder not in folders), None)
@@ -99,7 +99,7 @@ def run(next_jobs: Callable[[], Sequence[Job]], on_start: Callable[[Job], None],
       if ended:
         candidates = next_jobs()
   except Exception:
-    _ask(running)
+    _ask(running, signal.SIGINT)  # which gives them all the time that they need
     for each in running:
       each.process.wait()
     raise
@@ -117,9 +117,9 @@ def _start(job: Job, processes: int, lock: TextIO) -> _Running:
   return _Running(job, process, time.monotonic())
 
 
-def _ask(running: Sequence[_Running]) -> None:
+def _ask(running: Sequence[_Running], number: int) -> None:
   for each in running:
-    each.process.send_signal(signal.SIGTERM)
+    each.process.send_signal(number)
 
 
 def explain(job: Job, code: int) -> str:

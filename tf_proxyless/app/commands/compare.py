@@ -22,7 +22,7 @@ import functools
 import pathlib
 import statistics
 import sys
-from typing import Any
+from typing import Any, TextIO
 
 from tf_proxyless.app import comparison as comparison_lib
 from tf_proxyless.app import comparison_statistics
@@ -175,21 +175,62 @@ def _find_space(search: config_lib.SearchConfig) -> network_lib.Network:
   return space
 
 
+class _Session:
+  """Runs what there is to run, and says so."""
+
+  def __init__(self, comparison: comparison_lib.Comparison, processes: int, stop: shutdown.StopRequest):
+    self._comparison, self._processes, self._stop = comparison, processes, stop
+    self._failures: dict[pathlib.Path, str] = {}  # by folder
+
+  def run(self, lock: TextIO) -> None:
+    """Runs all that there is.
+
+    Raises:
+      UserError: A run failed. If it was the first of its kind, the others may fail alike, and stop; otherwise they have ended.
+    """
+    jobs.run(self._next_jobs, self._on_start, self._on_end, lambda: self._stop.signal, self._processes, lock)
+    if self._failures:
+      _write(self._comparison)
+      raise errors.UserError('; '.join(self._failures.values()))
+
+  def _next_jobs(self) -> list[jobs.Job]:
+    return [job for job in self._comparison.next_jobs() if job.folder not in self._failures]
+
+  def _on_start(self, job: jobs.Job) -> None:
+    print(f'{job.name}: output in {job.output}', flush=True)
+
+  def _on_end(self, job: jobs.Job, seconds: float, code: int) -> None:
+    if self._stop():
+      self._comparison.add_time(job, seconds)
+      return
+    if code:
+      reason = jobs.explain(job, code)
+      if not self._comparison.seconds_taken(job.kind):
+        raise errors.UserError(reason)
+      self._failures[job.folder] = reason
+      print(f'{job.name}: failed', flush=True)
+      return
+    self._comparison.add_time(job, seconds)
+    if any(job.folder == other.folder for other in self._comparison.next_jobs()):  # somebody asked it alone to end, and it saved
+      raise errors.UserError(f'{job.name} was stopped; the same command continues')
+    print(f'{job.name}: {seconds:.0f} s{_time_left(self._comparison, self._processes)}', flush=True)
+    _write(self._comparison)
+
+
 def main(config: Config) -> int:
   with errors.user_errors(), _naming_flags():
     comparison = _prepare(config)
     if config.dry_run:
-      print(f'{_plan(comparison)}\n{to_text(comparison.results())}')
+      print(f'{_plan(comparison, config.processes)}\n{to_text(comparison.results())}')
       return 0
     lock = locking.take(comparison.work)
   stop = shutdown.StopRequest()
   with lock, errors.user_errors():
-    print(_plan(comparison), flush=True)
+    print(_plan(comparison, config.processes), flush=True)
     known = comparison.results()
     if comparison.next_jobs() and any(target['random'] for target in known['targets']):
       print(to_text(known), flush=True)
-    on_end = functools.partial(_on_end, comparison, config.processes, stop)
-    jobs.run(comparison.next_jobs, _on_start, on_end, stop, config.processes, lock)
+    _Session(comparison, config.processes, stop).run(lock)
     results = _write(comparison)
   print(f'{to_text(results)}\nreport                 {_page(comparison)}')
   if stop():
@@ -197,32 +238,15 @@ def main(config: Config) -> int:
   return stop.exit_code
 
 
-def _plan(comparison: comparison_lib.Comparison) -> str:
+def _plan(comparison: comparison_lib.Comparison, processes: int) -> str:
   """What there is to run, in a line."""
   parts = [f'{total} {kind}' + (f' ({left} left)' if left < total else '') for kind, (total, left) in comparison.counts().items()]
-  return f'runs: {", ".join(parts)}{_time_left(comparison, 1)}'
+  return f'runs: {", ".join(parts)}{_time_left(comparison, processes)}'
 
 
 def _time_left(comparison: comparison_lib.Comparison, processes: int) -> str:
   left = comparison.seconds_left()
   return '' if not left else f'; about {left / 60 / processes:.0f} min left'
-
-
-def _on_start(job: jobs.Job) -> None:
-  print(f'{job.name}: output in {job.output}', flush=True)
-
-
-def _on_end(comparison: comparison_lib.Comparison, processes: int, stop: shutdown.StopRequest, job: jobs.Job, seconds: float,
-            code: int) -> None:
-  comparison.add_time(job, seconds)
-  if stop():
-    return
-  if code:
-    raise errors.UserError(jobs.explain(job, code))
-  if any(job.folder == other.folder for other in comparison.next_jobs()):  # somebody asked it alone to end, and it saved
-    raise errors.UserError(f'{job.name} was stopped; the same command continues')
-  print(f'{job.name}: {seconds:.0f} s{_time_left(comparison, processes)}', flush=True)
-  _write(comparison)
 
 
 def _page(comparison: comparison_lib.Comparison) -> pathlib.Path:
