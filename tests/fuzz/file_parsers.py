@@ -17,11 +17,13 @@ from tests.fuzz.harness import saved
 from tests.fuzz.harness import to_json
 from tests.report.document import report_runs
 from tf_proxyless.app import architectures
+from tf_proxyless.app import comparison
 from tf_proxyless.app import config as config_lib
 from tf_proxyless.app import flagfiles
 from tf_proxyless.app import flags
 from tf_proxyless.measure import model_card
 from tf_proxyless.app import models
+from tf_proxyless.app import score_networks
 from tf_proxyless.app import tuning
 from tf_proxyless.app.commands import calibrate_table
 from tf_proxyless.app.commands import describe
@@ -254,6 +256,16 @@ def _results(content: bytes, folder: pathlib.Path) -> None:
 def _stages(content: bytes, folder: pathlib.Path) -> None:
   put(content, folder, 'stages.json')
   quickstart.Pipeline(folder).plan([quickstart.Stage('search', ('-m', 'tf_proxyless.search'), 1.0)])
+
+
+@parser('times of a comparison', 'json', lambda: [_body('comparison_times', seconds={'searches/25_percent_reinforce_0': 12.5})])
+def _times(content: bytes, folder: pathlib.Path) -> None:
+  assert all(seconds >= 0 for seconds in comparison.read_times(put(content, folder, 'times.json')).values())
+
+
+@parser('scores of networks', 'json', lambda: [_body('network_scores', accuracies={'networks/0123456789ab.json': 0.5})])
+def _scores(content: bytes, folder: pathlib.Path) -> None:
+  assert all(accuracy >= 0 for accuracy in score_networks.read(put(content, folder, 'scores.json')).values())
 
 
 # --- Measurements

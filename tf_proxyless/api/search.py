@@ -17,7 +17,6 @@ from tf_proxyless.app import config as config_lib
 from tf_proxyless.app import flags
 from tf_proxyless.app import options
 from tf_proxyless.app import problem as problem_lib
-from tf_proxyless.cost import model as model_lib
 from tf_proxyless.cost import table as table_lib
 from tf_proxyless.derive import candidates as candidates_lib
 from tf_proxyless.derive import effects as effects_lib
@@ -32,19 +31,6 @@ from tf_proxyless.search import run_directory
 from tf_proxyless.space import io
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import schema
-
-
-def _target(target: float | str, cost_model: model_lib.CostModel) -> float:
-  """A target in the unit of the costs; '25%' is a quarter of the way from the cheapest network to the dearest."""
-  if not isinstance(target, str):
-    return float(target)
-  try:
-    share = float(target.removesuffix('%')) / 100
-  except ValueError:
-    share = -1.0
-  if not target.endswith('%') or not 0 < share <= 1:
-    raise ValueError(f"target must be a number in {cost_model.unit}, or a share such as '25%', got {target!r}")
-  return cost_model.smallest + share * (cost_model.largest - cost_model.smallest)
 
 
 @shutdown.signals_given_back()
@@ -95,7 +81,7 @@ def search(
   _check_settings(settings)
   cost_model = costs.model(space, cost, unit)
   table = cost if isinstance(cost, table_lib.LatencyTable) else None
-  problem = problem_lib.SearchProblem(space, cost_model, _target(target, cost_model), table)
+  problem = problem_lib.SearchProblem(space, cost_model, problem_lib.parse_target(target, cost_model), table)
   problem.check()
   config = options.make(config_lib.SearchConfig, {
       **_target_settings(problem), 'run_dir': os.fspath(run_dir), 'resolution': max(_sizes(space)), **settings, 'dataset': 'arrays:'})

@@ -10,8 +10,9 @@ from tf_proxyless.infra import suggest
 
 SUPERNET = 'supernet'  # value of `init`
 TARGETS = ('target_latency_ms', 'target_latency_fraction', 'target_macs')  # exactly one is given
+OPTIMIZERS = ('reinforce', 'gradient')
 OBJECTIVES = {  # the optimizers that each serves
-    'constrained': ('reinforce', 'gradient'),
+    'constrained': OPTIMIZERS,
     'reward_power': ('reinforce',),
     'reward_absolute': ('reinforce',),
     'penalty_log': ('gradient',),
@@ -129,7 +130,7 @@ class ObjectiveConfig(options.Config):
 class OptimizerConfig(options.Config):
   """The architecture optimizer, and when it acts."""
 
-  architecture_optimizer: str = option('reinforce', 'REINFORCE, or the gradient rule on two paths.', choices=('reinforce', 'gradient'))
+  architecture_optimizer: str = option('reinforce', 'REINFORCE, or the gradient rule on two paths.', choices=OPTIMIZERS)
   architecture_learning_rate: float | None = option(
       None, 'Learning rate of Adam for the architecture; by default chosen by the number of updates.', low=0.0)
   weight_steps_per_update: int = option(5, 'Weight steps between architecture updates.', low=1)

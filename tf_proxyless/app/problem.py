@@ -182,3 +182,21 @@ def find_target(target: config_lib.TargetConfig, cost_model: model_lib.CostModel
   if target.target_latency_fraction is not None:
     return cost_model.smallest + target.target_latency_fraction * (cost_model.largest - cost_model.smallest)
   return getattr(target, target.given)
+
+
+def parse_target(target: float | str, cost_model: model_lib.CostModel) -> float:
+  """A target in the unit of the costs; '25%' is a quarter of the way from the cheapest network to the dearest.
+
+  Raises:
+    ValueError: It is neither a number nor such a share.
+  """
+  if not isinstance(target, str):
+    return float(target)
+  share = target.endswith('%')
+  try:
+    number = float(target.removesuffix('%'))
+  except ValueError:
+    number = math.nan
+  if math.isnan(number) or share and not 0 < number <= 100:
+    raise ValueError(f"target must be a number in {cost_model.unit}, or a share such as '25%', got {target!r}")
+  return cost_model.smallest + number / 100 * (cost_model.largest - cost_model.smallest) if share else number

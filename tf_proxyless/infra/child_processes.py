@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import os
 import pathlib
 import signal
@@ -26,7 +26,7 @@ def environment() -> dict[str, str]:
   return {**os.environ, 'PYTHONPATH': os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get('PYTHONPATH')])])}
 
 
-def start(arguments: Sequence[str], **options: Any) -> subprocess.Popen:
+def start(arguments: Sequence[str], variables: Mapping[str, str] | None = None, **options: Any) -> subprocess.Popen:
   """Starts Python on a module or script.
 
   It has a session of its own, so that Ctrl-C in a terminal reaches it through this process only; when this process ends, however it
@@ -34,11 +34,12 @@ def start(arguments: Sequence[str], **options: Any) -> subprocess.Popen:
 
   Args:
     arguments: After the interpreter.
+    variables: Environment variables that it has besides.
     **options: Arguments of subprocess.Popen: stdout, stderr, pass_fds.
   """
   beginning = ('-I', '-S', '-c', _BEGINNING, str(os.getpid())) if sys.platform == 'linux' else ()
-  return subprocess.Popen([sys.executable, *beginning, *arguments], stdin=subprocess.DEVNULL, start_new_session=True, env=environment(),
-                          **options)
+  return subprocess.Popen([sys.executable, *beginning, *arguments], stdin=subprocess.DEVNULL, start_new_session=True,
+                          env={**environment(), **(variables or {})}, **options)
 
 
 def run(arguments: Sequence[str], **options: Any) -> int:

@@ -134,6 +134,19 @@ def read_versioned_json(path: PathLike, kind: str, versions: Sequence[int]) -> t
   return version, body
 
 
+def read_numbers(path: PathLike, kind: str, name: str) -> dict[str, float]:
+  """`read_json` of an object of numbers that are not negative, under a name.
+
+  Raises:
+    ValueError: The file holds something else.
+    OSError: It cannot be read.
+  """
+  found = read_json(path, kind).get(name)
+  if not isinstance(found, dict) or not all(type(value) in (int, float) and value >= 0 for value in found.values()):
+    raise ValueError(f'{path}: {name} must be an object of numbers, none below 0, got {shorten(found)}')
+  return {key: float(value) for key, value in found.items()}
+
+
 def read_bytes(path: PathLike, limit: int) -> bytes:
   """Reads a file that may be anything, an endless one too.
 

@@ -165,6 +165,55 @@ def scatter(groups: Sequence[Points], plane: Plane, target: float | None = None,
   return svg.picture(WIDTH, height, label, ''.join(parts), {'points': points}, 'chart')
 
 
+@dataclasses.dataclass(frozen=True)
+class Strips:
+  """Columns of values side by side, with their means.
+
+  Attributes:
+    name: Below them.
+    columns: (name for the legend, values, class) of each.
+    reference: Value of a dashed line through them.
+  """
+
+  name: str
+  columns: Sequence[tuple[str, Sequence[float], str]]
+  reference: float | None = None
+
+
+def strips(groups: Sequence[Strips], axes: Axes, reference: str) -> str:
+  """Values as dots in columns, in groups side by side.
+
+  Args:
+    groups: From left to right; at least one value in all.
+    axes: The y axis.
+    reference: Name of the dashed lines; one that lies outside the dots' range is not drawn.
+  """
+  entries = list(dict.fromkeys(('dots', style, name) for group in groups for name, _, style in group.columns))
+  values = [value for group in groups for _, column, _ in group.columns for value in column]
+  range_ = svg.linear_axis(values, 0, 1)
+  drawn = {group.name: group.reference for group in groups if group.reference is not None and range_.low <= group.reference <= range_.high}
+  key, top = svg.legend([*entries, *([('line', 'target', reference)] if drawn else [])], WIDTH)
+  height = HEIGHT + 60 + top
+  y = dataclasses.replace(range_, start=height - _BOTTOM, end=top + 24)
+  x = _place(svg.Axis(0, sum(len(group.columns) + 1 for group in groups), 0, WIDTH, ()), y, 1.0, axes.factor)
+  parts, first = [key, svg.frame(x, y, '', axes.name, axes.factor)], 0.5
+  for group in groups:
+    last = first + len(group.columns)
+    parts.append(svg.text(x((first + last) / 2), y.start + 17, group.name, 'mid tick'))
+    for index, (_, column, style) in enumerate(group.columns):
+      middle, width = x(first + index + 0.5), x(1) - x(0)
+      shifts = [((0.5 + 0.618 * number) % 1 - 0.5) * 0.6 for number in range(len(column))]  # so that they do not cover each other
+      parts.append(svg.dots([(middle + width * shift, y(value)) for shift, value in zip(shifts, column)], style))
+      if column:
+        mean = y(sum(column) / len(column))
+        parts.append(svg.line(middle - 0.42 * width, mean, middle + 0.42 * width, mean, 'axis'))
+    if group.name in drawn:
+      parts.append(svg.line(x(first), y(drawn[group.name]), x(last), y(drawn[group.name]), 'line target'))
+    first = last + 1
+  counts = ', '.join(f'{group.name}: ' + ', '.join(f'{len(column)} {name}' for name, column, _ in group.columns) for group in groups)
+  return svg.picture(WIDTH, height, f'{axes.name} of {counts}', ''.join(parts), classes='chart')
+
+
 def _verticals(verticals: Sequence[tuple[str, float]], x: svg.Axis, y: svg.Axis) -> list[str]:
   """Lines with numbers at the top, lower where they would overlap."""
   parts, ends = [], [-1.0, -1.0, -1.0]

@@ -11,7 +11,7 @@ import base64
 import hashlib
 import importlib.resources
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tf_proxyless.report.drawing import svg
@@ -52,23 +52,31 @@ def render(document: Mapping[str, Any]) -> str:
   contents = links and f'<nav aria-label="Contents">{links}</nav>'
   body = [sections_lib.header(run, str(document['generated'])), sections_lib.summary(run), contents, *(part for _, part in parts.values())]
   footer = '<footer><p class="js"><a id="save" download="report.json" href="#">Save the data of this page</a> (JSON)</p></footer>'
-  return (f'<!DOCTYPE html>\n<html lang="en">\n<head>\n{_head(run, script)}\n</head>\n<body>\n'
-          f'<svg width="0" height="0" class="defs" aria-hidden="true"><defs>{svg.PATTERNS}</defs></svg>\n<main>\n'
-          + '\n'.join(part for part in body if part)
-          + f'\n{footer}\n</main>\n<div id="tip" role="status"></div>\n'
-          f'<script type="application/json" id="data">{embed(document)}</script>\n'
-          f'<script>{script}</script>\n</body>\n</html>\n')
-
-
-def _head(run: Mapping[str, Any], script: str) -> str:
   digest = base64.b64encode(hashlib.sha256(script.encode('utf-8')).digest()).decode('ascii')
-  policy = f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{digest}'"
   refresh = '<noscript><meta http-equiv="refresh" content="30"></noscript>' if run['refreshing'] else ''
-  return ('<meta charset="utf-8">'
+  scripts = (f'<div id="tip" role="status"></div>\n<script type="application/json" id="data">{embed(document)}</script>\n'
+             f'<script>{script}</script>\n')
+  return shell(run['name'], [*body, footer], f"; script-src 'sha256-{digest}'", refresh, scripts)
+
+
+def shell(title: str, body: Sequence[str], policy: str = '', head: str = '', scripts: str = '') -> str:
+  """A page of parts, of which empty ones are left out.
+
+  Args:
+    title: Its title, text.
+    body: HTML.
+    policy: What it may do besides, for its Content-Security-Policy.
+    head: More elements of its head.
+    scripts: Elements after the body's parts.
+  """
+  policy = f"default-src 'none'; style-src 'unsafe-inline'; img-src data:{policy}"
+  return ('<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">'
           f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
           '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">'
-          f'<link rel="icon" href="data:,">{refresh}<title>{svg.escape(run["name"])} – tf_proxyless</title>'
-          f'<style>{svg.style()}{_asset("page.css")}</style>')
+          f'<link rel="icon" href="data:,">{head}<title>{svg.escape(title)} – tf_proxyless</title>'
+          f'<style>{svg.style()}{_asset("page.css")}</style>\n</head>\n<body>\n'
+          f'<svg width="0" height="0" class="defs" aria-hidden="true"><defs>{svg.PATTERNS}</defs></svg>\n<main>\n'
+          + '\n'.join(part for part in body if part) + f'\n</main>\n{scripts}</body>\n</html>\n')
 
 
 def _script() -> str:
