@@ -238,7 +238,7 @@ def build_search(config: config_lib.SearchConfig, problem: problem_lib.SearchPro
   schedule = schedule_lib.Schedule(
       pipelines.steps_per_epoch(split, config.data.batch_size), weights.warmup_epochs, weights.search_epochs, weights.warmup_learning_rate,
       weights.search_learning_rate, config.optimizer.weight_steps_per_update, config.optimizer.frozen_epochs)
-  supernet = supernet_lib.Supernet(problem.space, config.seed)
+  supernet = supernet_lib.Supernet(problem.space, config.seed, weights.nested)
   optimizer = weight_optimizer.SupernetSGD(supernet, weights.momentum, weights.weight_decay)
   steps = steps_lib.SupernetSteps(supernet, optimizer, weights.label_smoothing)
   architecture = (methods or Methods.from_config(config)).build(config, problem, steps, schedule.updates)

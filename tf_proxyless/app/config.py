@@ -145,6 +145,10 @@ class OptimizerConfig(options.Config):
 class WeightsConfig(options.Config):
   """How the weights of the supernet learn."""
 
+  weight_sharing: str = option(
+      'nested', "What candidates of one decision share: with 'nested' those that differ in sizes only work with parts of one set of weights; "
+      "with 'separate', as published, each has weights of its own, and needs many times the steps.", choices=('nested', 'separate'),
+      earlier='separate')
   warmup_epochs: int = option(40, 'Epochs in which only weights learn.', low=0)
   search_epochs: int = option(120, 'Epochs in which weights and architecture learn in turn.', low=1)
   warmup_learning_rate: float = option(0.05, 'Learning rate of SGD at the start of the warm-up; a cosine to 0.', low=0.0)
@@ -152,6 +156,10 @@ class WeightsConfig(options.Config):
   momentum: float = option(0.9, 'Nesterov momentum of SGD, a share.', low=0.0, below=1.0)
   weight_decay: float = option(4e-5, 'Decay of all weights, a factor.', low=0.0)
   label_smoothing: float = option(0.1, 'Share of each label that is spread over all classes, in weight steps.', low=0.0, below=1.0)
+
+  @property
+  def nested(self) -> bool:
+    return self.weight_sharing == 'nested'
 
 
 @dataclasses.dataclass(frozen=True)
