@@ -111,6 +111,11 @@ class OptimizerConfig:
 
   learning_rate: float | None = None
 
+  @property
+  def passes(self) -> int:
+    """Forward passes over its batch of which an update has the cost, about."""
+    return 1
+
   LEARNS_FROM: ClassVar[str]
   SCALE: ClassVar[float] = 1.0
   RATES: ClassVar[tuple[tuple[int, float], ...]]
