@@ -15,6 +15,7 @@ from tf_proxyless.space import schema
 
 
 SPACES = {**spaces.COUPLED, 'chain': nn_spaces.tiny}
+CASES = [*((name, False) for name in SPACES), *((name, True) for name in ('chain', 'parts'))]
 
 
 def random_paths(space, count, seed=0):
@@ -33,10 +34,16 @@ def resized(images, network):
   return tf.image.resize(images, network.input_shape[:2], antialias=True)
 
 
-@pytest.mark.parametrize('name', spaces.COUPLED)
-def test_each_path_is_its_plain_network_on_batch_statistics_in_one_graph(name):
-  space = spaces.COUPLED[name]()
-  supernet = nn_spaces.supernet(space)
+def part_of(weight, shape):
+  """Of a kernel the centre, of the rest the first channels."""
+  begin = [(full - size) // 2 if i < 2 and len(shape) == 4 else 0 for i, (full, size) in enumerate(zip(weight.shape, shape))]
+  return tuple(slice(first, first + size) for first, size in zip(begin, shape))
+
+
+@pytest.mark.parametrize('name, nested', CASES)
+def test_each_path_is_its_plain_network_on_batch_statistics_in_one_graph(name, nested):
+  space = SPACES[name]()
+  supernet = nn_spaces.supernet(space, nested=nested)
   images = images_of(supernet)
   run = tf.function(lambda images, path: supernet(images, supernet.sample(path), path=path), autograph=False)
   outputs = []
@@ -51,11 +58,11 @@ def test_each_path_is_its_plain_network_on_batch_statistics_in_one_graph(name):
   assert any(np.abs(outputs[0] - other).max() > 0.01 for other in outputs[1:])
 
 
-@pytest.mark.parametrize('name', SPACES)
-def test_a_weight_step_is_that_of_the_network_alone_and_changes_nothing_else(name):
+@pytest.mark.parametrize('name, nested', CASES)
+def test_a_weight_step_is_that_of_the_network_alone_and_changes_nothing_else(name, nested):
   """The parts of weights and of momenta that the path uses, as in a supernet of its network alone; the others keep every bit."""
   space = SPACES[name]()
-  supernet = nn_spaces.supernet(space)
+  supernet = nn_spaces.supernet(space, nested=nested)
   optimizer = weight_optimizer.SupernetSGD(supernet, 0.9, 0.01)
   compiled = steps_lib.SupernetSteps(supernet, optimizer)
   labels = tf.constant([1, 2, 3, 4])
@@ -71,7 +78,7 @@ def test_a_weight_step_is_that_of_the_network_alone_and_changes_nothing_else(nam
     used = [weight for layer in supernet.block_layers
             for weight in (layer.candidates[int(layer.candidate(layer.index(path)))] if layer in supernet.choices else layer).weights]
     for weight, slot, source in zip(alone.fixed_weights, alone_optimizer.fixed_slots, used, strict=True):
-      part = tuple(slice(size) for size in weight.shape)
+      part = part_of(source, weight.shape)
       weight.assign(source[part])
       slot.assign(slot_of[id(source)][part])
     before = {id(variable): variable.numpy().copy() for pair in pairs for variable in pair}
@@ -79,7 +86,7 @@ def test_a_weight_step_is_that_of_the_network_alone_and_changes_nothing_else(nam
     compiled.train(images, labels, tf.constant(path), tf.constant(0.05))
     steps_lib.SupernetSteps(alone, alone_optimizer).train(resized(images, network), labels, tf.zeros([0], tf.int32), tf.constant(0.05))
     for weight, slot, source in zip(alone.fixed_weights, alone_optimizer.fixed_slots, used, strict=True):
-      part = tuple(slice(size) for size in weight.shape)
+      part = part_of(source, weight.shape)
       for ours, theirs in ((source, weight), (slot_of[id(source)], slot)):
         np.testing.assert_allclose(ours[part], theirs, rtol=2e-4, atol=2e-5)
         before[id(ours)][part] = ours[part]

@@ -139,3 +139,20 @@ def test_the_most_likely_network_is_canonical():
   assert parameters.mode().numpy().tolist() == [1, 0, 0]
   parameters.alpha.assign([[1, 0, 0], [0, 1, 0], [0, 0, 1]])
   assert parameters.mode().numpy().tolist() == [0, 1, 2]
+
+
+def test_even_samples_bring_every_choice_once_in_a_set():
+  policy = policy_lib.Policy((3, 7, 3, 2), seed=4)
+  sample = tf.function(lambda step: policy.sample_evenly(1, step), input_signature=[tf.TensorSpec([], tf.int64)], autograph=False)
+  paths = np.array([sample(tf.constant(step, tf.int64)) for step in range(42)])
+  for decision, count in enumerate((3, 7, 3, 2)):
+    sets = paths[:, decision].reshape(-1, count)
+    assert (np.sort(sets, axis=1) == np.arange(count)).all()
+    assert len({tuple(row) for row in sets.tolist()}) > 1  # in an order of its own
+  assert (paths[:, 0] != paths[:, 2]).any()
+
+
+def test_even_samples_of_decisions_inside_others_are_canonical():
+  policy = policy_lib.Policy((2, 3), parents=[(), [(0, 1)]])
+  paths = np.array([policy.sample_evenly(1, tf.constant(step, tf.int64)) for step in range(12)])
+  assert (paths[paths[:, 0] == 0, 1] == 0).all() and set(paths[paths[:, 0] == 1, 1].tolist()) > {0}

@@ -30,7 +30,7 @@ def build(result: Any, weights: str, train_data: Any) -> Any:
   config = result.config
   source = sources.open_dataset(config.data.dataset, config.data.data_dir)
   split = splits.load(str(result.run.split), source)
-  supernet = supernet_lib.Supernet(result.space)
+  supernet = supernet_lib.Supernet(result.space, nested=config.weights.nested)
   newest = result.run.newest_checkpoint()
   with infra_run_directory.restoring(newest):
     tf.train.Checkpoint(supernet=supernet).read(newest).assert_existing_objects_matched().expect_partial()

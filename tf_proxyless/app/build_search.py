@@ -7,6 +7,7 @@ import dataclasses
 import os
 
 import numpy as np
+import tensorflow as tf
 
 from tf_proxyless.app import config as config_lib
 from tf_proxyless.app import flags
@@ -29,6 +30,7 @@ from tf_proxyless.nn import supernet as supernet_lib
 from tf_proxyless.search import checkpoint as checkpoint_lib
 from tf_proxyless.search import loop
 from tf_proxyless.search import objectives
+from tf_proxyless.search import plan as plan_lib
 from tf_proxyless.search import policy as policy_lib
 from tf_proxyless.search import run_directory
 from tf_proxyless.search import schedule as schedule_lib
@@ -59,6 +61,8 @@ class SearchComponents:
     sample_file: Scored networks.
     search: The loop.
     observer: Callbacks of the search.
+    methods: How the architecture is searched for.
+    validation_images: How many there are.
   """
 
   config: config_lib.SearchConfig
@@ -73,6 +77,15 @@ class SearchComponents:
   sample_file: evaluations_lib.EvaluationLog
   search: loop.Search
   observer: loop.Observer
+  methods: Methods
+  validation_images: int
+
+  def plan(self) -> list[plan_lib.Part]:
+    """What the whole search costs, by the time of a few steps, which change nothing."""
+    data, paths = self.config.data, [self.architecture.warmup_path(tf.constant(step, tf.int64)).numpy() for step in range(3)]
+    seconds = plan_lib.measure(self.steps, np.array(paths), data.batch_size, data.validation_batch)
+    return plan_lib.make(self.schedule, data.batch_size, data.validation_batch, self.methods.optimizer.passes, self.scores_afterwards,
+                         self.validation_images, seconds)
 
   @property
   def scores_afterwards(self) -> int:
@@ -235,20 +248,24 @@ def build_search(config: config_lib.SearchConfig, problem: problem_lib.SearchPro
   weights = config.weights
   split = _make_split(config, source, run, validation)
   data = _make_data(config, source, split)
-  schedule = schedule_lib.Schedule(
-      pipelines.steps_per_epoch(split, config.data.batch_size), weights.warmup_epochs, weights.search_epochs, weights.warmup_learning_rate,
-      weights.search_learning_rate, config.optimizer.weight_steps_per_update, config.optimizer.frozen_epochs)
-  supernet = supernet_lib.Supernet(problem.space, config.seed)
+  methods = methods or Methods.from_config(config)
+  steps_per_epoch = pipelines.steps_per_epoch(split, config.data.batch_size)
+  weight_steps = config.optimizer.weight_steps_per_update or plan_lib.weight_steps_per_update(
+      methods.optimizer.passes, config.data.validation_batch, config.data.batch_size, steps_per_epoch)
+  schedule = schedule_lib.Schedule(steps_per_epoch, weights.warmup_epochs, weights.search_epochs, weights.warmup_learning_rate,
+                                   weights.search_learning_rate, weight_steps, config.optimizer.frozen_epochs)
+  supernet = supernet_lib.Supernet(problem.space, config.seed, weights.nested)
   optimizer = weight_optimizer.SupernetSGD(supernet, weights.momentum, weights.weight_decay)
   steps = steps_lib.SupernetSteps(supernet, optimizer, weights.label_smoothing)
-  architecture = (methods or Methods.from_config(config)).build(config, problem, steps, schedule.updates)
+  architecture = methods.build(config, problem, steps, schedule.updates)
   progress = checkpoint_lib.Progress()
   checkpoint = checkpoint_lib.Checkpoint(run, supernet, optimizer, architecture, progress)
   sample_file = evaluations_lib.EvaluationLog(
       os.fspath(run.samples), problem.cost_model.paths, problem.cost_model.choice_counts)
   search = loop.Search(steps, architecture, schedule, data, run, progress, checkpoint, sample_file, config.checkpoint_every_steps,
                        observer, problem.target if problem.constrained else None)
-  return SearchComponents(config, problem, run, schedule, data, steps, architecture, progress, checkpoint, sample_file, search, observer)
+  return SearchComponents(config, problem, run, schedule, data, steps, architecture, progress, checkpoint, sample_file, search, observer,
+                          methods, len(split.validation))
 
 
 def score_afterwards(components: SearchComponents) -> bool:

@@ -114,7 +114,8 @@ def inherit(model: keras.Model, architecture: io.Architecture, search_dir: str, 
   newest = search.newest_checkpoint()
   if newest is None:
     raise ValueError(f'{search.checkpoints} holds no checkpoint to inherit weights from')
-  supernet = supernet_lib.Supernet(io.load_search_space(search.search_space), seed=0)
+  nested = flags.read(search.flags, config_lib.SearchConfig).weights.nested
+  supernet = supernet_lib.Supernet(io.load_search_space(search.search_space), nested=nested)
   with run_directory_lib.restoring(newest):
     tf.train.Checkpoint(supernet=supernet).read(newest).assert_existing_objects_matched().expect_partial()
   transfer.inherit(model, supernet, architecture.genotype)

@@ -133,7 +133,8 @@ class OptimizerConfig(options.Config):
   architecture_optimizer: str = option('reinforce', 'REINFORCE, or the gradient rule on two paths.', choices=OPTIMIZERS)
   architecture_learning_rate: float | None = option(
       None, 'Learning rate of Adam for the architecture; by default chosen by the number of updates.', low=0.0)
-  weight_steps_per_update: int = option(5, 'Weight steps between architecture updates.', low=1)
+  weight_steps_per_update: int | None = option(
+      None, 'Weight steps between architecture updates; by default 5, or as many as keep updates under half of the time.', low=1)
   frozen_epochs: int = option(1, 'First epochs after the warm-up without architecture updates.', low=0)
   reinforce_networks: int = option(10, 'Networks sampled for an update of reinforce.', low=1)
   baseline_momentum: float = option(0.95, 'Momentum of the moving baseline of reinforce, a share.', low=0.0, below=1.0)
@@ -146,6 +147,10 @@ class OptimizerConfig(options.Config):
 class WeightsConfig(options.Config):
   """How the weights of the supernet learn."""
 
+  weight_sharing: str = option(
+      'nested', 'What the candidates of a decision share: nested lets those that differ in sizes only work with parts of one set of '
+      'weights; separate gives each its own, as published, which needs many times the steps.', choices=('nested', 'separate'),
+      earlier='separate')
   warmup_epochs: int = option(40, 'Epochs in which only weights learn.', low=0)
   search_epochs: int = option(120, 'Epochs in which weights and architecture learn in turn.', low=1)
   warmup_learning_rate: float = option(0.05, 'Learning rate of SGD at the start of the warm-up; a cosine to 0.', low=0.0)
@@ -153,6 +158,10 @@ class WeightsConfig(options.Config):
   momentum: float = option(0.9, 'Nesterov momentum of SGD, a share.', low=0.0, below=1.0)
   weight_decay: float = option(4e-5, 'Decay of all weights, a factor.', low=0.0)
   label_smoothing: float = option(0.1, 'Share of each label that is spread over all classes, in weight steps.', low=0.0, below=1.0)
+
+  @property
+  def nested(self) -> bool:
+    return self.weight_sharing == 'nested'
 
 
 @dataclasses.dataclass(frozen=True)

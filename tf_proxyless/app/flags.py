@@ -92,6 +92,9 @@ def from_flagfile(lines: Iterable[str], config_class: type[_Config]) -> _Config:
   """
   values = flags.FlagValues()
   _define(values, config_class)
+  for name, each in options.options(config_class).items():
+    if each.earlier is not None:
+      values.set_default(name, each.earlier)
   given = [line.strip() for line in lines if line.strip()]
   wrong = [line for line in given if not _FLAG.match(line)]
   if wrong:

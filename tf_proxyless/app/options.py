@@ -35,6 +35,7 @@ class Option:
     unit: What a number is of, where the help does not say it.
     required: Whether a command needs it.
     may_change: Whether a run may continue with another value.
+    earlier: What held before there was this option, for runs of that time; None if that is the default.
     repeated: Whether several values are given by several flags, not with commas between them.
     positional: Whether it is an argument without a name.
     rest: Whether it is everything after '--'.
@@ -56,6 +57,7 @@ class Option:
   unit: str = ''
   required: bool = False
   may_change: bool = False
+  earlier: Any = None
   repeated: bool = False
   positional: bool = False
   rest: bool = False
@@ -201,10 +203,14 @@ def replace(config: _T, **values: Any) -> _T:
 
 
 def identity(config: Config) -> dict[str, Any]:
-  """What makes a run this run, as JSON values: options by name, sorted, without those that may change when it continues."""
+  """What makes a run this run, as JSON values: options by name, sorted.
+
+  Without those that may change when it continues, and those that have the value of before there was such an option.
+  """
   values = flat(config)
   return {name: list(values[name]) if isinstance(values[name], tuple) else values[name]
-          for name, each in sorted(options(type(config)).items()) if not each.may_change}
+          for name, each in sorted(options(type(config)).items())
+          if not each.may_change and (each.earlier is None or values[name] != each.earlier)}
 
 
 def headings(config_class: type) -> dict[str, str]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 import os
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from absl import logging
 
 from tf_proxyless.infra import progress
+from tf_proxyless.report import units
+
+if TYPE_CHECKING:  # it loads TensorFlow
+  from tf_proxyless.search import plan as plan_lib
 
 
 def scalars(entry: Mapping[str, Any]) -> dict[str, float]:
@@ -22,6 +26,13 @@ def scalars(entry: Mapping[str, Any]) -> dict[str, float]:
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
       found[name] = float(value)
   return found
+
+
+def describe(plan: Sequence[plan_lib.Part]) -> str:
+  """What a search will cost, in a line."""
+  total = sum(part.seconds for part in plan)
+  each = ', '.join(f'{part.name} {units.count(part.images)} images ({100 * part.seconds / total:.0f} %)' for part in plan)
+  return f'plan: about {units.duration(total)} on this machine; {each}'
 
 
 class _TensorBoard:

@@ -103,7 +103,7 @@ def _premature(samples: evaluations_lib.Evaluations) -> list[str]:
 
 def _drift(samples: evaluations_lib.Evaluations) -> list[str]:
   drift = effects_lib.drift(samples)
-  if drift is None or drift <= _MOST_DRIFT:
+  if drift is None or not drift > _MOST_DRIFT:  # NaN of too few samples
     return []
   return [f'effects drifted by {drift:.1f} standard errors (rms) from the first to the last quarter of the samples, 1 being '
           'none: choices interact, or the supernet was still learning; real errors exceed the standard errors']

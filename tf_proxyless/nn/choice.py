@@ -49,8 +49,10 @@ def _traced(variant: network_lib.Variant) -> tuple[layers_lib.TracedLayer, ...]:
   return tuple(layers_lib.trace(variant.op.layers(variant.input_shape), variant.input_shape))
 
 
-def _form(variant: network_lib.Variant) -> tuple[layers_lib.Layer, ...]:
-  """The layers without numbers of channels."""
+def _form(variant: network_lib.Variant, nested: bool = False) -> tuple[layers_lib.Layer, ...]:
+  """The layers without numbers of channels, and without kernel sizes where these are nested."""
+  if nested:
+    return tuple(template_lib.without_sizes(traced.layer) for traced in _traced(variant))
   kept = []
   for traced in _traced(variant):
     layer = template_lib.without_sizes(traced.layer)
@@ -66,6 +68,17 @@ def _shares_weights(place: network_lib.Place, axis: int) -> bool:
   return all(len(found) == 1 for found in forms.values())
 
 
+def part_begin(full: tf.Tensor, part: tf.Tensor, rank: int) -> tf.Tensor:
+  """Where the part of a shared weight begins that a path uses: the centre of a kernel, the first channels.
+
+  Args:
+    full: Shape of the weight, int32 [rank].
+    part: Shape of the part, int32 [rank].
+    rank: See there; 4 for kernels.
+  """
+  return tf.concat([(full[:2] - part[:2]) // 2, [0, 0]], 0) if rank == 4 else tf.zeros_like(part)
+
+
 class Choice(keras.layers.Layer):
   """The candidates of one place and their shortcut, run as the gates say.
 
@@ -74,7 +87,8 @@ class Choice(keras.layers.Layer):
     candidates: One layer for each set of weights.
   """
 
-  def __init__(self, place: network_lib.Place, decisions: Sequence[schema.Decision], padding: str, seed: int, **kwargs):
+  def __init__(self, place: network_lib.Place, decisions: Sequence[schema.Decision], padding: str, seed: int, nested: bool = False,
+               **kwargs):
     """Makes all candidates' weights.
 
     Args:
@@ -82,6 +96,7 @@ class Choice(keras.layers.Layer):
       decisions: The decisions of the space.
       padding: 'same' or 'symmetric'.
       seed: Seed of the weights' start values.
+      nested: Whether operations that differ in sizes only share the weights of the largest, see the module.
       **kwargs: Of `keras.layers.Layer`.
 
     Raises:
@@ -95,7 +110,10 @@ class Choice(keras.layers.Layer):
     op = place.block.op
     own = (op.name or f'blocks/{place.block.name}/op') if isinstance(op, schema.OneOf) else None  # its candidates have weights of their own
     sharing = [decisions[index].path != own and _shares_weights(place, axis) for axis, index in enumerate(place.decisions)]
-    variants, rows = self._group(place, sharing, [decisions[index] for index in place.decisions])
+    if nested:
+      variants, rows = self._group_nested(place)
+    else:
+      variants, rows = self._group(place, sharing, [decisions[index] for index in place.decisions])
     candidates = [self._candidate(members) for members in rows]
     self.candidates = [
         op_layer.OpLayer(candidate.op, candidate.input_shape, padding, seed + i, specs=candidate.specs,
@@ -129,6 +147,15 @@ class Choice(keras.layers.Layer):
       candidates.setdefault(key, []).append(variant)
       variants.append((list(candidates).index(key), variant))
     return variants, list(candidates.values())
+
+  @staticmethod
+  def _group_nested(place: network_lib.Place) -> tuple[list[tuple[int, network_lib.Variant]], list[list[network_lib.Variant]]]:
+    """The same, where all variants of one form are one candidate."""
+    candidates: dict[tuple[layers_lib.Layer, ...], list[network_lib.Variant]] = {}
+    for variant in place.variants.values():
+      candidates.setdefault(_form(variant, nested=True), []).append(variant)
+    forms = list(candidates)
+    return [(forms.index(_form(variant, nested=True)), variant) for variant in place.variants.values()], list(candidates.values())
 
   @staticmethod
   def _candidate(members: Sequence[network_lib.Variant]) -> _Candidate:
@@ -220,7 +247,7 @@ class Choice(keras.layers.Layer):
     weights = list(self._table.read(self.candidate(index))) if self._table else []
     for column, shapes in self._slices.items():
       shape = tf.gather(shapes, index)
-      weights[column] = tf.slice(weights[column], tf.zeros_like(shape), shape)
+      weights[column] = tf.slice(weights[column], part_begin(tf.shape(weights[column]), shape, shapes.shape[1]), shape)
     return gates_lib.Sampled(index, tuple(weights))
 
   def handles(self, index: tf.Tensor) -> list[tf.Tensor]:

@@ -27,18 +27,20 @@ class Supernet(keras.Model):
     fixed_weights: The weights outside the choices.
   """
 
-  def __init__(self, space: network_lib.Network, seed: int = 0):
+  def __init__(self, space: network_lib.Network, seed: int = 0, nested: bool = False):
     """Makes the weights of all candidates.
 
     Args:
       space: A search space. Where its resolution is a decision, images come in the largest and are resized.
       seed: Seed of the weights' start values.
+      nested: Whether operations that differ in sizes only share the weights of the largest, see `choice`.
 
     Raises:
       ValueError: Candidates of a choice cannot share one graph.
     """
     super().__init__(name='supernet')
     self.space = space
+    self.nested = nested
     self.decisions = schema.decisions(space)
     self.input_size = tuple(max(ops.values_of(size)) for size in space.input_shape)
     self.block_layers = [self._make_layer(place, primitives.block_seed(seed, i)) for i, place in enumerate(network_lib.places(space))]
@@ -49,7 +51,7 @@ class Supernet(keras.Model):
   def _make_layer(self, place: network_lib.Place, seed: int) -> keras.layers.Layer:
     block, padding = place.block, self.space.padding
     if place.decisions:
-      return choice_lib.Choice(place, self.decisions, padding, seed, name=block.name)
+      return choice_lib.Choice(place, self.decisions, padding, seed, self.nested, name=block.name)
     variant = place.variants[()]
     return op_layer.OpLayer(variant.op, variant.input_shape, padding, seed, block.residual, name=block.name)
 

@@ -35,7 +35,8 @@ def inherit(model: keras.Model, supernet: supernet_lib.Supernet, choices: Mappin
     for (spec, variable), value in zip(keras_network.block_weights(model, traced), layer.weights, strict=True):
       if tuple(variable.shape) != spec.shape:
         raise ValueError(f'{variable.name} has the shape {tuple(variable.shape)}; in the network of these choices it is {spec.shape}')
-      variable.assign(value[tuple(slice(size) for size in variable.shape)])  # of shared weights the first channels
+      begin = choice_lib.part_begin(tf.shape(value), tf.shape(variable), value.shape.rank)
+      variable.assign(tf.slice(value, begin, variable.shape))  # the whole of a weight, unless it is shared
 
 
 def reestimate_batch_norm(model: keras.Model, batches: Iterable[tf.Tensor]) -> None:

@@ -38,6 +38,7 @@ class Policy(tf.Module):
     if not 0.0 <= exploration < 1.0:
       raise ValueError(f'exploration must be in [0, 1), got {exploration}')
     counts = np.asarray(choice_counts)
+    self._counts = tuple(map(int, choice_counts))
     self.mask = tf.constant(np.arange(counts.max()) < counts[:, None])
     self.alpha = tf.Variable(tf.random.stateless_normal(self.mask.shape, [seed, 0], stddev=stddev), name='alpha')
     self._uniform = tf.constant(np.where(np.arange(counts.max()) < counts[:, None], 1.0 / counts[:, None], 0.0), tf.float32)
@@ -96,6 +97,19 @@ class Policy(tf.Module):
     """Networks drawn from the policy: int32 [networks, decisions]."""
     logits = tf.math.log(self.sampling_probabilities())
     return self._canonical(tf.transpose(tf.random.stateless_categorical(logits, networks, self.seed(stream, counter), dtype=tf.int32)))
+
+  def sample_evenly(self, stream: int, counter: tf.Tensor) -> tf.Tensor:
+    """The network of a uniform policy whose every choice comes once in as many counts as its decision has choices: int32 [decisions].
+
+    Strict fairness of FairNAS (Chu et al. 2021, arXiv 1907.01845), with a step for each network.
+    """
+    columns = {}
+    for count in sorted(set(self._counts)):
+      rows = [i for i, own in enumerate(self._counts) if own == count]
+      ranks = tf.random.stateless_uniform([len(rows), count], self.seed(stream, counter // count))
+      drawn = tf.argsort(ranks, axis=1)[:, tf.cast(counter % count, tf.int32)]
+      columns.update(zip(rows, tf.unstack(drawn)))
+    return self._canonical(tf.stack([columns[i] for i in range(len(self._counts))])[None])[0]
 
   def _canonical(self, paths: tf.Tensor) -> tf.Tensor:
     return tf.where(self.active(paths), paths, 0) if self._parents else paths

@@ -26,14 +26,19 @@ def count_correct(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
 
 
 class SupernetSteps:
-  """Three graphs, each of which serves all paths. Images are float32 [batch, height, width, channels], labels int32 [batch]."""
+  """Three graphs, each of which serves all paths. Images are float32 [batch, height, width, channels], labels int32 [batch].
+
+  Attributes:
+    image_shape: (height, width, channels).
+  """
 
   def __init__(self, supernet: supernet_lib.Supernet, optimizer: weight_optimizer.SupernetSGD, label_smoothing: float = 0.1):
     """Compiles nothing yet; each graph is traced at its first use."""
     self._supernet = supernet
     self._optimizer = optimizer
     self._label_smoothing = label_smoothing
-    images = tf.TensorSpec([None, *supernet.input_size], tf.float32)
+    self.image_shape = supernet.input_size
+    images = tf.TensorSpec([None, *self.image_shape], tf.float32)
     labels = tf.TensorSpec([None], tf.int32)
     path = tf.TensorSpec([len(supernet.decisions)], tf.int32)
     self.train = tf.function(self._train, input_signature=[images, labels, path, tf.TensorSpec([], tf.float32)], autograph=False)

@@ -12,6 +12,7 @@ import functools
 
 import tensorflow as tf
 
+from tf_proxyless.nn import choice as choice_lib
 from tf_proxyless.nn import gates as gates_lib
 from tf_proxyless.nn import supernet as supernet_lib
 from tf_proxyless.nn import variable_table
@@ -65,12 +66,13 @@ def _apply(variable, slot, value, gradient, learning_rate, momentum, weight_deca
 
 
 def _apply_part(rank, variable, slot, value, gradient, learning_rate, momentum, weight_decay) -> None:
-  """The same for the first channels of a weight, those of `value`; the others stay as they are."""
-  begin, end, strides = tf.zeros([rank], tf.int32), tf.shape(value), tf.ones([rank], tf.int32)
+  """The same for the part of a weight that `value` is; the rest stays as it is."""
+  accumulated = tf.raw_ops.ReadVariableOp(resource=slot, dtype=tf.float32)
+  size = tf.shape(value)
+  begin = choice_lib.part_begin(tf.shape(accumulated), size, rank)
   gradient = gradient + weight_decay * value
-  accumulated = tf.slice(tf.raw_ops.ReadVariableOp(resource=slot, dtype=tf.float32), begin, end)
-  accumulated = momentum * accumulated + gradient
-  assign = functools.partial(tf.raw_ops.ResourceStridedSliceAssign, begin=begin, end=end, strides=strides)
+  accumulated = momentum * tf.slice(accumulated, begin, size) + gradient
+  assign = functools.partial(tf.raw_ops.ResourceStridedSliceAssign, begin=begin, end=begin + size, strides=tf.ones([rank], tf.int32))
   assign(ref=slot, value=accumulated)
   assign(ref=variable, value=value - learning_rate * (gradient + momentum * accumulated))
 

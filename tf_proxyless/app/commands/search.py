@@ -120,8 +120,10 @@ def _search(config: Config, given: problem_lib.Given, run: run_directory.RunDire
 
     observer = loop.Observer(progress.on_step, on_epoch, progress.on_scored, stop, logging.warning)
     components = build_search.build_search(config, problem, source, run, observer, methods, given.validation)
-    components.search.prepare()
+    restored = components.search.prepare()
   report.write_status('running')
+  if not restored:
+    print(progress_lib.describe(components.plan()), file=sys.stderr)
   done = int(components.progress.epoch) * components.schedule.steps_per_epoch + int(components.progress.step)
   progress.start('search', components.schedule.epochs * components.schedule.steps_per_epoch, done)
   try:

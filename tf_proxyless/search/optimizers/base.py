@@ -59,6 +59,11 @@ class ArchitectureOptimizer(tf.Module):
     """The network of weight step `step`: int32 [decisions]."""
     return self.parameters.sample(_WEIGHT_STREAM, step)[0]
 
+  @tf.function(input_signature=[tf.TensorSpec([], tf.int64)], autograph=False)
+  def warmup_path(self, step: tf.Tensor) -> tf.Tensor:
+    """The network of weight step `step` of the warm-up, in which every choice comes equally often: int32 [decisions]."""
+    return self.parameters.sample_evenly(_WEIGHT_STREAM, step)
+
   @tf.function(input_signature=[], autograph=False)
   def state(self) -> dict[str, tf.Tensor]:
     """Scalars for the log: entropy, expected_cost, multiplier."""
@@ -105,6 +110,11 @@ class OptimizerConfig:
   """
 
   learning_rate: float | None = None
+
+  @property
+  def passes(self) -> int:
+    """Forward passes over its batch of which an update has the cost, about."""
+    return 1
 
   LEARNS_FROM: ClassVar[str]
   SCALE: ClassVar[float] = 1.0

@@ -92,6 +92,10 @@ class ReinforceConfig(base.OptimizerConfig):
   networks: int = 10
   baseline_momentum: float = 0.95
 
+  @property
+  def passes(self) -> int:
+    return self.networks
+
   LEARNS_FROM = 'reward'
   RATES = ((300, 0.05), (1_000, 0.0125), (3_000, 0.0085), (10_000, 0.005), (100_000, 0.001))
 

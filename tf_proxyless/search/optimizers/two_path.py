@@ -107,6 +107,10 @@ class TwoPath(base.ArchitectureOptimizer):
 class TwoPathConfig(base.OptimizerConfig):
   """Settings of the gradient rule; see `TwoPath`."""
 
+  @property
+  def passes(self) -> int:
+    return 3  # two forward, one backward
+
   LEARNS_FROM = 'loss'
   SCALE = 3.0
   RATES = ((3_000, 0.03), (10_000, 0.01), (100_000, 0.001))

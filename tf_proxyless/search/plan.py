@@ -1,0 +1,100 @@
+"""What a search will cost, before its first step: images and time of each of its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import dataclasses
+import time
+
+import numpy as np
+import tensorflow as tf
+
+from tf_proxyless.derive import candidates
+from tf_proxyless.search import schedule as schedule_lib
+from tf_proxyless.search import steps as steps_lib
+
+_WEIGHT_STEP = 3  # times the time of a forward pass of as many images, about
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+  """One part of a search.
+
+  Attributes:
+    name: For people.
+    images: Images that pass a network, one that passes several counted for each.
+    seconds: Estimate.
+  """
+
+  name: str
+  images: int
+  seconds: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Seconds:
+  """What an image takes on this machine, in seconds: in a weight step, and where a network is only run."""
+
+  weight_step: float
+  forward: float
+
+
+def weight_steps_per_update(passes: int, validation_batch: int, batch: int, steps_per_epoch: int) -> int:
+  """Weight steps between architecture updates with which these take at most half of the time; at least 5 where an epoch has them.
+
+  Args:
+    passes: Forward passes of an update over its batch.
+    validation_batch: Images of an update.
+    batch: Images of a weight step.
+    steps_per_epoch: Weight steps of an epoch.
+  """
+  return min(max(5, -(-passes * validation_batch // (_WEIGHT_STEP * batch))), steps_per_epoch)
+
+
+def measure(steps: steps_lib.SupernetSteps, paths: np.ndarray, batch: int, validation_batch: int) -> Seconds:
+  """Times the steps of some networks; the images of the weight steps are not finite, so that they change no weight.
+
+  Args:
+    steps: Steps of the supernet.
+    paths: int32 [networks, decisions].
+    batch: Images of a weight step.
+    validation_batch: Images that a network is scored on.
+  """
+  training, scoring = ((tf.fill([count, *steps.image_shape], value), tf.zeros([count], tf.int32))
+                       for count, value in ((batch, float('nan')), (validation_batch, 0.5)))
+
+  def train(path: np.ndarray) -> None:
+    steps.train(*training, tf.constant(path), tf.constant(0.0))[0].numpy()
+
+  def score(path: np.ndarray) -> None:
+    steps.accuracies(path[None], scoring)
+
+  return Seconds(*(_mean_seconds(step, paths) / images for step, images in ((train, batch), (score, validation_batch))))
+
+
+def _mean_seconds(step: Callable[[np.ndarray], None], paths: np.ndarray) -> float:
+  step(paths[0])  # traces
+  start = time.perf_counter()
+  for path in paths:
+    step(path)
+  return (time.perf_counter() - start) / len(paths)
+
+
+def make(schedule: schedule_lib.Schedule, batch: int, validation_batch: int, passes: int, scored_afterwards: int, validation_images: int,
+         seconds: Seconds) -> list[Part]:
+  """The parts of a whole search.
+
+  Args:
+    schedule: Its epochs and updates.
+    batch: Images of a weight step.
+    validation_batch: Images of an update, and of the scoring of a network.
+    passes: Forward passes of an update over its batch.
+    scored_afterwards: Networks scored after the search.
+    validation_images: The whole validation set, which scores the most likely network of each epoch, and about thirty at the end.
+    seconds: Of an image.
+  """
+  warmup, joint = (epochs * schedule.steps_per_epoch * batch for epochs in (schedule.warmup_epochs, schedule.search_epochs))
+  scored = (schedule.updates * passes + scored_afterwards) * validation_batch
+  final = (schedule.epochs + candidates.CANDIDATES) * validation_images
+  return [Part('warm-up', warmup, warmup * seconds.weight_step), Part('weights', joint, joint * seconds.weight_step),
+          Part('scoring', scored, scored * seconds.forward), Part('validation and derivation', final, final * seconds.forward)]
