@@ -182,8 +182,8 @@ def test_mobile_runs_on_imagenet(name, imagenet_data_dir, tmp_path):
 def test_shipped_names_are_these_files(tmp_path, monkeypatch):
   assert {resources.flagfile(f'{name}.flags') for name in NAMES} == set(FILES)
   monkeypatch.chdir(tmp_path)
-  assert resources.flagfile('configs/train/digits.flags') == resources.flagfile('train/digits')
-  for name in ('digits.flags', 'other/train/digits.flags', 'train/mobile.flags'):
+  assert resources.flagfile('configs/train/cluttered_digits.flags') == resources.flagfile('train/cluttered_digits')
+  for name in ('digits.flags', 'other/train/cluttered_digits.flags', 'train/mobile.flags'):
     with pytest.raises(ValueError, match='is neither a file nor one of those shipped'):
       resources.flagfile(name)
 

@@ -123,7 +123,7 @@ def _search(config: Config, given: problem_lib.Given, run: run_directory.RunDire
     restored = components.search.prepare()
   report.write_status('running')
   if not restored:
-    print(progress_lib.describe(components.plan()), file=sys.stderr)
+    print(progress_lib.describe(components.plan()), flush=True)
   done = int(components.progress.epoch) * components.schedule.steps_per_epoch + int(components.progress.step)
   progress.start('search', components.schedule.epochs * components.schedule.steps_per_epoch, done)
   try:
