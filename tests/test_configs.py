@@ -151,7 +151,7 @@ def test_mobile_is_built_and_makes_a_step(imagenet_data_dir, tmp_path):
   run.create()
   source = build_search.open_source(config.data)
   problem = problem_lib.SearchProblem.from_config(config, problem_lib.make_space(config.space, source.classes))
-  assert not build_search.write_inputs(config, problem, run)
+  assert not build_search.write_inputs(config, problem, source, run)
   losses = []
   observer = loop.Observer(on_step=lambda loss, accuracy, state: losses.append((loss, state)), should_stop=lambda: True)
   components = build_search.build_search(config, problem, source, run, observer)

@@ -8,6 +8,7 @@ import os
 
 import numpy as np
 
+from tf_proxyless.app import augmentation as augmentation_lib
 from tf_proxyless.app import config as config_lib
 from tf_proxyless.app import flags
 from tf_proxyless.app import problem as problem_lib
@@ -156,21 +157,27 @@ class Methods:
     return self.optimizer.build(policy, problem.cost_model, made, steps, updates)
 
 
-def write_inputs(config: config_lib.SearchConfig, problem: problem_lib.SearchProblem, run: run_directory.RunDirectory,
-                 given: problem_lib.Given = problem_lib.NOTHING_GIVEN) -> bool:
-  """Claims the run directory and puts flags, space and table into it; whether the run was there already.
+def write_inputs(config: config_lib.SearchConfig, problem: problem_lib.SearchProblem, source: sources.Source,
+                 run: run_directory.RunDirectory, given: problem_lib.Given = problem_lib.NOTHING_GIVEN) -> bool:
+  """Claims the run directory, puts flags, space and table into it, and tells the user how the images are augmented.
 
   Args:
     config: Configuration of the search.
     problem: Space, costs and target.
+    source: The dataset.
     run: The directory.
     given: What was given as objects.
+
+  Returns:
+    Whether the run was there already.
 
   Raises:
     ValueError: Another run lies there.
   """
   identity = problem_lib.identity(config, problem.table, given)
   known = run.check(identity)
+  augmentation = augmentation_lib.choose(config.data.augmentation, source, run, known)
+  augmentation_lib.show(augmentation, source, problem.space.input_shape[2])
   if not known:
     proof = None if given.problem else tables.find_proof(config, problem.space)
     if given.problem:
@@ -184,7 +191,7 @@ def write_inputs(config: config_lib.SearchConfig, problem: problem_lib.SearchPro
       table_lib.save(problem.table, run.latency_table)
     if proof is not None and proof != run.latency_table_proof:
       files.write_atomically(run.latency_table_proof, proof.read_bytes())
-    run.claim(identity)
+    run.claim(identity, **{augmentation_lib.NAME: augmentation})
   return known
 
 
@@ -202,8 +209,10 @@ def _make_split(config: config_lib.SearchConfig, source: sources.Source, run: ru
   return split
 
 
-def _make_data(config: config_lib.SearchConfig, source: sources.Source, split: splits.Split) -> loop.Data:
-  transform = preprocessing.for_source(source, config.space.resolution, config.data.augmentation)
+def _make_data(config: config_lib.SearchConfig, problem: problem_lib.SearchProblem, source: sources.Source, split: splits.Split,
+               run: run_directory.RunDirectory) -> loop.Data:
+  augmentation = augmentation_lib.choose(config.data.augmentation, source, run, known=True)
+  transform = preprocessing.for_source(source, config.space.resolution, augmentation, channels=problem.space.input_shape[2])
   batch_size = config.data.validation_batch
   try:
     pipelines.validation_pass(split, transform, batch_size)  # refuses a batch that the split cannot fill, before anything runs
@@ -234,7 +243,7 @@ def build_search(config: config_lib.SearchConfig, problem: problem_lib.SearchPro
   """
   weights = config.weights
   split = _make_split(config, source, run, validation)
-  data = _make_data(config, source, split)
+  data = _make_data(config, problem, source, split, run)
   schedule = schedule_lib.Schedule(
       pipelines.steps_per_epoch(split, config.data.batch_size), weights.warmup_epochs, weights.search_epochs, weights.warmup_learning_rate,
       weights.search_learning_rate, config.optimizer.weight_steps_per_update, config.optimizer.frozen_epochs)
