@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 
 from tf_proxyless.app import config as config_lib
 from tf_proxyless.data import names as dataset_names
@@ -49,9 +48,10 @@ def of_search(network: config_lib.NetworkConfig, source: sources.Source) -> str 
   return run.chosen(NAME)
 
 
-def show(name: str, source: sources.Source, channels: int) -> None:
-  """Tells the user what becomes of the images, in one line on stderr."""
+def show(given: str | None, source: sources.Source, run: run_directory_lib.RunDirectory, channels: int) -> None:
+  """Tells the user what a run that is about to start makes of its images: the channels of its network, and the augmentation."""
   height, width, found = source.image_shape
+  name = choose(given, source, run, known=True)
   size = f'up to {height} x {width} pixels, ' if height and width else ''
   print(f'images                 {size}{"grey" if found == 1 else "in colour"}, as {channels} channel{"s" * (channels > 1)}; '
-        f'augmentation {name}: {_MEANINGS[name]}', file=sys.stderr)
+        f'augmentation {name}: {_MEANINGS[name]}', flush=True)

@@ -92,7 +92,6 @@ def _make_images(config: config_lib.QuantizeConfig, source: sources.Source, iden
                  run: run_directory.RunDirectory, before: str | None) -> training_images.Images:
   known = run.check(identity)
   augmentation = augmentation_lib.choose(config.data.augmentation, source, run, known, before)
-  augmentation_lib.show(augmentation, source, architecture.network.input_shape[2])
   if not known:
     for file in (run.split, run.results, run.path / qat.SETTINGS, run.path / qat.WEIGHTS):  # of a run that came to nothing
       file.unlink(missing_ok=True)

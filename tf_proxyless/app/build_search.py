@@ -159,7 +159,7 @@ class Methods:
 
 def write_inputs(config: config_lib.SearchConfig, problem: problem_lib.SearchProblem, source: sources.Source,
                  run: run_directory.RunDirectory, given: problem_lib.Given = problem_lib.NOTHING_GIVEN) -> bool:
-  """Claims the run directory, puts flags, space and table into it, and tells the user how the images are augmented.
+  """Claims the run directory and puts flags, space and table into it.
 
   Args:
     config: Configuration of the search.
@@ -176,8 +176,6 @@ def write_inputs(config: config_lib.SearchConfig, problem: problem_lib.SearchPro
   """
   identity = problem_lib.identity(config, problem.table, given)
   known = run.check(identity)
-  augmentation = augmentation_lib.choose(config.data.augmentation, source, run, known)
-  augmentation_lib.show(augmentation, source, problem.space.input_shape[2])
   if not known:
     proof = None if given.problem else tables.find_proof(config, problem.space)
     if given.problem:
@@ -191,7 +189,7 @@ def write_inputs(config: config_lib.SearchConfig, problem: problem_lib.SearchPro
       table_lib.save(problem.table, run.latency_table)
     if proof is not None and proof != run.latency_table_proof:
       files.write_atomically(run.latency_table_proof, proof.read_bytes())
-    run.claim(identity, **{augmentation_lib.NAME: augmentation})
+    run.claim(identity, **{augmentation_lib.NAME: augmentation_lib.choose(config.data.augmentation, source, run, known)})
   return known
 
 

@@ -39,8 +39,6 @@ def make_inputs(config: config_lib.TrainConfig, source: sources.Source, identity
                 run: run_directory.RunDirectory, strategy: tf.distribute.Strategy) -> training_images.Images:
   """Claims the run directory, puts flags, architecture and split into it if they are not there, and returns the images.
 
-  The chief tells the user how they are augmented.
-
   Raises:
     ValueError: Another run lies there, or the split is not possible.
   """
@@ -48,8 +46,6 @@ def make_inputs(config: config_lib.TrainConfig, source: sources.Source, identity
   known = run.check(identity)
   before = None if known or config.data.augmentation else augmentation_lib.of_search(config.network, source)
   augmentation = augmentation_lib.choose(config.data.augmentation, source, run, known, before)
-  if writes:
-    augmentation_lib.show(augmentation, source, architecture.network.input_shape[2])
   if not known and writes:
     for file in (run.split, run.model, run.results):  # of a run that came to nothing
       file.unlink(missing_ok=True)

@@ -188,7 +188,7 @@ def channels(run: run_directory.RunDirectory, of_images: int) -> int:
   Raises:
     ValueError: The search space of the run is damaged.
   """
-  return io.load_search_space(run.search_space).input_shape[2] if run.begun else of_images
+  return io.load_search_space(run.search_space).input_shape[2] if run.begun and run.search_space.exists() else of_images
 
 
 def find_target(target: config_lib.TargetConfig, cost_model: model_lib.CostModel) -> float:

@@ -97,6 +97,7 @@ def _make_problem(config: Config, classes: int, channels: int) -> problem_lib.Se
 def _search(config: Config, given: problem_lib.Given, run: run_directory.RunDirectory, report: writer.RunReport,
             stop: shutdown.StopRequest) -> int:
   stderr_lib.load_tensorflow()
+  from tf_proxyless.app import augmentation
   from tf_proxyless.app import build_search
   from tf_proxyless.derive import result as result_lib
   from tf_proxyless.search import checks
@@ -123,6 +124,7 @@ def _search(config: Config, given: problem_lib.Given, run: run_directory.RunDire
     observer = loop.Observer(progress.on_step, on_epoch, progress.on_scored, stop, logging.warning)
     components = build_search.build_search(config, problem, source, run, observer, methods, given.validation)
     components.search.prepare()
+    augmentation.show(config.data.augmentation, source, run, problem.space.input_shape[2])
   report.write_status('running')
   done = int(components.progress.epoch) * components.schedule.steps_per_epoch + int(components.progress.step)
   progress.start('search', components.schedule.epochs * components.schedule.steps_per_epoch, done)
