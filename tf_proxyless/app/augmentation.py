@@ -25,7 +25,7 @@ def choose(given: str | None, source: sources.Source, run: run_directory_lib.Run
     source: Its images.
     run: Its directory.
     known: Whether the run is there already; it goes on as it began.
-    before: That which the network was searched or trained with on the same images, if there is such.
+    before: That which the network was searched or trained with, if there is such.
 
   Returns:
     One of `preprocessing.AUGMENTATIONS`, by default the one that suits the images.

@@ -68,9 +68,7 @@ def build(config: config_lib.QuantizeConfig, source: sources.Source, start: mode
   folded.set_weights(start.model.get_weights())
   folding.fold_normalization(folded, start.architecture.input_normalization)
   model = qat.quantize(folded, settings)
-  same_images = start.results is not None and start.results.get('dataset') == config.data.dataset
-  before = models.augmentation(start.results) if same_images else None
-  images = _make_images(config, source, identity, architecture, run, before)
+  images = _make_images(config, source, identity, architecture, run, models.augmentation(start.results))
   recipe = recipe_lib.Recipe(config.recipe.epochs, pipelines.steps_per_epoch(images.split, config.data.batch_size),
                              config.learning_rate, config.recipe.momentum, config.recipe.weight_decay, config.recipe.label_smoothing,
                              decoupled=False)

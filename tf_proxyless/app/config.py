@@ -222,8 +222,8 @@ class TrainingDataConfig(options.Config):
   download: bool = option(False, 'Whether a dataset that is not there may be downloaded.', may_change=True)
   validation_images: float = option(0.0, 'Images taken out of the training set to evaluate on: a count above 1, a fraction below 1, or 0 '
                                     'to train on all.', low=0.0)
-  augmentation: str | None = option(None, 'Augmentation of training images; by default that of the search or training before, if it had '
-                                    f'the same images, else {_BY_IMAGES}.', choices=_AUGMENTATIONS)
+  augmentation: str | None = option(None, 'Augmentation of training images; by default that of the search (on the same images) or training '
+                                    f'before, else {_BY_IMAGES}.', choices=_AUGMENTATIONS)
   color_jitter: str = option('strong', "How much colours change in the augmentation 'imagenet'.", choices=('none', 'normal', 'strong'))
   batch_size: int = option(256, 'Images in a step, on all devices together.', low=1)
   evaluation_batch_size: int | None = option(None, 'Images at once in an evaluation; by default `batch_size`.', low=1, may_change=True)

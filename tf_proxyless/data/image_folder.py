@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
+import warnings
 
 import numpy as np
 from PIL import Image
@@ -75,12 +76,14 @@ def largest_shape(images: records.Files) -> tuple[int | None, int | None, int | 
     (height, width, channels); None for each if no file of the sample is an image.
   """
   shapes = []
-  for position in np.argsort(selection.fingerprints(images.ids))[:_SAMPLE]:
-    try:
-      with Image.open(os.path.join(os.fsencode(images.directory), images.ids[position])) as image:
-        shapes.append((image.height, image.width, 1 if image.mode in _GREY_MODES else 3))
-    except (OSError, Image.DecompressionBombError):  # a training that meets it says so
-      continue
+  with warnings.catch_warnings():
+    warnings.simplefilter('ignore')  # who reads an image that something is wrong with says so
+    for position in np.argsort(selection.fingerprints(images.ids))[:_SAMPLE]:
+      try:
+        with Image.open(os.path.join(os.fsencode(images.directory), images.ids[position])) as image:
+          shapes.append((image.height, image.width, 1 if image.mode in _GREY_MODES else 3))
+      except (OSError, Image.DecompressionBombError):
+        continue
   height, width, channels = np.max(shapes, axis=0).tolist() if shapes else (None, None, None)
   return height, width, channels
 
