@@ -44,7 +44,8 @@ def test_a_run_keeps_what_it_began_with(source, tmp_path):
   assert choose(source=larger, known=True) == 'cifar'
   run.claim({})  # of an earlier edition, which took folders for photographs
   assert choose(known=True) == 'imagenet'
-  assert choose(source=dataclasses.replace(source, name='cifar10'), known=True) == 'cifar'
+  for name, expected in (('cifar10', 'cifar'), ('mnist', 'cifar'), ('digits', 'digits')):
+    assert choose(source=dataclasses.replace(source, name=name), known=True) == expected
 
 
 TINY = {'stem_filters': 8, 'stem_strides': 1, 'first_block_filters': 8, 'stage_filters': (8,), 'stage_blocks': (1,), 'stage_strides': (1,),

@@ -13,6 +13,8 @@ from tf_proxyless.infra import run_directory as run_directory_lib
 from tf_proxyless.search import run_directory as search_directory
 
 NAME = 'augmentation'  # in what a run has `chosen`
+# Defaults of earlier editions, whose runs recorded nothing, where they were others.
+_EARLIER = {'folder': 'imagenet', **dict.fromkeys(dataset_names.IDX, 'cifar')}
 _MEANINGS = {'imagenet': 'crops, mirror images and colours', 'cifar': 'shifts by up to 4 pixels, mirror images',
              'digits': 'shifts by a pixel', 'none': 'images as they are'}
 
@@ -34,8 +36,7 @@ def choose(given: str | None, source: sources.Source, run: run_directory_lib.Run
     return given
   if not known:
     return before or preprocessing.default_augmentation(source)
-  is_folder = source.name.startswith(dataset_names.FOLDER_PREFIX)  # earlier editions took its images for photographs, and recorded nothing
-  return run.chosen(NAME) or ('imagenet' if is_folder else preprocessing.default_augmentation(source))
+  return run.chosen(NAME) or _EARLIER.get(dataset_names.base(source.name)) or preprocessing.default_augmentation(source)
 
 
 def of_search(network: config_lib.NetworkConfig, source: sources.Source) -> str | None:
