@@ -15,6 +15,7 @@ from tf_proxyless.app.commands import search as search_command
 from tf_proxyless.data import arrays
 from tf_proxyless.data import sources
 from tf_proxyless.infra import files
+from tf_proxyless.infra import shutdown
 from tf_proxyless.search import run_directory
 from tf_proxyless.space import io
 
@@ -53,17 +54,22 @@ TINY = {'stem_filters': 8, 'stem_strides': 1, 'first_block_filters': 8, 'stage_f
         'warmup_epochs': 1, 'search_epochs': 1, 'frozen_epochs': 0, 'weight_steps_per_update': 2, 'checkpoint_every_steps': 2}
 
 
+@shutdown.signals_given_back()
+def search(config):
+  return search_command.main(config)
+
+
 def test_a_search_says_and_records_what_it_makes_of_small_grey_images(tmp_path, capsys):
   name = write_images(tmp_path / 'images')
   config = options.make(config_lib.SearchConfig, {**TINY, 'dataset': name, 'run_dir': str(tmp_path / 'run')})
-  assert search_command.main(config) == 0
+  assert search(config) == 0
   said = 'images                 up to 28 x 28 pixels, grey, as 1 channel; augmentation cifar: shifts by up to 4 pixels, mirror images\n'
   assert capsys.readouterr().out.startswith(said)
   run = run_directory.RunDirectory(tmp_path / 'run')
   assert json.loads(run.identity.read_text())['chosen'] == {'augmentation': 'cifar'}
   assert io.load_search_space(run.search_space).input_shape == io.load_architecture(run.architecture).network.input_shape == (8, 8, 1)
   write_images(tmp_path / 'images', (100, 100), 'RGB')  # the same names
-  assert search_command.main(config) == 0
+  assert search(config) == 0
   assert capsys.readouterr().out.startswith('images                 up to 100 x 100 pixels, in colour, as 1 channel; augmentation cifar')
   network = config_lib.NetworkConfig(architecture=str(run.architecture))
   assert augmentation.of_search(network, sources.open_dataset(name)) == 'cifar'

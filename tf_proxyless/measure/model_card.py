@@ -84,7 +84,6 @@ class ModelCard:
     ovic: Whether it is made for the Low-Power Image Recognition Challenge; output 0 is then the background.
     versions: Version by package.
     input_normalization: What the file does to pixels / 255 before the first layer: subtract 'mean', divide by 'std'.
-    augmentation: What the network was trained with, which says how test images are cut.
     dataset, test_images: Test set of the accuracies. Nothing was trained or chosen on it, but for `tried`.
     accuracies, top5_accuracies: Share of the test images that each of 'float', 'qat' and 'tflite' gets right, by its highest output
       and by its five highest; 'qat' is the Keras model that rounds as int8 does.
@@ -94,6 +93,7 @@ class ModelCard:
     steps: The same for the first test images on XNNPACK's kernels, which round as the model that emulates int8 does.
     predicted: Latency by a table.
     measured: Latency on devices.
+    augmentation: What the network was trained with, which says how test images are cut.
   """
 
   architecture: str
@@ -112,7 +112,6 @@ class ModelCard:
   ovic: bool
   versions: Mapping[str, str]
   input_normalization: Mapping[str, tuple[float, ...]] | None = None
-  augmentation: str | None = None
   dataset: str | None = None
   test_images: int | None = None
   accuracies: Mapping[str, float] | None = None
@@ -123,6 +122,7 @@ class ModelCard:
   steps: float | None = None
   predicted: Prediction | None = None
   measured: tuple[Measurement, ...] = ()
+  augmentation: str | None = None
 
   def __post_init__(self) -> None:
     for name, accepted in (('quantization', _QUANTIZATIONS), ('how', tuple(_HOW))):
