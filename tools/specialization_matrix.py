@@ -116,8 +116,8 @@ def main(config: Config) -> None:
     (work / 'tables').mkdir(parents=True, exist_ok=True)
     from tf_proxyless.data import sources  # TensorFlow
 
-    classes = sources.open_dataset(config.data.dataset, config.data.data_dir, config.data.download).classes
-    tables, results = _search_all(config, problem_lib.make_space(config.space, classes), work)
+    source = sources.open_dataset(config.data.dataset, config.data.data_dir, config.data.download)
+    tables, results = _search_all(config, problem_lib.make_space(config.space, source.classes, source.channels), work)
     networks = {runtime: result.architecture.network for runtime, result in results.items()}
     measured = {runtime: nas.measure.networks(networks, work / 'measured' / runtime, precision=precision, kernels=kernels,
                                               rounds=config.rounds, min_secs=config.min_secs)

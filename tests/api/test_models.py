@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 
 from tests.api import data
+from tests.data import idx_files
 import tf_proxyless as nas
 from tf_proxyless.space import schema
 
@@ -77,3 +78,22 @@ def test_from_images_to_a_measured_int8_file(tmp_path):
   assert 0 < measured['median_ms'] < 100
   assert card.accuracies['qat'] == pytest.approx(quantized.accuracy) and card.predicted.latency_ms > 0
   assert nas.evaluate(quantized, test) == pytest.approx(quantized.accuracy)
+
+
+@pytest.mark.long
+def test_grey_images_stay_grey_from_their_files_to_int8(tmp_path):
+  """A dataset by its name; how the search augments its images, all that follows does."""
+  folder = idx_files.write(tmp_path / 'data', counts={'train': 200, 'test': 60})
+  space = nas.spaces.proxyless(resolution=28, channels=1, classes=10, stem_filters=8, first_block_filters=8, stage_filters=(8,),
+                               stage_blocks=(2,), stage_strides=(2,), head_filters=16)
+  settings = {'data_dir': folder, 'batch_size': 24}
+  result = nas.search(space, 'fashion_mnist', cost='macs', target='50%', run_dir=tmp_path / 'search', **{**data.SETTINGS, **settings})
+  trained = nas.train(result, 'fashion_mnist', run_dir=tmp_path / 'float', epochs=15, learning_rate=0.1, **settings)
+  quantized = nas.quantize(trained, run_dir=tmp_path / 'int8', epochs=2, **settings)
+  card = nas.export(quantized, tmp_path / 'grey.tflite', data_dir=folder)
+  for found in (trained, quantized):
+    assert found.model.input_shape == (None, 28, 28, 1)
+    assert found.results['preprocessing']['augmentation'] == data.SETTINGS['augmentation']
+  assert (card.input.shape, card.input.type, card.augmentation) == ((1, 28, 28, 1), 'uint8', data.SETTINGS['augmentation'])
+  assert card.network.input_shape == (28, 28, 1) and card.labels == 10
+  assert card.accuracies['tflite'] >= card.accuracies['float'] - 0.1 > 0.4

@@ -51,3 +51,9 @@ def test_jitter_is_a_function_of_the_seed_and_stays_in_range(name):
 def test_strengths_are_those_of_the_official_search():
   assert color.JITTERS['normal'] == color.Jitter(brightness=32 / 255, saturation=0.5)
   assert color.JITTERS['strong'] == color.Jitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1)
+
+
+def test_grey_of_one_channel_has_brightness_and_contrast_alone():
+  grey, thrice = tf.constant(IMAGE[..., :1]), tf.constant(np.repeat(IMAGE[..., :1], 3, 2))
+  np.testing.assert_allclose(color.contrast(grey, 0.4), color.contrast(thrice, 0.4)[..., :1], atol=1e-4)
+  assert np.array_equal(color.jitter(grey, color.Jitter(saturation=0.5, hue=0.1), tf.constant([0, 1])), grey)

@@ -15,6 +15,11 @@ def test_embedded_ones_are_those_of_the_data_room():
   assert dataset_names.EMBEDDED == (digits.Digits.name, cluttered_digits.ClutteredDigits.name)
 
 
+def test_channels_that_are_known_without_opening():
+  names = {'fashion_mnist': 1, 'emnist/letters:3.1.0': 1, 'digits': 3, 'cluttered_digits:1.0.0': 3, 'cifar10': 3, 'folder:mnist': None}
+  assert {name: dataset_names.channels(name) for name in names} == names
+
+
 def test_names_that_only_the_user_has(tmp_path):
   """A folder, a dataset that was prepared by other means, and a builder of one's own that was imported."""
   dataset_names.check(f'folder:{tmp_path}')

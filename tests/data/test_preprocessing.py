@@ -124,16 +124,71 @@ def test_half_of_imagenet_crops_are_mirrored():
   assert 70 < np.count_nonzero(images[:, 8, 0, 0] > images[:, 8, -1, 0]) < 130
 
 
-def test_default_augmentation(data_dir, imagenet_data_dir, tmp_path):
-  for name in ('cat', 'dog'):
-    (tmp_path / name).mkdir()
-    for index in range(3):
-      (tmp_path / name / f'{index}.png').write_bytes(_png(_noise(32, 32)))
+GREY = (preprocessing.Plain(32, 1), preprocessing.Digits(32, 1), preprocessing.Cifar(32, 1), preprocessing.ImageNet(32, channels=1),
+        preprocessing.ImageNet(32, 'strong', 1))
+
+
+@pytest.mark.parametrize('grey, colored', list(zip(GREY, ALL)), ids=str)
+@pytest.mark.parametrize('encoding', ['PNG', 'JPEG'])
+def test_a_network_of_one_channel_gets_what_one_of_three_gets_thrice(grey, colored, encoding):
+  buffer = io.BytesIO()
+  Image.fromarray(_noise(40, 44, 1)[..., 0]).save(buffer, encoding)
+  encoded = tf.constant(buffer.getvalue())
+  for seed in range(3):
+    image = grey.train(encoded, tf.constant([4, seed]))
+    assert image.shape == (32, 32, 1)
+    np.testing.assert_allclose(np.repeat(image, 3, 2), colored.train(encoded, tf.constant([4, seed])), atol=2e-4)  # weights sum to 0.9999
+  np.testing.assert_allclose(np.repeat(grey.evaluate(encoded), 3, 2), colored.evaluate(encoded), atol=1e-6)
+
+
+def test_one_channel_has_every_grey_level_and_the_brightness_of_colours():
+  levels = np.arange(256, dtype=np.uint8).reshape(16, 16)
+  np.testing.assert_allclose(preprocessing.Plain(16, 1).evaluate(tf.constant(_png(levels)))[..., 0], levels / 255, atol=1e-6)
+  pixels = _noise(16, 16)
+  expected = np.asarray(Image.fromarray(pixels).convert('L')) / 255
+  np.testing.assert_allclose(preprocessing.Plain(16, 1).evaluate(tf.constant(_png(pixels)))[..., 0], expected, atol=1.01 / 255)
+
+
+def test_other_channels_are_refused(data_dir):
+  with pytest.raises(ValueError, match='images have 3 channels, or 1 if they are grey; the network takes 2'):
+    preprocessing.for_source(sources.open_dataset('digits', data_dir), 32, channels=2)
+
+
+def test_default_augmentation(data_dir, imagenet_data_dir):
   digits = sources.open_dataset('digits', data_dir)
   assert preprocessing.for_source(digits, 32) == preprocessing.Digits(32)
   assert preprocessing.for_source(sources.open_dataset('digits:1.0.0', data_dir), 32) == preprocessing.Digits(32)
   assert preprocessing.for_source(digits, 32, 'none') == preprocessing.Plain(32)
   for shape, expected in (((32, 32, 3), 'cifar'), ((64, 64, 3), 'cifar'), ((96, 96, 3), 'imagenet'), ((None, None, 3), 'imagenet')):
     assert preprocessing.default_augmentation(dataclasses.replace(digits, name='other', image_shape=shape)) == expected
-  for source in (sources.open_dataset('imagenet2012', imagenet_data_dir), sources.open_dataset(f'folder:{tmp_path}')):
-    assert preprocessing.for_source(source, 64, color_jitter='strong') == preprocessing.ImageNet(64, 'strong')
+  source = sources.open_dataset('imagenet2012', imagenet_data_dir)
+  assert preprocessing.for_source(source, 64, color_jitter='strong') == preprocessing.ImageNet(64, 'strong')
+
+
+FOLDERS = {  # sizes of images, whether they are grey; what is found
+    'all small': ([(28, 28), (64, 30)], False, ((64, 30, 3), 'cifar', 3)),
+    'grey': ([(28, 28), (20, 64)], True, ((28, 64, 1), 'cifar', 1)),
+    'one is larger': ([(28, 28), (28, 28), (65, 20)], False, ((65, 28, 3), 'imagenet', 3)),
+    'photographs': ([(480, 640)], False, ((480, 640, 3), 'imagenet', 3)),
+}
+
+
+@pytest.mark.parametrize('case', FOLDERS)
+def test_sizes_of_a_folders_images_decide(case, tmp_path):
+  sizes, is_grey, (shape, augmentation, channels) = FOLDERS[case]
+  for name in ('cat', 'dog'):
+    (tmp_path / name).mkdir()
+    for index in range(3):
+      pixels = _noise(*sizes[index % len(sizes)])
+      (tmp_path / name / f'{index}.png').write_bytes(_png(pixels[..., 0] if is_grey else pixels))
+    (tmp_path / name / 'broken.png').write_bytes(b'nothing')
+  source = sources.open_dataset(f'folder:{tmp_path}')
+  assert (source.image_shape, preprocessing.default_augmentation(source), source.channels) == (shape, augmentation, channels)
+
+
+def test_sizes_of_a_large_folder_are_those_of_a_sample(tmp_path):
+  for name in ('cat', 'dog'):
+    (tmp_path / name).mkdir()
+    for index in range(300):
+      (tmp_path / name / f'{index:03d}.png').write_bytes(_png(_noise(8, 8 if name == 'cat' else 9)))
+  assert sources.open_dataset(f'folder:{tmp_path}').image_shape == (8, 9, 3)  # both classes are in it

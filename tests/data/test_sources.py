@@ -1,5 +1,7 @@
 """Datasets by name, each through the real builder of tensorflow-datasets or from real files."""
 
+import types
+
 from PIL import Image
 import pytest
 import tensorflow as tf
@@ -37,6 +39,14 @@ def test_random_access_in_tfrecord_files_equals_reading_in_memory(imagenet_data_
       patch.setattr(tfds_records, 'IN_MEMORY_BYTES', 1000)
       assert isinstance(large.load(part), records.TfRecords)
     assert _contents(large, part) == _contents(small, part)
+
+
+def test_other_formats_than_tfrecord_are_read_by_tensorflow_datasets(data_dir):
+  builder = tfds_records.open_builder('digits', data_dir, False)
+  info = types.SimpleNamespace(file_format=tfds.core.FileFormat.ARRAY_RECORD, splits=builder.info.splits, features=builder.info.features)
+  first, second = (tfds_records.load(each, 'test') for each in (builder, types.SimpleNamespace(info=info, as_dataset=builder.as_dataset)))
+  assert first.ids.tolist() == second.ids.tolist() and first.labels.tolist() == second.labels.tolist()
+  assert first.images.numpy().tolist() == second.images.numpy().tolist()
 
 
 def test_ids_are_those_of_tensorflow_datasets_over_several_files(tmp_path, monkeypatch):

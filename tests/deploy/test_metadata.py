@@ -3,6 +3,7 @@
 The expected tables were read by tflite-support 0.4.4 (MetadataDisplayer.get_metadata_json) out of a file of `metadata.add`.
 """
 
+import dataclasses
 import io
 import zipfile
 
@@ -12,10 +13,12 @@ import numpy as np
 import pytest
 
 from tests.deploy import classifiers
+from tests.deploy import models
 from tf_proxyless.deploy import evaluation
 from tf_proxyless.deploy import export
 from tf_proxyless.deploy import inspection
 from tf_proxyless.deploy import metadata
+from tf_proxyless.nn import keras_network
 
 LABELS = ['zero', 'one', 'two', 'drei', 'четыре']
 
@@ -79,6 +82,13 @@ def test_the_tables_are_those_of_the_schema(written):
   assert (image.table(5).floats(0), image.table(5).floats(1)) == ([most], [0.0])
   labels, = logits.tables(6)
   assert (logits.table(3).byte(0), labels.string(0), labels.byte(2)) == (1, 'labels.txt', 2)  # FeatureProperties, TENSOR_AXIS_LABELS
+
+
+def test_an_image_of_one_channel_is_grey():
+  network = dataclasses.replace(models.small('same'), input_shape=(32, 32, 1))
+  written = metadata.add(export.convert(keras_network.build(network), 'none', None), 'small', '', LABELS)
+  image = root(written).tables(3)[0].tables(2)[0]
+  assert (image.string(1), image.table(3).table(1).byte(0)) == ('Grey image of the size that the model takes', 2)  # GRAYSCALE
 
 
 def test_labels_are_in_an_archive_behind_the_model(written):

@@ -21,7 +21,7 @@ def assemble(path: os.PathLike, *arguments: str, observer: loop.Observer | None 
   run.create()
   source = build_search.open_source(config.data)
   problem = problem_lib.SearchProblem.from_config(config, problem_lib.make_space(config.space, source.classes))
-  build_search.write_inputs(config, problem, run)
+  build_search.write_inputs(config, problem, source, run)
   components = build_search.build_search(config, problem, source, run, observer or loop.Observer())
   components.search.prepare()
   return components

@@ -50,6 +50,9 @@ def test_a_table_for_another_runtime(tmp_path):
     (['--dataset='], ['--dataset is required']),
     (['--run_dir='], ['--run_dir is required']),
     (['--target_macs=1e4'], ['--target_macs=10000 is below the smallest network of the space', '30880']),
+    (['--dataset=fashion_mnist', '--target_macs=1e4'], ['is below the smallest network of the space', '21664']),  # one channel
+    (['--dataset=fashion_mnist', '--channels=3', '--target_macs=1e4'], ['30880']),
+    (['--channels=2'], ['--channels=2: must be one of 1, 3']),
     (['--target_macs=-1'], ['--target_macs must be a positive number, got -1']),
     (['--target_macs=nan'], ['--target_macs=nan']),
     (['--target_latency_fraction=0.5'], ['exactly one of --target_latency_ms, --target_latency_fraction, --target_macs, got 2']),

@@ -135,7 +135,10 @@ def train(
   dataset, _ = data_lib.open_source(train_data, test=test_data, class_names=class_names)
   with tempfile.TemporaryDirectory() as folder:
     path = pathlib.Path(folder) / 'architecture.json'
-    io.save_architecture(found, path)
+    if isinstance(architecture, search_lib.SearchResult):
+      path = architecture.run.architecture  # beside which the training finds how the search augmented images
+    else:
+      io.save_architecture(found, path)
     config = options.make(config_lib.TrainConfig, {
         **start, 'validation_images': 0.0, **settings, 'dataset': dataset, 'architecture': str(path), 'run_dir': os.fspath(run_dir)})
     train_command.main(config)
@@ -161,7 +164,8 @@ def evaluate(model: TrainedModel | files.PathLike, test_data: Any, batch_size: i
   loaded = models_lib.load(model.run.path if isinstance(model, TrainedModel) else model)
   data = test_data if isinstance(test_data, str) else data_lib.open_source(test_data, test=test_data)[0]
   source = sources.open_dataset(data)
-  transform = preprocessing.for_source(source, loaded.architecture.network.input_shape[0], models_lib.augmentation(loaded.results))
+  size, _, channels = loaded.architecture.network.input_shape
+  transform = preprocessing.for_source(source, size, models_lib.augmentation(loaded.results), channels=channels)
   batches = training_images.test_images(source, transform, loaded.architecture.input_normalization, batch_size)
   return build_training.evaluate(loaded.model, batches).top1
 
@@ -195,9 +199,8 @@ def quantize(
   path = os.fspath(model.run.path if isinstance(model, TrainedModel) else model)
   if train_data is not None:
     settings['dataset'] = data_lib.open_source(train_data, test=test_data)[0]
-  known = models_lib.augmentation(models_lib.find(path).results)
   quantize_command.main(options.make(config_lib.QuantizeConfig, {
-      'validation_images': 0.0, 'augmentation': known, **settings, 'model': path, 'run_dir': os.fspath(run_dir)}))
+      'validation_images': 0.0, **settings, 'model': path, 'run_dir': os.fspath(run_dir)}))
   return _finished(run_directory.RunDirectory(run_dir))
 
 

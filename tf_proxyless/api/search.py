@@ -56,7 +56,7 @@ def search(
   Args:
     space: A search space, for instance `spaces.proxyless(...)`.
     train_data: (images, labels) with uint8 images [n, height, width, channels] or floats in [0, 1]; a tf.data.Dataset of (image, label);
-      or the name of a dataset: 'digits', 'folder:PATH', a name of tensorflow-datasets.
+      or the name of a dataset: 'digits', 'fashion_mnist', 'folder:PATH', a name of tensorflow-datasets.
     validation_data: Images to learn the architecture from, likewise; by default a class-balanced tenth of the training images.
     cost: What networks cost: a `LatencyTable`, 'macs', 'bytes', a `CostModel`, or a function from an operation's signature to a number.
     target: What the network may cost, in the unit of `cost`; '25%' is a quarter of the way from the cheapest network to the dearest.

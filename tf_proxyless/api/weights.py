@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from tf_proxyless.api import data as data_lib
+from tf_proxyless.app import augmentation as augmentation_lib
 from tf_proxyless.data import pipelines
 from tf_proxyless.data import preprocessing
 from tf_proxyless.data import sources
@@ -35,7 +36,9 @@ def build(result: Any, weights: str, train_data: Any) -> Any:
   with infra_run_directory.restoring(newest):
     tf.train.Checkpoint(supernet=supernet).read(newest).assert_existing_objects_matched().expect_partial()
   transfer.inherit(model, supernet, architecture.genotype)
-  transform = preprocessing.for_source(source, architecture.network.input_shape[0], config.data.augmentation)
+  size, _, channels = architecture.network.input_shape
+  augmentation = augmentation_lib.choose(config.data.augmentation, source, result.run, known=True)
+  transform = preprocessing.for_source(source, size, augmentation, channels=channels)
   batches = pipelines.training_batches(split, transform, min(config.data.batch_size, len(split.training)), config.seed, 0, augment=False)
   transfer.reestimate_batch_norm(model, (images for images, _ in batches.take(50)))
   return model

@@ -9,6 +9,7 @@ import dataclasses
 import tensorflow as tf
 import tf_keras as keras
 
+from tf_proxyless.app import augmentation as augmentation_lib
 from tf_proxyless.app import build_training
 from tf_proxyless.app import config as config_lib
 from tf_proxyless.app import flags
@@ -67,7 +68,7 @@ def build(config: config_lib.QuantizeConfig, source: sources.Source, start: mode
   folded.set_weights(start.model.get_weights())
   folding.fold_normalization(folded, start.architecture.input_normalization)
   model = qat.quantize(folded, settings)
-  images = _make_images(config, source, identity, architecture, run)
+  images = _make_images(config, source, identity, architecture, run, models.augmentation(start.results))
   recipe = recipe_lib.Recipe(config.recipe.epochs, pipelines.steps_per_epoch(images.split, config.data.batch_size),
                              config.learning_rate, config.recipe.momentum, config.recipe.weight_decay, config.recipe.label_smoothing,
                              decoupled=False)
@@ -86,14 +87,16 @@ def _tracing(model: keras.Model, learning: tf.Tensor) -> Iterator[None]:
 
 
 def _make_images(config: config_lib.QuantizeConfig, source: sources.Source, identity: dict[str, object], architecture: io.Architecture,
-                 run: run_directory.RunDirectory) -> training_images.Images:
-  if not run.check(identity):
+                 run: run_directory.RunDirectory, before: str | None) -> training_images.Images:
+  known = run.check(identity)
+  augmentation = augmentation_lib.choose(config.data.augmentation, source, run, known, before)
+  if not known:
     for file in (run.split, run.results, run.path / qat.SETTINGS, run.path / qat.WEIGHTS):  # of a run that came to nothing
       file.unlink(missing_ok=True)
     files.write_atomically(run.flags, flags.to_flagfile(config))
     io.save_architecture(architecture, run.architecture)
-    run.claim(identity)
-  return training_images.make(config, source, architecture, run, writes=True)
+    run.claim(identity, **{augmentation_lib.NAME: augmentation})
+  return training_images.make(config, source, architecture, run, True, augmentation)
 
 
 def calibrate(components: QuantizationComponents) -> None:

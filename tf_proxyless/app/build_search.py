@@ -9,6 +9,7 @@ import os
 import numpy as np
 import tensorflow as tf
 
+from tf_proxyless.app import augmentation as augmentation_lib
 from tf_proxyless.app import config as config_lib
 from tf_proxyless.app import flags
 from tf_proxyless.app import problem as problem_lib
@@ -169,15 +170,19 @@ class Methods:
     return self.optimizer.build(policy, problem.cost_model, made, steps, updates)
 
 
-def write_inputs(config: config_lib.SearchConfig, problem: problem_lib.SearchProblem, run: run_directory.RunDirectory,
-                 given: problem_lib.Given = problem_lib.NOTHING_GIVEN) -> bool:
-  """Claims the run directory and puts flags, space and table into it; whether the run was there already.
+def write_inputs(config: config_lib.SearchConfig, problem: problem_lib.SearchProblem, source: sources.Source,
+                 run: run_directory.RunDirectory, given: problem_lib.Given = problem_lib.NOTHING_GIVEN) -> bool:
+  """Claims the run directory and puts flags, space and table into it.
 
   Args:
     config: Configuration of the search.
     problem: Space, costs and target.
+    source: The dataset.
     run: The directory.
     given: What was given as objects.
+
+  Returns:
+    Whether the run was there already.
 
   Raises:
     ValueError: Another run lies there.
@@ -197,7 +202,7 @@ def write_inputs(config: config_lib.SearchConfig, problem: problem_lib.SearchPro
       table_lib.save(problem.table, run.latency_table)
     if proof is not None and proof != run.latency_table_proof:
       files.write_atomically(run.latency_table_proof, proof.read_bytes())
-    run.claim(identity)
+    run.claim(identity, **{augmentation_lib.NAME: augmentation_lib.choose(config.data.augmentation, source, run, known)})
   return known
 
 
@@ -215,8 +220,10 @@ def _make_split(config: config_lib.SearchConfig, source: sources.Source, run: ru
   return split
 
 
-def _make_data(config: config_lib.SearchConfig, source: sources.Source, split: splits.Split) -> loop.Data:
-  transform = preprocessing.for_source(source, config.space.resolution, config.data.augmentation)
+def _make_data(config: config_lib.SearchConfig, problem: problem_lib.SearchProblem, source: sources.Source, split: splits.Split,
+               run: run_directory.RunDirectory) -> loop.Data:
+  augmentation = augmentation_lib.choose(config.data.augmentation, source, run, known=True)
+  transform = preprocessing.for_source(source, config.space.resolution, augmentation, channels=problem.space.input_shape[2])
   batch_size = config.data.validation_batch
   try:
     pipelines.validation_pass(split, transform, batch_size)  # refuses a batch that the split cannot fill, before anything runs
@@ -247,7 +254,7 @@ def build_search(config: config_lib.SearchConfig, problem: problem_lib.SearchPro
   """
   weights = config.weights
   split = _make_split(config, source, run, validation)
-  data = _make_data(config, source, split)
+  data = _make_data(config, problem, source, split, run)
   methods = methods or Methods.from_config(config)
   steps_per_epoch = pipelines.steps_per_epoch(split, config.data.batch_size)
   weight_steps = config.optimizer.weight_steps_per_update or plan_lib.weight_steps_per_update(

@@ -7,6 +7,7 @@ import dataclasses
 import tensorflow as tf
 import tf_keras as keras
 
+from tf_proxyless.app import augmentation as augmentation_lib
 from tf_proxyless.app import config as config_lib
 from tf_proxyless.app import flags
 from tf_proxyless.app import models
@@ -42,13 +43,16 @@ def make_inputs(config: config_lib.TrainConfig, source: sources.Source, identity
     ValueError: Another run lies there, or the split is not possible.
   """
   writes = distribution.is_chief(strategy)
-  if not run.check(identity) and writes:
+  known = run.check(identity)
+  before = None if known or config.data.augmentation else augmentation_lib.of_search(config.network, source)
+  augmentation = augmentation_lib.choose(config.data.augmentation, source, run, known, before)
+  if not known and writes:
     for file in (run.split, run.model, run.results):  # of a run that came to nothing
       file.unlink(missing_ok=True)
     files.write_atomically(run.flags, flags.to_flagfile(config))
     io.save_architecture(architecture, run.architecture)
-    run.claim(identity)
-  return training_images.make(config, source, architecture, run, writes)
+    run.claim(identity, **{augmentation_lib.NAME: augmentation})
+  return training_images.make(config, source, architecture, run, writes, augmentation)
 
 
 def make_loop(config: config_lib.TrainConfig | config_lib.QuantizeConfig, images: training_images.Images, trainer: trainer_lib.Trainer,
@@ -196,15 +200,17 @@ def results(config: config_lib.TrainConfig | config_lib.QuantizeConfig, images: 
 
 def describe_preprocessing(config: config_lib.TrainConfig | config_lib.QuantizeConfig, images: training_images.Images) -> dict:
   """What was done to pixels, as JSON values."""
-  augmentation = config.data.augmentation or preprocessing.default_augmentation(images.source)
-  return {'augmentation': augmentation, 'color_jitter': config.data.color_jitter if augmentation == 'imagenet' else None,
+  is_jittered = images.augmentation == 'imagenet'
+  return {'augmentation': images.augmentation, 'color_jitter': config.data.color_jitter if is_jittered else None,
           'input_range': [0.0, 1.0], 'input_normalization': images.normalization and dict(images.normalization)}
 
 
 def evaluate_test(config: config_lib.TrainConfig, source: sources.Source, loaded: models.LoadedModel) -> dict:
   """What a model is worth on the test images."""
   architecture = loaded.architecture
-  transform = preprocessing.for_source(source, architecture.network.input_shape[0], config.data.augmentation)
+  size, _, channels = architecture.network.input_shape
+  augmentation = config.data.augmentation or models.augmentation(loaded.results)
+  transform = preprocessing.for_source(source, size, augmentation, channels=channels)
   batch_size = config.data.evaluation_batch
   batches = training_images.test_images(source, transform, architecture.input_normalization, batch_size)
   return _test_results(evaluate(loaded.model, batches))

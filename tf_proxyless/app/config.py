@@ -9,6 +9,7 @@ from tf_proxyless.data import names as dataset_names
 from tf_proxyless.infra import suggest
 
 SUPERNET = 'supernet'  # value of `init`
+DATA_DIR = 'Where tensorflow-datasets keeps datasets, or IDX files lie; by default ~/tensorflow_datasets.'
 TARGETS = ('target_latency_ms', 'target_latency_fraction', 'target_macs')  # exactly one is given
 OPTIMIZERS = ('reinforce', 'gradient')
 OBJECTIVES = {  # the optimizers that each serves
@@ -20,7 +21,8 @@ OBJECTIVES = {  # the optimizers that each serves
 }
 
 _AUGMENTATIONS = ('imagenet', 'cifar', 'digits', 'none')
-_DATASET = "'digits', 'cluttered_digits', a name of tensorflow-datasets, or 'folder:PATH'"
+_DATASET = "'digits', 'cluttered_digits', a name of tensorflow-datasets such as 'fashion_mnist', or 'folder:PATH'"
+_BY_IMAGES = "'digits' for characters, 'cifar' for images of at most 64 pixels, else 'imagenet'"
 _DETERMINISTIC = ('Whether only operations are used that always give the same result; a GPU has others, and is slower then. A CPU always '
                   'gives the same with as many threads.')
 _LARGEST_SEED = 2**31 - 1
@@ -50,12 +52,11 @@ class DataConfig(options.Config):
   """The images of a search."""
 
   dataset: str | None = option(None, f'{_DATASET}.', required=True)
-  data_dir: str | None = option(None, 'Where tensorflow-datasets keeps datasets; by default ~/tensorflow_datasets.', may_change=True)
+  data_dir: str | None = option(None, DATA_DIR, may_change=True)
   download: bool = option(False, 'Whether a dataset that is not there may be downloaded.', may_change=True)
   validation_images: float = option(
       0.1, 'Images taken out of the training set to learn the architecture: a count from 1, or a fraction below 1.')
-  augmentation: str | None = option(None, 'Augmentation of training images; by default the one that suits the dataset.',
-                                    choices=_AUGMENTATIONS)
+  augmentation: str | None = option(None, f'Augmentation of training images; by default {_BY_IMAGES}.', choices=_AUGMENTATIONS)
   batch_size: int = option(256, 'Images in a weight step.', low=1)
   validation_batch_size: int | None = option(
       None, 'Images in an architecture update; by default `batch_size`. REINFORCE and derivation by evidence want about 1000.', low=1)
@@ -178,6 +179,7 @@ class SpaceConfig(options.Config):
   head_filters: int = option(1280, 'Channels of the 1x1 convolution before pooling.', low=1)
   width_multiplier: float = option(1.0, 'Factor of all widths, which are rounded to multiples of 8.', low=0.0)
   resolution: int = option(224, 'Height and width of the input, pixels; a multiple of the total stride.', low=1)
+  channels: int | None = option(None, 'Channels of the input, 1 for grey; by default those of the images, or 3.', choices=(1, 3))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -226,12 +228,12 @@ class TrainingDataConfig(options.Config):
   """The images that a network is trained on."""
 
   dataset: str | None = option(None, f'{_DATASET}.', required=True)
-  data_dir: str | None = option(None, 'Where tensorflow-datasets keeps datasets; by default ~/tensorflow_datasets.', may_change=True)
+  data_dir: str | None = option(None, DATA_DIR, may_change=True)
   download: bool = option(False, 'Whether a dataset that is not there may be downloaded.', may_change=True)
   validation_images: float = option(0.0, 'Images taken out of the training set to evaluate on: a count above 1, a fraction below 1, or 0 '
                                     'to train on all.', low=0.0)
-  augmentation: str | None = option(None, 'Augmentation of training images; by default the one that suits the dataset.',
-                                    choices=_AUGMENTATIONS)
+  augmentation: str | None = option(None, 'Augmentation of training images; by default that of the search (on the same images) or training '
+                                    f'before, else {_BY_IMAGES}.', choices=_AUGMENTATIONS)
   color_jitter: str = option('strong', "How much colours change in the augmentation 'imagenet'.", choices=('none', 'normal', 'strong'))
   batch_size: int = option(256, 'Images in a step, on all devices together.', low=1)
   evaluation_batch_size: int | None = option(None, 'Images at once in an evaluation; by default `batch_size`.', low=1, may_change=True)
@@ -446,7 +448,7 @@ class MeasureConfig(options.Config):
   latency_table: str | None = option(None, 'Whose prediction is compared; by default that of the card, if it has one.')
   accuracy: bool = option(True, 'Whether to compute the accuracy too, where the dataset is known.')
   dataset: str | None = option(None, "Whose test images are run. By default the card's.")
-  data_dir: str | None = option(None, 'Where tensorflow-datasets keeps datasets; by default ~/tensorflow_datasets.')
+  data_dir: str | None = option(None, DATA_DIR)
   download: bool = option(False, 'Whether tensorflow-datasets may download what is not there.')
   workers: int | None = option(None, 'Interpreters that run images at the same time; by default one for each core.', low=1)
   device: DeviceConfig = group('Measuring', DeviceConfig)

@@ -49,7 +49,7 @@ class Data:
   transform: preprocessing.Transform
 
   def representative(self, images: int, seed: int) -> np.ndarray:
-    """Training images without augmentation, float32 [images, height, width, 3]; all that there are if there are fewer."""
+    """Training images without augmentation, float32 [images, height, width, channels]; all that there are if there are fewer."""
     count = min(images, self.source.num_train)
     batches = pipelines.training_batches(splits.whole(self.source, seed), self.transform, count, seed, epoch=0, augment=False)
     return next(iter(batches.take(1).as_numpy_iterator()))[0]
@@ -76,10 +76,10 @@ def open_data(name: str, network: network_lib.Network, data_dir: str | None = No
     source = sources.open_dataset(name, data_dir, download)
   if source.classes != network.classes and not any_classes:
     raise ValueError(f'the network {network.name!r} has {network.classes} classes, the dataset {source.name} {source.classes}')
-  height, width, _ = network.input_shape
+  height, width, channels = network.input_shape
   if height != width:
     raise ValueError(f'images are square, the network {network.name!r} takes {height} x {width}')
-  return Data(source, preprocessing.for_source(source, height, augmentation))
+  return Data(source, preprocessing.for_source(source, height, augmentation, channels=channels))
 
 
 def load(found: models.ModelFiles) -> keras.Model:
@@ -224,9 +224,9 @@ def finish(made: Export, architecture: io.Architecture, class_names: Sequence[st
   Raises:
     ValueError: The classes are not those of the outputs.
   """
-  count = counting.count_network(architecture.network)
-  description = (f'Image classification network of {count.macs / 1e6:.1f} million multiply-adds. Input: RGB pixels, as bytes or as '
-                 'pixel / 255. Output: one number a class, the higher the likelier.')
+  count, pixels = counting.count_network(architecture.network), 'RGB' if architecture.network.input_shape[2] == 3 else 'grey'
+  description = (f'Image classification network of {count.macs / 1e6:.1f} million multiply-adds. Input: {pixels} pixels, as bytes or '
+                 'as pixel / 255. Output: one number a class, the higher the likelier.')
   labels = [ovic.BACKGROUND, *class_names] if request.ovic and class_names else list(class_names)
   content = metadata.add(made.content, architecture.network.name, description, labels)
   images = np.random.default_rng(0).random((1, *architecture.network.input_shape), np.float32)

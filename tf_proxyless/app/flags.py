@@ -149,7 +149,7 @@ class _Parser(flags.ArgumentParser):
     except ValueError as error:
       finite = 'finite' in str(error)
       raise ValueError('must be a finite number' if finite else
-                       f'must be {option.accepted()}{suggest.hint(argument, option.choices)}') from None
+                       f'must be {option.accepted()}{suggest.hint(argument, map(str, option.choices))}') from None
     return value
 
 

@@ -49,7 +49,7 @@ class Option:
   heading: str
   group: str
   help: str = ''
-  choices: tuple[str, ...] = ()
+  choices: tuple[Any, ...] = ()
   low: float | None = None
   high: float | None = None
   above: float | None = None
@@ -69,7 +69,7 @@ class Option:
   def accepted(self) -> str:
     """What a value must be, for instance 'an integer, at least 1'; '' if any text will do."""
     if self.choices:
-      return f'one of {", ".join(self.choices)}'
+      return f'one of {", ".join(map(str, self.choices))}'
     if self.several:
       return 'integers with commas between them' if self.kind is int else ''
     if self.kind is str:

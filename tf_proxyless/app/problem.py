@@ -159,22 +159,36 @@ def restore(run: run_directory.RunDirectory, config: config_lib.SearchConfig) ->
     raise ValueError(f'{run.problem} is damaged: {errors.one_line(error)}') from error
 
 
-def _proxyless(space: config_lib.SpaceConfig, classes: int) -> network_lib.Network:
-  arguments = options.flat(space)
+def _proxyless(space: config_lib.SpaceConfig, classes: int, channels: int) -> network_lib.Network:
+  arguments = {**options.flat(space), 'channels': channels}
   del arguments['search_space']
   return proxyless.proxyless(**arguments, classes=classes)
 
 
-_SPACES: dict[str, Callable[[config_lib.SpaceConfig, int], network_lib.Network]] = {'proxyless': _proxyless}
+_SPACES: dict[str, Callable[[config_lib.SpaceConfig, int, int], network_lib.Network]] = {'proxyless': _proxyless}
 
 
-def make_space(space: config_lib.SpaceConfig, classes: int) -> network_lib.Network:
+def make_space(space: config_lib.SpaceConfig, classes: int, channels: int = 3) -> network_lib.Network:
   """The search space of a configuration.
+
+  Args:
+    space: The configuration.
+    classes: Outputs of its networks.
+    channels: Channels of their input, if the configuration does not say it.
 
   Raises:
     ValueError: In one line, what does not fit.
   """
-  return _SPACES[space.search_space](space, classes)
+  return _SPACES[space.search_space](space, classes, space.channels or channels)
+
+
+def channels(run: run_directory.RunDirectory, of_images: int) -> int:
+  """Channels of the networks that a run searches where no option says it: as it began, else those of the images.
+
+  Raises:
+    ValueError: The search space of the run is damaged.
+  """
+  return io.load_search_space(run.search_space).input_shape[2] if run.begun and run.search_space.exists() else of_images
 
 
 def find_target(target: config_lib.TargetConfig, cost_model: model_lib.CostModel) -> float:

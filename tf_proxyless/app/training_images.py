@@ -26,6 +26,7 @@ class Images:
   Attributes:
     source: The dataset.
     split: What is trained on, and held out.
+    augmentation: Name of the augmentation.
     transform: From files to pixels in [0, 1].
     normalization: Normalization of the architecture, applied after that.
     batch_size: Batch size of training.
@@ -35,6 +36,7 @@ class Images:
 
   source: sources.Source
   split: splits.Split
+  augmentation: str
   transform: preprocessing.Transform
   normalization: Normalization
   batch_size: int
@@ -75,7 +77,7 @@ def test_images(source: sources.Source, transform: preprocessing.Transform, norm
 
 
 def make(config: config_lib.TrainConfig | config_lib.QuantizeConfig, source: sources.Source, architecture: io.Architecture,
-         run: run_directory.RunDirectory, writes: bool) -> Images:
+         run: run_directory.RunDirectory, writes: bool, augmentation: str) -> Images:
   """The images of a run, by the split that its directory has, or gets if it `writes`.
 
   Raises:
@@ -89,6 +91,7 @@ def make(config: config_lib.TrainConfig | config_lib.QuantizeConfig, source: sou
       split = splits.make(source, held_out, config.seed) if held_out else splits.whole(source, config.seed)
     if writes:
       splits.save(split, str(run.split))
-  transform = preprocessing.for_source(source, architecture.network.input_shape[0], config.data.augmentation, config.data.color_jitter)
-  return Images(source, split, transform, architecture.input_normalization, config.data.batch_size,
+  size, _, channels = architecture.network.input_shape
+  transform = preprocessing.for_source(source, size, augmentation, config.data.color_jitter, channels)
+  return Images(source, split, augmentation, transform, architecture.input_normalization, config.data.batch_size,
                 config.data.evaluation_batch, config.seed)

@@ -9,7 +9,7 @@
     for images, labels in pipelines.validation_pass(split, transform, batch_size=64):
       ...
 
-`digits` and `cluttered_digits` are builders of tensorflow-datasets, `image_folder` and `tfds_records` find the records of a
-dataset, `records` reads them in any order, `selection` chooses examples by the hash of their ids, `crops` and `color` are the
-parts of `preprocessing`.
+`digits` and `cluttered_digits` are builders of tensorflow-datasets, `idx` makes some that read files, `image_folder` and `tfds_records`
+find the records of a dataset, `records` reads them in any order, `selection` chooses examples by the hash of their ids, `crops` and `color`
+are the parts of `preprocessing`.
 """

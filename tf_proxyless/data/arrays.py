@@ -51,9 +51,9 @@ def open_arrays(train: Any, validation: Any = None, test: Any = None, class_name
     digest.update(b'|'.join([name.encode(), *found[name].ids.tolist(), found[name].labels.tobytes()]))
   if held_out is not None:
     digest.update(held_out.tobytes())
-  shape = next(iter(shapes)) if len(shapes) == 1 else (None, None, None)
+  height, width, channels = np.max(list(shapes), axis=0).tolist()
   source = sources.Source(f'{names.ARRAYS_PREFIX}{digest.hexdigest()[:16]}', tuple(class_names or map(str, range(classes))),
-                          len(found['train'].ids), len(found['test'].ids) if test is not None else 0, shape, '',
+                          len(found['train'].ids), len(found['test'].ids) if test is not None else 0, (height, width, channels), '',
                           found.__getitem__)
   return source, held_out
 

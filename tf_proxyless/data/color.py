@@ -33,23 +33,27 @@ def jitter(image: tf.Tensor, strength: Jitter, seed: tf.Tensor) -> tf.Tensor:
   """Jitters the colours of an image.
 
   Args:
-    image: float32 [height, width, 3] in [0, 1].
+    image: float32 [height, width, channels] in [0, 1]. One of a single channel is grey, and has neither saturation nor hue.
     strength: Bounds of the random factors and of the hue shift.
     seed: int [2].
 
   Returns:
-    float32 [height, width, 3] in [0, 1].
+    float32 [height, width, channels] in [0, 1].
   """
   draws = tf.random.stateless_uniform([4], seed, -1.0, 1.0)
   operations: tuple[tuple[float, Callable], ...] = (
-      (strength.brightness, brightness), (strength.contrast, contrast), (strength.saturation, saturation))
+      (strength.brightness, brightness), (strength.contrast, contrast), (0.0 if _is_grey(image) else strength.saturation, saturation))
   for draw, (bound, operation) in zip(tf.unstack(draws[:3]), operations):
     if bound:
       low = max(0.0, 1.0 - bound)
       image = operation(image, low + (1.0 + bound - low) * (draw + 1.0) / 2.0)
-  if strength.hue:
+  if strength.hue and not _is_grey(image):
     image = hue(image, strength.hue * draws[3])
   return image
+
+
+def _is_grey(image: tf.Tensor) -> bool:
+  return image.shape[-1] == 1
 
 
 def _blend(image: tf.Tensor, other: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
@@ -63,7 +67,7 @@ def brightness(image: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
 
 def contrast(image: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
   """Blends with the mean grey: 0 is that grey, 1 the image."""
-  return _blend(image, tf.reduce_mean(tf.image.rgb_to_grayscale(image)), factor)
+  return _blend(image, tf.reduce_mean(image if _is_grey(image) else tf.image.rgb_to_grayscale(image)), factor)
 
 
 def saturation(image: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:

@@ -13,15 +13,16 @@ _ATTEMPTS = 10
 _CHROMA_MARGIN = 2  # pixels: one sample of chroma at half resolution
 
 
-def decode_window(image: tf.Tensor, window: Callable[[tf.Tensor, tf.Tensor], Window]) -> tf.Tensor:
+def decode_window(image: tf.Tensor, window: Callable[[tf.Tensor, tf.Tensor], Window], channels: int = 3) -> tf.Tensor:
   """Decodes a window of an encoded image.
 
   Args:
     image: string [], an encoded JPEG, PNG, BMP or GIF (of which the first frame counts).
     window: From the image's height and width to (top, left, height, width), all int32 [].
+    channels: 3, of which those of a grey image are equal; or 1, the brightness of a colour image.
 
   Returns:
-    uint8 [window height, window width, 3].
+    uint8 [window height, window width, channels].
   """
 
   def decode_jpeg():
@@ -39,7 +40,8 @@ def decode_window(image: tf.Tensor, window: Callable[[tf.Tensor, tf.Tensor], Win
     top, left, height, width = window(shape[0], shape[1])
     return decoded[top:top + height, left:left + width]
 
-  return tf.ensure_shape(tf.cond(tf.io.is_jpeg(image), decode_jpeg, decode_other), [None, None, 3])
+  decoded = tf.ensure_shape(tf.cond(tf.io.is_jpeg(image), decode_jpeg, decode_other), [None, None, 3])
+  return decoded if channels == 3 else tf.image.rgb_to_grayscale(decoded)  # which leaves grey as it is
 
 
 def random_window(height: tf.Tensor, width: tf.Tensor, seed: tf.Tensor, scale: tuple[float, float] = (0.08, 1.0),

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import pathlib
+import warnings
 
 import numpy as np
+from PIL import Image
 
 from tf_proxyless.data import records
+from tf_proxyless.data import selection
 
 EXTENSIONS = ('.bmp', '.gif', '.jpeg', '.jpg', '.png')
+_SAMPLE = 100  # images
+_GREY_MODES = ('1', 'I', 'I;16', 'L', 'LA')
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -58,6 +64,28 @@ def scan(path: str) -> ImageFolder:
   if test is not None and not len(test.ids):
     raise ValueError(f'no images ({", ".join(EXTENSIONS)}) in the class folders of {root / "test"}')
   return ImageFolder(str(root), class_names, train, test)
+
+
+def largest_shape(images: records.Files) -> tuple[int | None, int | None, int | None]:
+  """Greatest height, width and channels (1 if all are grey, else 3) of some images, chosen by the hash of their names.
+
+  Args:
+    images: The files, of which headers are read.
+
+  Returns:
+    (height, width, channels); None for each if no file of the sample is an image.
+  """
+  shapes = []
+  with warnings.catch_warnings():
+    warnings.simplefilter('ignore')  # who reads an image that something is wrong with says so
+    for position in np.argsort(selection.fingerprints(images.ids))[:_SAMPLE]:
+      try:
+        with Image.open(os.path.join(os.fsencode(images.directory), images.ids[position])) as image:
+          shapes.append((image.height, image.width, 1 if image.mode in _GREY_MODES else 3))
+      except (OSError, Image.DecompressionBombError):
+        continue
+  height, width, channels = np.max(shapes, axis=0).tolist() if shapes else (None, None, None)
+  return height, width, channels
 
 
 def _class_directories(root: pathlib.Path) -> list[pathlib.Path]:

@@ -8,16 +8,28 @@ import re
 from tf_proxyless.infra import suggest
 
 EMBEDDED = ('digits', 'cluttered_digits')  # need no download
+IDX = ('fashion_mnist', 'mnist', 'kmnist', 'emnist')  # grey images, which can be read from their IDX files
 FOLDER_PREFIX = 'folder:'
 ARRAYS_PREFIX = 'arrays:'  # images in the memory of a Python process, see `data.arrays`
 # Lets mistakes in tables and targets come to light before a dataset is opened; the dataset has the last word.
-_CLASSES = {'digits': 10, 'cluttered_digits': 10, 'cifar10': 10, 'cifar100': 100, 'imagenet2012': 1000}
+_CLASSES = {'digits': 10, 'cluttered_digits': 10, 'fashion_mnist': 10, 'mnist': 10, 'kmnist': 10, 'cifar10': 10, 'cifar100': 100,
+            'imagenet2012': 1000}
 _NAME = re.compile(r'(?P<name>\w+)(/[\w\-.]+)?(:\d+\.\d+\.\d+)?')  # no namespaces: those ask the network
 
 
 def classes(name: str) -> int | None:
   """Number of classes of a dataset if known without opening it, else None."""
   return _CLASSES.get(name.split(':')[0])
+
+
+def base(name: str) -> str:
+  """A name without configuration and version."""
+  return re.split('[/:]', name, maxsplit=1)[0]
+
+
+def channels(name: str) -> int | None:
+  """Channels of a network for a dataset if known without opening it: 1 for grey images, but 3 for the digits, as in runs that exist."""
+  return 1 if base(name) in IDX else 3 if classes(name) else None
 
 
 def check(name: str, data_dir: str | None = None) -> None:
@@ -40,9 +52,8 @@ def check(name: str, data_dir: str | None = None) -> None:
   import tensorflow_datasets as tfds  # without TensorFlow, which it loads once it is needed
 
   match = _NAME.fullmatch(name)
-  base = match['name'] if match else name.split(':')[0].split('/')[0]
   known = [*EMBEDDED, *tfds.list_builders(with_community_datasets=False)]  # own builders that were imported too
-  prepared = os.path.join(os.path.expanduser(data_dir or tfds.core.constants.DATA_DIR), base)
-  if match is None or not (base in known or os.path.isdir(prepared)):
+  prepared = os.path.join(os.path.expanduser(data_dir or tfds.core.constants.DATA_DIR), base(name))
+  if match is None or not (base(name) in known or os.path.isdir(prepared)):
     raise ValueError(f'unknown dataset {name!r}: accepted are {", ".join(EMBEDDED)}, folder:PATH and the names of tensorflow-datasets '
-                     f'(name, name:version, name/config:version), such as cifar10 or imagenet2012{suggest.hint(base, known, most=1)}')
+                     f'(name, name:version, name/config:version), such as cifar10 or imagenet2012{suggest.hint(base(name), known, most=1)}')

@@ -1,6 +1,6 @@
 """Batches whose order is a pure function of (seed, epoch, step).
 
-Every function returns a tf.data.Dataset of (images, labels): float32 [batch, size, size, 3] in [0, 1] and int32 [batch].
+Every function returns a tf.data.Dataset of (images, labels): float32 [batch, size, size, channels] in [0, 1] and int32 [batch].
 To start at a step gives, bit for bit, what starting at 0 and skipping gives, and costs nothing: what is skipped is never read.
 Augmentation is drawn from (seed, epoch, example), so that it does not depend on the batch size either.
 

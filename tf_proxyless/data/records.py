@@ -120,10 +120,10 @@ class TfRecords:
     Returns:
       The records, sorted by id.
     """
-    first = np.searchsorted(shard, np.arange(len(files)))
+    first = _first_of_files(files, shard)
     ends = np.cumsum(sizes + _RECORD_OVERHEAD_BYTES)
     starts = ends - sizes - _RECORD_OVERHEAD_BYTES
-    ids = np.array([f'{files[s]}__{i}' for s, i in zip(shard, np.arange(len(shard)) - first[shard])], np.bytes_)
+    ids = ids_in_order(files, shard)
     order = np.argsort(ids)
     offset = starts - starts[first[shard]]
     return cls(directory, tuple(files), ids[order], labels[order], shard[order].astype(np.int32), offset[order])
@@ -148,6 +148,21 @@ class TfRecords:
 
     # Deterministic interleaving of datasets of one element each keeps their order.
     return examples.interleave(read, _PARALLEL_READS, 1, num_parallel_calls=_PARALLEL_READS, deterministic=True)
+
+
+def ids_in_order(files: Sequence[str], shard: np.ndarray) -> np.ndarray:
+  """Ids of all records of some files in their order, bytes [examples], as tensorflow-datasets names them: '<file>__<index in file>'.
+
+  Args:
+    files: Names of the files.
+    shard: int64 [examples], not decreasing: index into `files`.
+  """
+  indices = np.arange(len(shard)) - _first_of_files(files, shard)[shard]
+  return np.array([f'{files[s]}__{i}' for s, i in zip(shard, indices)], np.bytes_)
+
+
+def _first_of_files(files: Sequence[str], shard: np.ndarray) -> np.ndarray:
+  return np.searchsorted(shard, np.arange(len(files)))
 
 
 def _record_at(path: tf.Tensor, offset: tf.Tensor) -> tf.data.Dataset:

@@ -27,7 +27,8 @@ class Source:
     class_names: Names by label.
     num_train: Examples that a search or a training may see.
     num_test: Examples of the test set.
-    image_shape: (height, width, channels) where all images agree on it, None where they do not.
+    image_shape: Greatest (height, width, channels) of the images; None where that is not known without reading them all. Of a folder,
+      of some of them.
     directory: Folder of the files.
     load: Reads the records of 'train' or 'test'. The first call passes once over the dataset, later ones cost nothing.
   """
@@ -44,6 +45,11 @@ class Source:
   def classes(self) -> int:
     """The number of classes."""
     return len(self.class_names)
+
+  @property
+  def channels(self) -> int:
+    """Channels of a network for the images: 1 if they are grey, else 3."""
+    return dataset_names.channels(self.name) or (1 if self.image_shape[2] == 1 else 3)
 
   def records(self, part: str) -> tf.data.Dataset:
     """The examples of 'train' or 'test' in the order of their ids.
@@ -76,11 +82,11 @@ def open_dataset(name: str, data_dir: str | None = None, download: bool = False)
 
   Args:
     name: 'digits', 'cluttered_digits', 'folder:PATH', or a name of tensorflow-datasets: 'name', 'name:version', 'name/config:version'.
-    data_dir: Folder of datasets that tensorflow-datasets has prepared; None is ~/tensorflow_datasets.
+    data_dir: Folder of datasets that tensorflow-datasets has prepared, or of IDX files; None is ~/tensorflow_datasets.
     download: True lets tensorflow-datasets download and prepare a missing dataset. Embedded ones need no download.
 
   Returns:
-    The source. No image has been read.
+    The source. No image has been decoded.
 
   Raises:
     ValueError: The name is unknown, the dataset is not there, or it is not a labelled image dataset.
@@ -97,8 +103,8 @@ def open_dataset(name: str, data_dir: str | None = None, download: bool = False)
 def _open_folder(name: str) -> Source:
   folder = image_folder.scan(name.removeprefix(dataset_names.FOLDER_PREFIX))
   parts = {'train': folder.train, 'test': folder.test} if folder.test is not None else _hold_out(folder.train)
-  return Source(name, folder.class_names, len(parts['train'].ids), len(parts['test'].ids), (None, None, None), folder.directory,
-                _checked(parts.__getitem__))
+  return Source(name, folder.class_names, len(parts['train'].ids), len(parts['test'].ids), image_folder.largest_shape(folder.train),
+                folder.directory, _checked(parts.__getitem__))
 
 
 def _open_tfds(name: str, data_dir: str | None, download: bool) -> Source:

@@ -16,6 +16,7 @@ import os
 
 import numpy as np
 
+from tf_proxyless.data import names
 from tf_proxyless.data import records as records_lib
 from tf_proxyless.data import selection
 from tf_proxyless.data import sources
@@ -156,6 +157,19 @@ def load(path: str, source: sources.Source) -> Split:
     raise ValueError(f'{path} was made of other images: the dataset {source.name} in {source.directory} has changed')
   chosen = np.unpackbits(columns['validation'], count=len(records.ids)).astype(bool)
   return Split(header['dataset'], header['seed'], records, np.flatnonzero(~chosen), np.flatnonzero(chosen))
+
+
+def is_of(path: files.PathLike, source: sources.Source) -> bool:
+  """Whether what `save` wrote is of the training images of a source, whatever its test images; by name, of arrays by content.
+
+  Raises:
+    ValueError: The file is not a split.
+    OSError: The file cannot be read.
+  """
+  header, _ = _read(os.fspath(path))
+  if not all(name.startswith(names.ARRAYS_PREFIX) for name in (header['dataset'], source.name)):
+    return header['dataset'] == source.name
+  return header['ids_sha256'] == _digest(source.load('train').ids)
 
 
 def _read(path: str) -> tuple[dict, dict[str, np.ndarray]]:

@@ -26,7 +26,7 @@ LABELS = 'labels.txt'
 
 # Numbers of unions' members and of enumerations.
 _FEATURE_PROPERTIES, _IMAGE_PROPERTIES, _NORMALIZATION_OPTIONS = 1, 2, 1
-_RGB, _TENSOR_AXIS_LABELS = 1, 2
+_COLOR_SPACES, _TENSOR_AXIS_LABELS = {3: ('RGB', 1), 1: ('Grey', 2)}, 2  # by channels
 _TIMESTAMP = (1980, 1, 1, 0, 0, 0)  # the least that ZIP knows, so that equal models have equal bytes
 
 
@@ -93,7 +93,8 @@ def _attach(content: bytes, name: str, text: str) -> bytes:
 def _encode(found: inspection.Content, name: str, description: str, labelled: bool) -> bytes:
   """The metadata's own flatbuffer. Numbers of fields are places in the schema's tables; a union is its type, then its value."""
   normalization = {0: _Byte(_NORMALIZATION_OPTIONS), 1: {0: [0.0], 1: [255.0]}}  # (pixel - mean) / std, before quantization
-  image = {0: 'image', 1: 'RGB image of the size that the model takes', 3: {0: _Byte(_IMAGE_PROPERTIES), 1: {0: _Byte(_RGB)}},
+  colors, number = _COLOR_SPACES[found.inputs[0].shape[-1]]
+  image = {0: 'image', 1: f'{colors} image of the size that the model takes', 3: {0: _Byte(_IMAGE_PROPERTIES), 1: {0: _Byte(number)}},
            4: [normalization], 5: _stats(found.inputs[0], 0.0, 1.0)}
   labels = {0: LABELS, 1: 'Names of the classes', 2: _Byte(_TENSOR_AXIS_LABELS)}
   logits = {0: 'logits', 1: 'One number a class, the higher the likelier; not probabilities', 3: {0: _Byte(_FEATURE_PROPERTIES), 1: {}},

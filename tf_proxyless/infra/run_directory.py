@@ -83,7 +83,7 @@ class RunDirectory:
     if not isinstance(known, dict):
       raise ValueError(f'{self.identity}: no object "identity"')
     differing = differences(known, identity)
-    if differing and self._kept.exist():  # without one there is nothing to lose, for instance after a mistake
+    if differing and self.begun:  # without one there is nothing to lose, for instance after a mistake
       raise ValueError(f'{self.path} holds a run with other settings: {differing}; restore them to continue it, or choose another '
                        '`run_dir`')
     if not differing:
@@ -96,9 +96,25 @@ class RunDirectory:
       raise ValueError(f'{self.path} failed, and the same settings would fail again: {status["reason"]}; delete {self.status} to '
                        'continue from its last checkpoint nevertheless')
 
-  def claim(self, identity: Mapping[str, Any]) -> None:
-    """Writes what the run is, once its inputs are here."""
-    files.write_json(self.identity, 'run_identity', {'identity': dict(identity)})
+  def claim(self, identity: Mapping[str, Any], **chosen: str) -> None:
+    """Writes what the run is, once its inputs are here.
+
+    Args:
+      identity: As for `check`.
+      **chosen: What was decided as it began, and stays so; texts.
+    """
+    files.write_json(self.identity, 'run_identity', {'identity': dict(identity), 'chosen': chosen})
+
+  def chosen(self, name: str) -> str | None:
+    """What `claim` was told by that name; None if it was not, and of runs of earlier editions."""
+    chosen = files.read_json(self.identity, 'run_identity').get('chosen') if self.identity.exists() else None
+    found = chosen.get(name) if isinstance(chosen, dict) else None
+    return found if isinstance(found, str) else None
+
+  @property
+  def begun(self) -> bool:
+    """Whether a run is here that has made a checkpoint."""
+    return self.identity.exists() and self._kept.exist()
 
   def write_status(self, state: str, **details: Any) -> None:
     """Writes status.json: 'running', 'interrupted', 'finished' or 'failed', with details.

@@ -93,6 +93,7 @@ class ModelCard:
     steps: The same for the first test images on XNNPACK's kernels, which round as the model that emulates int8 does.
     predicted: Latency by a table.
     measured: Latency on devices.
+    augmentation: What the network was trained with, which says how test images are cut.
   """
 
   architecture: str
@@ -121,6 +122,7 @@ class ModelCard:
   steps: float | None = None
   predicted: Prediction | None = None
   measured: tuple[Measurement, ...] = ()
+  augmentation: str | None = None
 
   def __post_init__(self) -> None:
     for name, accepted in (('quantization', _QUANTIZATIONS), ('how', tuple(_HOW))):

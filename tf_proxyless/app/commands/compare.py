@@ -162,13 +162,14 @@ _VARIED = ('architecture_optimizer', *config_lib.TARGETS)  # among the searches 
 
 def _find_space(search: config_lib.SearchConfig) -> network_lib.Network:
   """The search space; its latency table can be loaded then, and is measured if it has to be."""
-  classes = dataset_names.classes(search.data.dataset or '')
-  if classes is None:
+  classes, channels = dataset_names.classes(search.data.dataset or ''), dataset_names.channels(search.data.dataset or '')
+  if classes is None or channels is None:
     stderr_lib.load_tensorflow()
     from tf_proxyless.app import build_search
 
-    classes = build_search.open_source(search.data).classes
-  space = problem_lib.make_space(search.space, classes)
+    source = build_search.open_source(search.data)
+    classes, channels = source.classes, source.channels
+  space = problem_lib.make_space(search.space, classes, channels)
   if not tables.is_ready(search, space):
     print('measuring the operations of the search space on this machine, once', file=sys.stderr)
     stderr_lib.load_tensorflow()

@@ -35,7 +35,7 @@ class Config(options.Config):
       'int8', 'How numbers are stored: as they are, as float16, or as 8-bit integers with 8-bit arithmetic.', choices=_QUANTIZATIONS)
   output: str | None = options.option(None, 'The .tflite file. Its card is called likewise, with _card.json.', required=True)
   dataset: str | None = options.option(None, 'What the network was trained on; by default what its results.json says.')
-  data_dir: str | None = options.option(None, 'Where tensorflow-datasets keeps datasets; by default ~/tensorflow_datasets.')
+  data_dir: str | None = options.option(None, config_lib.DATA_DIR)
   download: bool = options.option(False, 'Whether tensorflow-datasets may download what is not there.')
   try_both: bool = options.option(
       False, 'For a network with quantization-aware training, whether to try post-training quantization of the float network too; the '
@@ -175,4 +175,5 @@ def _export(config: Config, job: _Job) -> tuple[model_card.ModelCard, bytes]:
   class_names = data.source.class_names if data else results.get('class_names', ())
   content = exporter.finish(made, architecture, class_names, request)
   known = exporter.accuracies(job.dataset, exports, made, results) if data else {}
-  return exporter.make_card(made, content, architecture, request, predicted=job.predicted, **known), content
+  return exporter.make_card(
+      made, content, architecture, request, predicted=job.predicted, augmentation=augmentation, **known), content

@@ -75,7 +75,7 @@ def _evaluate(config: Config, card: model_card.ModelCard, content: bytes, datase
   """The card with the accuracy of the file on the whole test set."""
   from tf_proxyless.app import exporter
 
-  data = exporter.open_data(dataset, card.network, config.data_dir, config.download)
+  data = exporter.open_data(dataset, card.network, config.data_dir, config.download, augmentation=card.augmentation)
   found = exporter.evaluate(content, data, card.ovic, config.workers)
   same = card.dataset in (None, dataset)
   return dataclasses.replace(

@@ -81,6 +81,7 @@ def main(config: Config) -> int:
 
 def _quantize(config: Config, start: models.ModelFiles, run: run_directory.RunDirectory, stop: shutdown.StopRequest) -> int:
   _start_tensorflow(config)
+  from tf_proxyless.app import augmentation
   from tf_proxyless.app import build_search
   from tf_proxyless.app import build_quantization
   from tf_proxyless.app import train_loop
@@ -91,6 +92,7 @@ def _quantize(config: Config, start: models.ModelFiles, run: run_directory.RunDi
     components = build_quantization.build(config, source, models.load_found(start), _identity(config, start), run)
     if not components.training.prepare():
       build_quantization.calibrate(components)
+    augmentation.show(config.data.augmentation, source, run, start.architecture.network.input_shape[2])
   if not train_loop.run('quantizing', run, run.write_status, components.trainer, components.training, stop):
     return stop.exit_code
   _show(build_quantization.finish(components), run.path)

@@ -39,9 +39,11 @@ def _check(config: Config, given: problem_lib.Given) -> run_directory.RunDirecto
     run.create()
     return run
   config.check()
-  classes = dataset_names.classes(config.data.dataset)
-  space = None if classes is None else problem_lib.make_space(config.space, classes)
   run = run_directory.RunDirectory(config.run_dir)
+  classes, channels = dataset_names.classes(config.data.dataset), dataset_names.channels(config.data.dataset)
+  space = None
+  if classes is not None and channels is not None:
+    space = problem_lib.make_space(config.space, classes, problem_lib.channels(run, channels))
   if tables.is_ready(config, space):
     table = tables.load(config, space)
     if space is not None:
@@ -87,14 +89,15 @@ def main(config: Config, given: problem_lib.Given = problem_lib.NOTHING_GIVEN) -
   return stop.exit_code
 
 
-def _make_problem(config: Config, classes: int) -> problem_lib.SearchProblem:
-  space = problem_lib.make_space(config.space, classes)
+def _make_problem(config: Config, classes: int, channels: int) -> problem_lib.SearchProblem:
+  space = problem_lib.make_space(config.space, classes, channels)
   return problem_lib.SearchProblem.from_config(config, space, _find_table(config, space))
 
 
 def _search(config: Config, given: problem_lib.Given, run: run_directory.RunDirectory, report: writer.RunReport,
             stop: shutdown.StopRequest) -> int:
   stderr_lib.load_tensorflow()
+  from tf_proxyless.app import augmentation
   from tf_proxyless.app import build_search
   from tf_proxyless.derive import result as result_lib
   from tf_proxyless.search import checks
@@ -103,7 +106,7 @@ def _search(config: Config, given: problem_lib.Given, run: run_directory.RunDire
 
   with errors.user_errors():
     source = build_search.open_source(config.data)
-    problem = given.problem or _make_problem(config, source.classes)
+    problem = given.problem or _make_problem(config, source.classes, problem_lib.channels(run, source.channels))
     if source.classes != problem.space.classes:
       raise ValueError(f'the space has {problem.space.classes} classes, the images {source.classes}')
     methods = given.methods or build_search.Methods.from_config(config)
@@ -111,7 +114,7 @@ def _search(config: Config, given: problem_lib.Given, run: run_directory.RunDire
     if not problem.constrained:
       logging.warning('the target %s is not below the largest network, %s: accuracy alone is searched for',
                       problem.format_cost(problem.target), problem.format_cost(problem.cost_model.largest))
-    build_search.write_inputs(config, problem, run, given)
+    build_search.write_inputs(config, problem, source, run, given)
     progress = progress_lib.SearchProgress(run.logs, problem.format_cost)
 
     def on_epoch(entry: dict) -> None:
@@ -121,6 +124,7 @@ def _search(config: Config, given: problem_lib.Given, run: run_directory.RunDire
     observer = loop.Observer(progress.on_step, on_epoch, progress.on_scored, stop, logging.warning)
     components = build_search.build_search(config, problem, source, run, observer, methods, given.validation)
     restored = components.search.prepare()
+    augmentation.show(config.data.augmentation, source, run, problem.space.input_shape[2])
   report.write_status('running')
   if not restored:
     print(progress_lib.describe(components.plan()), flush=True)

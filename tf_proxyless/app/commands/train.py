@@ -125,6 +125,7 @@ def _train_in(run: run_directory.RunDirectory, lock: _Lock, config: Config, star
   with errors.user_errors():
     strategy = _load_tensorflow(config)
   stop.listen()
+  from tf_proxyless.app import augmentation
   from tf_proxyless.app import build_search
   from tf_proxyless.app import build_training
   from tf_proxyless.app import train_loop
@@ -140,6 +141,8 @@ def _train_in(run: run_directory.RunDirectory, lock: _Lock, config: Config, star
     if not training.prepare():
       for line in build_training.start_from(config, start, architecture, images, trainer.model):
         print(line, file=sys.stderr)
+    if distribution.is_chief(strategy):
+      augmentation.show(config.data.augmentation, source, run, architecture.network.input_shape[2])
   if not train_loop.run('training', run, lock.write_status, trainer, training, stop):
     return stop.exit_code
   found = build_training.finish(config, images, architecture, trainer, run)
