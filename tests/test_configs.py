@@ -82,7 +82,7 @@ def header(path):
 def test_the_experiments_are_there():
   assert {'quickstart', 'quickstart_gradient', 'mobile', 'mobile_gradient', 'mobile_reward', 'mobile_penalty', 'gpu', 'cpu',
           'macs_300m', 'cifar10'} <= set(NAMES)
-  assert {'imagenet', 'imagenet_rmsprop', 'digits'} <= {path.stem for path in TRAININGS}
+  assert {'imagenet', 'imagenet_rmsprop', 'cluttered_digits'} <= {path.stem for path in TRAININGS}
 
 
 @pytest.mark.parametrize('path', [*FILES, *TRAININGS], ids=lambda path: f'{path.parent.name}/{path.stem}')

@@ -149,8 +149,9 @@ def to_text(rows: Sequence[Mapping[str, Any]]) -> str:
   gain = found['float_accuracy'] - statistics.fmean(row['float_accuracy'] for row in random)
   beaten = sum(row['float_accuracy'] < found['float_accuracy'] for row in random)
   return '\n'.join([
-      *lines, f'accuracies on {found["test_images"]:,} test images, all trained alike; int8 by TensorFlow Lite; latencies of this machine, '
-      'one thread', f'{FOUND}: {100 * gain:+.2f} points against the mean of {len(random)} random networks of the same predicted latency, better '
+      *lines,
+      f'accuracies on {found["test_images"]:,} test images, all trained alike; int8 by TensorFlow Lite; latencies of this machine, one '
+      'thread', f'{FOUND}: {100 * gain:+.2f} points over the mean of {len(random)} random networks of the same predicted latency, better '
       f'than {beaten} of them; measured {100 * (found["measured_ms"] / found["predicted_ms"] - 1):+.1f} % from the prediction'])
 
 
