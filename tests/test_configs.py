@@ -82,7 +82,7 @@ def header(path):
 def test_the_experiments_are_there():
   assert {'quickstart', 'quickstart_gradient', 'mobile', 'mobile_gradient', 'mobile_reward', 'mobile_penalty', 'gpu', 'cpu',
           'macs_300m', 'cifar10'} <= set(NAMES)
-  assert {'imagenet', 'imagenet_rmsprop', 'digits'} <= {path.stem for path in TRAININGS}
+  assert {'imagenet', 'imagenet_rmsprop', 'cluttered_digits'} <= {path.stem for path in TRAININGS}
 
 
 @pytest.mark.parametrize('path', [*FILES, *TRAININGS], ids=lambda path: f'{path.parent.name}/{path.stem}')
@@ -202,8 +202,8 @@ def test_a_search_runs_on_few_images(name, data_dirs, tmp_path):
 def test_shipped_names_are_these_files(tmp_path, monkeypatch):
   assert {resources.flagfile(f'{name}.flags') for name in NAMES} == set(FILES)
   monkeypatch.chdir(tmp_path)
-  assert resources.flagfile('configs/train/digits.flags') == resources.flagfile('train/digits')
-  for name in ('digits.flags', 'other/train/digits.flags', 'train/mobile.flags'):
+  assert resources.flagfile('configs/train/cluttered_digits.flags') == resources.flagfile('train/cluttered_digits')
+  for name in ('digits.flags', 'other/train/cluttered_digits.flags', 'train/mobile.flags'):
     with pytest.raises(ValueError, match='is neither a file nor one of those shipped'):
       resources.flagfile(name)
 

@@ -145,7 +145,7 @@ def test_a_stage_of_the_quickstart_that_saved_and_ended_is_not_finished(tmp_path
   """SIGTERM to the stage alone: exit code 0, but its status says that there is more to do."""
   run = run_directory.RunDirectory(tmp_path / 'search')
   run.create()
-  stage = quickstart.Stage('search', ('-c', ''), 1, run)
+  stage = quickstart.Stage('search', ('-c', ''), run)
   if state is not None:
     run.write_status(state)
   for _ in range(2):

@@ -44,7 +44,7 @@ def refused(tmp_path, **values):
     ({'flagfile_search': 'nothing.flags'}, "flagfile 'nothing.flags' is neither a file nor one of those shipped"),
     ({'flagfile_train': 'train/nothing.flags'}, "flagfile 'train/nothing.flags' is neither a file nor"),
     ({'flagfile_train': 'train/imagenet.flags'}, 'train/imagenet.flags is for imagenet2012, '),
-    ({'flagfile_search': 'train/digits.flags'}, 'train/digits.flags: Unknown command line flag'),
+    ({'flagfile_search': 'train/cluttered_digits.flags'}, 'train/cluttered_digits.flags: Unknown command line flag'),
 ])
 def test_mistakes(tmp_path, flagfiles, values, message):
   assert message in refused(tmp_path, **{**flagfiles, **values})
@@ -79,24 +79,24 @@ def test_what_is_to_be_run_is_said_first(tmp_path, flagfiles, capsys):
 
 def test_a_comparison_with_other_settings_is_not_continued(tmp_path, flagfiles):
   config = compare.Config(work_dir=str(tmp_path / 'work'), random_networks=3, **flagfiles)
-  compare._prepare(config)
-  compare._prepare(config)
+  compare.prepare(config)
+  compare.prepare(config)
   with open(flagfiles['flagfile_train'], 'a') as file:
     file.write('--epochs=2\n')
   with pytest.raises(ValueError, match='holds a comparison with other settings of the train: epochs was 1, is now 2; restore them'):
-    compare._prepare(config)
+    compare.prepare(config)
 
 
 def test_two_at_once_are_refused(tmp_path, flagfiles):
   config = compare.Config(work_dir=str(tmp_path / 'work'), random_networks=3, **flagfiles)
-  compare._prepare(config)
+  compare.prepare(config)
   with locking.take(tmp_path / 'work'), pytest.raises(errors.UserError, match='is in use by process'):
     compare.main(config)
 
 
 def session(tmp_path, flagfiles, monkeypatch, *planned):
   """Runs made-up jobs, (name, program), in place of those of a comparison; returns the names of those that ended well."""
-  comparison = compare._prepare(compare.Config(work_dir=str(tmp_path / 'work'), random_networks=3, **flagfiles))
+  comparison = compare.prepare(compare.Config(work_dir=str(tmp_path / 'work'), random_networks=3, **flagfiles))
   waiting = {name: jobs.Job(name, 'trainings', ('-c', program), tmp_path / 'work' / 'trainings' / name) for name, program in planned}
   ended = []
   monkeypatch.setattr(comparison, 'next_jobs', lambda: [job for name, job in waiting.items() if name not in ended])

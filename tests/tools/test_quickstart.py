@@ -1,4 +1,4 @@
-"""tools/quickstart.py: the whole way on digits, as the README starts it; and its parts."""
+"""tools/quickstart.py: the whole way on cluttered digits, as the README starts it; and its parts."""
 
 import json
 import os
@@ -8,44 +8,10 @@ import pytest
 
 from tests.search import runs
 from tf_proxyless.app.commands import quickstart
-from tf_proxyless.cost import model as model_lib
-from tf_proxyless.cost import table as table_lib
-from tf_proxyless.space import io
-from tf_proxyless.space import network as network_lib
-from tf_proxyless.space import proxyless
-from tf_proxyless.space import sampling
-from tf_proxyless.space import schema
-
-SPACE = proxyless.proxyless(stage_filters=(8,), stage_blocks=(2,), stage_strides=(1,), resolution=8, stem_filters=8, stem_strides=1,
-                            first_block_filters=8, head_filters=16, classes=10)
-
-
-@pytest.fixture
-def run(tmp_path):
-  """Files of a search that has found something."""
-  entries = tuple(table_lib.Entry(signature, table_lib.LatencyStats('measured', median_ms=0.01 * (1 + i**2 % 17)))
-                  for i, signature in enumerate(network_lib.op_signatures(SPACE)))
-  table = table_lib.LatencyTable('planted', table_lib.Runtime('here', 'int8', 'builtin'), entries)
-  genotype = sampling.spread(SPACE, 1, seed=5)[0]
-  cost = model_lib.from_latency_table(SPACE, table).cost(genotype)
-  table_lib.save(table, tmp_path / 'latency_table.json')
-  io.save_search_space(SPACE, tmp_path / 'search_space.json')
-  io.save_architecture(io.Architecture(schema.resolve(SPACE, genotype), genotype, cost=io.Cost(1, 1, cost)), tmp_path / 'architecture.json')
-  return tmp_path
-
-
-def test_the_random_network_is_another_one_of_about_the_same_latency(run):
-  found = io.load_architecture(run / 'architecture.json')
-  other = quickstart.random_network(run, seed=0)
-  assert other.genotype != found.genotype
-  model = model_lib.from_latency_table(SPACE, table_lib.load(run / 'latency_table.json'))
-  distance = abs(other.cost.predicted_ms - found.cost.predicted_ms)
-  everything = sampling.spread(SPACE, 41, 0, frozenset([found.genotype]))  # all that the space has
-  assert distance == min(abs(model.cost(genotype) - found.cost.predicted_ms) for genotype in everything)
 
 
 def stage(name, *arguments):
-  return quickstart.Stage(name, ('-c', 'import sys; open(sys.argv[1], "a").write("x"); sys.exit(int(sys.argv[2]))', *arguments), 1)
+  return quickstart.Stage(name, ('-c', 'import sys; open(sys.argv[1], "a").write("x"); sys.exit(int(sys.argv[2]))', *arguments))
 
 
 def test_a_finished_stage_is_not_run_again(tmp_path, capfd):
@@ -66,12 +32,15 @@ def test_a_stage_that_fails_is_told_and_run_again(tmp_path):
   assert log.read_text() == 'xx'
 
 
-def test_the_table_says_what_is_not_predicted():
-  row = {'network': 'found', 'float_accuracy': 0.99, 'int8_accuracy': 0.9875, 'predicted_ms': 0.05, 'measured_ms': 0.055,
-         'size_bytes': 51234, 'macs': 612345, 'test_images': 360}
-  text = quickstart.to_text([row, {**row, 'network': 'mobilenet_v2', 'predicted_ms': None}])
-  assert 'found           99.00 %  98.75 %    0.050 ms   0.055 ms    51 kB     0.61' in text
-  assert '           -' in text.splitlines()[2]
+def test_the_table_says_what_was_gained():
+  row = {'network': 'found', 'float_accuracy': 0.82, 'int8_accuracy': 0.8175, 'predicted_ms': 0.05, 'measured_ms': 0.055,
+         'size_bytes': 51234, 'macs': 612345, 'test_images': 4000}
+  random = [{'network': f'random {i}', 'float_accuracy': accuracy, 'predicted_ms': 0.05, 'macs': 7e5}
+            for i, accuracy in enumerate((0.79, 0.8, 0.83), 1)]
+  text = quickstart.to_text([row, *random])
+  assert 'found         82.00 %  81.75 %    0.050 ms   0.055 ms    51 kB     0.61' in text
+  assert 'random 1      79.00 %        -    0.050 ms          -        -     0.70' in text
+  assert '+1.33 points over the mean of 3 random networks of the same predicted latency, better than 2 of them' in text
   assert 'measured +10.0 % from the prediction' in text
 
 
@@ -86,12 +55,13 @@ def test_the_whole_way(tmp_path, data_dir):
   work = pathlib.Path(arguments[0].removeprefix('--work_dir='))
   result = runs.tool('quickstart', *arguments, cwd=tmp_path, limit_s=1700)
   assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
-  found, other, baseline = json.loads((work / 'results.json').read_text())['networks']
-  assert (found['network'], other['network'], baseline['network']) == ('found', 'random', 'mobilenet_v2')
-  assert found['test_images'] == 360 and found['float_accuracy'] >= 0.95
+  found, *random = json.loads((work / 'results.json').read_text())['networks']
+  assert found['network'] == 'found' and len(random) == 4
+  assert found['test_images'] == 4000 and found['float_accuracy'] >= 0.75
   assert abs(found['int8_accuracy'] - found['float_accuracy']) <= 0.02
-  assert 'found: measured' in result.stdout
-  page = (work / 'search' / 'report.html').read_text(encoding='utf-8')
-  assert 'Files made of it' in page and all(name in page for name in ('found', 'random', 'mobilenet_v2'))
+  assert all(abs(other['predicted_ms'] / found['predicted_ms'] - 1) < 0.1 for other in random)
+  assert 'points over the mean of 4 random networks' in result.stdout
+  page = next((work / 'compare' / 'searches').glob('*/report.html')).read_text(encoding='utf-8')
+  assert 'Files made of it' in page and 'found' in page
   again = runs.tool('quickstart', *arguments, cwd=tmp_path, limit_s=120)
   assert again.returncode == 0 and '==' not in again.stdout

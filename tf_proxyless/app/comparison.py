@@ -205,7 +205,7 @@ class Comparison:
 
   def found(self, search: Search) -> Candidate | None:
     """What a search found; None if it is not finished."""
-    run = run_directory.RunDirectory(self._search_folder(search))
+    run = run_directory.RunDirectory(self.search_folder(search))
     if search.name not in self._found and run.is_finished():
       self._found[search.name] = self._of_space(schema.Genotype(io.load_architecture(run.architecture).genotype))
     return self._found.get(search.name)
@@ -230,10 +230,12 @@ class Comparison:
 
   # Runs
 
-  def _search_folder(self, search: Search) -> pathlib.Path:
+  def search_folder(self, search: Search) -> pathlib.Path:
+    """The run directory of a search."""
     return self.work / 'searches' / search.name
 
-  def _training_folder(self, candidate: Candidate, number: int) -> pathlib.Path:
+  def training_folder(self, candidate: Candidate, number: int) -> pathlib.Path:
+    """The run directory of a training."""
     return self.work / TRAININGS / f'{candidate.name}_{number}'
 
   def _scores_file(self, search: Search) -> pathlib.Path:
@@ -243,7 +245,7 @@ class Comparison:
     limit = {'target_macs': search.target.cost} if self._table is None else {
         'target_latency_ms': search.target.cost, 'latency_table': str(table_file(self.work))}
     return options.replace(self._search, **{**dict.fromkeys(config_lib.TARGETS), **limit}, architecture_optimizer=search.optimizer,
-                           seed=self._search.seed + search.number, run_dir=str(self._search_folder(search)))
+                           seed=self._search.seed + search.number, run_dir=str(self.search_folder(search)))
 
   def next_jobs(self) -> list[jobs.Job]:
     """What can run now and is not finished, in an order in which the results so far say most."""
@@ -264,11 +266,11 @@ class Comparison:
     """A search, or what follows from it."""
     candidate = self.found(search)
     if candidate is None:
-      return [_run_job(search.kind, f'search {search.text}', 'search', self._search_config(search), self._search_folder(search))]
+      return [_run_job(search.kind, f'search {search.text}', 'search', self._search_config(search), self.search_folder(search))]
     found = self._training_jobs(f'found by {search.text}', candidate)
     if self._estimates(search, random) is None:
       output = self._scores_file(search)
-      command = ['-m', 'tf_proxyless.app.score_networks', f'--run_dir={self._search_folder(search)}', f'--output={output}',
+      command = ['-m', 'tf_proxyless.app.score_networks', f'--run_dir={self.search_folder(search)}', f'--output={output}',
                  f'--networks={",".join(str(self._network_file(each)) for each in random)}']
       command += [f'--data_dir={self._search.data.data_dir}'] if self._search.data.data_dir else []
       found.append(jobs.Job(f'score by {search.text}', SCORINGS, tuple(command), output.parent))
@@ -277,7 +279,7 @@ class Comparison:
   def _training_jobs(self, name: str, candidate: Candidate) -> list[jobs.Job]:
     found = []
     for number in range(self.design.training_seeds):
-      folder = self._training_folder(candidate, number)
+      folder = self.training_folder(candidate, number)
       if not run_directory.RunDirectory(folder).is_finished():
         config = options.replace(self._train, architecture=str(self._network_file(candidate)), seed=self._train.seed + number,
                                  run_dir=str(folder))
@@ -316,7 +318,7 @@ class Comparison:
   def seconds_taken(self, kind: str) -> list[float]:
     """What the finished runs of a kind took."""
     left = {self._key(job.folder) for job in self.next_jobs()}
-    kinds = {self._key(self._search_folder(search)): search.kind for search in self.searches}
+    kinds = {self._key(self.search_folder(search)): search.kind for search in self.searches}
     return [seconds for key, seconds in self._times.items() if key not in left and kinds.get(key, key.partition('/')[0]) == kind]
 
   def seconds_left(self) -> float | None:
@@ -341,7 +343,7 @@ class Comparison:
   def _trained(self, candidate: Candidate) -> dict[str, Any] | None:
     """What the trainings of a network gave; None if none is finished."""
     folders = [folder for number in range(self.design.training_seeds)
-               if run_directory.RunDirectory(folder := self._training_folder(candidate, number)).is_finished()]
+               if run_directory.RunDirectory(folder := self.training_folder(candidate, number)).is_finished()]
     if not folders:
       return None
     results = [models.read_results(folder / 'results.json') for folder in folders]
@@ -372,7 +374,7 @@ class Comparison:
         if found is not None:
           estimates = self._estimates(search, drawn)
           known = estimates and [estimate for estimate, each in zip(estimates, drawn) if each.name in trained]
-          rows.append({**found, 'seed': search.number, 'seconds': self._seconds(self._search_folder(search)), 'estimates': known})
+          rows.append({**found, 'seed': search.number, 'seconds': self._seconds(self.search_folder(search)), 'estimates': known})
       if rows and random:
         optimizers.append({'optimizer': optimizer, **comparison_statistics.judge(rows, random, standard)})
     between = comparison_statistics.between_trainings([each['tests'] for each in random]) if random else None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 import re
 import sys
 import textwrap
+import types
 from typing import Any, TypeVar
 
 from absl import flags
@@ -79,22 +80,27 @@ def read(path: files.PathLike, config_class: type[_Config]) -> _Config:
     OSError: The file cannot be read.
   """
   try:
-    return from_flagfile(files.read_text(path, _MAX_BYTES).splitlines(), config_class)
+    earlier = {name: each.earlier for name, each in options.options(config_class).items() if each.earlier is not None}
+    return from_flagfile(files.read_text(path, _MAX_BYTES).splitlines(), config_class, earlier)
   except (ValueError, TypeError) as error:
     raise ValueError(files.one_line(str(error))) from error
 
 
-def from_flagfile(lines: Iterable[str], config_class: type[_Config]) -> _Config:
-  """The configuration in the lines of a run's flags.txt.
+def from_flagfile(lines: Iterable[str], config_class: type[_Config], defaults: Mapping[str, Any] = types.MappingProxyType({})) -> _Config:
+  """The configuration in the lines of a flagfile.
+
+  Args:
+    lines: Of the file.
+    config_class: What it configures.
+    defaults: By option, where they are others than those of the options.
 
   Raises:
     ValueError: A line is not a flag of such a run.
   """
   values = flags.FlagValues()
   _define(values, config_class)
-  for name, each in options.options(config_class).items():
-    if each.earlier is not None:
-      values.set_default(name, each.earlier)
+  for name, value in defaults.items():
+    values.set_default(name, value)
   given = [line.strip() for line in lines if line.strip()]
   wrong = [line for line in given if not _FLAG.match(line)]
   if wrong:

@@ -39,10 +39,14 @@ class Job:
     return self.folder / 'output.txt'
 
 
+def cores() -> int:
+  """Of this machine, those that this process may use."""
+  return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+
+
 def threads(processes: int) -> int:
   """Threads of each of so many processes at a time."""
-  cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
-  return max(1, cores // processes)
+  return max(1, cores() // processes)
 
 
 def _variables(processes: int) -> dict[str, str]:

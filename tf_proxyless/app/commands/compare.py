@@ -52,7 +52,7 @@ _SETTINGS = 'comparison_settings'
 class Config(options.Config):
   work_dir: str = options.option('runs/compare', 'Folder of all runs and results.')
   flagfile_search: str = options.option('quickstart.flags', 'Flagfile of the search.')
-  flagfile_train: str = options.option('train/digits.flags', 'Flagfile of training, on the same dataset.')
+  flagfile_train: str = options.option('train/cluttered_digits.flags', 'Flagfile of training, on the same dataset.')
   targets: tuple[str, ...] = options.option(
       (), "What networks may cost, with commas between them: numbers in ms or multiply-adds, as the search has them, or shares of the "
       "space's range such as 25%. By default the target of the search.")
@@ -63,6 +63,7 @@ class Config(options.Config):
   training_seeds: int = options.option(1, 'Trainings of each network.', low=1)
   processes: int = options.option(1, 'Runs at the same time, which share the cores.', low=1)
   data_dir: str | None = options.option(None, 'Where tensorflow-datasets keeps datasets; by default ~/tensorflow_datasets.')
+  cache_dir: str | None = options.option(None, "Where this machine's latency table is kept; by default ~/.cache/tf_proxyless.")
   dry_run: bool = options.option(False, 'Whether only to say what there is to do, and the results so far.')
 
 
@@ -98,7 +99,7 @@ def _read_configs(config: Config) -> tuple[config_lib.SearchConfig, config_lib.T
     search.target.check()
   train = options.replace(train, dataset=search.data.dataset, data_dir=data_dir, architecture=None,
                           validation_images=train.data.validation_images or search.data.validation_images)
-  return options.replace(search, data_dir=data_dir), train
+  return options.replace(search, data_dir=data_dir, cache_dir=config.cache_dir or search.target.cache_dir), train
 
 
 def _own_target(target: config_lib.TargetConfig) -> str:
@@ -125,7 +126,7 @@ def _naming_flags() -> Iterator[None]:
     raise errors.UserError(flags.names_as_flags(errors.one_line(error), known)) from error
 
 
-def _prepare(config: Config) -> comparison_lib.Comparison:
+def prepare(config: Config) -> comparison_lib.Comparison:
   """Checks everything, and has the search space and the latency table in the folder; TensorFlow is loaded only if it has to be.
 
   Raises:
@@ -220,7 +221,7 @@ class _Session:
 
 def main(config: Config) -> int:
   with errors.user_errors(), _naming_flags():
-    comparison = _prepare(config)
+    comparison = prepare(config)
     if config.dry_run:
       print(f'{_plan(comparison, config.processes)}\n{to_text(comparison.results())}')
       return 0

@@ -1,6 +1,6 @@
 r"""Quantization-aware fine-tuning: makes a trained network one that int8 kernels compute as well.
 
-  tf-proxyless quantize --model=runs/train_digits --run_dir=runs/quantize_digits --flagfile=quantize/digits.flags
+  tf-proxyless quantize --model=runs/train_digits --run_dir=runs/quantize_digits --flagfile=quantize/cluttered_digits.flags
   tf-proxyless quantize --model=model.keras --dataset=imagenet2012 --data_dir=DIR --run_dir=DIR
 
 Started again with the same --run_dir, it continues where it stopped. tf-proxyless export makes a .tflite file of the result.

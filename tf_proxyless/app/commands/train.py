@@ -1,6 +1,6 @@
 r"""Trains a network, or says how good one is.
 
-  tf-proxyless train --architecture=runs/quickstart/architecture.json --flagfile=train/digits.flags --run_dir=DIR
+  tf-proxyless train --architecture=runs/quickstart/architecture.json --flagfile=train/cluttered_digits.flags --run_dir=DIR
   tf-proxyless train --architecture=proxyless_mobile --flagfile=train/imagenet.flags --data_dir=DIR --run_dir=DIR
   tf-proxyless train --evaluate_only --init=model.keras --dataset=imagenet2012 --data_dir=DIR
 

@@ -1,14 +1,14 @@
 r"""Tunes hyper-parameters of a training or of a quantization, by accuracy on images held out of the training set.
 
   tf-proxyless tune --job=train --run_dir=runs/tuning --trials=20 -- \
-      --architecture=runs/quickstart/architecture.json --flagfile=train/digits.flags
+      --architecture=runs/quickstart/architecture.json --flagfile=train/cluttered_digits.flags
   tf-proxyless tune --job=quantize --run_dir=runs/tuning_int8 --trials=20 -- --model=runs/train/model.keras --dataset=digits
 
 What stands after -- goes to every trial, a run of its own in RUN_DIR/trials. The first trial adds nothing to it, so that it is known what
 tuning gains. The others get values from the Bayesian oracle of keras-tuner; --hyperparameter says what is varied. A tuning that was
 interrupted continues, and so does the trial that it was at. RUN_DIR/best.flags holds the best values:
 
-  tf-proxyless train --architecture=... --flagfile=train/digits.flags --flagfile=runs/tuning/best.flags --run_dir=...
+  tf-proxyless train --architecture=... --flagfile=train/cluttered_digits.flags --flagfile=runs/tuning/best.flags --run_dir=...
 
 Tune a quantization with a model that was trained with the same --validation_images (and --seed): one that has seen the held-out images is
 too sure of them to tell values apart.
