@@ -37,8 +37,12 @@ SPACES = {
 SMALL = dict(stage_filters=(8, 16), stage_blocks=(2, 2), stage_strides=(1, 2), stem_filters=8, stem_strides=2, first_block_filters=8,
              head_filters=16, resolution=16, classes=10)
 NETWORKS = 50
-SEARCHES = {'reinforce': 'quickstart.flags', 'two_path': 'quickstart_gradient.flags'}
-SHORT = ('--warmup_epochs=4', '--search_epochs=5', '--scored_networks=200')
+SEARCHES = {'reinforce': (), 'two_path': ('--architecture_optimizer=gradient', '--constraint_gain=3')}
+FLAGS = ('--dataset=digits', '--validation_images=0.2', '--resolution=32', '--stem_filters=16', '--stem_strides=4',
+         '--first_block_filters=16', '--stage_filters=16,32', '--stage_blocks=4,2', '--stage_strides=1,2', '--head_filters=128',
+         '--target_latency_fraction=0.25', '--weight_sharing=separate', '--batch_size=32', '--validation_batch_size=287',
+         '--warmup_epochs=4', '--search_epochs=5', '--warmup_learning_rate=0.2', '--search_learning_rate=0.1',
+         '--weight_steps_per_update=2', '--scored_networks=200')
 
 
 def processor() -> str:
@@ -121,11 +125,11 @@ def steps() -> dict:
 
 
 def search(name: str) -> dict:
-  """A short search of the quickstart's space with made-up latencies, by the command."""
+  """A short search with made-up latencies, by the command."""
   with tempfile.TemporaryDirectory() as path:
     folder = pathlib.Path(path)
     table_lib.save(make_table(proxyless.proxyless(**SPACES['quickstart'])), folder / 'table.json')
-    command = [sys.executable, '-m', 'tf_proxyless.search', f'--flagfile={SEARCHES[name]}', *SHORT, f'--run_dir={folder / "run"}',
+    command = [sys.executable, '-m', 'tf_proxyless.search', *FLAGS, *SEARCHES[name], f'--run_dir={folder / "run"}',
                f'--data_dir={folder / "data"}', f'--latency_table={folder / "table.json"}']
     subprocess.run(command, cwd=folder, env=runs.environment(), check=True, stdout=subprocess.DEVNULL, timeout=900)
     architecture = json.loads((folder / 'run' / 'architecture.json').read_text(encoding='utf-8'))
