@@ -35,7 +35,7 @@ def test_a_finished_search_is_derived_again(run, by, data_dir):
 
 def test_the_same_command_finds_it_finished(run, data_dir):
   before = (run / 'history.jsonl').read_bytes()
-  result = runs.run(f'--flagfile={run / "flags.txt"}', f'--run_dir={run}', f'--data_dir={data_dir}')
+  result = runs.run(f'--flagfile={run / "flags.txt"}', '--weight_sharing=separate', f'--run_dir={run}', f'--data_dir={data_dir}')
   assert result.returncode == 0, result.stderr
   assert (run / 'history.jsonl').read_bytes() == before
 
