@@ -16,7 +16,7 @@ pytestmark = pytest.mark.long
 
 def check_failed(run, result, reason):
   """One line, exit code 2, status.json; the same command says it again before it loads anything."""
-  search_runs.check_mistake(result, reason)
+  search_runs.check_mistake(result, reason, work_began=True)
   status = json.loads(run.status.read_text())
   assert status['state'] == 'failed' and status['repeats'] and reason in status['reason']
   names = {*options.options(config.SearchConfig), *options.options(config.TrainConfig)}

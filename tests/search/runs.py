@@ -93,9 +93,14 @@ def variables(run: run_directory_lib.RunDirectory) -> dict:
   return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map() if name != '_CHECKPOINTABLE_OBJECT_GRAPH'}
 
 
-def check_mistake(result: subprocess.CompletedProcess, *messages: str) -> None:
-  """One line on stderr that holds the messages, nothing on stdout, exit code 2."""
+def results(result: subprocess.CompletedProcess) -> list[str]:
+  """The lines on stdout without those that say before the work what will be done."""
+  return [line for line in result.stdout.splitlines() if not line.startswith(('images ', 'plan: '))]
+
+
+def check_mistake(result: subprocess.CompletedProcess, *messages: str, work_began: bool = False) -> None:
+  """One line on stderr that holds the messages, nothing on stdout but the plan of work that began, exit code 2."""
   assert result.stderr.startswith('error: ') and result.stderr.count('\n') == 1, result.stderr
   for message in messages:
     assert message in result.stderr, result.stderr
-  assert (result.stdout, result.returncode) == ('', 2)
+  assert (results(result) if work_began else result.stdout.splitlines(), result.returncode) == ([], 2)

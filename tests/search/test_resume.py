@@ -60,8 +60,7 @@ def test_signals_save(tmp_path, data_dir, whole_runs, optimizer, number, code, a
   flags = flags_of(run.path, data_dir, optimizer)
   reached = run.split.exists if after == 0 else lambda: runs.checkpoint_number(run) >= after
   result = runs.stop_when(runs.start(*flags), reached, number)
-  results = [line for line in result.stdout.splitlines() if not line.startswith('images ')]
-  assert (result.returncode, results) == (code, []), result.stderr
+  assert (result.returncode, runs.results(result)) == (code, []), result.stderr
   status = json.loads(run.status.read_text())
   assert status['state'] == 'interrupted'
   if after or 'for lack of time' not in result.stderr:  # a busy machine may need more than eight seconds to trace the first step

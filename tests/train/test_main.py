@@ -144,8 +144,7 @@ def test_signals_save(trained, tmp_path, data_dir, number, code):
   run = run_directory.RunDirectory(tmp_path / 'run')
   flags = flags_of(run.path, data_dir, trained[0].architecture)
   result = search_runs.stop_when(runs.start(*flags), lambda: search_runs.checkpoint_number(run) >= 1, number)
-  results = [line for line in result.stdout.splitlines() if not line.startswith('images ')]
-  assert (result.returncode, results) == (code, []), result.stderr
+  assert (result.returncode, search_runs.results(result)) == (code, []), result.stderr
   assert result.stderr == f'stopped and saved; the same command continues in {run.path}\n'
   status = json.loads(run.status.read_text())
   assert status['state'] == 'interrupted'
