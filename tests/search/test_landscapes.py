@@ -35,35 +35,33 @@ class Search:
   multiplier: float
   most_likely_cost: float
   samples: evaluations_lib.Evaluations
+  budget: candidates_lib.Budget = BUDGET
 
   def by_probability(self) -> candidates_lib.Choices:
-    return candidates_lib.by_probability(self.log_probabilities, BUDGET)
+    return candidates_lib.by_probability(self.log_probabilities, self.budget)
 
   def by_evidence(self, recency: bool | None = None) -> candidates_lib.Choices:
-    return candidates_lib.by_evidence(effects_lib.fit(self.samples, recency), BUDGET)
+    return candidates_lib.by_evidence(effects_lib.fit(self.samples, recency), self.budget)
 
   def ratio(self, choices: candidates_lib.Choices) -> float:
     """Gain ratio of a derived network, which must be under the budget."""
-    assert landscapes.COST_MODEL.cost(choices) <= landscapes.TARGET_MS
-    return self.landscape.gain_ratio(choices)
+    assert landscapes.COST_MODEL.cost(choices) <= self.budget.limit
+    return self.landscape.gain_ratio(choices, self.budget.limit)
 
 
-def finish(landscape, optimizer, samples) -> Search:
+def finish(landscape, optimizer, samples, target) -> Search:
   parameters = optimizer.parameters
   log_p = parameters.log_probabilities().numpy().astype(np.float64)
   state = optimizer.state()
   return Search(landscape, [row[mask] for row, mask in zip(log_p, landscapes.MASK)], float(state['expected_cost']),
-                float(state['multiplier']), landscapes.COST_MODEL.cost(parameters.mode().numpy()), samples)
+                float(state['multiplier']), landscapes.COST_MODEL.cost(parameters.mode().numpy()), samples,
+                candidates_lib.Budget(target, landscapes.COST_MODEL))
 
 
-def constrained(updates):
-  return objectives.Constrained(landscapes.TARGET_MS, scale=1.0, rate=0.01 if updates > 3000 else 0.03)
-
-
-def search_reinforce(landscape, updates, learning_rate, seed=0, exploration=0.1) -> Search:
+def search_reinforce(landscape, updates, learning_rate, seed=0, exploration=0.1, target=landscapes.TARGET_MS) -> Search:
   parameters = policy_lib.Policy(landscapes.CHOICE_COUNTS, exploration=exploration, seed=seed)
-  optimizer = reinforce.Reinforce(parameters, landscapes.COST_MODEL, constrained(updates), landscape.score, learning_rate=learning_rate,
-                                  networks=NETWORKS)
+  optimizer = reinforce.Reinforce(parameters, landscapes.COST_MODEL, objectives.Constrained(target, scale=1.0), landscape.score,
+                                  learning_rate=learning_rate, networks=NETWORKS)
   paths, accuracies = [], []
   for _ in range(updates):
     scored = optimizer.update()
@@ -74,19 +72,20 @@ def search_reinforce(landscape, updates, learning_rate, seed=0, exploration=0.1)
   paths = np.concatenate(paths)
   samples = evaluations_lib.Evaluations(landscapes.CHOICE_COUNTS, paths, np.concatenate(accuracies), landscapes.costs_of(paths),
                                       np.repeat(np.arange(updates), NETWORKS))
-  return finish(landscape, optimizer, samples)
+  return finish(landscape, optimizer, samples, target)
 
 
-def search_gradient(landscape, updates, learning_rate, seed=0, exploration=0.1, extra_networks=3000) -> Search:
+def search_gradient(landscape, updates, learning_rate, seed=0, exploration=0.1, extra_networks=3000,
+                    target=landscapes.TARGET_MS) -> Search:
   """The two-path rule, then networks scored with frozen weights: policy with a floor of 30 %, ten a batch."""
   parameters = policy_lib.Policy(landscapes.CHOICE_COUNTS, exploration=exploration, seed=seed)
-  optimizer = two_path.TwoPath(parameters, landscapes.COST_MODEL, constrained(updates), landscape.gate_gradients,
+  optimizer = two_path.TwoPath(parameters, landscapes.COST_MODEL, objectives.Constrained(target, scale=1.0), landscape.gate_gradients,
                                     learning_rate=learning_rate)
   for _ in range(updates):
     optimizer.update()
   floor = landscapes.MASK / landscapes.MASK.sum(axis=1, keepdims=True)
   policy = 0.7 * parameters.probabilities().numpy() + 0.3 * floor
-  return finish(landscape, optimizer, landscape.score_batches(policy, extra_networks, np.random.default_rng(seed)))
+  return finish(landscape, optimizer, landscape.score_batches(policy, extra_networks, np.random.default_rng(seed)), target)
 
 
 def uniform_ratio(landscape, networks, seed) -> float:

@@ -58,15 +58,15 @@ class Constrained(Objective):
   which knows no rate, keeps the cost. lambda may be negative: larger networks then score worse.
   """
 
-  def __init__(self, target: float, *, scale: float, proportional: float = 1.0, rate: float = 0.001):
+  def __init__(self, target: float, *, scale: float, proportional: float = 1.0, rate: float = 0.005):
     """Starts at lambda = 0.
 
     Args:
       target: T, in the unit of costs.
       scale: Scale of the loss: 1 for accuracy, about 3 for cross-entropy. The most that e may be, so that one exploding gradient is
         survived.
-      proportional: Share of the way to the target that the projection goes.
-      rate: Share of e by which lambda moves; as that of Adam's mean of squares by default.
+      proportional: Share of the way to the target that a projection goes; what is more than 1 is 1.
+      rate: Share of e by which lambda moves.
     """
     super().__init__(name='constrained')
     self._target, self._scale, self._proportional, self._rate = target, scale, proportional, rate
@@ -85,7 +85,7 @@ class Constrained(Objective):
     self._lambda.assign_add(self._rate * tf.clip_by_value(missing, -self._scale, self._scale))
 
   def aim(self, expected_cost: tf.Tensor) -> tf.Tensor:
-    return expected_cost + self._proportional * (self._target - expected_cost)
+    return expected_cost + min(self._proportional, 1.0) * (self._target - expected_cost)
 
 
 class RewardPower(Objective):
