@@ -180,16 +180,16 @@ class Landscape:
   def _best(self, gains: np.ndarray, limit: float = TARGET_MS) -> np.ndarray:
     if self.pairs is None:
       return knapsack.solve([row[mask] for row, mask in zip(gains, MASK)], CHOICE_COSTS, limit, FIXED_MS)
-    if limit != TARGET_MS:
-      raise ValueError('with interactions the optimum is known under the usual budget only')
     if self._neighbours:
-      return _chain_knapsack(gains, self.pairs)
+      return _chain_knapsack(gains, self.pairs, limit)
+    if limit != TARGET_MS:
+      raise ValueError('where all decisions interact the optimum is looked for under the usual budget only')
     rng = np.random.default_rng(0)
     found = [local_search(gains, self.pairs, rng) for _ in range(30)]
     return max(found, key=lambda path: self._accuracy(gains, path[None])[0])
 
   def gain_ratio(self, choices: np.ndarray, limit: float = TARGET_MS) -> float:
-    """True gain of a network over that of the optimum under the budget; another budget than the usual one for additive gains only."""
+    """True gain of a network over that of the optimum under the budget."""
     gain, best = self.true_gain(np.stack([choices, self.optimum if limit == TARGET_MS else self._best(self.gains, limit)]))
     return float(gain / best)
 
@@ -261,9 +261,9 @@ def _interactions(rng: np.random.Generator, gains: np.ndarray, neighbours: bool)
   return pairs * np.sqrt(additive / 2 / variance)
 
 
-def _chain_knapsack(gains: np.ndarray, pairs: np.ndarray, grid_ms: float = 0.01) -> np.ndarray:
+def _chain_knapsack(gains: np.ndarray, pairs: np.ndarray, limit: float, grid_ms: float = 0.01) -> np.ndarray:
   """The optimum with interactions of neighbours, by dynamic programming over cost (rounded up to the grid) and last choice."""
-  size = int((TARGET_MS - FIXED_MS) / grid_ms) + 1
+  size = int((limit - FIXED_MS) / grid_ms) + 1
   steps = np.ceil(COSTS / grid_ms - 1e-9).astype(int)
   best, parents = None, []
   for d in range(len(gains)):
