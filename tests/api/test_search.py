@@ -1,5 +1,6 @@
 """nas.search and what comes out of it."""
 
+import math
 import pathlib
 import signal
 import threading
@@ -198,8 +199,14 @@ def test_pareto(result):
   assert [point.limit for point in points] == limits.tolist()
   assert all(point.cost <= point.limit and costs.cost(point.architecture.genotype) == point.cost for point in points)
   assert all(a.estimate <= b.estimate + 1e-9 for a, b in zip(points, points[1:]))
-  with pytest.raises(ValueError, match='smallest'):
-    result.pareto([costs.smallest - 1])
+  scored = result.pareto(limits[::-1], by='validation')
+  assert all(a.validation_accuracy >= b.validation_accuracy for a, b in zip(scored, scored[1:]))
+  assert scored[1].architecture.derivation.budget == limits[2] and scored[1].cost <= limits[2]
+  assert result.pareto([]) == []
+  for wrong, message in (([costs.smallest - 1], 'is below the smallest network'), ([limits[1], costs.largest + 1], 'is above the dearest'),
+                         ([limits[1], limits[1]], 'twice'), ([limits[1], math.nan], 'must be a positive number, got nan')):
+    with pytest.raises(ValueError, match=message):
+      result.pareto(wrong)
 
 
 @pytest.mark.parametrize('by', ['validation', 'evidence', 'probability'])

@@ -152,10 +152,13 @@ def test_a_good_search_warns_of_nothing_but_near_ties(searched):
   assert all('\n' not in line for line in lines)
 
 
-@pytest.mark.parametrize('expected_cost, multiplier, fires', [
-    (75.9, 0.1, True), (80.0, -0.01, True), (76.1, 0.1, False), (75.9, None, True), (80.0, None, False)])
-def test_collapse(searched, expected_cost, multiplier, fires):
-  lines = warn(searched, diagnostics.SearchEnd(80.0, expected_cost, multiplier, 1000))
+@pytest.mark.parametrize('expected_cost, multiplier, slope, fires', [
+    (75.9, 0.1, 1.0, True), (80.0, -0.01, 1.0, False), (80.0, -0.01, -1.0, True), (80.0, -0.01, 0.0, False), (80.0, 0.01, -1.0, False),
+    (76.1, 0.1, 1.0, False), (75.9, None, 1.0, True), (80.0, None, -1.0, False)])
+def test_collapse(searched, expected_cost, multiplier, slope, fires):
+  """A negative multiplier counts where the last networks clearly scored worse the more they cost."""
+  samples = dataclasses.replace(searched[1], accuracy=searched[1].accuracy + (slope - 1.0) * 0.00159 * (searched[1].cost - 80.0))
+  lines = warn(searched, diagnostics.SearchEnd(80.0, expected_cost, multiplier, 1000), samples)
   assert has(lines, 'larger networks do not score better') == fires
   assert not has(warn(searched, diagnostics.SearchEnd(None, expected_cost, multiplier, 1000)), 'larger networks')
 

@@ -85,13 +85,18 @@ def search(optimizer, path, seed=0, target=TARGET):
 
 
 def check_found(result):
-  """7x7 of the smaller expansion, Zero elsewhere, most likely and derived; the shared weights tell the classes apart."""
+  """7x7 of the smaller expansion, Zero elsewhere, most likely and derived; the shared weights tell the classes apart.
+
+  By gradients the most likely network may still spend, where it is of no use, what the first decision leaves of the target while it is not
+  yet sure: at a probability of 0.65 that is a third, and the expected cost is held.
+  """
   last = result.history[-1]
-  assert result.most_likely == planted.BEST
+  assert result.most_likely[0] == planted.BEST[0]
   assert last['most_likely_accuracy'] > 0.97
-  assert abs(last['expected_cost'] / TARGET - 1.0) < 0.1
+  assert abs(last['expected_cost'] / TARGET - 1.0) < 0.001
   assert result.derive('probability').choices == planted.BEST
   if len(result.samples):  # of reinforce
+    assert result.most_likely == planted.BEST
     assert result.derive('evidence').choices == result.derive('validation').choices == planted.BEST
 
 

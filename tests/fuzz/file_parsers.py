@@ -210,6 +210,15 @@ def _derivation(content: bytes, folder: pathlib.Path) -> None:
   to_json(report_samples.candidates(report_samples.load_derivation(put(content, folder, 'derivation.json'))))
 
 
+_FRONT = lambda: [_body('front', by='evidence', unit='macs', warnings=['small batches'], points=[
+    {'limit': 2e5, 'cost': 1.5e5, 'architecture': '200000_macs.json', 'estimate': 0.5, 'standard_error': 0.01}])]
+
+
+@parser('front', 'json', _FRONT)
+def _front(content: bytes, folder: pathlib.Path) -> None:
+  to_json(report_samples.load_front(put(content, folder, 'front.json')))
+
+
 def _report(name: str, content: bytes, folder: pathlib.Path) -> None:
   """Whatever one file holds, there is a report, and it can be written."""
   run = folder / 'run'

@@ -37,7 +37,7 @@ SPACES = {
 SMALL = dict(stage_filters=(8, 16), stage_blocks=(2, 2), stage_strides=(1, 2), stem_filters=8, stem_strides=2, first_block_filters=8,
              head_filters=16, resolution=16, classes=10)
 NETWORKS = 50
-SEARCHES = {'reinforce': (), 'two_path': ('--architecture_optimizer=gradient', '--constraint_gain=3')}
+SEARCHES = {'reinforce': (), 'two_path': ('--architecture_optimizer=gradient',)}
 FLAGS = ('--dataset=digits', '--validation_images=0.2', '--resolution=32', '--stem_filters=16', '--stem_strides=4',
          '--first_block_filters=16', '--stage_filters=16,32', '--stage_blocks=4,2', '--stage_strides=1,2', '--head_filters=128',
          '--target_latency_fraction=0.25', '--weight_sharing=separate', '--batch_size=32', '--validation_batch_size=287',

@@ -180,6 +180,9 @@ def _run(space, cost, goal, target, epochs, warmup, seed, name):
       'most_likely': networks_lib.sequence(space, most_likely, prices),
       'samples': _samples(smallest, largest, 2000 if epochs > 20 else 60, generator),
       'candidates': candidates, 'published': [],
+      'front': {'by': 'validation', 'unit': 'ms', 'warnings': [], 'points': [
+          {'limit': target * factor, 'cost': target * factor * 0.99, 'architecture': f'{factor}_ms.json', 'estimate': 0.6 * factor,
+           'standard_error': 0.004, 'validation_accuracy': accuracy} for factor, accuracy in ((0.8, 0.55), (0.9, 0.58), (1.1, None))]},
       'derivation': {'by': 'evidence', 'budget': target, 'warnings': [],
                      'margins': [_margin(decision, index, generator) for decision, index in zip(decisions, goal)]},
       'table': _table(space, cost, generator, smallest, largest), 'deployments': [],
@@ -255,7 +258,7 @@ def macs():
   for candidate in run['candidates']:
     candidate['cost'] *= scale
   run['derivation']['budget'] *= scale
-  run.update(table=None, samples=None, name='macs')
+  run.update(table=None, samples=None, front=None, name='macs')
   return document
 
 
@@ -263,7 +266,7 @@ def running():
   """`tiny` after 4 of its epochs: nothing derived, the page reloads itself."""
   document = tiny()
   run = document['runs'][0]
-  run.update(state='running', refreshing=True, network=None, samples=None, candidates=[], derivation=None)
+  run.update(state='running', refreshing=True, network=None, samples=None, candidates=[], front=None, derivation=None)
   run['history'] = {name: values[:4] for name, values in run['history'].items()}
   run['most_likely'].update(choices=run['most_likely']['choices'][:4], variants=run['most_likely']['variants'][:4])
   run['seconds'] = {'epochs': sum(run['history']['seconds']), 'left': 620.0}
@@ -286,7 +289,7 @@ def empty():
                   'of': ''},
          'decisions': [], 'history': {'epoch': [], 'phase': [], 'loss': [], 'accuracy': [], 'most_likely_accuracy': [], 'entropy': [],
                                       'expected_cost': [], 'most_likely_cost': [], 'seconds': [], 'probabilities': []},
-         'network': None, 'most_likely': None, 'samples': None, 'candidates': [], 'published': [],
+         'network': None, 'most_likely': None, 'samples': None, 'candidates': [], 'front': None, 'published': [],
          'derivation': None, 'table': None, 'deployments': []}
   return _document(run)
 

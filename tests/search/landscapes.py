@@ -177,18 +177,20 @@ class Landscape:
     """The same for the supernet's gains when trained to the end."""
     return self._best(self.supernet_gains)
 
-  def _best(self, gains: np.ndarray) -> np.ndarray:
+  def _best(self, gains: np.ndarray, limit: float = TARGET_MS) -> np.ndarray:
     if self.pairs is None:
-      return knapsack.solve([row[mask] for row, mask in zip(gains, MASK)], CHOICE_COSTS, TARGET_MS, FIXED_MS)
+      return knapsack.solve([row[mask] for row, mask in zip(gains, MASK)], CHOICE_COSTS, limit, FIXED_MS)
     if self._neighbours:
-      return _chain_knapsack(gains, self.pairs)
+      return _chain_knapsack(gains, self.pairs, limit)
+    if limit != TARGET_MS:
+      raise ValueError('where all decisions interact the optimum is looked for under the usual budget only')
     rng = np.random.default_rng(0)
     found = [local_search(gains, self.pairs, rng) for _ in range(30)]
     return max(found, key=lambda path: self._accuracy(gains, path[None])[0])
 
-  def gain_ratio(self, choices: np.ndarray) -> float:
+  def gain_ratio(self, choices: np.ndarray, limit: float = TARGET_MS) -> float:
     """True gain of a network over that of the optimum under the budget."""
-    gain, best = self.true_gain(np.stack([choices, self.optimum]))
+    gain, best = self.true_gain(np.stack([choices, self.optimum if limit == TARGET_MS else self._best(self.gains, limit)]))
     return float(gain / best)
 
   def score_batches(self, probabilities: np.ndarray, networks: int, rng: np.random.Generator, per_batch: int = 10):
@@ -210,9 +212,35 @@ class Landscape:
     return best
 
 
-def _additive_gains(rng: np.random.Generator) -> np.ndarray:
-  gains = np.zeros(MASK.shape)
-  for d, count in enumerate(CHOICE_COUNTS):
+class OtherSpace:
+  """Additive gains like a `Landscape`'s, over any additive space: decisions of seven choices can skip, others have six at most.
+
+  Attributes:
+    cost_model: Costs.
+  """
+
+  def __init__(self, cost_model: model_lib.CostModel, seed: int):
+    """Draws gains."""
+    self.cost_model = cost_model
+    self._gains = _additive_gains(np.random.default_rng([seed, 0]), cost_model.choice_counts)
+    self._rng = np.random.default_rng([seed, 1])
+
+  def accuracies(self, paths: np.ndarray, batch: object = None) -> np.ndarray:
+    """Accuracies of networks int [networks, decisions], with noise of 1 %."""
+    del batch
+    gains = self._gains[np.arange(len(self._gains)), paths].sum(axis=1)
+    return BASE_ACCURACY + gains + self._rng.normal(0, 0.007) + self._rng.normal(0, 0.007, len(paths))
+
+  def gate_gradients(self, active: np.ndarray, inactive: np.ndarray, batch: object = None) -> tuple[float, np.ndarray]:
+    """As `Landscape.gate_gradients`."""
+    pair = np.stack([active, inactive], axis=1)
+    noisy = np.take_along_axis(self._gains, pair, axis=1) + self._rng.normal(0, 0.03, pair.shape)
+    return 1.0 - float(self.accuracies(active[None])[0]), -noisy
+
+
+def _additive_gains(rng: np.random.Generator, choice_counts: tuple[int, ...] = CHOICE_COUNTS) -> np.ndarray:
+  gains = np.zeros((len(choice_counts), CHOICES))
+  for d, count in enumerate(choice_counts):
     gains[d, :6] = np.sort(rng.uniform(0, 0.012, 6)) + rng.normal(0, 0.002, 6) + 0.004 * (count == 7)
   return gains
 
@@ -233,9 +261,9 @@ def _interactions(rng: np.random.Generator, gains: np.ndarray, neighbours: bool)
   return pairs * np.sqrt(additive / 2 / variance)
 
 
-def _chain_knapsack(gains: np.ndarray, pairs: np.ndarray, grid_ms: float = 0.01) -> np.ndarray:
+def _chain_knapsack(gains: np.ndarray, pairs: np.ndarray, limit: float, grid_ms: float = 0.01) -> np.ndarray:
   """The optimum with interactions of neighbours, by dynamic programming over cost (rounded up to the grid) and last choice."""
-  size = int((TARGET_MS - FIXED_MS) / grid_ms) + 1
+  size = int((limit - FIXED_MS) / grid_ms) + 1
   steps = np.ceil(COSTS / grid_ms - 1e-9).astype(int)
   best, parents = None, []
   for d in range(len(gains)):

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from tests.search import landscapes
+from tf_proxyless.cost import model as model_lib
 from tf_proxyless.derive import candidates as candidates_lib
 from tf_proxyless.derive import diagnostics
 from tf_proxyless.derive import effects as effects_lib
@@ -20,6 +21,7 @@ from tf_proxyless.search import objectives
 from tf_proxyless.search import policy as policy_lib
 from tf_proxyless.search.optimizers import reinforce
 from tf_proxyless.search.optimizers import two_path
+from tf_proxyless.space import proxyless
 
 BUDGET = candidates_lib.Budget(landscapes.TARGET_MS, landscapes.COST_MODEL)
 NETWORKS = 10
@@ -35,35 +37,33 @@ class Search:
   multiplier: float
   most_likely_cost: float
   samples: evaluations_lib.Evaluations
+  budget: candidates_lib.Budget = BUDGET
 
   def by_probability(self) -> candidates_lib.Choices:
-    return candidates_lib.by_probability(self.log_probabilities, BUDGET)
+    return candidates_lib.by_probability(self.log_probabilities, self.budget)
 
   def by_evidence(self, recency: bool | None = None) -> candidates_lib.Choices:
-    return candidates_lib.by_evidence(effects_lib.fit(self.samples, recency), BUDGET)
+    return candidates_lib.by_evidence(effects_lib.fit(self.samples, recency), self.budget)
 
   def ratio(self, choices: candidates_lib.Choices) -> float:
     """Gain ratio of a derived network, which must be under the budget."""
-    assert landscapes.COST_MODEL.cost(choices) <= landscapes.TARGET_MS
-    return self.landscape.gain_ratio(choices)
+    assert landscapes.COST_MODEL.cost(choices) <= self.budget.limit
+    return self.landscape.gain_ratio(choices, self.budget.limit)
 
 
-def finish(landscape, optimizer, samples) -> Search:
+def finish(landscape, optimizer, samples, target) -> Search:
   parameters = optimizer.parameters
   log_p = parameters.log_probabilities().numpy().astype(np.float64)
   state = optimizer.state()
   return Search(landscape, [row[mask] for row, mask in zip(log_p, landscapes.MASK)], float(state['expected_cost']),
-                float(state['multiplier']), landscapes.COST_MODEL.cost(parameters.mode().numpy()), samples)
+                float(state['multiplier']), landscapes.COST_MODEL.cost(parameters.mode().numpy()), samples,
+                candidates_lib.Budget(target, landscapes.COST_MODEL))
 
 
-def constrained(updates):
-  return objectives.Constrained(landscapes.TARGET_MS, scale=1.0, rate=0.01 if updates > 3000 else 0.03)
-
-
-def search_reinforce(landscape, updates, learning_rate, seed=0, exploration=0.1) -> Search:
+def search_reinforce(landscape, updates, learning_rate, seed=0, exploration=0.1, target=landscapes.TARGET_MS) -> Search:
   parameters = policy_lib.Policy(landscapes.CHOICE_COUNTS, exploration=exploration, seed=seed)
-  optimizer = reinforce.Reinforce(parameters, landscapes.COST_MODEL, constrained(updates), landscape.score, learning_rate=learning_rate,
-                                  networks=NETWORKS)
+  optimizer = reinforce.Reinforce(parameters, landscapes.COST_MODEL, objectives.Constrained(target, scale=1.0), landscape.score,
+                                  learning_rate=learning_rate, networks=NETWORKS)
   paths, accuracies = [], []
   for _ in range(updates):
     scored = optimizer.update()
@@ -74,19 +74,20 @@ def search_reinforce(landscape, updates, learning_rate, seed=0, exploration=0.1)
   paths = np.concatenate(paths)
   samples = evaluations_lib.Evaluations(landscapes.CHOICE_COUNTS, paths, np.concatenate(accuracies), landscapes.costs_of(paths),
                                       np.repeat(np.arange(updates), NETWORKS))
-  return finish(landscape, optimizer, samples)
+  return finish(landscape, optimizer, samples, target)
 
 
-def search_gradient(landscape, updates, learning_rate, seed=0, exploration=0.1, extra_networks=3000) -> Search:
+def search_gradient(landscape, updates, learning_rate, seed=0, exploration=0.1, extra_networks=3000,
+                    target=landscapes.TARGET_MS) -> Search:
   """The two-path rule, then networks scored with frozen weights: policy with a floor of 30 %, ten a batch."""
   parameters = policy_lib.Policy(landscapes.CHOICE_COUNTS, exploration=exploration, seed=seed)
-  optimizer = two_path.TwoPath(parameters, landscapes.COST_MODEL, constrained(updates), landscape.gate_gradients,
+  optimizer = two_path.TwoPath(parameters, landscapes.COST_MODEL, objectives.Constrained(target, scale=1.0), landscape.gate_gradients,
                                     learning_rate=learning_rate)
   for _ in range(updates):
     optimizer.update()
   floor = landscapes.MASK / landscapes.MASK.sum(axis=1, keepdims=True)
   policy = 0.7 * parameters.probabilities().numpy() + 0.3 * floor
-  return finish(landscape, optimizer, landscape.score_batches(policy, extra_networks, np.random.default_rng(seed)))
+  return finish(landscape, optimizer, landscape.score_batches(policy, extra_networks, np.random.default_rng(seed)), target)
 
 
 def uniform_ratio(landscape, networks, seed) -> float:
@@ -137,13 +138,48 @@ def test_optima_beat_every_other_way_to_look_for_them():
       assert 0.95 < landscape.gain_ratio(found) <= 1.0 + 1e-9
 
 
-def test_reinforce_on_an_additive_landscape():
-  search = search_reinforce(landscapes.Landscape(1), 1000, 0.01)
+@pytest.fixture(scope='module')
+def additive() -> Search:
+  return search_reinforce(landscapes.Landscape(1), 1000, 0.01)
+
+
+def test_reinforce_on_an_additive_landscape(additive):
+  search = additive
   assert search.expected_cost == pytest.approx(landscapes.TARGET_MS, rel=0.03)
   random = search.landscape.gain_ratio(search.landscape.random_search(3000, np.random.default_rng(0)))
   assert search.ratio(search.by_evidence()) > max(0.99, random + 0.1)
   assert search.ratio(search.by_probability()) > 0.88
   assert not says_undertrained(search)
+
+
+def front_of(search, by='validation', recency=None) -> list[float]:
+  """Gain ratios of the networks that one search gives within 2, 10, 25, 50 and 90 % of the range, of which it was made for one."""
+  budgets = [candidates_lib.Budget(share_of(landscapes.COST_MODEL, share), landscapes.COST_MODEL) for share in (0.02, 0.1, 0.25, 0.5, 0.9)]
+  front = candidates_lib.front(search.log_probabilities, effects_lib.fit(search.samples, recency), budgets, by=by,
+                               score=search.landscape.validate if by == 'validation' else None)
+  accuracies = search.landscape.validate(np.array([found.chosen.choices for found in front]))
+  assert all(found.chosen.cost <= budget.limit == found.budget for found, budget in zip(front, budgets))
+  assert by != 'validation' or (np.diff(accuracies) >= 0.0).all()
+  return [search.landscape.gain_ratio(found.chosen.choices, found.budget) for found in front]
+
+
+def test_one_search_gives_the_whole_front(additive):
+  """Made for 80 ms, 0.31 of the range; what a choice is worth holds elsewhere too, where effects add up."""
+  assert min(front_of(additive)) > 0.99
+  assert min(front_of(additive, 'evidence')) > 0.95
+  likely = front_of(additive, 'probability')
+  assert likely[2] > 0.85 and likely[4] < 0.8  # probabilities say what is best at the target
+
+
+@pytest.mark.long
+@pytest.mark.parametrize('interactions, least', [('none', 0.99), ('neighbours', 0.80)])
+@pytest.mark.parametrize('method', ['reinforce', 'gradient'])
+def test_so_it_is_with_interactions_though_further_off(method, interactions, least):
+  search, settings = SEARCHES[method]
+  fronts = [front_of(search(landscapes.Landscape(seed, interactions=interactions), 1000, settings.rate(1000), seed),
+                     recency=False if method == 'gradient' else None) for seed in range(3)]
+  print(method, interactions, np.mean(fronts, axis=0), np.min(fronts, axis=0))
+  assert np.min(fronts) > least
 
 
 def test_gradient_rule_on_an_additive_landscape():
@@ -154,6 +190,82 @@ def test_gradient_rule_on_an_additive_landscape():
 
 
 SEEDS = range(10)
+SEARCHES = {'reinforce': (search_reinforce, reinforce.ReinforceConfig()), 'gradient': (search_gradient, two_path.TwoPathConfig())}
+
+
+def share_of(cost_model, share):
+  """The cost at a share of the way from the cheapest network to the dearest."""
+  return cost_model.smallest + share * (cost_model.largest - cost_model.smallest)
+
+
+# Mean gain ratio of the network by probability over three seeds: what ten reached (docs/research.md), less what three may miss by.
+GAINS = {
+    ('reinforce', 300): (0.80, 0.88, 0.92, 0.95, 0.98),
+    ('reinforce', 1000): (0.78, 0.88, 0.95, 0.95, 0.98),
+    ('gradient', 300): (0.55, 0.45, 0.58, 0.80, 0.90),
+    ('gradient', 1000): (0.72, 0.75, 0.85, 0.90, 0.95),
+}
+
+
+@pytest.mark.parametrize('seeds', [(0,), pytest.param((0, 1, 2), marks=pytest.mark.long)], ids=['one', 'three'])
+@pytest.mark.parametrize('method, updates', [('reinforce', 300), ('gradient', 300),
+                                             *(pytest.param(method, 1000, marks=pytest.mark.long) for method in SEARCHES)])
+def test_the_target_is_met_anywhere_in_the_range(method, updates, seeds):
+  """By a rule without a knob: what a multiplier with a rate missed by up to 56 % where the target is far from the even policy's cost."""
+  search, settings = SEARCHES[method]
+  shares = (0.02, 0.9) if len(seeds) == 1 else (0.02, 0.1, 0.25, 0.5, 0.9)
+  found = []
+  for share in shares:
+    target = share_of(landscapes.COST_MODEL, share)
+    ends = [search(landscapes.Landscape(seed), updates, settings.rate(updates), seed, target=target) for seed in seeds]
+    assert all(end.expected_cost == pytest.approx(target, rel=0.001) for end in ends)
+    found.append(np.mean([end.ratio(end.by_probability()) for end in ends]))
+    assert min(end.ratio(end.by_evidence(False if method == 'gradient' else None)) for end in ends) > 0.95
+  print(method, updates, found)
+  if len(seeds) > 1:
+    assert np.all(np.array(found) >= GAINS[method, updates])
+
+
+@pytest.mark.long
+@pytest.mark.parametrize('share', [0.02, 0.25, 0.9])
+@pytest.mark.parametrize('method, updates, gain', [('reinforce', 10_000, (0.70, 0.95, 0.98)), ('gradient', 3000, (0.70, 0.88, 0.95))])
+def test_so_it_is_in_long_searches(method, updates, gain, share):
+  search, settings = SEARCHES[method]
+  target = share_of(landscapes.COST_MODEL, share)
+  end = search(landscapes.Landscape(0), updates, settings.rate(updates), target=target)
+  assert end.expected_cost == pytest.approx(target, rel=0.001)
+  assert end.ratio(end.by_probability()) >= gain[(0.02, 0.25, 0.9).index(share)]
+
+
+QUICKSTART = model_lib.from_macs(proxyless.proxyless(
+    stage_filters=(16, 32), stage_blocks=(4, 2), stage_strides=(1, 2), stem_filters=16, stem_strides=4, first_block_filters=16,
+    head_filters=128, resolution=32))
+OTHER_SPACES = {
+    'few decisions': QUICKSTART,
+    'mostly fixed': model_lib.additive('macs', QUICKSTART.paths, 20 * QUICKSTART.largest, QUICKSTART.choice_costs),
+    'one decision is nearly all': model_lib.additive(
+        'ms', landscapes.DECISIONS, 0.1, [np.array(costs) * (20 if d == 5 else 1) for d, costs in enumerate(landscapes.CHOICE_COSTS)]),
+    'many decisions': model_lib.additive(
+        'ms', [f'{name}/{i}' for i in range(6) for name in landscapes.DECISIONS], 11.0,
+        [np.array(costs) * (1 + i) / 3 for i in range(6) for costs in landscapes.CHOICE_COSTS]),
+}
+
+
+@pytest.mark.parametrize('share', [0.02, 0.9, *(pytest.param(share, marks=pytest.mark.long) for share in (0.1, 0.25, 0.5))])
+@pytest.mark.parametrize('method', SEARCHES)
+@pytest.mark.parametrize('space', OTHER_SPACES)
+def test_the_target_is_met_in_every_space(space, method, share):
+  """From the first update to the last."""
+  cost_model = OTHER_SPACES[space]
+  target = share_of(cost_model, share)
+  landscape, policy = landscapes.OtherSpace(cost_model, 0), policy_lib.Policy(cost_model.choice_counts, exploration=0.1)
+  _, settings = SEARCHES[method]
+  objective = objectives.ConstrainedConfig().build(target, cost_model.smallest, settings.SCALE, 300)
+  optimizer = settings.build(policy, cost_model, objective, landscape, 300)
+  for update in range(100):
+    optimizer.update()
+    if update % 10 == 0:
+      assert float(optimizer.state()['expected_cost']) == pytest.approx(target, rel=0.001)
 
 
 @pytest.mark.parametrize('seeds', [(0, 1), pytest.param(SEEDS, marks=pytest.mark.long)])

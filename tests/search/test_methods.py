@@ -34,6 +34,8 @@ def test_every_name_is_known():
   assert set(OBJECTIVES) == set(config_lib.OBJECTIVES)
 
 
-def test_the_constraint_takes_scale_and_rate_from_the_search():
+def test_the_constraint_takes_its_scale_from_the_optimizer_unless_it_is_set():
   made = OBJECTIVES['constrained'].build(10.0, 1.0, two_path.TwoPathConfig.SCALE, 10_000)
-  assert (made._scale, made._rate) == (3.0, pytest.approx(0.01))
+  assert (made._scale, made._rate) == (3.0, 0.003)
+  made = objectives.ConstrainedConfig(0.5, 0.1, 2.0).build(10.0, 1.0, two_path.TwoPathConfig.SCALE, 10_000)
+  assert (made._proportional, made._rate, made._scale) == (0.5, 0.1, 2.0)

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.space import spaces
+from tf_proxyless.cost import model as model_lib
 from tf_proxyless.search import policy as policy_lib
 
 COUNTS = (2, 7, 3)
@@ -156,3 +158,47 @@ def test_even_samples_of_decisions_inside_others_are_canonical():
   policy = policy_lib.Policy((2, 3), parents=[(), [(0, 1)]])
   paths = np.array([policy.sample_evenly(1, tf.constant(step, tf.int64)) for step in range(12)])
   assert (paths[paths[:, 0] == 0, 1] == 0).all() and set(paths[paths[:, 0] == 1, 1].tolist()) > {0}
+
+
+COSTS = ((1.0, 3.0), (4.0, 2.0, 6.0, 5.0, 5.5, 0.0, 60.0), (0.05, 0.0, 0.02))  # in one decision nearly all, in another nearly nothing
+COST_MODEL = model_lib.additive('ms', ('a', 'b', 'c'), 0.5, COSTS)
+
+
+def between(cost_model, share):
+  return cost_model.smallest + share * (cost_model.largest - cost_model.smallest)
+
+
+@pytest.mark.parametrize('spread', [0.0, 1.0, 10.0])
+@pytest.mark.parametrize('share', [0.001, 0.02, 0.5, 0.98])
+def test_the_projection_meets_any_cost_from_anywhere(share, spread):
+  """By the exponential tilt, which is what is nearest in Kullback-Leibler divergence, and no choice is lost to it."""
+  target = between(COST_MODEL, share)
+  for seed in range(3):
+    alpha = spread * random_alpha(seed)
+    parameters = make(alpha)
+    before = softmax(alpha)
+    parameters.project(COST_MODEL, target)
+    after = softmax(parameters.alpha.numpy().astype(np.float64))
+    assert 0.5 + sum(p @ costs for p, costs in zip(after, COSTS)) == pytest.approx(target, rel=2e-4)
+    changes = [np.log(new / old) for new, old in zip(after, before)]
+    mu = (changes[0][0] - changes[0][1]) / 2.0
+    for old, new, change, costs in zip(before, after, changes, map(np.array, COSTS)):
+      assert new.min() / new.max() > 0.99 * min(3e-7, old.min() / old.max())
+      free = new > 1e-6 * new.max()
+      if spread < 10.0:  # else some were that unlikely before
+        np.testing.assert_allclose((change - change[free][0])[free], -mu * (costs - costs[free][0])[free], atol=1e-3)
+
+
+@pytest.mark.parametrize('name', spaces.COUPLED)
+@pytest.mark.parametrize('share', [0.02, 0.25, 0.9])
+def test_so_where_decisions_share_costs(name, share):
+  cost_model = model_lib.from_macs(spaces.COUPLED[name]())
+  parameters = policy_lib.Policy(cost_model.choice_counts)
+  parameters.project(cost_model, between(cost_model, share))
+  assert float(cost_model.expected(parameters.probabilities())) == pytest.approx(between(cost_model, share), rel=2e-4)
+
+
+def test_what_meets_the_cost_stays_as_it_is():
+  parameters = make(random_alpha())
+  parameters.project(COST_MODEL, float(COST_MODEL.expected(parameters.probabilities())))
+  np.testing.assert_array_equal(parameters.alpha, random_alpha().astype(np.float32))

@@ -64,15 +64,33 @@ def test_the_gradient_in_expectation_is_the_analytic_one():
 
 def test_the_gradient_of_the_expected_cost_is_exact():
   """p_i (c_i - sum_j p_j c_j), without any sampling: all networks score alike here."""
-  optimizer = make(objectives.Constrained(9.0, scale=3.0, proportional=0.5), lambda paths, _: np.full(len(paths), 0.5), plain=True)
+  optimizer = make(objectives.PenaltyLinear(9.0, 0.6), lambda paths, _: np.full(len(paths), 0.5), plain=True)
   p = softmax(optimizer.parameters.alpha.numpy())
   expected_cost = 2.0 + sum(p_d @ costs for p_d, costs in zip(p, COSTS))
   assert float(optimizer.state()['expected_cost']) == pytest.approx(expected_cost, rel=1e-6)
   step, _ = step_of(optimizer)
-  weight = 3.0 * 0.5 * (expected_cost / 9.0 - 1.0) / 9.0
-  expected = pad([-weight * p_d * (np.array(costs) - p_d @ costs) for p_d, costs in zip(p, COSTS)])
+  expected = pad([-0.6 / 9.0 * p_d * (np.array(costs) - p_d @ costs) for p_d, costs in zip(p, COSTS)])
   np.testing.assert_allclose(step, expected, atol=1e-7)
-  assert float(optimizer.state()['multiplier']) == pytest.approx(0.01 * (expected_cost / 9.0 - 1.0), rel=1e-5)
+
+
+def test_an_update_ends_at_the_target_and_weighs_costs_by_what_they_are_worth():
+  """The first update descends accuracy alone: afterwards lambda is its share of what least squares say of that gradient."""
+  optimizer = make(objectives.Constrained(9.0, scale=1e3, rate=0.1), plain=True)
+  optimizer._adam = keras.optimizers.SGD(0.0)  # leaves alpha to the projection
+  optimizer._adam.build([optimizer.parameters.alpha])
+  p = softmax(optimizer.parameters.alpha.numpy())
+  scored = optimizer.update()
+  by_cost = [p_d * (np.array(costs) - p_d @ costs) / 9.0 for p_d, costs in zip(p, COSTS)]
+  by_loss = [np.zeros(len(p_d)) for p_d in p]
+  for path, accuracy in zip(scored.paths, scored.accuracies):
+    for gradient, choice, p_d in zip(by_loss, path, p):
+      policy = (1 - EXPLORATION) * p_d[choice] + EXPLORATION / len(p_d)
+      log_gradient = (1 - EXPLORATION) * p_d[choice] * (np.eye(len(p_d))[choice] - p_d) / policy
+      gradient -= (accuracy - scored.accuracies.mean()) * log_gradient / len(scored.paths)
+  by_cost, by_loss = np.concatenate(by_cost), np.concatenate(by_loss)
+  state = optimizer.state()
+  assert float(state['multiplier']) == pytest.approx(-0.1 * (by_loss @ by_cost) / (by_cost @ by_cost), rel=1e-4)
+  assert float(state['expected_cost']) == pytest.approx(9.0, rel=1e-4)
 
 
 def test_the_baseline_is_used_before_it_moves():

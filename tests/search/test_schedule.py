@@ -4,7 +4,6 @@ import math
 
 import pytest
 
-from tf_proxyless.search import objectives
 from tf_proxyless.search import schedule as schedule_lib
 from tf_proxyless.search.optimizers import reinforce
 from tf_proxyless.search.optimizers import two_path
@@ -64,8 +63,7 @@ def test_refuses(settings, message):
     (reinforce.ReinforceConfig().rate,
      {300: 0.05, 1_000: 0.0125, 3_000: 0.0085, 10_000: 0.005, 100_000: 0.001}),
     (two_path.TwoPathConfig().rate, {3_000: 0.03, 10_000: 0.01, 100_000: 0.001}),
-    (lambda updates: objectives.ConstrainedConfig().build(1.0, 1.0, 1.0, updates)._rate, {3_000: 0.03, 10_000: 0.01}),
-], ids=['reinforce', 'gradient', 'constraint'])
+], ids=['reinforce', 'gradient'])
 def test_default_rates(rate, points):
   for updates, value in points.items():
     assert rate(updates) == pytest.approx(value)

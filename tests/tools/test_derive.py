@@ -51,6 +51,36 @@ def test_another_budget_without_the_dataset(finished, tmp_path, by):
   assert re.search(r'^by evidence .*\+- ', result.stdout, re.MULTILINE)
 
 
+@pytest.mark.parametrize('by', ['evidence', 'validation'])
+def test_several_budgets_give_a_front_which_the_report_shows(finished, by):
+  limits = (100_000, 250_000, 180_000)
+  result = derive(f'--run_dir={finished}', f'--max_macs={",".join(map(str, limits))}', f'--by={by}')
+  assert result.returncode == 0, result.stderr
+  front = json.loads((finished / 'front' / 'front.json').read_text())
+  assert (front['by'], front['unit'], [point['limit'] for point in front['points']]) == (by, 'macs', list(limits))
+  lines = result.stdout.splitlines()
+  assert lines[0].split() == ['limit', 'cost', 'estimated', 'validation', 'network']
+  for point, line, limit in zip(front['points'], lines[1:], limits):
+    found = io.load_architecture(finished / 'front' / point['architecture'])
+    assert counting.count_network(found.network).macs == found.cost.macs == point['cost'] <= limit
+    assert (found.derivation.budget, found.derivation.estimate, found.derivation.standard_error) == (
+        limit, point['estimate'], point['standard_error'])
+    assert f'{100 * point["estimate"]:.2f} +- {100 * point["standard_error"]:.2f} %' in line
+    assert line.endswith(str(finished / 'front' / point['architecture']))
+    assert (point['validation_accuracy'] is None) == (by == 'evidence')
+  accuracy = 'estimate' if by == 'evidence' else 'validation_accuracy'
+  smallest, largest, middle = (point[accuracy] for point in front['points'])
+  assert smallest <= middle <= largest
+  assert all(f'warning: {line}' in lines for line in front['warnings'])
+  assert 'derived for 0.180 M MACs' in (finished / 'report.html').read_text()
+
+
+def test_a_front_may_lie_elsewhere(finished, tmp_path):
+  result = derive(f'--run_dir={finished}', '--max_macs=1e5,2e5', '--by=probability', f'--output={tmp_path / "front"}')
+  assert result.returncode == 0, result.stderr
+  assert sorted(file.name for file in (tmp_path / 'front').iterdir()) == ['100000_macs.json', '200000_macs.json', 'front.json']
+
+
 def test_by_validation_repeats_what_the_search_derived(finished, tmp_path):
   output = tmp_path / 'again.json'
   result = derive(f'--run_dir={finished}', f'--output={output}')
@@ -61,7 +91,13 @@ def test_by_validation_repeats_what_the_search_derived(finished, tmp_path):
 def test_mistakes(finished, tmp_path):
   runs.check_mistake(derive('--run_dir=/nowhere'), '/nowhere is not the directory of a search')
   runs.check_mistake(derive(), '--run_dir is required')
-  runs.check_mistake(derive(f'--run_dir={finished}', '--max_macs=10', '--by=probability'), 'smallest network costs 30880')
+  runs.check_mistake(derive(f'--run_dir={finished}', '--max_macs=10', '--by=probability'),
+                     '--max_macs=10 is below the smallest network of the space, 0.03 M MACs (30880)')
+  for limits, message in [('1e5,10', '--max_macs=10 is below the smallest'), ('1e5,5e9', '--max_macs=5e+09 is above the dearest network'),
+                          ('1e5,2e5,1e5', '--max_macs has 100000 twice'), ('1e5,many', '--max_macs=1e5,many: must be numbers with commas'),
+                          ('1e5,nan', '--max_macs=1e5,nan: must be a finite number')]:
+    runs.check_mistake(derive(f'--run_dir={finished}', f'--max_macs={limits}', '--data_dir=/nowhere'), message)
+  runs.check_mistake(derive(f'--run_dir={finished}', '--max_macs=1e5,2e5', f'--output={finished / "flags.txt"}'), 'must be a folder for 2')
   runs.check_mistake(derive(f'--run_dir={finished}', '--max_latency_ms=5'), 'had no latency table; use --max_macs')
   runs.check_mistake(derive(f'--run_dir={finished}', '--max_latency_ms=5', '--max_macs=5'), 'at most one of')
   empty = tmp_path / 'empty'

@@ -18,8 +18,6 @@ from tf_proxyless.app import flags
 from tf_proxyless.app import options
 from tf_proxyless.app import problem as problem_lib
 from tf_proxyless.cost import table as table_lib
-from tf_proxyless.derive import candidates as candidates_lib
-from tf_proxyless.derive import effects as effects_lib
 from tf_proxyless.derive import evaluations as evaluations_lib
 from tf_proxyless.derive import solver
 from tf_proxyless.infra import files
@@ -149,6 +147,7 @@ class ParetoPoint:
     cost: What it costs.
     estimate: Accuracy in [0, 1] by estimated effects; None without evaluations.
     standard_error: Standard error of the estimate.
+    validation_accuracy: On the whole validation split; None if it was not scored.
   """
 
   limit: float
@@ -156,6 +155,7 @@ class ParetoPoint:
   cost: float
   estimate: float | None
   standard_error: float | None
+  validation_accuracy: float | None = None
 
 
 class Report:
@@ -263,41 +263,43 @@ class SearchResult:
     """
     from tf_proxyless.app import build_search
 
-    if train_data is not None:
-      data_lib.open_source(train_data)
     problem = self.problem if limit is None else dataclasses.replace(self.problem, target=limit)
     problem.check('limit')
-    learned, score = build_search.restore(self.config, self.problem, self.run, by == 'validation', self._methods)
+    learned, score = self._restore(by, train_data)
     return build_search.derive_from_run(self.config, self.problem, problem, self.run, learned, by, score, tuple(others))[1]
 
-  def pareto(self, limits: Sequence[float]) -> list[ParetoPoint]:
-    """The best network within each limit by what the search learned, without training or scoring anything.
+  def pareto(self, limits: Sequence[float], by: str | None = None, train_data: Any = None) -> list[ParetoPoint]:
+    """The best network within each limit by what the search learned, without training anything.
 
     Args:
       limits: Greatest costs, in the unit of the search.
+      by: As in `derive`; None is 'evidence', or 'probability' where no networks were scored. 'validation' scores the networks of all limits
+        once, and gives no larger limit a lower accuracy.
+      train_data: As in `derive`.
 
     Returns:
       A point a limit, in their order.
 
     Raises:
-      ValueError: A limit cannot be reached.
+      ValueError: A limit is not between the cheapest network and the dearest, or is there twice.
     """
-    samples, cost_model = self.evaluations, self.problem.cost_model
-    effects = effects_lib.fit(samples) if len(samples) else None
-    values = effects.values if effects is not None else self._log_probabilities()
-    points = []
-    for limit in limits:
-      choices = candidates_lib.Budget(float(limit), cost_model).best(values)
-      genotype = schema.genotype(self.space, choices)
-      estimate, error = (None, None) if effects is None else effects_lib.predict(effects, choices)
-      architecture = io.Architecture(schema.resolve(self.space, genotype), genotype)
-      points.append(ParetoPoint(float(limit), architecture, cost_model.cost(choices), estimate, error))
-    return points
-
-  def _log_probabilities(self) -> list[Any]:
     from tf_proxyless.app import build_search
 
-    return build_search.restore(self.config, self.problem, self.run, False, self._methods)[0].log_probabilities()
+    limits = [float(limit) for limit in limits]
+    self.problem.check_limits(limits)
+    by = by or ('evidence' if len(self.evaluations) else 'probability')
+    learned, score = self._restore(by, train_data)
+    front = build_search.front_from_run(self.config, self.problem, self.problem, limits, self.run, learned, by, score) if limits else []
+    return [ParetoPoint(found.budget, architecture, found.chosen.cost, found.chosen.estimate, found.chosen.standard_error,
+                        found.chosen.validation_accuracy) for found, architecture in front]
+
+  def _restore(self, by: str, train_data: Any) -> Any:
+    """What was learned, and what scores networks if they are chosen by validation."""
+    from tf_proxyless.app import build_search
+
+    if train_data is not None:
+      data_lib.open_source(train_data)
+    return build_search.restore(self.config, self.problem, self.run, by == 'validation', self._methods)
 
   def keras_model(self, weights: str = 'inherit', train_data: Any = None) -> Any:
     """The derived network as a plain tf_keras model.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import dataclasses
 import os
 
@@ -321,16 +321,25 @@ def derive_from_run(config: config_lib.SearchConfig, searched: problem_lib.Searc
                     run: run_directory.RunDirectory, architecture: base.ArchitectureOptimizer, by: str,
                     score: Callable[[np.ndarray], np.ndarray] | None, others: tuple[solver.Constraint, ...] = ()) -> tuple[
                         candidates_lib.Derivation, io.Architecture]:
-  """Derives a network under a problem's target from what a run learned.
+  """Derives a network under a problem's target from what a run learned: `front_from_run` for one limit."""
+  return front_from_run(config, searched, problem, [problem.target], run, architecture, by, score, others)[0]
+
+
+def front_from_run(config: config_lib.SearchConfig, searched: problem_lib.SearchProblem, problem: problem_lib.SearchProblem,
+                   limits: Sequence[float], run: run_directory.RunDirectory, architecture: base.ArchitectureOptimizer, by: str,
+                   score: Callable[[np.ndarray], np.ndarray] | None, others: tuple[solver.Constraint, ...] = ()) -> list[tuple[
+                       candidates_lib.Derivation, io.Architecture]]:
+  """Derives a network under each of some limits from what a run learned.
 
   Args:
     config: Configuration of the run.
     searched: Problem of the search.
-    problem: The same space; costs and target may be others than the search had.
+    problem: The same space; costs may be others than the search had.
+    limits: Greatest costs.
     run: Holds the scored networks.
     architecture: Restored.
     by: 'probability', 'evidence' or 'validation'.
-    score: For 'validation', see `candidates_lib.derive`.
+    score: For 'validation', see `candidates_lib.front`.
     others: Further constraints.
   """
   _, samples = evaluations_lib.load(run.samples)
@@ -339,6 +348,7 @@ def derive_from_run(config: config_lib.SearchConfig, searched: problem_lib.Searc
   end = diagnostics.SearchEnd(searched.target if searched.constrained else None, float(state['expected_cost']), multiplier,
                             config.data.validation_batch)
   with progress_lib.working('deriving'):
-    derivation = result_lib.derive_network(architecture.log_probabilities(), samples, not architecture.scores_networks,
-                                         problem.cost_model, problem.target, end, by, score, config.seed, others)
-  return derivation, result_lib.make_architecture(problem.space, derivation, problem.table, versions.installed(), config.seed)
+    derivations = result_lib.derive_networks(architecture.log_probabilities(), samples, not architecture.scores_networks,
+                                             problem.cost_model, limits, end, by, score, config.seed, others)
+  return [(found, result_lib.make_architecture(problem.space, found, problem.table, versions.installed(), config.seed))
+          for found in derivations]

@@ -115,12 +115,13 @@ class ObjectiveConfig(options.Config):
 
   objective: str = option('constrained', 'How accuracy and cost are weighed: constrained serves both optimizers, reward_* reinforce, '
                           'penalty_* gradient.', choices=tuple(OBJECTIVES))
-  constraint_gain: float = option(1.0, 'Proportional gain of the constrained objective, a factor.', low=0.0)
+  constraint_gain: float = option(
+      1.0, 'Share of the way to the target that an update of the constrained objective goes; all of it at 1 and above.', low=0.0)
   constraint_rate: float | None = option(
-      None, 'Step of the multiplier of the constrained objective, a factor, at each update; by default 0.03 for 3,000 updates and fewer, '
-      '0.01 for 10,000 and more.', low=0.0)
+      None, 'Share of a new estimate in the multiplier of the constrained objective; by default 0.003.', low=0.0)
   constraint_scale: float | None = option(
-      None, 'Weight of the constraint against the loss; by default 1 for reinforce (accuracy), 3 for gradient (cross-entropy).', low=0.0)
+      None, 'The most that one update may say about that multiplier; by default 1 for reinforce (accuracy), 3 for gradient '
+      '(cross-entropy).', low=0.0)
   reward_exponent: float = option(0.1, 'Exponent w of reward_power: accuracy * (T / cost) ** w.', low=0.0)
   reward_weight: float = option(0.1, 'Weight b of reward_absolute: accuracy - b * |cost / T - 1|.', low=0.0)
   penalty_weight: float | None = option(None, 'Weight of penalty_log (0.2 by default) or penalty_linear (0.1).', low=0.0)

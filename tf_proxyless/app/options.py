@@ -71,7 +71,7 @@ class Option:
     if self.choices:
       return f'one of {", ".join(map(str, self.choices))}'
     if self.several:
-      return 'integers with commas between them' if self.kind is int else ''
+      return f'{"integers" if self.kind is int else "numbers"} with commas between them' if self.kind in (int, float) else ''
     if self.kind is str:
       return ''
     if self.low is not None and self.high is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import dataclasses
 import hashlib
 import json
@@ -75,6 +75,20 @@ class SearchProblem:
     if self.target < smallest:
       raise ValueError(f'`{name}={self.target:g}` is below the smallest network of the space, '
                        f'{format_cost(smallest, self.cost_model.unit)} ({smallest:g})')
+
+  def check_limits(self, limits: Sequence[float], name: str = 'limits') -> None:
+    """Checks limits of several networks: each between the cheapest and the dearest, none twice.
+
+    Raises:
+      ValueError: In one line, which is not.
+    """
+    for limit in limits:
+      dataclasses.replace(self, target=limit).check(name)
+      if limit > self.cost_model.largest:
+        raise ValueError(f'`{name}={limit:g}` is above the dearest network of the space, {self.format_cost(self.cost_model.largest)} '
+                         f'({self.cost_model.largest:g}), and limits nothing')
+      if list(limits).count(limit) > 1:
+        raise ValueError(f'`{name}` has {limit:g} twice')
 
   @property
   def constrained(self) -> bool:

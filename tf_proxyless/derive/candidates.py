@@ -7,7 +7,7 @@ from both are scored once on the whole validation split, and the best wins; of e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 from typing import Any
 
@@ -215,45 +215,90 @@ def derive(
     score: Callable[[np.ndarray], np.ndarray] | None = None,
     seed: int = 0,
 ) -> Derivation:
-  """Derives one network, with all that there is to say about it but the warnings.
+  """Derives one network: `front` for one budget."""
+  return front(log_probabilities, effects, [budget], by=by, score=score, seed=seed)[0]
+
+
+def front(
+    log_probabilities: Sequence[np.ndarray],
+    effects: effects_lib.Effects | None,
+    budgets: Sequence[Budget],
+    *,
+    by: str = 'validation',
+    score: Callable[[np.ndarray], np.ndarray] | None = None,
+    seed: int = 0,
+) -> list[Derivation]:
+  """Derives a network for each budget, with all that there is to say about it but the warnings.
+
+  Networks that are scored for one budget are considered for all that admit them, so that a larger one gives no lower validation accuracy.
 
   Args:
     log_probabilities: By decision, log p of each choice.
     effects: Main effects of the networks that were scored, or None.
-    budget: Budget of the network; hard.
+    budgets: Budget of each network; hard.
     by: 'probability', 'evidence' (needs effects), or 'validation' (needs score).
     score: paths int32 [networks, decisions] -> accuracy [networks] on the whole validation split; called once if given.
     seed: Seed of redrawn coefficients and draws of the policy.
 
   Returns:
-    The derivation, without warnings.
+    A derivation a budget, without warnings.
 
   Raises:
-    ValueError: `by` is unknown or lacks what it needs, or the budget cannot be reached (states the smallest cost).
+    ValueError: `by` is unknown or lacks what it needs, or a budget cannot be reached (states the smallest cost).
   """
   if by not in BY or (by == 'evidence' and effects is None) or (by == 'validation' and score is None):
     raise ValueError(f'by must be one of {BY}, with effects for evidence and a score for validation, got {by!r}')
+  drafts = [_draft(log_probabilities, effects, budget, score is not None, seed) for budget in budgets]
+  accuracies: dict[Choices, float] = {}
+  if score is not None:
+    networks = list(dict.fromkeys(choices for draft in drafts for choices in draft.networks))
+    accuracies = dict(zip(networks, np.asarray(score(np.array(networks, np.int32)), np.float64).tolist(), strict=True))
+    for draft in drafts:
+      for choices, source in [item for other in drafts for item in other.networks.items()]:
+        if draft.budget.admits(choices):
+          draft.networks.setdefault(choices, source)
+  return [_choose(log_probabilities, effects, draft, by, accuracies) for draft in drafts]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Draft:
+  """What is considered under a budget: see `Derivation`; `networks` has the source of each."""
+
+  budget: Budget
+  likely: Choices
+  best: Choices | None
+  expected_loss: float | None
+  networks: dict[Choices, str]
+
+
+def _draft(log_probabilities: Sequence[np.ndarray], effects: effects_lib.Effects | None, budget: Budget, scored: bool,
+           seed: int) -> _Draft:
   rng = np.random.default_rng(seed)
   redrawn, loss = ([], None) if effects is None else redraw(effects, budget, rng)
   likely, best = by_probability(log_probabilities, budget), None if effects is None else by_evidence(effects, budget)
   networks = {likely: 'probability'}
   if best is not None:
     networks.setdefault(best, 'evidence')
-  accuracies = {}
-  if score is not None:
+  if scored:
     networks = propose(log_probabilities, effects, redrawn, budget, rng)
-    accuracies = dict(zip(networks, np.asarray(score(np.array(list(networks), np.int32)), np.float64).tolist(), strict=True))
+  return _Draft(budget, likely, best, loss, networks)
+
+
+def _choose(log_probabilities: Sequence[np.ndarray], effects: effects_lib.Effects | None, draft: _Draft, by: str,
+            accuracies: Mapping[Choices, float]) -> Derivation:
+  budget, likely, best = draft.budget, draft.likely, draft.best
 
   def candidate(choices: Choices) -> Candidate:
     log_p = float(sum(values[i] for values, i in zip(log_probabilities, choices)))
     estimate, error = (None, None) if effects is None else effects_lib.predict(effects, choices)
-    return Candidate(choices, networks[choices], budget.cost(choices), log_p, estimate, error, accuracies.get(choices))
+    return Candidate(choices, draft.networks[choices], budget.cost(choices), log_p, estimate, error, accuracies.get(choices))
 
-  candidates = [candidate(choices) for choices in networks]
+  candidates = [candidate(choices) for choices in draft.networks]
   if accuracies:
     candidates.sort(key=lambda c: (-accuracies[c.choices], -(c.estimate or 0.0), c.cost, c.choices))
   chosen = {'probability': likely, 'evidence': best}.get(by) or candidates[0].choices
-  derivation = Derivation(by, budget.limit, candidate(chosen), candidate(likely), None, (), None, None, loss, (), tuple(candidates))
+  derivation = Derivation(by, budget.limit, candidate(chosen), candidate(likely), None, (), None, None, draft.expected_loss, (),
+                          tuple(candidates))
   if effects is None or best is None:
     return derivation
   advantage, error = effects_lib.difference(effects, best, likely)

@@ -60,17 +60,19 @@ def warnings(derivation: candidates_lib.Derivation, decisions: Sequence[str], en
   Returns:
     One line for each warning, the gravest first.
   """
-  found = _collapse(end) + _shortfall(derivation)
+  found = _collapse(end, samples) + _shortfall(derivation)
   if effects is not None and samples is not None:
     found += _premature(samples) + _drift(samples) + _small_batches(samples, end) + _rare_choices(effects, decisions)
   return (*found, *_unclear_decisions(derivation, decisions))
 
 
-def _collapse(end: SearchEnd) -> list[str]:
+def _collapse(end: SearchEnd, samples: evaluations_lib.Evaluations | None) -> list[str]:
   if end.target is None:
     return []
   below = 1.0 - end.expected_cost / end.target
-  negative = end.multiplier is not None and end.multiplier < 0.0
+  # A multiplier is a mean of noisy estimates, for which short searches have few updates: the last networks must say the same.
+  slope = None if samples is None else effects_lib.cost_slope(samples[3 * len(samples) // 4:])
+  negative = end.multiplier is not None and end.multiplier < 0.0 and (slope is None or slope[0] < -_CLEAR_SLOPE * slope[1])
   if below <= _BELOW_TARGET and not negative:
     return []
   multiplier = '' if end.multiplier is None else f', the multiplier at {end.multiplier:.3g}'

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 import dataclasses
+import pathlib
 from typing import Any
 
 import numpy as np
@@ -22,27 +23,29 @@ from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import ops
 from tf_proxyless.space import schema
 
+FRONT = 'front.json'
 
-def derive_network(
+
+def derive_networks(
     log_p: list[np.ndarray],
     samples: evaluations_lib.Evaluations | None,
     frozen_samples: bool,
     cost_model: model_lib.CostModel,
-    limit: float,
+    limits: Sequence[float],
     end: diagnostics.SearchEnd,
     by: str,
     score: Callable[[np.ndarray], np.ndarray] | None,
     seed: int,
     others: tuple[solver.Constraint, ...] = (),
-) -> candidates_lib.Derivation:
-  """Derives a network under a budget and adds the warnings.
+) -> list[candidates_lib.Derivation]:
+  """Derives a network under each budget and adds the warnings.
 
   Args:
     log_p: By decision, log p of each choice.
     samples: Scored networks, or None.
     frozen_samples: Whether the weights stood still while they were scored.
-    cost_model: In the unit of the limit.
-    limit: Greatest cost.
+    cost_model: In the unit of the limits.
+    limits: Greatest costs.
     end: Where the search stood at its end.
     by: 'probability', 'evidence' or 'validation'.
     score: paths -> accuracies on the whole validation split, for 'validation'.
@@ -50,10 +53,10 @@ def derive_network(
     others: Further constraints.
 
   Returns:
-    The derivation.
+    A derivation a limit.
 
   Raises:
-    ValueError: The budget cannot be reached, or `by` needs what is not there.
+    ValueError: A budget cannot be reached, or `by` needs what is not there.
   """
   effects: effects_lib.Effects | None = None
   reasons: tuple[str, ...] = ()
@@ -64,10 +67,9 @@ def derive_network(
       if by == 'evidence':
         raise
       reasons = (f'there is no evidence: {error}',)
-  budget = candidates_lib.Budget(limit, cost_model, others)
-  derivation = candidates_lib.derive(log_p, effects, budget, by=by, score=score, seed=seed)
-  reasons += diagnostics.warnings(derivation, cost_model.paths, end, effects, samples)
-  return dataclasses.replace(derivation, warnings=reasons)
+  budgets = [candidates_lib.Budget(limit, cost_model, others) for limit in limits]
+  return [dataclasses.replace(found, warnings=reasons + diagnostics.warnings(found, cost_model.paths, end, effects, samples))
+          for found in candidates_lib.front(log_p, effects, budgets, by=by, score=score, seed=seed)]
 
 
 def make_architecture(space: network_lib.Network, derivation: candidates_lib.Derivation,
@@ -98,6 +100,55 @@ def save(architecture: io.Architecture, derivation: candidates_lib.Derivation, p
   """Writes architecture.json and, with all candidates and warnings, derivation.json."""
   files.write_json(derivation_path, 'derivation', derivation.to_json())
   io.save_architecture(architecture, path)
+
+
+def save_front(front: Sequence[tuple[candidates_lib.Derivation, io.Architecture]], unit: str, folder: files.PathLike) -> list[pathlib.Path]:
+  """Writes the networks of several limits, a file each, and front.json, which lists them.
+
+  Args:
+    front: Derivations of one search with their architectures.
+    unit: Of limits and costs.
+    folder: Where to; it is made if it is not there.
+
+  Returns:
+    The files of the networks.
+
+  Raises:
+    OSError: They cannot be written.
+  """
+  folder = pathlib.Path(folder)
+  folder.mkdir(parents=True, exist_ok=True)
+  points, paths = [], []
+  for derivation, architecture in front:
+    chosen = derivation.chosen
+    paths.append(folder / f'{derivation.budget:.12g}_{unit}.json')
+    io.save_architecture(architecture, paths[-1])
+    points.append({'limit': derivation.budget, 'cost': chosen.cost, 'estimate': chosen.estimate, 'standard_error': chosen.standard_error,
+                   'validation_accuracy': chosen.validation_accuracy, 'architecture': paths[-1].name})
+  warnings = list(dict.fromkeys(line for derivation, _ in front for line in derivation.warnings))
+  files.write_json(folder / FRONT, 'front', {'by': front[0][0].by, 'unit': unit, 'points': points, 'warnings': warnings})
+  return paths
+
+
+def describe_front(derivations: Sequence[candidates_lib.Derivation], paths: Sequence[files.PathLike],
+                   format_cost: Callable[[float], str]) -> str:
+  """A line a network, and the warnings: for a terminal.
+
+  Args:
+    derivations: One a limit.
+    paths: The file of each network.
+    format_cost: A cost in words.
+  """
+  rows = [('limit', 'cost', 'estimated', 'validation', 'network')]
+  for derivation, path in zip(derivations, paths):
+    chosen = derivation.chosen
+    estimated = '-' if chosen.estimate is None else f'{100 * chosen.estimate:.2f} +- {100 * (chosen.standard_error or 0.0):.2f} %'
+    validation = '-' if chosen.validation_accuracy is None else f'{100 * chosen.validation_accuracy:.2f} %'
+    rows.append((format_cost(derivation.budget), format_cost(chosen.cost), estimated, validation, str(path)))
+  widths = [max(map(len, column)) for column in zip(*rows)]
+  lines = ['  '.join([*(f'{cell:>{width}}' for cell, width in zip(row[:-1], widths)), row[-1]]) for row in rows]
+  warnings = dict.fromkeys(line for derivation in derivations for line in derivation.warnings)
+  return '\n'.join([*lines, *(f'warning: {line}' for line in warnings)])
 
 
 def describe(derivation: candidates_lib.Derivation, space: network_lib.Network, format_cost: Callable[[float], str]) -> str:

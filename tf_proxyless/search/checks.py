@@ -18,7 +18,7 @@ import numpy as np
 from tf_proxyless.derive import evaluations as evaluations_lib
 from tf_proxyless.infra import errors
 
-# Of the logits of one decision; simulated searches of 300 to 10,000 updates stayed below 11 (docs/file_formats.md). Beyond it the
+# Of the logits of one decision; simulated searches of 300 to 10,000 updates stayed below 17 (docs/file_formats.md). Beyond it the
 # unlikely choice has a probability under 1e-17, and no gradient.
 _MOST_SPREAD = 40.0
 _FLAT_UPDATES = 100  # in a row, in which all networks scored alike

@@ -12,11 +12,6 @@ from typing import ClassVar
 
 import tensorflow as tf
 
-from tf_proxyless.search import schedule as schedule_lib
-
-_NEAR = 0.3  # of the target: where the constraint's integral works in full
-
-
 class Objective(tf.Module):
   """Accuracy alone; the base of the others.
 
@@ -43,27 +38,35 @@ class Objective(tf.Module):
     del expected_cost
     return loss
 
+  def weigh(self, gradient: tf.Tensor, cost_gradient: tf.Tensor) -> None:
+    """Sees what an update descends: gradients by the architecture parameters of `loss(...)` and of the expected cost, of one shape."""
+
+  def aim(self, expected_cost: tf.Tensor) -> tf.Tensor | None:
+    """Where the expected cost is moved after an update that left it at `expected_cost`; None leaves it there."""
+    del expected_cost
+
   def step(self, expected_cost: tf.Tensor) -> None:
-    """Moves the objective's own state after an update at `expected_cost`."""
+    """Moves the objective's own state after an update that began at `expected_cost`."""
 
 
 class Constrained(Objective):
-  """Accuracy subject to E[cost] = target: a signed Lagrange multiplier by dual ascent with a proportional term.
+  """Accuracy subject to E[cost] = target T: the policy is projected on the constraint after each update (`Policy.project`).
 
-  loss + scale * (lambda + kp * v) * E[cost] / T with v = E[cost] / T - 1, and after each update lambda += eta * v, for |v| above 0.3 less:
-  eta * v * (0.3 / |v|)^3. Far from the target the proportional term does the work; an integral that grew meanwhile would carry the cost
-  past it (wind-up, docs/research.md). It never rests, since where gains are large the proportional term alone ends off the target.
-  lambda may be negative, since with lambda >= 0 an undertrained supernet collapses to Zero.
+  What is descended is the Lagrangian, loss + lambda * E[cost] / T, whose multiplier is the running mean of its least-squares estimates:
+  lambda += rate * e, with e the number for which the gradient of loss + (lambda + e) * E[cost] / T is orthogonal to that of the cost
+  (Nocedal and Wright, Numerical Optimization, section 18.3). So the gradient says which choices are worth their cost, and the projection,
+  which knows no rate, keeps the cost. lambda may be negative: larger networks then score worse.
   """
 
-  def __init__(self, target: float, *, scale: float, proportional: float = 1.0, rate: float = 0.01):
+  def __init__(self, target: float, *, scale: float, proportional: float = 1.0, rate: float = 0.003):
     """Starts at lambda = 0.
 
     Args:
       target: T, in the unit of costs.
-      scale: Scale of the loss: 1 for accuracy, about 3 for cross-entropy.
-      proportional: kp.
-      rate: eta.
+      scale: Scale of the loss: 1 for accuracy, about 3 for cross-entropy. The most that e may be, so that one exploding gradient is
+        survived.
+      proportional: Share of the way to the target that a projection goes; what is more than 1 is 1.
+      rate: Share of e by which lambda moves.
     """
     super().__init__(name='constrained')
     self._target, self._scale, self._proportional, self._rate = target, scale, proportional, rate
@@ -73,17 +76,16 @@ class Constrained(Objective):
   def multiplier(self) -> tf.Tensor:
     return self._lambda.read_value()
 
-  def _violation(self, expected_cost: tf.Tensor) -> tf.Tensor:
-    return tf.stop_gradient(expected_cost) / self._target - 1.0
-
   def loss(self, loss: tf.Tensor, expected_cost: tf.Tensor) -> tf.Tensor:
-    weight = self._lambda + self._proportional * self._violation(expected_cost)
-    return loss + self._scale * weight * expected_cost / self._target
+    return loss + self._lambda * expected_cost / self._target
 
-  def step(self, expected_cost: tf.Tensor) -> None:
-    violation = self._violation(expected_cost)
-    far = tf.maximum(tf.abs(violation) / _NEAR, 1.0)
-    self._lambda.assign_add(self._rate * violation / far**3)
+  def weigh(self, gradient: tf.Tensor, cost_gradient: tf.Tensor) -> None:
+    direction = cost_gradient / self._target
+    missing = -tf.math.divide_no_nan(tf.reduce_sum(gradient * direction), tf.reduce_sum(direction**2))
+    self._lambda.assign_add(self._rate * tf.clip_by_value(missing, -self._scale, self._scale))
+
+  def aim(self, expected_cost: tf.Tensor) -> tf.Tensor:
+    return expected_cost + min(self._proportional, 1.0) * (self._target - expected_cost)
 
 
 class RewardPower(Objective):
@@ -158,17 +160,15 @@ class Config:
 
 @dataclasses.dataclass(frozen=True)
 class ConstrainedConfig(Config):
-  """Settings of `Constrained`; a scale of None is the optimizer's, a rate of None goes by the number of updates."""
+  """Settings of `Constrained`, which needs none; a scale of None is the optimizer's, a rate of None the default."""
 
   proportional: float = 1.0
   rate: float | None = None
   scale: float | None = None
 
-  RATES: ClassVar = ((3_000, 0.03), (10_000, 0.01))  # (updates, eta), found by simulation (docs/research.md)
-
   def build(self, target: float, smallest_cost: float, scale: float, updates: int) -> Constrained:
-    rate = schedule_lib.interpolate(self.RATES, updates) if self.rate is None else self.rate
-    return Constrained(target, scale=scale if self.scale is None else self.scale, proportional=self.proportional, rate=rate)
+    rate = {} if self.rate is None else {'rate': self.rate}
+    return Constrained(target, scale=scale if self.scale is None else self.scale, proportional=self.proportional, **rate)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,6 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from tf_proxyless.cost import model as model_lib
+
+# Of the projection: how close it comes, as a share of the target and of the range; the most rounds; by how much the first may move a
+# logit, and the least that is worth another; how far below the most likely choice it pushes one.
+_CLOSE, _ROUNDS, _STRIDE, _LEAST, _DEPTH = 1e-4, 100, 2.0, 1e-3, 15.0
+
 
 class Policy(tf.Module):
   """Independent categorical distributions, one a decision.
@@ -80,6 +86,48 @@ class Policy(tf.Module):
   def sampling_probabilities(self) -> tf.Tensor:
     """What is sampled from: the probabilities with the exploration floor, float32 [decisions, most choices]."""
     return (1.0 - self._exploration) * self.probabilities() + self._exploration * self._uniform
+
+  def project(self, cost_model: model_lib.CostModel, expected_cost: tf.Tensor | float) -> None:
+    """Moves to the nearest probabilities with an expected cost, or as near to it as a hundred rounds come.
+
+    Nearest by Kullback-Leibler divergence: each probability is multiplied by exp(-mu * cost) and normalised (Csiszar 1975), with the mu
+    that Newton's method finds in bounded steps. Where terms couple decisions, each step goes by the marginal costs of the probabilities
+    so far. A choice is never pushed below 3e-7 of the most likely one's probability, from where its samples could not bring it back.
+
+    Args:
+      cost_model: Costs of choices.
+      expected_cost: In their unit, between the cheapest network's and the dearest's.
+    """
+    wanted = tf.cast(expected_cost, tf.float64)
+    close = _CLOSE * tf.minimum(wanted, cost_model.largest - cost_model.smallest)
+
+    def probabilities(alpha: tf.Tensor) -> tf.Tensor:
+      return tf.where(self.mask, tf.nn.softmax(tf.where(self.mask, alpha, -1e9)), 0.0)
+
+    def top(alpha: tf.Tensor) -> tf.Tensor:
+      return tf.reduce_max(tf.where(self.mask, alpha, -np.inf), axis=1, keepdims=True)
+
+    def excess(alpha: tf.Tensor) -> tf.Tensor:
+      return cost_model.expected(probabilities(alpha)) - wanted
+
+    def nearer(alpha: tf.Tensor, above: tf.Tensor, stride: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+      p = probabilities(alpha)
+      costs = cost_model.marginal(p)
+      costs = tf.where(self.mask, costs - tf.reduce_sum(p * costs, axis=1, keepdims=True), 0.0)
+      greatest = tf.reduce_max(tf.abs(costs))
+      most = tf.math.divide_no_nan(stride, greatest)
+      mu = tf.clip_by_value(tf.math.divide_no_nan(above, tf.reduce_sum(p * costs**2)), -most, most)
+      moved = alpha - mu * costs
+      moved = tf.maximum(moved, top(moved) - tf.maximum(top(alpha) - alpha, _DEPTH))
+      left = excess(moved)
+      better = tf.abs(left) < tf.abs(above)
+      return (tf.where(better, moved, alpha), tf.where(better, left, above),
+              tf.where(better, 2.0 * stride, 0.25 * tf.abs(mu) * greatest))
+
+    alpha = tf.cast(self.alpha, tf.float64)
+    alpha, *_ = tf.while_loop(lambda alpha, above, stride: (tf.abs(above) > close) & (stride > _LEAST), nearer,
+                              (alpha, excess(alpha), tf.constant(_STRIDE, tf.float64)), maximum_iterations=_ROUNDS)
+    self.alpha.assign(tf.cast(alpha, tf.float32))
 
   def entropy(self) -> tf.Tensor:
     """Mean over decisions of -sum p log p in nats (official logging): ln(choices) for a uniform decision."""

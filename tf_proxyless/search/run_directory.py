@@ -17,4 +17,5 @@ class RunDirectory(run_directory.RunDirectory):
     self.latency_table_proof = self.path / 'latency_table_proof.json'
     self.samples = self.path / 'samples.bin'
     self.derivation = self.path / 'derivation.json'
+    self.front = self.path / 'front'  # what was derived under several limits
     self.report = self.path / 'report.html'

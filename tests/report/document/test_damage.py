@@ -120,3 +120,15 @@ def test_a_damaged_file_costs_its_part_only(finished, tmp_path, name, left_out, 
   assert not left_out or not found[left_out] or (name == 'flags.txt' and content == b'')
   kept = {'network', 'table', 'samples'} - {left_out}
   assert all(found[part] for part in kept)
+
+
+@pytest.mark.parametrize('content, problem', [
+    (b'', 'front/front.json: empty, not JSON'),
+    (b'{"schema": "tf_proxyless/front", "version": 1, "by": "evidence"}', 'front/front.json: missing fields')])
+def test_a_damaged_front_is_left_out(tmp_path, content, problem):
+  run = report_runs.write(tmp_path, epochs=3, batches=3)
+  assert report_runs.read(run)['front'] is None
+  run.front.mkdir()
+  (run.front / 'front.json').write_bytes(content)
+  found = report_runs.read(run)
+  assert found['front'] is None and found['samples'] and any(line.startswith(problem) for line in found['problems']), found['problems']

@@ -2,14 +2,17 @@ r"""Derives an architecture from a finished search again: under another budget, 
 
   tf-proxyless derive --run_dir=runs/quickstart --max_macs=500000
   tf-proxyless derive --run_dir=runs/mobile --max_latency_ms=70 --by=evidence --output=mobile_70ms.json
+  tf-proxyless derive --run_dir=runs/mobile --max_latency_ms=50,60,70,80
 
-Nothing is trained. --by=validation, the default, scores some thirty networks on the validation images and needs the dataset;
+Several budgets give a network each, in a folder with front.json, which lists their costs, estimates and standard errors; the report shows
+them. Nothing is trained. --by=validation, the default, scores some thirty networks a budget on the validation images and needs the dataset;
 probability and evidence need the run directory only.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import pathlib
 
 from tf_proxyless.app import config as config_lib
 from tf_proxyless.app import flags
@@ -25,37 +28,42 @@ from tf_proxyless.space import io
 @dataclasses.dataclass(frozen=True)
 class Config(options.Config):
   run_dir: str | None = options.option(None, 'Directory of a search.', required=True)
-  max_latency_ms: float | None = options.option(None, "Budget, ms by the run's latency table. By default the search's target.")
-  max_macs: float | None = options.option(None, "Budget, multiply-adds. By default the search's target.")
+  max_latency_ms: tuple[float, ...] = options.option(
+      (), "Budget, ms by the run's latency table, or several with commas between them. By default the search's target.")
+  max_macs: tuple[float, ...] = options.option((), "Budget in multiply-adds, or several. By default the search's target.")
   by: str = options.option(
       'validation', 'How the network is chosen: the best of thirty on the validation images, the best by estimated effects, or the most '
       'likely.', choices=('validation', 'evidence', 'probability'))
-  output: str | None = options.option(None, 'Where to write the architecture, a JSON file; by default it is only shown.')
+  output: str | None = options.option(
+      None, 'Where to write the architecture, a JSON file; by default it is only shown. Of several budgets a folder, by default front in '
+      'the run directory.')
   data_dir: str | None = options.option(None, 'Where tensorflow-datasets keeps datasets now; by default where the search found them.')
 
 
 def _read_problems(config: Config, run: run_directory.RunDirectory, search: config_lib.SearchConfig) -> tuple[
-    problem_lib.SearchProblem, problem_lib.SearchProblem]:
-  """The problem of the search, and the one with the budget asked for."""
+    problem_lib.SearchProblem, problem_lib.SearchProblem, tuple[float, ...]]:
+  """The problem of the search, the one with the costs asked for, and the budgets."""
   searched = problem_lib.restore(run, search)
   space, table = searched.space, searched.table
-  if config.max_macs is None and config.max_latency_ms is None:
-    return searched, searched
-  if config.max_macs is not None:
-    cost_model, budget = model_lib.from_macs(space), config.max_macs
-  elif table is None:
+  if not config.max_macs and not config.max_latency_ms:
+    return searched, searched, (searched.target,)
+  name = 'max_macs' if config.max_macs else 'max_latency_ms'
+  limits = config.max_macs or config.max_latency_ms
+  if not config.max_macs and table is None:
     raise ValueError('the search had no latency table; use `max_macs`')
-  else:
-    cost_model, budget = searched.cost_model, config.max_latency_ms
-  if budget <= 0:
-    raise ValueError(f'the budget must be positive, got {budget}')
-  return searched, problem_lib.SearchProblem(space, cost_model, budget, table)
+  problem = problem_lib.SearchProblem(space, model_lib.from_macs(space) if config.max_macs else searched.cost_model, limits[0], table)
+  if len(limits) > 1:
+    problem.check_limits(limits, name)
+    if config.output and pathlib.Path(config.output).is_file():
+      raise ValueError(f'`output` must be a folder for {len(limits)} budgets, {config.output} is a file')
+  problem.check(name)
+  return searched, problem, limits
 
 
 def _check(config: Config) -> tuple[run_directory.RunDirectory, config_lib.SearchConfig, problem_lib.SearchProblem,
-                                    problem_lib.SearchProblem]:
+                                    problem_lib.SearchProblem, tuple[float, ...]]:
   config.require()
-  if config.max_macs is not None and config.max_latency_ms is not None:
+  if config.max_macs and config.max_latency_ms:
     raise ValueError('give at most one of `max_latency_ms` and `max_macs`')
   run = run_directory.RunDirectory(config.run_dir)
   if not run.flags.exists():
@@ -67,16 +75,25 @@ def _check(config: Config) -> tuple[run_directory.RunDirectory, config_lib.Searc
 
 def main(config: Config) -> None:
   with errors.user_errors():
-    run, search, searched, problem = _check(config)
+    run, search, searched, problem, limits = _check(config)
   stderr_lib.load_tensorflow()
   from tf_proxyless.app import build_search
   from tf_proxyless.derive import result as result_lib
+  from tf_proxyless.report.document import writer
 
   with errors.user_errors():
     architecture, score = build_search.restore(search, searched, run, with_data=config.by == 'validation')
-    derivation, found = build_search.derive_from_run(search, searched, problem, run, architecture, config.by, score)
-    if config.output:
+    front = build_search.front_from_run(search, searched, problem, limits, run, architecture, config.by, score)
+    derivation, found = front[0]
+    if len(limits) > 1:
+      paths = result_lib.save_front(front, problem.cost_model.unit, config.output or run.front)
+      if not config.output:
+        writer.write(run.path, run.report, (), options.headings(config_lib.SearchConfig))
+    elif config.output:
       io.save_architecture(found, config.output)
+  if len(limits) > 1:
+    print(result_lib.describe_front([each for each, _ in front], paths, problem.format_cost))
+    return
   print(result_lib.describe(derivation, problem.space, problem.format_cost))
   print(f'network                {found.cost.macs / 1e6:.2f} M MACs, {found.cost.parameters:,} parameters'
         + ('' if found.cost.predicted_ms is None else f', {problem.format_cost(found.cost.predicted_ms, "ms")}'))

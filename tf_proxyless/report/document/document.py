@@ -15,6 +15,7 @@ from typing import Any
 from tf_proxyless.cost import model as model_lib
 from tf_proxyless.cost import table as table_lib
 from tf_proxyless.derive import evaluations as evaluations_lib
+from tf_proxyless.derive import result as result_lib
 from tf_proxyless.infra import files
 from tf_proxyless.infra import locking
 from tf_proxyless.report.document import cards as cards_lib
@@ -109,6 +110,7 @@ def _run(path: pathlib.Path, name: str, cards: Sequence[pathlib.Path], versions:
       'most_likely': space and networks_lib.sequence(space, history_lib.most_likely(epochs), prices),
       'samples': None if found is None else report_samples.samples(found, frozen, inputs.cost_model if derived else None),
       'candidates': report_samples.candidates(derived) if derived else [],
+      'front': reader.read(run.front / result_lib.FRONT, report_samples.load_front),
       'published': networks_lib.published(space, prices) if space else [],
       'derivation': derived and reader.attempt(lambda: report_samples.derivation(derived, decisions)),
       'table': inputs.table and cards_lib.table(inputs.table, proof),

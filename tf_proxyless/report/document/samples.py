@@ -15,6 +15,7 @@ from tf_proxyless.derive import effects as effects_lib
 from tf_proxyless.derive import evaluations as evaluations_lib
 from tf_proxyless.infra import files
 from tf_proxyless.infra import serialization
+from tf_proxyless.report.document import networks as networks_lib
 
 _MOST_POINTS = 2000
 _POINTS_OF_FRONT = 25
@@ -65,6 +66,43 @@ def load_derivation(path: pathlib.Path) -> DerivationFile:
     return serialization.decode(DerivationFile, body)
   except ValueError as error:
     raise ValueError(f'{path}: {error}') from error
+
+
+@dataclasses.dataclass(frozen=True)
+class FrontPoint:
+  """A network of front.json, see `result.save_front`; None where there was no evidence, or no scoring."""
+
+  limit: float
+  cost: float
+  architecture: str
+  estimate: float | None = None
+  standard_error: float | None = None
+  validation_accuracy: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class FrontFile:
+  """Content of front.json."""
+
+  by: str
+  unit: str
+  points: tuple[FrontPoint, ...]
+  warnings: tuple[str, ...]
+
+
+def load_front(path: pathlib.Path) -> dict[str, Any]:
+  """Reads front.json: 'by', 'unit', 'points' and 'warnings'.
+
+  Raises:
+    ValueError: The file is not one; one line that names the file and the place in it.
+    OSError: The file cannot be read.
+  """
+  body = files.read_json(path, 'front')
+  try:
+    found = dataclasses.asdict(serialization.decode(FrontFile, body))
+  except ValueError as error:
+    raise ValueError(f'{path}: {error}') from error
+  return {**found, 'unit': networks_lib.MACS if found['unit'] == 'macs' else found['unit']}
 
 
 def derivation(found: DerivationFile, decisions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -65,6 +65,7 @@ def _samples(runs: Sequence[Run]) -> str:
   rows = [['front', units.cost(at, unit), units.estimate(accuracy, error)]
           for at, accuracy, error in zip(front['cost'], front['accuracy'], front['error'])]
   rows += [[row['source'], units.cost(row['cost'], unit), units.percent(row['validation_accuracy'])] for row in _considered(run)]
+  rows += _derived(run)
   rows += [[row['name'], units.cost(row['cost'], unit), f'{units.percent(row["top1_imagenet"])} ({row["note"]})']
            for row in run['published']]
   note = ('A point is one network on one validation batch, with shared weights; so the best points are the luckiest. '
@@ -80,6 +81,16 @@ def _considered(run: Run) -> list[Mapping[str, Any]]:
   return [row for row in run['candidates'] if row['validation_accuracy'] is not None]
 
 
+def _derived(run: Run) -> list[list[str]]:
+  """A row for each network that was derived under a limit of its own."""
+  if not run['front']:
+    return []
+  unit = run['front']['unit']
+  return [[f'derived for {units.cost(row["limit"], unit)}', units.cost(row['cost'], unit),
+           f'{units.estimate(row["estimate"], row["standard_error"])} estimated, {units.percent(row["validation_accuracy"])} on validation']
+          for row in run['front']['points']]
+
+
 def _near(run: Run) -> list[tuple[str, float]]:
   """Name and cost of the published networks that would not squeeze the points."""
   edge = _BEYOND * max(*run['samples']['cost'], run['cost']['target'] or 0.0)
@@ -87,7 +98,7 @@ def _near(run: Run) -> list[tuple[str, float]]:
 
 
 def samples_chart(runs: Sequence[Run]) -> str:
-  """Accuracy over cost of sampled networks, with the front, what was considered, the target and published networks.
+  """Accuracy over cost of sampled networks, with the front, what was considered and derived, the target and published networks.
 
   Args:
     runs: Runs of a document; the first has samples, others in its unit add their fronts.
@@ -109,6 +120,11 @@ def samples_chart(runs: Sequence[Run]) -> str:
                                 style, True))
   considered = [point(row['cost'], row['validation_accuracy'], row['source']) for row in _considered(run)]
   groups.append(charts.Points('considered', considered, 's1 big square'))
+  if run['front'] and run['front']['unit'] == unit:
+    derived = [(row['cost'], row['estimate'] if row['validation_accuracy'] is None else row['validation_accuracy'], row['limit'])
+               for row in run['front']['points']]
+    groups.append(charts.Points('derived for other limits', [point(at, accuracy, f'derived for {units.cost(limit, unit)}')
+                                                             for at, accuracy, limit in derived if accuracy is not None], 's5 big cross'))
   plane = charts.Plane(units.unit_name(unit), 'accuracy, %', units.factor(unit), 100.0)
   return charts.scatter(groups, plane, run['cost']['target'], _near(run), places)
 

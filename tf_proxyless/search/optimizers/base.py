@@ -82,19 +82,26 @@ class ArchitectureOptimizer(tf.Module):
     """Learns from one validation batch, which is handed to the callback given at construction; networks it scored."""
     raise NotImplementedError
 
-  def _descend(self, loss_of: Callable[[], tuple[tf.Tensor, tf.Tensor]]) -> None:
-    """One Adam step on objective.loss(loss, expected_cost), then the objective's own step.
+  def _descend(self, loss_of: Callable[[], tuple[tf.Tensor, tf.Tensor]], then: Callable[[], None] = lambda: None) -> None:
+    """One Adam step on objective.loss(loss, expected_cost), then the objective's own, to the expected cost that it aims at.
 
     Args:
       loss_of: Gives the loss and the expected cost, differentiable in alpha.
+      then: What the optimizer does to alpha after the Adam step.
     """
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
+    with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
       tape.watch(self.parameters.alpha)
       loss, expected_cost = loss_of()
       total = self.objective.loss(loss, expected_cost)
-    gradient = tf.convert_to_tensor(tape.gradient(total, self.parameters.alpha))
+    gradient, cost_gradient = (
+        tf.convert_to_tensor(tape.gradient(each, self.parameters.alpha, unconnected_gradients='zero')) for each in (total, expected_cost))
     self._adam.apply_gradients([(gradient, self.parameters.alpha)])
+    then()
+    self.objective.weigh(gradient, cost_gradient)
     self.objective.step(expected_cost)
+    aim = self.objective.aim(self.cost_model.expected(self.parameters.probabilities()))
+    if aim is not None:
+      self.parameters.project(self.cost_model, aim)
     self.updates.assign_add(1)
 
 

@@ -96,11 +96,13 @@ class TwoPath(base.ArchitectureOptimizer):
       # loss's in one ratio for all decisions; scaled by the pair's probability, E[cost] missed by 6 % where gains were large.
       return cross_entropy + tf.reduce_sum(gradients * moved), expected_cost + tf.reduce_sum(costs * moved)
 
-    self._descend(loss)
-    new = renormalise(old, tf.gather(self.parameters.alpha, pairs, batch_dims=1))
-    rows = tf.repeat(tf.range(tf.shape(pairs)[0])[:, None], 2, axis=1)
-    self.parameters.alpha.assign(
-        tf.tensor_scatter_nd_update(self.parameters.alpha, tf.stack([rows, pairs], axis=-1), new))
+    def give_back() -> None:
+      new = renormalise(old, tf.gather(self.parameters.alpha, pairs, batch_dims=1))
+      rows = tf.repeat(tf.range(tf.shape(pairs)[0])[:, None], 2, axis=1)
+      self.parameters.alpha.assign(
+          tf.tensor_scatter_nd_update(self.parameters.alpha, tf.stack([rows, pairs], axis=-1), new))
+
+    self._descend(loss, give_back)
 
 
 @dataclasses.dataclass(frozen=True)
