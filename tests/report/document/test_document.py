@@ -143,6 +143,14 @@ def test_headings_order_the_settings(finished):
   assert rows[:2] == [['Data', 'dataset', 'digits'], ['Search space', 'resolution', '8']] and rows[2][0] == ''
 
 
+def test_an_augmentation_that_the_images_decided_is_a_setting(tmp_path):
+  run = report_runs.write(tmp_path / 'run')
+  run.claim({}, augmentation='digits')
+  assert ['', 'augmentation', 'digits (by the images)'] in report_runs.read(run)['settings']
+  run.flags.write_text(f'{run.flags.read_text()}--augmentation=none\n')
+  assert ['', 'augmentation', 'none'] in report_runs.read(run)['settings']
+
+
 def test_a_search_for_macs_has_no_table(tmp_path):
   found = report_runs.read(report_runs.write(tmp_path / 'run', in_macs=True))
   assert found['problems'] == [] and found['table'] is None

@@ -121,6 +121,9 @@ def _run(path: pathlib.Path, name: str, cards: Sequence[pathlib.Path], versions:
 
 def _read_inputs(run: run_directory.RunDirectory, reader: report_files.Reader) -> _Inputs:
   settings = reader.read(run.flags, settings_lib.load)
+  augmentation = reader.read(run.identity, lambda path: run.chosen('augmentation'))
+  if settings is not None and augmentation:
+    settings.setdefault('augmentation', f'{augmentation} (by the images)')
   space = reader.read(run.search_space, lambda path: _check_decisions(io.load_search_space(path)))
   inputs = _Inputs(settings, space, reader.read(run.latency_table, table_lib.load))
   if space is None:
