@@ -13,6 +13,8 @@ from tf_proxyless.cost import model as model_lib
 # logit, and the least that is worth another; how far below the most likely choice it pushes one.
 _CLOSE, _ROUNDS, _STRIDE, _LEAST, _DEPTH = 1e-4, 100, 2.0, 1e-3, 15.0
 
+_STRATA = 64  # draws of a decision among which choices come in proportion
+
 
 class Policy(tf.Module):
   """Independent categorical distributions, one a decision.
@@ -146,18 +148,18 @@ class Policy(tf.Module):
     logits = tf.math.log(self.sampling_probabilities())
     return self._canonical(tf.transpose(tf.random.stateless_categorical(logits, networks, self.seed(stream, counter), dtype=tf.int32)))
 
-  def sample_evenly(self, stream: int, counter: tf.Tensor) -> tf.Tensor:
-    """The network of a uniform policy whose every choice comes once in as many counts as its decision has choices: int32 [decisions].
+  def sample_in_proportion(self, stream: int, counter: tf.Tensor) -> tf.Tensor:
+    """A network of the policy, whose choices come in 64 counts as often as they are probable, up to one: int32 [decisions].
 
-    Strict fairness of FairNAS (Chu et al. 2021, arXiv 1907.01845), with a step for each network.
+    Independent draws would leave the number of steps that a choice's weights get to chance; FairNAS (Chu et al. 2021, arXiv 1907.01845)
+    shows what that costs. Here each decision's draws are a stratified sample, in an order of its own.
     """
-    columns = {}
-    for count in sorted(set(self._counts)):
-      rows = [i for i, own in enumerate(self._counts) if own == count]
-      ranks = tf.random.stateless_uniform([len(rows), count], self.seed(stream, counter // count))
-      drawn = tf.argsort(ranks, axis=1)[:, tf.cast(counter % count, tf.int32)]
-      columns.update(zip(rows, tf.unstack(drawn)))
-    return self._canonical(tf.stack([columns[i] for i in range(len(self._counts))])[None])[0]
+    within = tf.random.stateless_uniform([2, len(self._counts), _STRATA], self.seed(stream, counter // _STRATA))
+    place = tf.cast(counter % _STRATA, tf.int32)
+    stratum = tf.cast(tf.argsort(within[0], axis=1)[:, place], tf.float32)
+    reached = tf.cumsum(self.sampling_probabilities(), axis=1) <= ((stratum + within[1, :, place]) / _STRATA)[:, None]
+    drawn = tf.minimum(tf.reduce_sum(tf.cast(reached, tf.int32), axis=1), tf.constant(self._counts) - 1)
+    return self._canonical(drawn[None])[0]
 
   def _canonical(self, paths: tf.Tensor) -> tf.Tensor:
     return tf.where(self.active(paths), paths, 0) if self._parents else paths

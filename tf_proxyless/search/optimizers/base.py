@@ -53,6 +53,13 @@ class ArchitectureOptimizer(tf.Module):
     self.updates = tf.Variable(0, dtype=tf.int64, trainable=False, name='updates')
     self._adam = keras.optimizers.Adam(learning_rate, beta_1=0.0, beta_2=0.999, epsilon=1e-8, jit_compile=False)
     self._adam.build([parameters.alpha])
+    self._project()
+
+  def _project(self) -> None:
+    """Moves the policy to where the objective wants the expected cost: before the warm-up, which trains networks of that cost, too."""
+    aim = self.objective.aim(self.cost_model.expected(self.parameters.probabilities()))
+    if aim is not None:
+      self.parameters.project(self.cost_model, aim)
 
   @tf.function(input_signature=[tf.TensorSpec([], tf.int64)], autograph=False)
   def next_path(self, step: tf.Tensor) -> tf.Tensor:
@@ -61,8 +68,8 @@ class ArchitectureOptimizer(tf.Module):
 
   @tf.function(input_signature=[tf.TensorSpec([], tf.int64)], autograph=False)
   def warmup_path(self, step: tf.Tensor) -> tf.Tensor:
-    """The network of weight step `step` of the warm-up, in which every choice comes equally often: int32 [decisions]."""
-    return self.parameters.sample_evenly(_WEIGHT_STREAM, step)
+    """The network of weight step `step` of the warm-up, in which choices come in proportion to their probabilities: int32 [decisions]."""
+    return self.parameters.sample_in_proportion(_WEIGHT_STREAM, step)
 
   @tf.function(input_signature=[], autograph=False)
   def state(self) -> dict[str, tf.Tensor]:
@@ -99,9 +106,7 @@ class ArchitectureOptimizer(tf.Module):
     then()
     self.objective.weigh(gradient, cost_gradient)
     self.objective.step(expected_cost)
-    aim = self.objective.aim(self.cost_model.expected(self.parameters.probabilities()))
-    if aim is not None:
-      self.parameters.project(self.cost_model, aim)
+    self._project()
     self.updates.assign_add(1)
 
 
