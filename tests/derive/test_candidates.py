@@ -14,6 +14,7 @@ from tf_proxyless.derive import effects as effects_lib
 from tf_proxyless.derive import evaluations as evaluations_lib
 
 BUDGET = candidates_lib.Budget(landscapes.TARGET_MS, landscapes.COST_MODEL)
+MANY = 10**9  # validation images
 GOOD_END = diagnostics.SearchEnd(target=80.0, expected_cost=80.1, multiplier=0.02, batch_images=1000)
 
 
@@ -50,7 +51,7 @@ def test_every_candidate_is_different_and_under_the_budget_and_scored_once(searc
     calls.append(paths)
     return landscape.validate(paths)
 
-  found = candidates_lib.derive(log_p, effects, BUDGET, score=score)
+  found = candidates_lib.derive(log_p, effects, BUDGET, validation=candidates_lib.Validation(score, MANY))
   assert len(calls) == 1 and calls[0].dtype == np.int32
   assert len(found.candidates) == candidates_lib.CANDIDATES == len({c.choices for c in found.candidates})
   assert max(c.cost for c in found.candidates) <= BUDGET.limit
@@ -64,12 +65,27 @@ def test_every_candidate_is_different_and_under_the_budget_and_scored_once(searc
   assert found.chosen.estimate == pytest.approx(found.chosen.validation_accuracy, abs=4 * found.chosen.standard_error)
 
 
+def test_validation_and_evidence_decide_by_what_they_know(searched):
+  """By inverse variances: evidence where validation images are few, validation where they are many."""
+  _, _, effects, log_p = searched
+  rng = np.random.default_rng(0)
+
+  def derive(images):
+    return candidates_lib.derive(log_p, effects, BUDGET, validation=candidates_lib.Validation(
+        lambda paths: 0.7 + 0.01 * rng.standard_normal(len(paths)), images))
+
+  few, many = derive(50), derive(MANY)
+  assert few.chosen.estimate > max(c.estimate for c in few.candidates) - few.chosen.standard_error
+  assert few.chosen.validation_accuracy < max(c.validation_accuracy for c in few.candidates)
+  assert many.chosen.validation_accuracy == max(c.validation_accuracy for c in many.candidates)
+
+
 def test_of_equally_scored_candidates_that_of_the_greatest_estimate_wins_or_without_one_the_cheapest(searched):
   _, _, effects, log_p = searched
   equal = lambda paths: np.ones(len(paths))
-  found = candidates_lib.derive(log_p, effects, BUDGET, score=equal)
+  found = candidates_lib.derive(log_p, effects, BUDGET, validation=candidates_lib.Validation(equal, MANY))
   assert found.chosen.choices == found.evidence.choices and found.chosen.cost > min(c.cost for c in found.candidates)
-  found = candidates_lib.derive(log_p, None, BUDGET, score=equal)
+  found = candidates_lib.derive(log_p, None, BUDGET, validation=candidates_lib.Validation(equal, MANY))
   assert found.chosen.cost == min(c.cost for c in found.candidates)
 
 
@@ -87,7 +103,7 @@ def test_without_evidence_the_network_is_derived_by_probability(searched):
   _, _, _, log_p = searched
   found = candidates_lib.derive(log_p, None, BUDGET, by='probability')
   assert found.chosen == found.probability and found.evidence is None and found.expected_loss is None
-  scored = candidates_lib.derive(log_p, None, BUDGET, score=lambda paths: -landscapes.costs_of(paths))
+  scored = candidates_lib.derive(log_p, None, BUDGET, validation=candidates_lib.Validation(lambda paths: -landscapes.costs_of(paths), MANY))
   assert scored.chosen.cost == min(c.cost for c in scored.candidates)
 
 
@@ -178,7 +194,7 @@ def test_validation_far_below_the_estimate(searched, below, error, fires):
   _, _, effects, log_p = searched
   effects = dataclasses.replace(effects, mean_accuracy_error=error)
   score = lambda paths: [effects_lib.predict(effects, path)[0] - below for path in paths]
-  found = candidates_lib.derive(log_p, effects, BUDGET, score=score)
+  found = candidates_lib.derive(log_p, effects, BUDGET, validation=candidates_lib.Validation(score, MANY))
   lines = diagnostics.warnings(found, landscapes.DECISIONS, GOOD_END, effects, None)
   assert has(lines, f'{100 * below:.1f} points below its estimate') == fires == has(lines, 'points below its estimate')
 

@@ -254,7 +254,7 @@ class SearchResult:
 
     Args:
       limit: Greatest cost; by default the target of the search.
-      by: 'validation' (the best of thirty on the validation images), 'evidence' (by estimated effects) or 'probability'.
+      by: 'validation' (the best of thirty by the validation images and the estimates), 'evidence' (by estimates alone) or 'probability'.
       train_data: For 'validation' of a search on arrays in an earlier process, the same arrays.
       others: Further constraints, for instance `Constraint(costs.weight_bytes(space), 1e6)`.
 
@@ -265,8 +265,8 @@ class SearchResult:
 
     problem = self.problem if limit is None else dataclasses.replace(self.problem, target=limit)
     problem.check('limit')
-    learned, score = self._restore(by, train_data)
-    return build_search.derive_from_run(self.config, self.problem, problem, self.run, learned, by, score, tuple(others))[1]
+    learned, validation = self._restore(by, train_data)
+    return build_search.derive_from_run(self.config, self.problem, problem, self.run, learned, by, validation, tuple(others))[1]
 
   def pareto(self, limits: Sequence[float], by: str | None = None, train_data: Any = None) -> list[ParetoPoint]:
     """The best network within each limit by what the search learned, without training anything.
@@ -274,7 +274,7 @@ class SearchResult:
     Args:
       limits: Greatest costs, in the unit of the search.
       by: As in `derive`; None is 'evidence', or 'probability' where no networks were scored. 'validation' scores the networks of all limits
-        once, and gives no larger limit a lower accuracy.
+        once, and gives no larger limit a worse network.
       train_data: As in `derive`.
 
     Returns:
@@ -288,8 +288,9 @@ class SearchResult:
     limits = [float(limit) for limit in limits]
     self.problem.check_limits(limits)
     by = by or ('evidence' if len(self.evaluations) else 'probability')
-    learned, score = self._restore(by, train_data)
-    front = build_search.front_from_run(self.config, self.problem, self.problem, limits, self.run, learned, by, score) if limits else []
+    learned, validation = self._restore(by, train_data)
+    front = build_search.front_from_run(
+        self.config, self.problem, self.problem, limits, self.run, learned, by, validation) if limits else []
     return [ParetoPoint(found.budget, architecture, found.chosen.cost, found.chosen.estimate, found.chosen.standard_error,
                         found.chosen.validation_accuracy) for found, architecture in front]
 

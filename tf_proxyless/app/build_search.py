@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 import dataclasses
 import os
 
@@ -93,9 +93,11 @@ class SearchComponents:
     """Networks to score once the weights stand still: for the gradient rule; REINFORCE has its samples for nothing."""
     return 0 if self.architecture.scores_networks else self.config.optimizer.scored_networks
 
-  def score(self, paths: np.ndarray) -> np.ndarray:
-    """Accuracy on the whole validation split of each network of int32 [networks, decisions]."""
-    return self.steps.accuracies_over(paths, progress_lib.over_batches(self.data.validation_pass(), f'scoring {len(paths)} networks'))
+  @property
+  def validation(self) -> candidates_lib.Validation:
+    """Scores networks for derivation."""
+    return candidates_lib.Validation(lambda paths: self.steps.accuracies_over(
+        paths, progress_lib.over_batches(self.data.validation_pass(), f'scoring {len(paths)} networks')), self.validation_images)
 
 
 def open_source(data: config_lib.DataConfig | config_lib.TrainingDataConfig) -> sources.Source:
@@ -286,7 +288,7 @@ def score_afterwards(components: SearchComponents) -> bool:
 
 
 def restore(config: config_lib.SearchConfig, problem: problem_lib.SearchProblem, run: run_directory.RunDirectory, with_data: bool,
-            methods: Methods | None = None) -> tuple[base.ArchitectureOptimizer, Callable[[np.ndarray], np.ndarray] | None]:
+            methods: Methods | None = None) -> tuple[base.ArchitectureOptimizer, candidates_lib.Validation | None]:
   """What a finished search learned, to derive from.
 
   Args:
@@ -297,7 +299,7 @@ def restore(config: config_lib.SearchConfig, problem: problem_lib.SearchProblem,
     methods: By default those that the configuration names.
 
   Returns:
-    The architecture optimizer, and (with data) what scores networks int32 [networks, decisions] on the validation split.
+    The architecture optimizer, and (with data) what scores networks on the validation split.
 
   Raises:
     ValueError: There is no checkpoint, or it is damaged, or the dataset is not there.
@@ -306,7 +308,7 @@ def restore(config: config_lib.SearchConfig, problem: problem_lib.SearchProblem,
     components = build_search(config, problem, open_source(config.data), run, loop.Observer(), methods)
     if not components.checkpoint.restore():
       raise ValueError(f'{run.checkpoints} holds no checkpoint; run the search first')
-    return components.architecture, components.score
+    return components.architecture, components.validation
   architecture = (methods or Methods.from_config(config)).build(config, problem, None, updates=1)  # rates play no part
   checkpoint_lib.restore_architecture(run, architecture)
   return architecture, None
@@ -315,20 +317,20 @@ def restore(config: config_lib.SearchConfig, problem: problem_lib.SearchProblem,
 def derive_architecture(components: SearchComponents, by: str = 'validation') -> tuple[candidates_lib.Derivation, io.Architecture]:
   """Derives the network of a finished search under its target."""
   problem = components.problem
-  return derive_from_run(components.config, problem, problem, components.run, components.architecture, by, components.score)
+  return derive_from_run(components.config, problem, problem, components.run, components.architecture, by, components.validation)
 
 
 def derive_from_run(config: config_lib.SearchConfig, searched: problem_lib.SearchProblem, problem: problem_lib.SearchProblem,
                     run: run_directory.RunDirectory, architecture: base.ArchitectureOptimizer, by: str,
-                    score: Callable[[np.ndarray], np.ndarray] | None, others: tuple[solver.Constraint, ...] = ()) -> tuple[
+                    validation: candidates_lib.Validation | None, others: tuple[solver.Constraint, ...] = ()) -> tuple[
                         candidates_lib.Derivation, io.Architecture]:
   """Derives a network under a problem's target from what a run learned: `front_from_run` for one limit."""
-  return front_from_run(config, searched, problem, [problem.target], run, architecture, by, score, others)[0]
+  return front_from_run(config, searched, problem, [problem.target], run, architecture, by, validation, others)[0]
 
 
 def front_from_run(config: config_lib.SearchConfig, searched: problem_lib.SearchProblem, problem: problem_lib.SearchProblem,
                    limits: Sequence[float], run: run_directory.RunDirectory, architecture: base.ArchitectureOptimizer, by: str,
-                   score: Callable[[np.ndarray], np.ndarray] | None, others: tuple[solver.Constraint, ...] = ()) -> list[tuple[
+                   validation: candidates_lib.Validation | None, others: tuple[solver.Constraint, ...] = ()) -> list[tuple[
                        candidates_lib.Derivation, io.Architecture]]:
   """Derives a network under each of some limits from what a run learned.
 
@@ -340,7 +342,7 @@ def front_from_run(config: config_lib.SearchConfig, searched: problem_lib.Search
     run: Holds the scored networks.
     architecture: Restored.
     by: 'probability', 'evidence' or 'validation'.
-    score: For 'validation', see `candidates_lib.front`.
+    validation: For 'validation', see `candidates_lib.front`.
     others: Further constraints.
   """
   _, samples = evaluations_lib.load(run.samples)
@@ -350,6 +352,6 @@ def front_from_run(config: config_lib.SearchConfig, searched: problem_lib.Search
                             config.data.validation_batch)
   with progress_lib.working('deriving'):
     derivations = result_lib.derive_networks(architecture.log_probabilities(), samples, not architecture.scores_networks,
-                                             problem.cost_model, limits, end, by, score, config.seed, others)
+                                             problem.cost_model, limits, end, by, validation, config.seed, others)
   return [(found, result_lib.make_architecture(problem.space, found, problem.table, versions.installed(), config.seed))
           for found in derivations]

@@ -55,8 +55,8 @@ def main(config: Config) -> None:
   from tf_proxyless.app import build_search
 
   with errors.user_errors():
-    _, score = build_search.restore(search, problem, run, with_data=True)
-    accuracies = dict(zip(config.networks, score(paths).tolist(), strict=True))
+    _, validation = build_search.restore(search, problem, run, with_data=True)
+    accuracies = dict(zip(config.networks, validation.score(paths).tolist(), strict=True))
     files.write_json(config.output, _SCORES, {'accuracies': accuracies})
 
 

@@ -2,7 +2,8 @@
 
 By probability: the most likely network under the budget, as published (by a knapsack, where others take the argmax and hope).
 By evidence: the network under the budget whose estimated accuracy is greatest (`evidence`). By validation: about thirty networks
-from both are scored once on the whole validation split, and the best wins; of equals, that of the greater estimate.
+from both are scored once on the whole validation split, and what that and the evidence say together decides: each counts by the inverse
+of its variance, so that among a few thousand images luck does not win, and among many evidence, which knows main effects only, yields.
 """
 
 from __future__ import annotations
@@ -48,6 +49,19 @@ class Budget:
   def admits(self, choices: Sequence[int]) -> bool:
     """Whether a network is within all limits."""
     return all(each.cost.cost(choices) <= each.limit for each in (solver.Constraint(self.cost_model, self.limit), *self.others))
+
+
+@dataclasses.dataclass(frozen=True)
+class Validation:
+  """Scores networks on the whole validation split.
+
+  Attributes:
+    score: paths int32 [networks, decisions] -> accuracy [networks]; called once.
+    images: Images of the split.
+  """
+
+  score: Callable[[np.ndarray], np.ndarray]
+  images: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -212,11 +226,11 @@ def derive(
     budget: Budget,
     *,
     by: str = 'validation',
-    score: Callable[[np.ndarray], np.ndarray] | None = None,
+    validation: Validation | None = None,
     seed: int = 0,
 ) -> Derivation:
   """Derives one network: `front` for one budget."""
-  return front(log_probabilities, effects, [budget], by=by, score=score, seed=seed)[0]
+  return front(log_probabilities, effects, [budget], by=by, validation=validation, seed=seed)[0]
 
 
 def front(
@@ -225,19 +239,19 @@ def front(
     budgets: Sequence[Budget],
     *,
     by: str = 'validation',
-    score: Callable[[np.ndarray], np.ndarray] | None = None,
+    validation: Validation | None = None,
     seed: int = 0,
 ) -> list[Derivation]:
   """Derives a network for each budget, with all that there is to say about it but the warnings.
 
-  Networks that are scored for one budget are considered for all that admit them, so that a larger one gives no lower validation accuracy.
+  Networks that are scored for one budget are considered for all that admit them, so that a larger one never gives a worse network.
 
   Args:
     log_probabilities: By decision, log p of each choice.
     effects: Main effects of the networks that were scored, or None.
     budgets: Budget of each network; hard.
-    by: 'probability', 'evidence' (needs effects), or 'validation' (needs score).
-    score: paths int32 [networks, decisions] -> accuracy [networks] on the whole validation split; called once if given.
+    by: 'probability', 'evidence' (needs effects), or 'validation' (needs it).
+    validation: Scores the candidates if given.
     seed: Seed of redrawn coefficients and draws of the policy.
 
   Returns:
@@ -246,18 +260,32 @@ def front(
   Raises:
     ValueError: `by` is unknown or lacks what it needs, or a budget cannot be reached (states the smallest cost).
   """
-  if by not in BY or (by == 'evidence' and effects is None) or (by == 'validation' and score is None):
-    raise ValueError(f'by must be one of {BY}, with effects for evidence and a score for validation, got {by!r}')
-  drafts = [_draft(log_probabilities, effects, budget, score is not None, seed) for budget in budgets]
+  if by not in BY or (by == 'evidence' and effects is None) or (by == 'validation' and validation is None):
+    raise ValueError(f'by must be one of {BY}, with effects for evidence and images for validation, got {by!r}')
+  drafts = [_draft(log_probabilities, effects, budget, validation is not None, seed) for budget in budgets]
   accuracies: dict[Choices, float] = {}
-  if score is not None:
+  worth: dict[Choices, float] = {}
+  if validation is not None:
     networks = list(dict.fromkeys(choices for draft in drafts for choices in draft.networks))
-    accuracies = dict(zip(networks, np.asarray(score(np.array(networks, np.int32)), np.float64).tolist(), strict=True))
+    scores = np.asarray(validation.score(np.array(networks, np.int32)), np.float64)
+    accuracies = dict(zip(networks, scores.tolist(), strict=True))
+    worth = dict(zip(networks, scores if effects is None else _weigh(
+        scores, validation.images, *map(np.array, zip(*(effects_lib.predict(effects, choices) for choices in networks))))))
     for draft in drafts:
       for choices, source in [item for other in drafts for item in other.networks.items()]:
         if draft.budget.admits(choices):
           draft.networks.setdefault(choices, source)
-  return [_choose(log_probabilities, effects, draft, by, accuracies) for draft in drafts]
+  return [_choose(log_probabilities, effects, draft, by, accuracies, worth) for draft in drafts]
+
+
+def _weigh(accuracies: np.ndarray, images: int, estimates: np.ndarray, errors: np.ndarray) -> np.ndarray:
+  """The means of accuracies and estimates of networks by their inverse variances on average: [networks], as accuracies.
+
+  Estimates come from the weights of the whole search, accuracies from those of its end: their means are made equal first.
+  """
+  share = np.clip(accuracies, 0.5 / images, 1.0 - 0.5 / images)
+  own, other = np.mean(share * (1.0 - share)) / images, np.mean(errors**2)
+  return (accuracies * other + (estimates + np.mean(accuracies - estimates)) * own) / (own + other)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -285,7 +313,7 @@ def _draft(log_probabilities: Sequence[np.ndarray], effects: effects_lib.Effects
 
 
 def _choose(log_probabilities: Sequence[np.ndarray], effects: effects_lib.Effects | None, draft: _Draft, by: str,
-            accuracies: Mapping[Choices, float]) -> Derivation:
+            accuracies: Mapping[Choices, float], worth: Mapping[Choices, float]) -> Derivation:
   budget, likely, best = draft.budget, draft.likely, draft.best
 
   def candidate(choices: Choices) -> Candidate:
@@ -295,7 +323,7 @@ def _choose(log_probabilities: Sequence[np.ndarray], effects: effects_lib.Effect
 
   candidates = [candidate(choices) for choices in draft.networks]
   if accuracies:
-    candidates.sort(key=lambda c: (-accuracies[c.choices], -(c.estimate or 0.0), c.cost, c.choices))
+    candidates.sort(key=lambda c: (-worth[c.choices], c.cost, c.choices))
   chosen = {'probability': likely, 'evidence': best}.get(by) or candidates[0].choices
   derivation = Derivation(by, budget.limit, candidate(chosen), candidate(likely), None, (), None, None, draft.expected_loss, (),
                           tuple(candidates))

@@ -34,7 +34,7 @@ def derive_networks(
     limits: Sequence[float],
     end: diagnostics.SearchEnd,
     by: str,
-    score: Callable[[np.ndarray], np.ndarray] | None,
+    validation: candidates_lib.Validation | None,
     seed: int,
     others: tuple[solver.Constraint, ...] = (),
 ) -> list[candidates_lib.Derivation]:
@@ -48,7 +48,7 @@ def derive_networks(
     limits: Greatest costs.
     end: Where the search stood at its end.
     by: 'probability', 'evidence' or 'validation'.
-    score: paths -> accuracies on the whole validation split, for 'validation'.
+    validation: For 'validation'; else None, or scores the candidates nevertheless.
     seed: Seed of draws.
     others: Further constraints.
 
@@ -69,7 +69,7 @@ def derive_networks(
       reasons = (f'there is no evidence: {error}',)
   budgets = [candidates_lib.Budget(limit, cost_model, others) for limit in limits]
   return [dataclasses.replace(found, warnings=reasons + diagnostics.warnings(found, cost_model.paths, end, effects, samples))
-          for found in candidates_lib.front(log_p, effects, budgets, by=by, score=score, seed=seed)]
+          for found in candidates_lib.front(log_p, effects, budgets, by=by, validation=validation, seed=seed)]
 
 
 def make_architecture(space: network_lib.Network, derivation: candidates_lib.Derivation,

@@ -32,8 +32,8 @@ class Config(options.Config):
       (), "Budget, ms by the run's latency table, or several with commas between them. By default the search's target.")
   max_macs: tuple[float, ...] = options.option((), "Budget in multiply-adds, or several. By default the search's target.")
   by: str = options.option(
-      'validation', 'How the network is chosen: the best of thirty on the validation images, the best by estimated effects, or the most '
-      'likely.', choices=('validation', 'evidence', 'probability'))
+      'validation', 'How the network is chosen: the best of thirty by the validation images and the estimates, by estimates alone, or '
+      'the most likely.', choices=('validation', 'evidence', 'probability'))
   output: str | None = options.option(
       None, 'Where to write the architecture, a JSON file; by default it is only shown. Of several budgets a folder, by default front in '
       'the run directory.')
@@ -82,8 +82,8 @@ def main(config: Config) -> None:
   from tf_proxyless.report.document import writer
 
   with errors.user_errors():
-    architecture, score = build_search.restore(search, searched, run, with_data=config.by == 'validation')
-    front = build_search.front_from_run(search, searched, problem, limits, run, architecture, config.by, score)
+    architecture, validation = build_search.restore(search, searched, run, with_data=config.by == 'validation')
+    front = build_search.front_from_run(search, searched, problem, limits, run, architecture, config.by, validation)
     derivation, found = front[0]
     if len(limits) > 1:
       paths = result_lib.save_front(front, problem.cost_model.unit, config.output or run.front)
