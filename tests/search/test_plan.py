@@ -31,11 +31,10 @@ def test_counts_every_image():
                                       'scoring 12.0 k images (15 %), validation and derivation 17.5 k images (23 %)')
 
 
-@pytest.mark.parametrize('passes, validation_batch, batch, epoch, updating, expected', [
-    (10, 200, 64, 281, 1.0, 11),  # 2,000 images forward, against 11 * 64 in weight steps of three times the cost
-    (10, 200, 64, 281, 0.8, 9),  # weight steps of the epochs without updates count as well
-    (3, 64, 64, 281, 1.0, 5),
-    (10, 1000, 32, 40, 1.0, 40),  # an epoch has no more
+@pytest.mark.parametrize('passes, validation_batch, batch, epoch, expected', [
+    (10, 200, 64, 281, 11),  # 2,000 images forward, against 11 * 64 in weight steps of three times the cost
+    (3, 64, 64, 281, 5),
+    (10, 1000, 32, 40, 40),  # an epoch has no more
 ])
-def test_updates_take_at_most_half_of_the_time(passes, validation_batch, batch, epoch, updating, expected):
-  assert plan.weight_steps_per_update(passes, validation_batch, batch, epoch, updating) == expected
+def test_updates_take_at_most_half_of_the_time(passes, validation_batch, batch, epoch, expected):
+  assert plan.weight_steps_per_update(passes, validation_batch, batch, epoch) == expected

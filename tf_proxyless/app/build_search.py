@@ -260,8 +260,7 @@ def build_search(config: config_lib.SearchConfig, problem: problem_lib.SearchPro
   methods = methods or Methods.from_config(config)
   steps_per_epoch = pipelines.steps_per_epoch(split, config.data.batch_size)
   weight_steps = config.optimizer.weight_steps_per_update or plan_lib.weight_steps_per_update(
-      methods.optimizer.passes, config.data.validation_batch, config.data.batch_size, steps_per_epoch,
-      (weights.search_epochs - config.optimizer.frozen_epochs) / config.epochs)
+      methods.optimizer.passes, config.data.validation_batch, config.data.batch_size, steps_per_epoch)
   schedule = schedule_lib.Schedule(steps_per_epoch, weights.warmup_epochs, weights.search_epochs, weights.warmup_learning_rate,
                                    weights.search_learning_rate, weight_steps, config.optimizer.frozen_epochs)
   supernet = supernet_lib.Supernet(problem.space, config.seed, weights.nested)

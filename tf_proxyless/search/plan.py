@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import dataclasses
-import math
 import time
 
 import numpy as np
@@ -41,7 +40,7 @@ class Seconds:
   forward: float
 
 
-def weight_steps_per_update(passes: int, validation_batch: int, batch: int, steps_per_epoch: int, updating: float = 1.0) -> int:
+def weight_steps_per_update(passes: int, validation_batch: int, batch: int, steps_per_epoch: int) -> int:
   """Weight steps between architecture updates with which these take at most half of the time; at least 5 where an epoch has them.
 
   Args:
@@ -49,9 +48,8 @@ def weight_steps_per_update(passes: int, validation_batch: int, batch: int, step
     validation_batch: Images of an update.
     batch: Images of a weight step.
     steps_per_epoch: Weight steps of an epoch.
-    updating: Share of the epochs that have updates.
   """
-  return min(max(5, math.ceil(updating * passes * validation_batch / (_WEIGHT_STEP * batch))), steps_per_epoch)
+  return min(max(5, -(-passes * validation_batch // (_WEIGHT_STEP * batch))), steps_per_epoch)
 
 
 def measure(steps: steps_lib.SupernetSteps, paths: np.ndarray, batch: int, validation_batch: int) -> Seconds:
