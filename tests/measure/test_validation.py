@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+import numpy as np
 import pytest
 
 from tf_proxyless.cost import model as model_lib
@@ -29,6 +30,18 @@ def test_calibration_and_validation_are_disjoint():
   assert [purpose for purpose, _ in chosen.values()] == ['calibration'] * 5 + ['validation'] * 8
   assert len({network for _, network in chosen.values()}) == 13
   assert all(schema.is_resolved(network) for _, network in chosen.values())
+
+
+@pytest.mark.parametrize('seed', range(3))
+def test_both_span_the_range(seed):
+  space = proxyless.proxyless(stage_filters=(8, 16), stage_blocks=(3, 3), stage_strides=(2, 2), resolution=32, classes=10)
+  table = dataclasses.replace(pixel2.named_table(pixel2.SERVER, space), calibration=None)
+  model = model_lib.from_latency_table(space, table)
+  chosen = validation_lib.choose_networks(space, table, 5, 8, seed)
+  for wanted in ('calibration', 'validation'):
+    sums = np.array([model_lib.entry_sum(table, network) for purpose, network in chosen.values() if purpose == wanted])
+    places = (sums - model.smallest) / (model.largest - model.smallest)
+    assert places.min() < 0.2 and places.max() > 0.8 and np.diff(places).max() < 0.35
 
 
 def test_a_small_space_gives_what_it_has():

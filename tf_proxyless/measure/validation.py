@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 import dataclasses
 import pathlib
 from typing import Any
+
+import numpy as np
 
 from tf_proxyless.cost import calibration
 from tf_proxyless.cost import model as model_lib
@@ -20,6 +22,7 @@ from tf_proxyless.space import schema
 
 KIND = 'latency_table_proof'
 _SHORTEST_MS, _LONGEST_MS = 1e-9, 1e9
+_DRAWN = 200  # networks, among which those of a proof are chosen
 _BLOCK_MODELS = 6  # networks take longer than operations, so that a busy moment disturbs few of them
 
 
@@ -69,9 +72,10 @@ class Proof:
 
 def choose_networks(space: network_lib.Network, table: table_lib.LatencyTable, for_calibration: int, for_validation: int,
                     seed: int) -> dict[str, tuple[str, network_lib.Network]]:
-  """Networks by name, each with its purpose: random ones from all over the range, and published ones that the table covers.
+  """Networks by name, each with its purpose: random ones whose sums are spread over the range, and published ones that the table covers.
 
-  A space that has not enough networks gives those it has, half of them for each purpose at most.
+  A line through networks of the middle of the range would be a guess at its ends, where targets are too. A space that has not enough
+  networks gives those it has, half of them for each purpose at most.
 
   Raises:
     ValueError: The space has too few networks to fit and to validate anything.
@@ -81,11 +85,14 @@ def choose_networks(space: network_lib.Network, table: table_lib.LatencyTable, f
     raise ValueError(f'{space.name!r} has {available} networks; a proof needs {2 * calibration.MIN_NETWORKS} at least')
   for_calibration = min(for_calibration, available // 2)
   for_validation = min(for_validation, available - for_calibration)
-  genotypes = sampling.spread(space, for_calibration + for_validation, seed)
+  drawn = sampling.spread(space, max(for_calibration + for_validation, min(_DRAWN, available // 4)), seed)
+  sums = model_lib.from_latency_table(space, table).costs(np.array([schema.path_of(space, genotype) for genotype in drawn]))
+  fitted = _spread(sums, for_calibration, range(len(drawn)))
+  held_out = _spread(sums, for_validation, [i for i in range(len(drawn)) if i not in fitted])
   chosen = {}
-  for i, genotype in enumerate(genotypes):
+  for i, index in enumerate((*fitted, *held_out)):
     purpose = 'calibration' if i < for_calibration else 'validation'
-    chosen[f'random_{i:02d}'] = (purpose, schema.resolve(space, genotype))
+    chosen[f'random_{i:02d}'] = (purpose, schema.resolve(space, drawn[index]))
   resolution = space.input_shape[0]
   if isinstance(resolution, int) and resolution % 32 == 0:  # published networks take no other
     for name in published.NAMES:
@@ -93,6 +100,15 @@ def choose_networks(space: network_lib.Network, table: table_lib.LatencyTable, f
       if not table.missing(network_lib.op_signatures(network)):
         chosen[name] = ('published', network)
   return chosen
+
+
+def _spread(sums: np.ndarray, count: int, left: Iterable[int]) -> list[int]:
+  """Indices of networks with sums near to equal steps from the smallest to the largest, of those that are left."""
+  found, left = [], list(left)
+  for level in np.linspace(sums[left].min(), sums[left].max(), count):
+    found.append(min(left, key=lambda i: abs(sums[i] - level)))
+    left.remove(found[-1])
+  return found
 
 
 def validate(space: network_lib.Network, table: table_lib.LatencyTable, setup: table_builder.Setup, work: pathlib.Path,
