@@ -199,6 +199,18 @@ def test_validation_far_below_the_estimate(searched, below, error, fires):
   assert has(lines, f'{100 * below:.1f} points below its estimate') == fires == has(lines, 'points below its estimate')
 
 
+def test_little_evidence_is_said_where_it_decides_alone(searched):
+  _, samples, _, log_p = searched
+  effects, end = effects_lib.fit(samples[:500]), dataclasses.replace(GOOD_END, batch_images=200)
+
+  def lines(by):
+    found = candidates_lib.derive(log_p, effects, BUDGET, by=by, validation=candidates_lib.Validation(searched[0].validate, MANY))
+    return diagnostics.warnings(found, landscapes.DECISIONS, end, effects, samples[:500])
+
+  assert all(has(lines('evidence'), text) for text in ('are little evidence', 'fewer than', 'less than 2 standard errors'))
+  assert not any(has(lines('validation'), text) for text in ('are little evidence', 'fewer than', 'less than 2 standard errors'))
+
+
 def test_rare_choices(searched):
   few = searched[1][:500]
   line, = (line for line in warn(searched, samples=few) if 'fewer than' in line)
