@@ -135,7 +135,7 @@ def drift(samples: evaluations_lib.Evaluations) -> float | None:
 
   Returns:
     Root mean square over choices of the difference of coefficients over its standard error: about 1 if nothing moved. None if
-    a quarter lacks networks that differ and share a batch.
+    a quarter lacks networks that differ and share a batch, or all scores are equal.
   """
   quarter = len(samples) // 4
   if not quarter:
@@ -150,7 +150,9 @@ def drift(samples: evaluations_lib.Evaluations) -> float | None:
   unshared = a.inverse - b.inverse
   variance = noise_variance * np.diag(a.inverse @ first.gram @ a.inverse + b.inverse @ last.gram @ b.inverse
                                       + ridge * unshared @ unshared)
-  seen = (first.counts > 0) | (last.counts > 0)
+  seen = ((first.counts > 0) | (last.counts > 0)) & (variance > 0.0)
+  if not seen.any():
+    return None
   return float(np.sqrt(np.mean((a.coefficients - b.coefficients)[seen] ** 2 / variance[seen])))
 
 
