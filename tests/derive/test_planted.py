@@ -88,17 +88,16 @@ def search(optimizer, path, seed=0, target=TARGET):
 def check_found(result):
   """7x7 of the smaller expansion, Zero elsewhere, most likely and derived; the shared weights tell the classes apart.
 
-  By gradients the most likely network may still spend, where it is of no use, what the first decision leaves of the target while it is not
-  yet sure: at a probability of 0.65 that is a third, and the expected cost is held.
+  By gradients the expected cost is held while the first decision is not yet sure, at a probability of 0.7: what it leaves is spent where
+  it is of no use, so that neither the most likely network nor, in two of eight seeds, that within the limit is the best one.
   """
   last = result.history[-1]
   assert result.most_likely[0] == planted.BEST[0]
   assert last['most_likely_accuracy'] > 0.97
   assert abs(last['expected_cost'] / TARGET - 1.0) < 0.001
-  assert result.derive('probability').choices == planted.BEST
+  assert result.derive('validation').choices == planted.BEST
   if len(result.samples):  # of reinforce
-    assert result.most_likely == planted.BEST
-    assert result.derive('evidence').choices == result.derive('validation').choices == planted.BEST
+    assert result.most_likely == result.derive('probability').choices == result.derive('evidence').choices == planted.BEST
 
 
 def check_planted(result):
