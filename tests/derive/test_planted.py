@@ -89,7 +89,7 @@ def check_found(result):
   """7x7 of the smaller expansion, Zero elsewhere, most likely and derived; the shared weights tell the classes apart.
 
   By gradients the expected cost is held while the first decision is not yet sure, at a probability of 0.7: what it leaves is spent where
-  it is of no use, so that neither the most likely network nor, in two of eight seeds, that within the limit is the best one.
+  it is of no use, so that neither the most likely network nor, in one of five seeds, that within the limit is the best one.
   """
   last = result.history[-1]
   assert result.most_likely[0] == planted.BEST[0]

@@ -263,19 +263,19 @@ def front(
   if by not in BY or (by == 'evidence' and effects is None) or (by == 'validation' and validation is None):
     raise ValueError(f'by must be one of {BY}, with effects for evidence and images for validation, got {by!r}')
   drafts = [_draft(log_probabilities, effects, budget, validation is not None, seed) for budget in budgets]
+  networks = list(dict.fromkeys(choices for draft in drafts for choices in draft.networks))
+  estimates = {} if effects is None else {choices: effects_lib.predict(effects, choices) for choices in networks}
   accuracies: dict[Choices, float] = {}
   worth: dict[Choices, float] = {}
   if validation is not None:
-    networks = list(dict.fromkeys(choices for draft in drafts for choices in draft.networks))
     scores = np.asarray(validation.score(np.array(networks, np.int32)), np.float64)
     accuracies = dict(zip(networks, scores.tolist(), strict=True))
-    worth = dict(zip(networks, scores if effects is None else _weigh(
-        scores, validation.images, *map(np.array, zip(*(effects_lib.predict(effects, choices) for choices in networks))))))
+    worth = dict(zip(networks, _weigh(scores, validation.images, *np.array(list(estimates.values())).T) if estimates else scores))
     for draft in drafts:
       for choices, source in [item for other in drafts for item in other.networks.items()]:
         if draft.budget.admits(choices):
           draft.networks.setdefault(choices, source)
-  return [_choose(log_probabilities, effects, draft, by, accuracies, worth) for draft in drafts]
+  return [_choose(log_probabilities, effects, draft, by, estimates, accuracies, worth) for draft in drafts]
 
 
 def _weigh(accuracies: np.ndarray, images: int, estimates: np.ndarray, errors: np.ndarray) -> np.ndarray:
@@ -313,12 +313,13 @@ def _draft(log_probabilities: Sequence[np.ndarray], effects: effects_lib.Effects
 
 
 def _choose(log_probabilities: Sequence[np.ndarray], effects: effects_lib.Effects | None, draft: _Draft, by: str,
-            accuracies: Mapping[Choices, float], worth: Mapping[Choices, float]) -> Derivation:
+            estimates: Mapping[Choices, tuple[float, float]], accuracies: Mapping[Choices, float],
+            worth: Mapping[Choices, float]) -> Derivation:
   budget, likely, best = draft.budget, draft.likely, draft.best
 
   def candidate(choices: Choices) -> Candidate:
     log_p = float(sum(values[i] for values, i in zip(log_probabilities, choices)))
-    estimate, error = (None, None) if effects is None else effects_lib.predict(effects, choices)
+    estimate, error = estimates.get(choices, (None, None))
     return Candidate(choices, draft.networks[choices], budget.cost(choices), log_p, estimate, error, accuracies.get(choices))
 
   candidates = [candidate(choices) for choices in draft.networks]
