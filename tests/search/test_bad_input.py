@@ -42,7 +42,6 @@ def test_a_table_for_another_runtime(tmp_path):
 
 
 @pytest.mark.parametrize('flags, messages', [
-    (['--search_space=fbnet'], ['--search_space=fbnet', 'proxyless']),
     (['--nonsense=1'], ['unknown flag --nonsense; --help lists those that there are']),
     (['--target_latency=80'], ['unknown flag --target_latency; did you mean --target_latency_ms']),
     (['stray'], ["unexpected argument 'stray'"]),

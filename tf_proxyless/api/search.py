@@ -28,7 +28,6 @@ from tf_proxyless.report.figures import figures as figures_lib
 from tf_proxyless.search import run_directory
 from tf_proxyless.space import io
 from tf_proxyless.space import network as network_lib
-from tf_proxyless.space import schema
 
 
 @shutdown.signals_given_back()
@@ -82,7 +81,7 @@ def search(
   problem = problem_lib.SearchProblem(space, cost_model, problem_lib.parse_target(target, cost_model), table)
   problem.check()
   config = options.make(config_lib.SearchConfig, {
-      **_target_settings(problem), 'run_dir': os.fspath(run_dir), 'resolution': max(_sizes(space)), **settings, 'dataset': 'arrays:'})
+      **_target_settings(problem), 'run_dir': os.fspath(run_dir), 'resolution': space.resolution, **settings, 'dataset': 'arrays:'})
   from tf_proxyless.app import build_search
   from tf_proxyless.app.commands import search as search_command
 
@@ -103,10 +102,6 @@ def _check_settings(settings: Mapping[str, Any]) -> None:
     argument = 'train_data' if name == 'dataset' else by_group.get(each.group)
     if name in settings and argument:
       raise TypeError(f'{name!r} is no setting here: `{argument}` says it')
-
-
-def _sizes(space: network_lib.Network) -> list[int]:
-  return [size for value in space.input_shape[:2] for size in (value.choices if isinstance(value, schema.OneOf) else (value,))]
 
 
 def _target_settings(problem: problem_lib.SearchProblem) -> dict[str, Any]:

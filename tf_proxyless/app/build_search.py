@@ -225,7 +225,7 @@ def _make_split(config: config_lib.SearchConfig, source: sources.Source, run: ru
 def _make_data(config: config_lib.SearchConfig, problem: problem_lib.SearchProblem, source: sources.Source, split: splits.Split,
                run: run_directory.RunDirectory) -> loop.Data:
   augmentation = augmentation_lib.choose(config.data.augmentation, source, run, known=True)
-  transform = preprocessing.for_source(source, config.space.resolution, augmentation, channels=problem.space.input_shape[2])
+  transform = preprocessing.for_source(source, problem.space.resolution, augmentation, channels=problem.space.input_shape[2])
   batch_size = config.data.validation_batch
   try:
     pipelines.validation_pass(split, transform, batch_size)  # refuses a batch that the split cannot fill, before anything runs

@@ -183,7 +183,7 @@ class Comparison:
 
   def _make_standards(self) -> list[tuple[float, float]]:
     """Cost and width of MobileNetV2s, the cheapest first; what the latency table lacks is estimated from what it has."""
-    networks = {width: mobilenets.mobilenet_v2(width, self.space.input_shape[0], self.space.classes) for width in _WIDTHS}
+    networks = {width: mobilenets.mobilenet_v2(width, self.space.resolution, self.space.classes) for width in _WIDTHS}
     if self._table is None:
       return sorted((float(counting.count_network(network).macs), width) for width, network in networks.items())
     signatures = [signature for network in networks.values() for signature in network_lib.op_signatures(network)]
@@ -196,7 +196,7 @@ class Comparison:
     if not within:
       return None
     cost, width = within[-1]
-    architecture = architectures.find(architectures.MOBILENET_V2, self.space.classes, self.space.input_shape[0], width)
+    architecture = architectures.find(architectures.MOBILENET_V2, self.space.classes, self.space.resolution, width)
     estimated = '' if self._table is None else ', cost estimated'
     return _candidate(architecture, cost, f'{architectures.MOBILENET_V2} x {width:g}{estimated}')
 
@@ -242,8 +242,10 @@ class Comparison:
     return self.work / SCORINGS / search.name / 'scores.json'
 
   def _search_config(self, search: Search) -> config_lib.SearchConfig:
-    limit = {'target_macs': search.target.cost} if self._table is None else {
+    limit: dict[str, float | str] = {'target_macs': search.target.cost} if self._table is None else {
         'target_latency_ms': search.target.cost, 'latency_table': str(table_file(self.work))}
+    if self._search.space.in_file:
+      limit['search_space'] = str(space_file(self.work))
     return options.replace(self._search, **{**dict.fromkeys(config_lib.TARGETS), **limit}, architecture_optimizer=search.optimizer,
                            seed=self._search.seed + search.number, run_dir=str(self.search_folder(search)))
 
@@ -392,6 +394,11 @@ def _run_job(kind: str, name: str, command: str, config: options.Config, folder:
   if not flagfile.exists() or flagfile.read_text(encoding='utf-8') != content:
     files.write_atomically(flagfile, content)
   return jobs.Job(name, kind, ('-m', 'tf_proxyless', command, f'--flagfile={flagfile}'), folder)
+
+
+def space_file(work: pathlib.Path) -> pathlib.Path:
+  """Where a comparison has its copy of the search space."""
+  return work / 'search_space.json'
 
 
 def table_file(work: pathlib.Path) -> pathlib.Path:

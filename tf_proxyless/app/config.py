@@ -9,6 +9,7 @@ from tf_proxyless.data import names as dataset_names
 from tf_proxyless.infra import suggest
 
 SUPERNET = 'supernet'  # value of `init`
+PROXYLESS = 'proxyless'  # value of `search_space`
 DATA_DIR = 'Where tensorflow-datasets keeps datasets, or IDX files lie; by default ~/tensorflow_datasets.'
 TARGETS = ('target_latency_ms', 'target_latency_fraction', 'target_macs')  # exactly one is given
 OPTIMIZERS = ('reinforce', 'gradient')
@@ -170,7 +171,8 @@ class WeightsConfig(options.Config):
 class SpaceConfig(options.Config):
   """The search space."""
 
-  search_space: str = option('proxyless', 'Family of networks that is searched.', choices=('proxyless',))
+  search_space: str = option(PROXYLESS, f"'{PROXYLESS}', which the other options here describe, or a search_space.json: a file, or a "
+                             'shipped name.')
   stage_filters: tuple[int, ...] = option((24, 40, 80, 96, 192, 320), 'Output channels of each stage.')
   stage_blocks: tuple[int, ...] = option((4, 4, 4, 4, 4, 1), 'Searched blocks in each stage.')
   stage_strides: tuple[int, ...] = option((2, 2, 2, 1, 2, 1), 'Stride of the first block of each stage, pixels.')
@@ -181,6 +183,11 @@ class SpaceConfig(options.Config):
   width_multiplier: float = option(1.0, 'Factor of all widths, which are rounded to multiples of 8.', low=0.0)
   resolution: int = option(224, 'Height and width of the input, pixels; a multiple of the total stride.', low=1)
   channels: int | None = option(None, 'Channels of the input, 1 for grey; by default those of the images, or 3.', choices=(1, 3))
+
+  @property
+  def in_file(self) -> bool:
+    """Whether a file has the space, and not the other options."""
+    return self.search_space != PROXYLESS
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 import dataclasses
 import hashlib
 import json
@@ -16,6 +16,7 @@ from tf_proxyless.cost import model as model_lib
 from tf_proxyless.cost import table as table_lib
 from tf_proxyless.infra import errors
 from tf_proxyless.infra import files
+from tf_proxyless.infra import resources
 from tf_proxyless.search import run_directory
 from tf_proxyless.space import io
 from tf_proxyless.space import network as network_lib
@@ -142,13 +143,26 @@ NOTHING_GIVEN = Given()
 def identity(config: config_lib.SearchConfig, table: table_lib.LatencyTable | None,
              given: Given = NOTHING_GIVEN) -> dict[str, object]:
   """What makes a run this run: its options, what is in the table wherever it lies, and what was given as objects."""
-  found = {**options.identity(config), 'latency_table': None if table is None else table.sha256}
+  found = {**identity_of_options(config), 'latency_table': None if table is None else table.sha256}
   if given.problem is not None:
-    content = json.dumps([io.network_to_json(given.problem.space), given.problem.to_json()], sort_keys=True)
-    found['problem'] = hashlib.sha256(content.encode('utf-8')).hexdigest()
+    found['problem'] = _digest([io.network_to_json(given.problem.space), given.problem.to_json()])
   if given.methods is not None:
     found['methods'] = repr(given.methods)
   return found
+
+
+def identity_of_options(config: config_lib.SearchConfig) -> dict[str, object]:
+  """The options that make a run this run; a search space in a file is known by what is in it."""
+  found = options.identity(config)
+  if config.space.in_file:
+    space = make_space(config.space)
+    found['search_space'] = f'{space.name} {_digest(io.network_to_json(space))[:16]}'
+  return found
+
+
+def _digest(value: Any) -> str:
+  """SHA-256 of JSON values."""
+  return hashlib.sha256(json.dumps(value, sort_keys=True).encode('utf-8')).hexdigest()
 
 
 def restore(run: run_directory.RunDirectory, config: config_lib.SearchConfig) -> SearchProblem:
@@ -173,27 +187,29 @@ def restore(run: run_directory.RunDirectory, config: config_lib.SearchConfig) ->
     raise ValueError(f'{run.problem} is damaged: {errors.one_line(error)}') from error
 
 
-def _proxyless(space: config_lib.SpaceConfig, classes: int, channels: int) -> network_lib.Network:
-  arguments = {**options.flat(space), 'channels': channels}
-  del arguments['search_space']
-  return proxyless.proxyless(**arguments, classes=classes)
-
-
-_SPACES: dict[str, Callable[[config_lib.SpaceConfig, int, int], network_lib.Network]] = {'proxyless': _proxyless}
-
-
-def make_space(space: config_lib.SpaceConfig, classes: int, channels: int = 3) -> network_lib.Network:
+def make_space(space: config_lib.SpaceConfig, classes: int | None = None, channels: int = 3) -> network_lib.Network:
   """The search space of a configuration.
 
   Args:
     space: The configuration.
-    classes: Outputs of its networks.
-    channels: Channels of their input, if the configuration does not say it.
+    classes: Outputs of its networks; by default as in the file, or 1000.
+    channels: Channels of their input, if neither a file nor the configuration says it.
 
   Raises:
     ValueError: In one line, what does not fit.
   """
-  return _SPACES[space.search_space](space, classes, space.channels or channels)
+  arguments = options.flat(space)
+  name = arguments.pop('search_space')
+  if not space.in_file:
+    return proxyless.proxyless(**{**arguments, 'channels': space.channels or channels}, classes=classes or 1000)
+  path = resources.search_space(name)
+  described = [option for option, value in arguments.items() if value != options.options(type(space))[option].default]
+  if described:
+    raise ValueError(f'`{described[0]}` describes `search_space={config_lib.PROXYLESS}`; the space in {path} has its own')
+  found = io.load_search_space(path)
+  if classes not in (None, found.classes):
+    raise ValueError(f'`search_space={name}` is for {found.classes} classes, there are {classes}')
+  return found
 
 
 def channels(run: run_directory.RunDirectory, of_images: int) -> int:

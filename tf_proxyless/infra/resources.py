@@ -36,6 +36,15 @@ def latency_table(name: str) -> pathlib.Path:
   return _find(name, 'latency table', 'latency', '.json')
 
 
+def search_space(name: str) -> pathlib.Path:
+  """The search space at a path, or the shipped one of that name, for instance 'fashion_mnist'.
+
+  Raises:
+    ValueError: There is neither; the shipped ones are listed.
+  """
+  return _find(name, 'search space', 'spaces', '.json')
+
+
 def _find(name: str, what: str, subfolder: str, suffix: str) -> pathlib.Path:
   path = pathlib.Path(name)
   if path.exists() and not path.is_dir():

@@ -81,6 +81,12 @@ class Network:
     return units
 
 
+  @property
+  def resolution(self) -> int:
+    """Longer side of the input, pixels; the greatest, if it is a decision."""
+    return max(size for value in self.input_shape[:2] for size in ops.values_of(value))
+
+
 @dataclasses.dataclass(frozen=True)
 class TracedBlock:
   """A block with the shapes that it meets: (height, width, channels) in and out."""

@@ -32,7 +32,7 @@ from tf_proxyless.space import schema
 class Config(options.Config):
   first_table: str = options.option('', 'File or name of a table.', positional=True)
   second_table: str = options.option('', 'File or name of another.', positional=True)
-  classes: int = options.option(1000, 'Outputs of the classifier.', low=1)
+  classes: int | None = options.option(None, 'Outputs of the classifier; by default those of a file, or 1000.', low=1)
   networks: int = options.option(1000, 'Random networks whose latencies are compared.', low=3)
   seed: int = options.option(0, 'Seed of the choice of networks.', low=0)
   json: bool = options.option(False, 'Prints one JSON object instead of text.')

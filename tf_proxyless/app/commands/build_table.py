@@ -29,7 +29,7 @@ from tf_proxyless.space import network as network_lib
 
 @dataclasses.dataclass(frozen=True)
 class Config(options.Config):
-  classes: int = options.option(1000, 'Outputs of the classifier.', low=1)
+  classes: int | None = options.option(None, 'Outputs of the classifier; by default those of a file, or 1000.', low=1)
   precision: str = options.option('int8', 'Precision of the models.', choices=('int8', 'float32'))
   batch_size: int = options.option(8, 'Images in a run, on a GPU only.', low=1)
   calibration_networks: int = options.option(10, 'Whole networks that scale and offset are fitted on.', low=0)

@@ -36,7 +36,7 @@ from tf_proxyless.space import published
 
 @dataclasses.dataclass(frozen=True)
 class Config(options.Config):
-  classes: int = options.option(1000, 'Outputs of the classifier.', low=1)
+  classes: int | None = options.option(None, 'Outputs of the classifier; by default those of a file, or 1000.', low=1)
   search_space_file: str | None = options.option(None, 'search_space.json of a run, instead of the flags of a space.')
   latency_table: str | None = options.option(None, 'File or name of the table.', required=True)
   measurements: str | None = options.option(None, 'CSV file with a network and its ms in each line, or a measurements.json.', required=True)

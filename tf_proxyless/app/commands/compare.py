@@ -134,8 +134,8 @@ def prepare(config: Config) -> comparison_lib.Comparison:
   """
   search, train = _read_configs(config)
   design, work = _design(config, search), pathlib.Path(config.work_dir)
-  settings, space_file, table_file = work / 'settings.json', work / 'search_space.json', comparison_lib.table_file(work)
-  given = {'search': {name: value for name, value in options.identity(search).items() if name not in _VARIED},
+  settings, space_file, table_file = work / 'settings.json', comparison_lib.space_file(work), comparison_lib.table_file(work)
+  given = {'search': {name: value for name, value in problem_lib.identity_of_options(search).items() if name not in _VARIED},
            'train': options.identity(train)}
   if settings.exists():
     known = files.read_json(settings, _SETTINGS)
@@ -163,13 +163,13 @@ _VARIED = ('architecture_optimizer', *config_lib.TARGETS)  # among the searches 
 def _find_space(search: config_lib.SearchConfig) -> network_lib.Network:
   """The search space; its latency table can be loaded then, and is measured if it has to be."""
   classes, channels = dataset_names.classes(search.data.dataset or ''), dataset_names.channels(search.data.dataset or '')
-  if classes is None or channels is None:
+  if classes is None:
     stderr_lib.load_tensorflow()
     from tf_proxyless.app import build_search
 
     source = build_search.open_source(search.data)
     classes, channels = source.classes, source.channels
-  space = problem_lib.make_space(search.space, classes, channels)
+  space = problem_lib.make_space(search.space, classes, channels or 3)
   if not tables.is_ready(search, space):
     print('measuring the operations of the search space on this machine, once', file=sys.stderr)
     stderr_lib.load_tensorflow()

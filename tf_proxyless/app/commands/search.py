@@ -42,8 +42,8 @@ def _check(config: Config, given: problem_lib.Given) -> run_directory.RunDirecto
   run = run_directory.RunDirectory(config.run_dir)
   classes, channels = dataset_names.classes(config.data.dataset), dataset_names.channels(config.data.dataset)
   space = None
-  if classes is not None and channels is not None:
-    space = problem_lib.make_space(config.space, classes, problem_lib.channels(run, channels))
+  if classes is not None or config.space.in_file:
+    space = problem_lib.make_space(config.space, classes, problem_lib.channels(run, channels or 3))
   if tables.is_ready(config, space):
     table = tables.load(config, space)
     if space is not None:
