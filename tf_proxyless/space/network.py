@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 import dataclasses
 import functools
+import hashlib
 import itertools
 import math
 import re
@@ -16,6 +17,8 @@ from tf_proxyless.space import registry
 from tf_proxyless.space import schema
 
 
+_UNSAFE = re.compile(r'[^\w+.,=@%-]', re.ASCII)  # in a name of a file that devices take as it is
+_LONGEST_FILE_NAME = 120
 _NAME = re.compile(r'[A-Za-z0-9][\w.-]{0,99}', re.ASCII)  # of a layer in Keras, and a segment of a decision's path
 
 
@@ -248,19 +251,27 @@ class OpSignature:
 
   def __str__(self) -> str:
     """One line for people and messages, for instance 'mbconv 56x56x24 -> 40 k5 s2 e3'."""
-    parts = [f'{self.kind} {"x".join(map(str, self.input_shape))} -> {self.output_shape[2]}']
-    for field in dataclasses.fields(self.op):
-      value, metadata = getattr(self.op, field.name), field.metadata
-      shown = metadata.get('measured', True) and field.name not in ('filters', 'units')
-      if shown and not (metadata.get('omit_default') and value == field.default):
-        parts.append(f'{metadata.get("letter", "")}{value}')
+    parts = [self.kind, 'x'.join(map(str, self.input_shape)), '->', str(self.output_shape[2]), *_fields_text(self.op, ('filters', 'units'))]
     parts += ['residual'] * self.residual + ['symmetric'] * (self.padding == 'symmetric')
     return ' '.join(parts)
 
   @property
   def file_name(self) -> str:
-    """A name that a file can have, without suffix, for instance 'mbconv_56x56x24_40_k5_s2_e3'."""
-    return str(self).replace(' -> ', '_').replace(' ', '_')
+    """A name that a file can have, without suffix, for instance 'mbconv_56x56x24_40_k5_s2_e3'; a hash ends what had to be changed."""
+    name = str(self).replace(' -> ', '_').replace(' + ', '+').replace(' ', '_')
+    safe = _UNSAFE.sub('-', name)[:_LONGEST_FILE_NAME]
+    return safe if safe == name else f'{safe}-{hashlib.sha256(repr(self).encode("utf-8")).hexdigest()[:8]}'
+
+
+def _fields_text(op: ops.Op, left_out: tuple[str, ...] = ()) -> Iterator[str]:
+  """The fields of an operation on which latencies depend, each with its letter; those of a sequence's parts with '+' between them."""
+  for field in dataclasses.fields(op):
+    value, metadata = getattr(op, field.name), field.metadata
+    if field.name in left_out or not metadata.get('measured', True) or (metadata.get('omit_default') and value == field.default):
+      continue
+    parts = value if isinstance(value, tuple) else (value,)
+    inner = [' '.join((registry.name_of(type(part)), *_fields_text(part))) if isinstance(part, ops.Op) else str(part) for part in parts]
+    yield f'{metadata.get("letter", "")}{" + ".join(inner)}'
 
 
 def op_signature(op: ops.Op, input_shape: ops.Shape, residual: bool = False, padding: str = 'same') -> OpSignature | None:
