@@ -263,7 +263,7 @@ class OpSignature:
     return safe if safe == name else f'{safe}-{hashlib.sha256(repr(self).encode("utf-8")).hexdigest()[:8]}'
 
 
-def _fields_text(op: ops.Op, left_out: tuple[str, ...] = ()) -> Iterator[str]:
+def _fields_text(op: Any, left_out: tuple[str, ...] = ()) -> Iterator[str]:
   """The fields of an operation on which latencies depend, each with its letter; those of a sequence's parts with '+' between them."""
   for field in dataclasses.fields(op):
     value, metadata = getattr(op, field.name), field.metadata
