@@ -15,6 +15,7 @@ _CONFIGS = {  # beside the package in a clone
     'tf_proxyless.configs.latency': 'configs/latency',
     'tf_proxyless.configs.latency.published': 'configs/latency/published',
     'tf_proxyless.configs.quantize': 'configs/quantize',
+    'tf_proxyless.configs.spaces': 'configs/spaces',
     'tf_proxyless.configs.train': 'configs/train',
 }
 
@@ -54,6 +55,7 @@ setuptools.setup(
                   'tf_proxyless.configs.latency': ['*.json'],
                   'tf_proxyless.configs.latency.published': ['*.json'],
                   'tf_proxyless.configs.quantize': ['*.flags'],
+                  'tf_proxyless.configs.spaces': ['*.json'],
                   'tf_proxyless.configs.train': ['*.flags'],
                   'tf_proxyless.report.drawing': ['*.css'],
                   'tf_proxyless.report.page': ['*.css', '*.js']},

@@ -23,7 +23,7 @@ from tf_proxyless.space import schema
 
 GAINS = np.array([[0.0, 0.1, 0.3], [0.3, 0.1, 0.0]], np.float32)  # accuracy is 0.3 and the sum of the gains of the two decisions
 BEST = [2, 0]
-BANDIT = model_lib.additive('ms', ('first', 'second'), 1.0, ((1.0,) * 3,) * 2)
+BANDIT = model_lib.additive('ms', ('first', 'second'), 1.0, ((1.0, 1.0 + 1e-6, 1.0),) * 2)
 
 OPTIMIZERS = {'reinforce': reinforce.ReinforceConfig(0.05), 'two_path': two_path.TwoPathConfig(0.05),
               'leave_one_out': examples.load('optimizer').LeaveOneOutConfig(0.05)}
@@ -54,6 +54,9 @@ class TestOptimizers:
     for step in range(20):
       path = optimizer.next_path(tf.constant(step, tf.int64)).numpy()
       assert path.dtype == np.int32 and path.shape == (2,) and (path >= 0).all() and (path < 3).all()
+    for dearest, expected in ((1.0, {1}), (0.0, {0, 1, 2})):  # of the choices of the warm-up
+      paths = [optimizer.warmup_path(tf.constant(step, tf.int64), tf.constant(dearest)).numpy() for step in range(64)]
+      assert [set(column) for column in np.transpose(paths).tolist()] == [expected] * 2
     scored = optimizer.update()
     assert (scored is not None) == optimizer.scores_networks
     if scored is not None:

@@ -147,19 +147,21 @@ def test_samples_in_proportion_leave_nothing_to_chance():
   """In 64 draws in a row a choice comes as often as its probability says, but for one; in an order of its own."""
   policy = policy_lib.Policy((3, 7, 3, 2), exploration=0.1, seed=4)
   policy.alpha.assign(np.random.default_rng(2).standard_normal((4, 7)))
-  sample = tf.function(lambda step: policy.sample_in_proportion(1, step), input_signature=[tf.TensorSpec([], tf.int64)], autograph=False)
+  probabilities = policy.sampling_probabilities()
+  sample = tf.function(lambda step: policy.sample_in_proportion(1, step, probabilities), autograph=False)
   paths = np.array([sample(tf.constant(step, tf.int64)) for step in range(192)])
   for decision, count in enumerate((3, 7, 3, 2)):
     sets = paths[:, decision].reshape(3, 64)
     counts = np.array([np.bincount(row, minlength=count) for row in sets])
-    expected = 64 * policy.sampling_probabilities().numpy()[decision, :count]
+    expected = 64 * probabilities.numpy()[decision, :count]
     assert (np.abs(counts - expected) < 2).all() and len({tuple(row) for row in sets.tolist()}) == 3
   assert (paths[:, 0] != paths[:, 2]).any()
 
 
 def test_samples_in_proportion_of_decisions_inside_others_are_canonical():
   policy = policy_lib.Policy((2, 3), parents=[(), [(0, 1)]])
-  paths = np.array([policy.sample_in_proportion(1, tf.constant(step, tf.int64)) for step in range(64)])
+  even = policy.sampling_probabilities()
+  paths = np.array([policy.sample_in_proportion(1, tf.constant(step, tf.int64), even) for step in range(64)])
   assert (paths[paths[:, 0] == 0, 1] == 0).all() and set(paths[paths[:, 0] == 1, 1].tolist()) == {0, 1, 2}
 
 

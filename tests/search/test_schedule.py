@@ -34,6 +34,13 @@ def test_learning_rates_are_cosines_to_0():
     assert rates == sorted(rates, reverse=True)
 
 
+def test_the_warmup_begins_with_the_dearest_network():
+  schedule = make(steps_per_epoch=10, warmup_epochs=4)
+  shares = [schedule.dearest(epoch, step) for epoch in range(4) for step in range(10)]
+  assert shares[0] == 1.0 and shares[10] == pytest.approx(0.5) and shares[20:] == [0.0] * 20
+  assert shares == sorted(shares, reverse=True)
+
+
 @pytest.mark.parametrize('settings', [
     {}, {'weight_steps_per_update': 1}, {'weight_steps_per_update': 13}, {'weight_steps_per_update': 7, 'frozen_epochs': 0},
     {'frozen_epochs': 4}, {'warmup_epochs': 0, 'weight_steps_per_update': 2}])

@@ -83,8 +83,9 @@ class SearchComponents:
 
   def plan(self) -> list[plan_lib.Part]:
     """What the whole search costs, by the time of a few steps, which change nothing."""
-    data, paths = self.config.data, [self.architecture.warmup_path(tf.constant(step, tf.int64)).numpy() for step in range(3)]
-    seconds = plan_lib.measure(self.steps, np.array(paths), data.batch_size, data.validation_batch)
+    data, paths = self.config.data, [self.architecture.next_path(tf.constant(step, tf.int64)).numpy() for step in range(3)]
+    dearest = self.architecture.warmup_path(tf.constant(0, tf.int64), tf.constant(1.0)).numpy()
+    seconds = plan_lib.measure(self.steps, np.array(paths), dearest, data.batch_size, data.validation_batch)
     return plan_lib.make(self.schedule, data.batch_size, data.validation_batch, self.methods.optimizer.passes, self.scores_afterwards,
                          self.validation_images, seconds)
 

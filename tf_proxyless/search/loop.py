@@ -139,8 +139,11 @@ class Search:
 
   def _train(self, epoch: int, step: int, batch: Batch) -> None:
     weight_step = epoch * self._schedule.steps_per_epoch + step
-    sample = self._architecture.warmup_path if self._schedule.phase(epoch) == schedule_lib.WARMUP else self._architecture.next_path
-    path = sample(tf.constant(weight_step, tf.int64))
+    counter = tf.constant(weight_step, tf.int64)
+    if self._schedule.phase(epoch) == schedule_lib.WARMUP:
+      path = self._architecture.warmup_path(counter, tf.constant(self._schedule.dearest(epoch, step), tf.float32))
+    else:
+      path = self._architecture.next_path(counter)
     loss, correct = self._steps.train(*batch, path, tf.constant(self._schedule.learning_rate(epoch, step), tf.float32))
     loss = float(loss)
     if not math.isfinite(loss):

@@ -34,9 +34,16 @@ class Part:
 
 @dataclasses.dataclass(frozen=True)
 class Seconds:
-  """What an image takes on this machine, in seconds: in a weight step, and where a network is only run."""
+  """What an image takes on this machine, in seconds.
+
+  Attributes:
+    weight_step: In a weight step of a network as they are sampled.
+    dearest: In one of the dearest network.
+    forward: Where a network is only run.
+  """
 
   weight_step: float
+  dearest: float
   forward: float
 
 
@@ -52,12 +59,13 @@ def weight_steps_per_update(passes: int, validation_batch: int, batch: int, step
   return min(max(5, -(-passes * validation_batch // (_WEIGHT_STEP * batch))), steps_per_epoch)
 
 
-def measure(steps: steps_lib.SupernetSteps, paths: np.ndarray, batch: int, validation_batch: int) -> Seconds:
+def measure(steps: steps_lib.SupernetSteps, paths: np.ndarray, dearest: np.ndarray, batch: int, validation_batch: int) -> Seconds:
   """Times the steps of some networks; the images of the weight steps are not finite, so that they change no weight.
 
   Args:
     steps: Steps of the supernet.
     paths: int32 [networks, decisions].
+    dearest: int32 [decisions].
     batch: Images of a weight step.
     validation_batch: Images that a network is scored on.
   """
@@ -70,7 +78,8 @@ def measure(steps: steps_lib.SupernetSteps, paths: np.ndarray, batch: int, valid
   def score(path: np.ndarray) -> None:
     steps.accuracies(path[None], scoring)
 
-  return Seconds(*(_mean_seconds(step, paths) / images for step, images in ((train, batch), (score, validation_batch))))
+  weight_step = _mean_seconds(train, paths) / batch
+  return Seconds(weight_step, max(weight_step, _mean_seconds(train, dearest[None]) / batch), _mean_seconds(score, paths) / validation_batch)
 
 
 def _mean_seconds(step: Callable[[np.ndarray], None], paths: np.ndarray) -> float:
@@ -101,5 +110,7 @@ def make(schedule: schedule_lib.Schedule, batch: int, validation_batch: int, pas
   warmup, joint = (epochs * schedule.steps_per_epoch * batch for epochs in (schedule.warmup_epochs, schedule.search_epochs))
   scored = (schedule.updates * passes + scored_afterwards) * validation_batch
   final = (schedule.epochs + candidates.CANDIDATES) * validation_images
-  return [Part('warm-up', warmup, warmup * seconds.weight_step), Part('weights', joint, joint * seconds.weight_step),
+  dearest = 0.5 * schedule_lib.DEAREST_PART  # of the choices of the warm-up
+  of_warmup = (1.0 - dearest) * seconds.weight_step + dearest * seconds.dearest
+  return [Part('warm-up', warmup, warmup * of_warmup), Part('weights', joint, joint * seconds.weight_step),
           Part('scoring', scored, scored * seconds.forward), Part('validation and derivation', final, final * seconds.forward)]

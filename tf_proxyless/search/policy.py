@@ -148,16 +148,23 @@ class Policy(tf.Module):
     logits = tf.math.log(self.sampling_probabilities())
     return self._canonical(tf.transpose(tf.random.stateless_categorical(logits, networks, self.seed(stream, counter), dtype=tf.int32)))
 
-  def sample_in_proportion(self, stream: int, counter: tf.Tensor) -> tf.Tensor:
-    """A network of the policy, whose choices come in 64 counts as often as they are probable, up to one: int32 [decisions].
+  def sample_in_proportion(self, stream: int, counter: tf.Tensor, probabilities: tf.Tensor) -> tf.Tensor:
+    """A network whose choices come in 64 counts as often as they are probable, up to one.
 
     Independent draws would leave the number of steps that a choice's weights get to chance; FairNAS (Chu et al. 2021, arXiv 1907.01845)
     shows what that costs. Here each decision's draws are a stratified sample, in an order of its own.
+
+    Args:
+      stream, counter: See `seed`.
+      probabilities: float32 [decisions, most choices].
+
+    Returns:
+      int32 [decisions].
     """
     within = tf.random.stateless_uniform([2, len(self._counts), _STRATA], self.seed(stream, counter // _STRATA))
     place = tf.cast(counter % _STRATA, tf.int32)
     stratum = tf.cast(tf.argsort(within[0], axis=1)[:, place], tf.float32)
-    reached = tf.cumsum(self.sampling_probabilities(), axis=1) <= ((stratum + within[1, :, place]) / _STRATA)[:, None]
+    reached = tf.cumsum(probabilities, axis=1) <= ((stratum + within[1, :, place]) / _STRATA)[:, None]
     drawn = tf.minimum(tf.reduce_sum(tf.cast(reached, tf.int32), axis=1), tf.constant(self._counts) - 1)
     return self._canonical(drawn[None])[0]
 

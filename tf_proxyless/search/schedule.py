@@ -11,6 +11,8 @@ import numpy as np
 WARMUP = 'warmup'
 JOINT = 'joint'
 
+DEAREST_PART = 0.5  # of the warm-up, see `Schedule.dearest`
+
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
@@ -65,6 +67,14 @@ class Schedule:
       start, first, epochs = self.search_learning_rate, self.warmup_epochs, self.search_epochs
     done = ((epoch - first) * self.steps_per_epoch + step) / (epochs * self.steps_per_epoch)
     return 0.5 * start * (1.0 + math.cos(math.pi * done))
+
+  def dearest(self, epoch: int, step: int) -> float:
+    """Probability with which each decision takes its dearest choice in a weight step: from 1 to 0 over the first half of the warm-up.
+
+    A supernet that begins with one network, and admits the others to what that has learned, learns much faster (docs/research.md).
+    """
+    done = (epoch * self.steps_per_epoch + step) / max(1, self.warmup_epochs * self.steps_per_epoch)
+    return max(0.0, 1.0 - done / DEAREST_PART)
 
   def updates_after(self, epoch: int, step: int) -> bool:
     """Whether an architecture update follows the weight step `step` (from 0) of epoch `epoch`."""

@@ -66,10 +66,22 @@ class ArchitectureOptimizer(tf.Module):
     """The network of weight step `step`: int32 [decisions]."""
     return self.parameters.sample(_WEIGHT_STREAM, step)[0]
 
-  @tf.function(input_signature=[tf.TensorSpec([], tf.int64)], autograph=False)
-  def warmup_path(self, step: tf.Tensor) -> tf.Tensor:
-    """The network of weight step `step` of the warm-up, in which choices come in proportion to their probabilities: int32 [decisions]."""
-    return self.parameters.sample_in_proportion(_WEIGHT_STREAM, step)
+  @tf.function(input_signature=[tf.TensorSpec([], tf.int64), tf.TensorSpec([], tf.float32)], autograph=False)
+  def warmup_path(self, step: tf.Tensor, dearest: tf.Tensor) -> tf.Tensor:
+    """The network of a weight step of the warm-up, in which choices come in proportion to their probabilities.
+
+    Args:
+      step: The weight step.
+      dearest: Probability with which each decision takes its dearest choice instead.
+
+    Returns:
+      int32 [decisions].
+    """
+    policy = self.parameters
+    costs = self.cost_model.marginal(tf.cast(policy.probabilities(), tf.float64))
+    most = tf.argmax(tf.where(policy.mask, costs, -np.inf), axis=1)
+    probabilities = (1.0 - dearest) * policy.sampling_probabilities() + dearest * tf.one_hot(most, policy.mask.shape[1])
+    return policy.sample_in_proportion(_WEIGHT_STREAM, step, probabilities)
 
   @tf.function(input_signature=[], autograph=False)
   def state(self) -> dict[str, tf.Tensor]:
