@@ -1,4 +1,4 @@
-"""A phone for tests: speaks the protocol of Android's adbd over TCP to the genuine adb client, and does for real what it is told.
+"""A phone for tests: an adbd server over TCP for the real adb client, which runs the commands it receives.
 
 Written from Android's own documents of the protocol (protocol.txt, SYNC.TXT and SERVICES.TXT of its adb). Faults are injected by
 `Phone.fault`, `Phone.fault_at_launch` and `Phone.android.free_bytes`.

@@ -30,8 +30,8 @@ def write(folder: str | os.PathLike, prefix: str = '', test: str = 't10k', packe
   """Writes the four files of a dataset.
 
   Args:
-    folder: Where to.
-    prefix: Of the names.
+    folder: Folder to write to.
+    prefix: Prefix of the file names.
     test: The name of the test set.
     packed: Whether they are compressed.
     counts: Images by part.

@@ -39,7 +39,7 @@ def network_like_trained(network: network_lib.Network, images: np.ndarray, seed:
   Args:
     network: Without open decisions.
     images: float32 [batch, height, width, channels].
-    seed: Of everything random.
+    seed: Seed of everything random.
     calm: Whether most inputs of ReLUs are between 0 and 6. A deep random network is chaotic otherwise: it amplifies the last bit of a
       float32, so that the same QAT model differs from itself by 10 steps of its output whether it is compiled or not.
   """

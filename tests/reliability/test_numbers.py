@@ -1,4 +1,4 @@
-"""Numbers that go wrong, by real faults: each is told in one line with its place, and stops the search or is led out of it.
+"""Losses, weights and scores that are not finite, from real faults: one line reports each with its place, and the search stops or recovers.
 
 Rules: tf_proxyless/search/checks.py and docs/file_formats.md. As a user meets them: test_failures.py.
 """
@@ -43,7 +43,7 @@ def check(optimizer):
 
 
 def test_a_learning_rate_that_explodes_stops_at_once_and_says_where(tmp_path, data_dir):
-  """The bad step changes no weight, so that the place that is told is where it happened."""
+  """The bad step changes no weight, so the reported place is where it happened."""
   search = searches.assemble(tmp_path / 'run', f'--data_dir={data_dir}', '--warmup_learning_rate=1e30')
   with pytest.raises(checks.SearchDivergedError) as error:
     search.search.run()

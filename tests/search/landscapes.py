@@ -90,7 +90,7 @@ class Landscape:
     """Draws a landscape.
 
     Args:
-      seed: Of the landscape and of its noise.
+      seed: Seed of the landscape and its noise.
       interactions: 'none', 'neighbours' or 'all'.
       noise: Total standard deviation of a score; half of its variance is common to a batch.
       rank: Correlation of the supernet's additive gains with the true ones within a decision.

@@ -90,7 +90,7 @@ def from_flagfile(lines: Iterable[str], config_class: type[_Config], defaults: M
   """The configuration in the lines of a flagfile.
 
   Args:
-    lines: Of the file.
+    lines: Lines of the file.
     config_class: What it configures.
     defaults: By option, where they are others than those of the options.
 

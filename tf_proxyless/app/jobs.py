@@ -25,7 +25,7 @@ class Job:
     name: For people.
     kind: Jobs of a kind take about as long as each other.
     command: Arguments after the interpreter.
-    folder: Of its own.
+    folder: The folder that the job writes to.
   """
 
   name: str

@@ -98,7 +98,7 @@ class TrainingProgress:
       text: In front of the bar.
       logs: Directory for TensorBoard; None shows and writes nothing, as all workers but the chief do.
       total: Steps.
-      done: Of these.
+      done: Steps done before.
     """
     self._bar = progress.hidden() if logs is None else progress.bar(text, total, done, 'step')
     self._tensorboard = _TensorBoard(logs)

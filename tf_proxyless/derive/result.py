@@ -107,7 +107,7 @@ def save_front(front: Sequence[tuple[candidates_lib.Derivation, io.Architecture]
 
   Args:
     front: Derivations of one search with their architectures.
-    unit: Of limits and costs.
+    unit: Unit of limits and costs.
     folder: Where to; it is made if it is not there.
 
   Returns:

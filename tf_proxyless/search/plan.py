@@ -105,7 +105,7 @@ def make(schedule: schedule_lib.Schedule, batch: int, validation_batch: int, pas
     passes: Forward passes of an update over its batch.
     scored_afterwards: Networks scored after the search.
     validation_images: The whole validation set, which scores the most likely network of each epoch, and about thirty at the end.
-    seconds: Of an image.
+    seconds: Times of an image.
   """
   warmup, joint = (epochs * schedule.steps_per_epoch * batch for epochs in (schedule.warmup_epochs, schedule.search_epochs))
   scored = (schedule.updates * passes + scored_afterwards) * validation_batch

@@ -68,7 +68,7 @@ def deployment_stages(config: Config, folder: pathlib.Path, trained: pathlib.Pat
 
   Args:
     config: Configuration of the pipeline.
-    folder: Of the network.
+    folder: Folder of the network.
     trained: The run directory of its training.
     table: The latency table of its space.
   """

@@ -129,7 +129,7 @@ class OptimizerConfig:
   Attributes:
     learning_rate: Learning rate of Adam; None takes it from RATES by the number of updates.
     LEARNS_FROM: 'reward' of scored networks, or 'loss': which objectives serve it.
-    SCALE: Of the constrained objective against what it learns from.
+    SCALE: Scale of the constrained objective against what it learns from.
     RATES: (updates, learning rate) found by simulation with the constrained objective (docs/research.md).
   """
 
