@@ -46,6 +46,7 @@ def test_a_run_goes_on_with_the_same_space_wherever_it_lies(tmp_path):
   arguments = (*_WITHOUT_SPACE[:2], '--target_macs=4e4', *_WITHOUT_SPACE[3:], f'--run_dir={run}')
   _finish(runs.run(*arguments, f'--search_space={space}'))
   assert io.load_architecture(run / 'architecture.json').network.input_shape[0] in (8, 12)
+  assert '--search_space=' in (flags := (run / 'flags.txt').read_text()) and '--stem_filters' not in flags
   moved = shutil.move(space, tmp_path / 'moved.json')
   _finish(runs.run(*arguments, f'--search_space={moved}'))
   changed = io.load_search_space(moved)

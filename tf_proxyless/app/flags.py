@@ -114,9 +114,10 @@ def from_flagfile(lines: Iterable[str], config_class: type[_Config], defaults: M
   return _to_config(values, config_class, {})
 
 
-def to_flagfile(config: options.Config) -> str:
-  """The options that are set, as the text of a flagfile that repeats the run."""
-  return ''.join(_to_flag(name, value) + '\n' for name, value in sorted(options.flat(config).items()) if value is not None)
+def to_flagfile(config: options.Config, without: Collection[str] = ()) -> str:
+  """The options that are set, but for those that say nothing here, as the text of a flagfile that repeats the run."""
+  return ''.join(_to_flag(name, value) + '\n' for name, value in sorted(options.flat(config).items())
+                 if value is not None and name not in without)
 
 
 def _to_flag(name: str, value: Any) -> str:
