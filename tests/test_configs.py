@@ -63,7 +63,7 @@ def invent_table(config, classes):
   signatures = network_lib.op_signatures(problem_lib.make_space(config.space, classes))
   runtime = table_lib.Runtime('here', config.target.expected_precision, config.target.expected_kernels)
   return table_lib.LatencyTable('invented', runtime, tuple(
-      table_lib.Entry(signature, table_lib.LatencyStats('measured', median_ms=1e-6 * counting.count(signature).macs))
+      table_lib.Entry(signature, table_lib.LatencyStats('measured', median_ms=1e-6 * max(1, counting.count(signature).macs)))
       for signature in signatures))
 
 
