@@ -8,7 +8,7 @@ A fixed network is one sampled network alone: a static graph with the same kerne
 steps are taken in one process, interleaved step by step: the sum over paths of median times, over that of the other step, with a
 bootstrap 95 % interval. Start-up and memory come from fresh processes. --json prints one object:
 
-  setting            space, resolution, batch_size, candidates, repetitions, paths
+  setting            space, weight_sharing, resolution, batch_size, candidates, repetitions, paths
   machine            cores, tensorflow (version)
   ratios             weight_step (over the fixed network's), two_path_step (over the supernet's weight step) and forward (one
                      REINFORCE sample over a forward pass of the fixed network), expected_latency (E[latency] of the architecture
@@ -64,6 +64,8 @@ class Config(options.Config):
   json: bool = options.option(False, 'Whether to print one JSON object instead of tables.')
   space: str = options.option('proxyless', 'proxyless: MBConv of k3 k5 k7 and e3 e6; wide: of k3 k5, e3 e6, relu6 or hard_swish, with and '
                               'without squeeze-excite.', choices=tuple(_CANDIDATES_OF))
+  weight_sharing: str = options.option('nested', 'As in a search: nested or separate weights of the candidates.',
+                                       choices=('nested', 'separate'))
   resolution: int = options.option(112, 'Input height and width, pixels.', low=32)
   batch_size: int = options.option(16, 'Images in a step.', low=2)
   candidates: int | None = options.option(
@@ -94,6 +96,11 @@ class Setting:
   repetitions: int
   paths: int
   space: str = 'proxyless'
+  weight_sharing: str = 'nested'
+
+  @property
+  def nested(self) -> bool:
+    return self.weight_sharing == 'nested'
 
 
 def make_space(setting: Setting) -> network_lib.Network:
@@ -143,7 +150,7 @@ def ratio_of_medians(numerator: np.ndarray, denominator: np.ndarray) -> dict[str
 class Trainee:
   """A supernet or a fixed network, its optimizer, and its steps on one batch of noise."""
 
-  def __init__(self, space: network_lib.Network, batch_size: int):
+  def __init__(self, space: network_lib.Network, batch_size: int, nested: bool = False):
     import tensorflow as tf
     from tf_proxyless.nn import supernet as supernet_lib
     from tf_proxyless.search import steps as steps_lib
@@ -153,7 +160,7 @@ class Trainee:
     self._batch = (tf.constant(images), tf.constant(random.integers(space.classes, size=batch_size), tf.int32))
     self._learning_rate = tf.constant(1e-3)
     self._constant = tf.constant
-    supernet = supernet_lib.Supernet(space)
+    supernet = supernet_lib.Supernet(space, nested=nested)
     self._steps = steps_lib.SupernetSteps(supernet, weight_optimizer.SupernetSGD(supernet))
 
   def weight_step(self, path: np.ndarray) -> None:
@@ -199,7 +206,7 @@ def make_fixed(space: network_lib.Network, path: np.ndarray, batch_size: int) ->
 
 def measure_steps(space: network_lib.Network, setting: Setting) -> dict[str, np.ndarray]:
   """Seconds of each of `STEPS`, in turn: float [paths, repetitions]."""
-  supernet = Trainee(space, setting.batch_size)
+  supernet = Trainee(space, setting.batch_size, setting.nested)
   expected_latency = make_expected_latency(space)
   seconds = {name: np.zeros((setting.paths, setting.repetitions)) for name in STEPS}
   for i, (active, inactive) in enumerate(sample_paths(space, setting.paths)):
@@ -238,11 +245,11 @@ def measure_process(space: network_lib.Network, setting: Setting, part: str) -> 
   start = time.perf_counter()
   paths = sample_paths(space, setting.paths)
   if part == 'search':
-    supernet = Trainee(space, setting.batch_size)
+    supernet = Trainee(space, setting.batch_size, setting.nested)
     run = lambda active, inactive: (
         supernet.weight_step(active), supernet.two_path_step(active, inactive), supernet.forward(active))
   elif part == 'weight':
-    supernet = Trainee(space, setting.batch_size)
+    supernet = Trainee(space, setting.batch_size, setting.nested)
     run = lambda active, inactive: supernet.weight_step(active)
   else:
     paths = paths[int(part)][None]
@@ -302,8 +309,8 @@ def to_text(result: dict[str, Any]) -> str:
   """One setting as a table for people."""
   setting, seconds, start_up, memory = (
       result[key] for key in ('setting', 'seconds', 'start_up_seconds', 'peak_memory_mb'))
-  lines = [f'space {setting["space"]}, {setting["resolution"]} x {setting["resolution"]} pixels, batch {setting["batch_size"]}, '
-           f'{setting["candidates"]} candidates, {setting["paths"]} paths, {setting["repetitions"]} repetitions; '
+  lines = [f'space {setting["space"]}, {setting["weight_sharing"]} weights, {setting["resolution"]} x {setting["resolution"]} pixels, '
+           f'batch {setting["batch_size"]}, {setting["candidates"]} candidates, {setting["paths"]} paths, {setting["repetitions"]} repetitions; '
            f'{result["machine"]["cores"]} cores',
            f'{"":34}{"measured":>10}{"95 % interval":>16}{"limit":>8}{"aim":>7}']
 
@@ -337,7 +344,8 @@ def main(config: Config) -> None:
   most = len(_CANDIDATES_OF[config.space]) + 1
   if (config.candidates or most) > most:
     raise errors.UserError(f'`candidates` must be at most {most} in the space {config.space}, got {config.candidates}')
-  setting = Setting(config.resolution, config.batch_size, config.candidates or most, config.repetitions, config.paths, config.space)
+  setting = Setting(config.resolution, config.batch_size, config.candidates or most, config.repetitions, config.paths, config.space,
+                    config.weight_sharing)
   if config.part:
     print(json.dumps(measure_part(setting, config.part)))
     return
