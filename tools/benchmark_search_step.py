@@ -310,8 +310,8 @@ def to_text(result: dict[str, Any]) -> str:
   setting, seconds, start_up, memory = (
       result[key] for key in ('setting', 'seconds', 'start_up_seconds', 'peak_memory_mb'))
   lines = [f'space {setting["space"]}, {setting["weight_sharing"]} weights, {setting["resolution"]} x {setting["resolution"]} pixels, '
-           f'batch {setting["batch_size"]}, {setting["candidates"]} candidates, {setting["paths"]} paths, {setting["repetitions"]} repetitions; '
-           f'{result["machine"]["cores"]} cores',
+           f'batch {setting["batch_size"]}, {setting["candidates"]} candidates, {setting["paths"]} paths, '
+           f'{setting["repetitions"]} repetitions; {result["machine"]["cores"]} cores',
            f'{"":34}{"measured":>10}{"95 % interval":>16}{"limit":>8}{"aim":>7}']
 
   def row(label: str, value: str, interval: str, limit: str) -> str:
