@@ -108,7 +108,7 @@ def check_planted(result):
   assert (accuracies[:5] < 0.4).all() and (accuracies[5:] > 0.9).all(), accuracies
 
 
-@pytest.mark.parametrize('optimizer', ['reinforce', 'gradient'])
+@pytest.mark.parametrize('optimizer', ['reinforce', pytest.param('gradient', marks=pytest.mark.long)])
 def test_finds_what_was_planted(tmp_path, optimizer):
   result = search(optimizer, tmp_path / 'run')
   check_planted(result)

@@ -33,6 +33,7 @@ def _finish(result):
   assert result.returncode == 0, result.stderr
 
 
+@pytest.mark.long
 def test_it_is_the_search_that_flags_describe(tmp_path):
   by_flags, by_file = run_directory.RunDirectory(tmp_path / 'flags'), run_directory.RunDirectory(tmp_path / 'file')
   _finish(runs.run(*runs.TINY, f'--run_dir={by_flags.path}'))
@@ -43,7 +44,7 @@ def test_it_is_the_search_that_flags_describe(tmp_path):
 
 def test_a_run_goes_on_with_the_same_space_wherever_it_lies(tmp_path):
   space, run = _save(tmp_path / 'own.json'), tmp_path / 'run'
-  arguments = (*_WITHOUT_SPACE[:2], '--target_macs=4e4', *_WITHOUT_SPACE[3:], f'--run_dir={run}')
+  arguments = (*_WITHOUT_SPACE, '--target_macs=4e4', '--warmup_epochs=1', '--search_epochs=1', '--frozen_epochs=0', f'--run_dir={run}')
   _finish(runs.run(*arguments, f'--search_space={space}'))
   assert io.load_architecture(run / 'architecture.json').network.input_shape[0] in (8, 12)
   assert '--search_space=' in (flags := (run / 'flags.txt').read_text()) and '--stem_filters' not in flags
