@@ -62,9 +62,9 @@ def warnings(derivation: candidates_lib.Derivation, decisions: Sequence[str], en
   """
   found = _collapse(end, samples) + _shortfall(derivation)
   if effects is not None and samples is not None:
-    found += _premature(samples) + _drift(samples)
+    found += _premature(samples)
   if effects is not None and samples is not None and derivation.by == 'evidence':  # else it did not decide alone
-    found += _small_batches(samples, end) + _rare_choices(effects, decisions) + _unclear_decisions(derivation, decisions)
+    found += _drift(samples) + _small_batches(samples, end) + _rare_choices(effects, decisions) + _unclear_decisions(derivation, decisions)
   return tuple(found)
 
 
