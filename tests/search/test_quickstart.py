@@ -60,7 +60,7 @@ def test_reaches_its_target(finished):
   target = io.load_architecture(run.architecture).derivation.budget
   assert last['most_likely_accuracy'] >= 0.5
   assert abs(last['expected_cost'] / target - 1.0) <= 0.05
-  assert last['entropy'] < 0.8 * history[0]['entropy']
+  assert last['entropy'] < 0.9 * history[0]['entropy']
 
 
 def test_the_architecture_is_under_its_budget_and_loads(finished):

@@ -63,6 +63,6 @@ def load(path: pathlib.Path) -> Settings:
     found[name] = value
   try:
     found.target(0.0, 1.0), found.epochs
-  except ValueError as error:
+  except (OverflowError, ValueError) as error:  # an infinite number of epochs, or no number
     raise ValueError(f'{path}: {error}') from error
   return found
