@@ -23,7 +23,7 @@ from tf_proxyless.space import schema
 
 GAINS = np.array([[0.0, 0.1, 0.3], [0.3, 0.1, 0.0]], np.float32)  # accuracy is 0.3 and the sum of the gains of the two decisions
 BEST = [2, 0]
-BANDIT = model_lib.additive('ms', ('first', 'second'), 1.0, ((1.0, 1.0 + 1e-6, 1.0),) * 2)
+BANDIT = model_lib.additive('ms', ('first', 'second'), 1.0, ((1.0, 1.0 + 1e-6, 1.0),) * 2)  # the second is the dearest
 
 OPTIMIZERS = {'reinforce': reinforce.ReinforceConfig(0.05), 'two_path': two_path.TwoPathConfig(0.05),
               'leave_one_out': examples.load('optimizer').LeaveOneOutConfig(0.05)}

@@ -94,7 +94,7 @@ def read_parts(paths: Mapping[tuple[str, str], str], features: tfds.features.Fea
 
   Args:
     paths: Four paths.
-    features: Of the dataset, which say the shape of an image and the number of classes.
+    features: Features of the dataset: the shape of an image and the number of classes.
 
   Raises:
     ValueError: A file is damaged, or of another dataset; one line.

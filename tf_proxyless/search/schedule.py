@@ -69,11 +69,11 @@ class Schedule:
     return 0.5 * start * (1.0 + math.cos(math.pi * done))
 
   def dearest(self, epoch: int, step: int) -> float:
-    """Probability with which each decision takes its dearest choice in a weight step: from 1 to 0 over the first half of the warm-up.
+    """Probability with which each decision takes its dearest choice in a step of the warm-up: from 1 to 0 over its first half.
 
     A supernet that begins with one network, and admits the others to what that has learned, learns much faster (docs/research.md).
     """
-    done = (epoch * self.steps_per_epoch + step) / max(1, self.warmup_epochs * self.steps_per_epoch)
+    done = (epoch * self.steps_per_epoch + step) / (self.warmup_epochs * self.steps_per_epoch)
     return max(0.0, 1.0 - done / DEAREST_PART)
 
   def updates_after(self, epoch: int, step: int) -> bool:

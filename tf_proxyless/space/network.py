@@ -83,7 +83,6 @@ class Network:
       raise ValueError(f'the last block of {self.name!r} is {self.blocks[-1].op!r}, not a classifier')
     return units
 
-
   @property
   def resolution(self) -> int:
     """Longer side of the input, pixels; the greatest, if it is a decision."""

@@ -15,7 +15,7 @@ from tf_proxyless.report.document import writer
 
 
 class Clock:
-  """A clock on which every report takes as long as it is told."""
+  """A clock that advances by a fixed time for each report."""
 
   def __init__(self, seconds_a_report):
     self.now, self.step = 0.0, seconds_a_report

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import pathlib
 from collections.abc import Mapping
+import math
+import pathlib
 
 from tf_proxyless.infra import files
 
@@ -15,8 +16,13 @@ class Settings(dict[str, str]):
   """Value by name, as text; 'true' and 'false' for switches."""
 
   def number(self, name: str) -> float | None:
-    """A number, or None if it is not set."""
-    return float(self[name]) if name in self else None
+    """A finite number, or None if it is not set."""
+    if name not in self:
+      return None
+    number = float(self[name])
+    if not math.isfinite(number):
+      raise ValueError(f'--{name} must be a finite number, got {self[name]}')
+    return number
 
   @property
   def in_macs(self) -> bool:
@@ -63,6 +69,6 @@ def load(path: pathlib.Path) -> Settings:
     found[name] = value
   try:
     found.target(0.0, 1.0), found.epochs
-  except (OverflowError, ValueError) as error:  # an infinite number of epochs, or no number
+  except ValueError as error:
     raise ValueError(f'{path}: {error}') from error
   return found
