@@ -6,8 +6,10 @@ import itertools
 import numpy as np
 import pytest
 
+from tf_proxyless.data import arrays
 from tf_proxyless.data import pipelines
 from tf_proxyless.data import preprocessing
+from tf_proxyless.data import records
 from tf_proxyless.data import sources
 from tf_proxyless.data import splits
 from tf_proxyless.data import tfds_records
@@ -106,6 +108,30 @@ def test_all_kinds_of_records_give_the_same_batches(imagenet_data_dir, monkeypat
     monkeypatch.setattr(tfds_records, 'IN_MEMORY_BYTES', limit)
     split = splits.make(sources.open_dataset('imagenet2012', imagenet_data_dir), 16, seed=0)
     batches.append(_collect(pipelines.training_batches(split, preprocessing.ImageNet(16), batch_size=16, seed=0, epoch=0)))
+  assert _equal(*batches)
+
+
+SMALL = [kind(size, channels) for kind in (preprocessing.Plain, preprocessing.Digits, preprocessing.Cifar)
+         for size, channels in ((8, 1), (8, 3), (12, 3))]
+
+
+@pytest.fixture(scope='module')
+def colored():
+  rng = np.random.default_rng(0)
+  return arrays.open_arrays((rng.integers(0, 256, (200, 8, 12, 3), np.uint8), rng.integers(0, 4, 200)))[0]
+
+
+@pytest.mark.parametrize('transform', SMALL, ids=str)
+@pytest.mark.parametrize('name', ['digits', 'colored'])
+def test_images_that_were_decoded_before_give_the_same_bits(name, transform, request, monkeypatch):
+  split, batches = splits.make(request.getfixturevalue(name), 60, seed=0), []
+  for limit in (records.DECODED_BYTES, 0):
+    monkeypatch.setattr(records, 'DECODED_BYTES', limit)
+    again = dataclasses.replace(split, records=split.records.select(np.arange(len(split.records.ids))))
+    assert (again.records.pixels is None) == (not limit)
+    batches.append([*_collect(pipelines.training_batches(again, transform, 20, seed=1, epoch=2, start_step=1)),
+                    *_collect(pipelines.validation_pass(again, transform, 25)),
+                    *_collect(pipelines.validation_stream(again, transform, 25, seed=1), 3)])
   assert _equal(*batches)
 
 

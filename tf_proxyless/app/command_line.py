@@ -46,6 +46,7 @@ def run(command: Command, argv: Sequence[str] | None = None) -> None:
   Raises:
     SystemExit: Always, with the exit code.
   """
+  os.environ.setdefault('TF_USE_LEGACY_KERAS', '1')  # TensorFlow then loads no Keras 3 beside tf_keras, which takes a third of its time
   try:
     app.run(command.main, list(sys.argv if argv is None else argv), lambda argv: flags.parse(command.Config, argv, command.__doc__ or ''))
   except errors.UserError as error:

@@ -38,13 +38,14 @@ def open_arrays(train: Any, validation: Any = None, test: Any = None, class_name
   classes = int(labels.max()) + 1 if class_names is None else len(class_names)
   if labels.min() < 0 or labels.max() >= classes:
     raise ValueError(f'labels must be in 0..{classes - 1}, got {labels.min()} to {labels.max()}')
-  found = {'test': _records(*parts['test'])} if test is not None else {}
+  shape = next(iter(shapes)) if len(shapes) == 1 else None
+  found = {'test': _records(*parts['test'], shape)} if test is not None else {}
   held_out = None
   if validation is None:
-    found['train'] = _records(*parts['train'])
+    found['train'] = _records(*parts['train'], shape)
   else:
     images, labels = (np.concatenate(pair) for pair in zip(parts['train'], parts['validation']))
-    found['train'] = _records(images, labels)
+    found['train'] = _records(images, labels, shape)
     held_out = (np.arange(len(labels)) >= len(parts['train'][1]))[_order(images)]
   digest = hashlib.sha256()
   for name in sorted(found):
@@ -110,6 +111,6 @@ def _order(images: np.ndarray) -> np.ndarray:
   return np.argsort(_ids(images), kind='stable')
 
 
-def _records(images: np.ndarray, labels: np.ndarray) -> records_lib.InMemory:
+def _records(images: np.ndarray, labels: np.ndarray, shape: tuple[int, int, int] | None) -> records_lib.InMemory:
   ids, order = _ids(images), _order(images)
-  return records_lib.InMemory(ids[order], labels[order], tf.constant(images[order].tolist()))
+  return records_lib.InMemory(ids[order], labels[order], tf.constant(images[order].tolist()), shape)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn import datasets
 import tensorflow_datasets as tfds
 
 from tf_proxyless.data import digits as digits_lib
@@ -118,6 +117,6 @@ class ClutteredDigits(tfds.core.GeneratorBasedBuilder):
 
 def source_images(part: str) -> tuple[np.ndarray, np.ndarray]:
   """The images of `digits` that 'train' or 'test' is made of: float [images, 8, 8] in [0, 1], and int labels."""
-  digits = datasets.load_digits()
+  digits = digits_lib.load()
   chosen = digits_lib.is_test(digits.target) == (part == 'test')
   return digits.images[chosen] / (digits_lib.GREY_LEVELS - 1), digits.target[chosen]

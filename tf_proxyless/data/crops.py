@@ -44,6 +44,11 @@ def decode_window(image: tf.Tensor, window: Callable[[tf.Tensor, tf.Tensor], Win
   return decoded if channels == 3 else tf.image.rgb_to_grayscale(decoded)  # which leaves grey as it is
 
 
+def decode_whole(image: tf.Tensor, channels: int = 3) -> tf.Tensor:
+  """uint8 [height, width, channels] of an encoded image, see `decode_window`."""
+  return decode_window(image, lambda height, width: (0, 0, height, width), channels)
+
+
 def random_window(height: tf.Tensor, width: tf.Tensor, seed: tf.Tensor, scale: tuple[float, float] = (0.08, 1.0),
                   ratio: tuple[float, float] = (3 / 4, 4 / 3)) -> Window:
   """A window of random area and aspect ratio, as torchvision's RandomResizedCrop draws it.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from sklearn import datasets
 import tensorflow_datasets as tfds
 
 from tf_proxyless.data import selection
@@ -15,6 +16,13 @@ def is_test(labels: np.ndarray) -> np.ndarray:
   """bool [images]: which of scikit-learn's images, given the labels of all in their order, are the test set."""
   ids = np.array([f'{index:04d}' for index in range(len(labels))], dtype=np.bytes_)
   return selection.held_out_fifth(ids, labels)
+
+
+def load() -> Any:
+  """scikit-learn's digits: `images` of `GREY_LEVELS`, float64 [images, 8, 8], and `target`, int64 [images]."""
+  from sklearn import datasets  # takes half a second, and once prepared nothing needs it
+
+  return datasets.load_digits()
 
 
 class Digits(tfds.core.GeneratorBasedBuilder):
@@ -40,7 +48,7 @@ class Digits(tfds.core.GeneratorBasedBuilder):
 
   def _split_generators(self, dl_manager):
     del dl_manager  # nothing to download
-    digits = datasets.load_digits()
+    digits = load()
     test = is_test(digits.target)
     images = np.rint(digits.images * (255 / (GREY_LEVELS - 1))).astype(np.uint8)[..., np.newaxis]
     return {

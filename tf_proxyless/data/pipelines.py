@@ -48,10 +48,8 @@ def training_batches(split: splits.Split, transform: preprocessing.Transform, ba
   if not 0 <= start_step <= steps:
     raise ValueError(f'start_step must be in 0..{steps}, got {start_step}')
   order = _shuffle(split.training, _key(seed, _TRAINING_ORDER, epoch))[start_step * batch_size:steps * batch_size]
-  key = _key(seed, _AUGMENTATION, epoch)
-  augmented = _traced_train(transform)
-  make_image = (lambda image, position: augmented(image, tf.random.fold_in(key, position))) if augment else _evaluate(transform)
-  return _batches(split.records, tf.data.Dataset.from_tensor_slices(order), make_image, batch_size)
+  key = _key(seed, _AUGMENTATION, epoch) if augment else None
+  return _batches(split.records, tf.data.Dataset.from_tensor_slices(order), transform, batch_size, key)
 
 
 def steps_per_epoch(split: splits.Split, batch_size: int) -> int:
@@ -83,7 +81,7 @@ def validation_stream(split: splits.Split, transform: preprocessing.Transform, b
   shuffled = lambda index: tf.data.Dataset.from_tensor_slices(
       _shuffle(split.validation, tf.random.fold_in(key, index))[:steps * batch_size])
   order = tf.data.Dataset.counter(start_step // steps).flat_map(shuffled).skip(start_step % steps * batch_size)
-  return _batches(split.records, order, _evaluate(transform), batch_size)
+  return _batches(split.records, order, transform, batch_size)
 
 
 def validation_pass(split: splits.Split, transform: preprocessing.Transform, batch_size: int) -> tf.data.Dataset:
@@ -149,34 +147,48 @@ def _test_order(records: records_lib.Records) -> np.ndarray:
   return _mixed(records, np.arange(len(records.ids)))
 
 
-# One trace for a transform, since tracing takes longer than an epoch over a small dataset.
-@functools.lru_cache(maxsize=8)
-def _traced_train(transform: preprocessing.Transform) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-  return tf.function(transform.train, autograph=False)
-
-
-@functools.lru_cache(maxsize=8)
-def _evaluate(transform: preprocessing.Transform) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-  evaluate = tf.function(transform.evaluate, autograph=False)
-  return lambda image, position: evaluate(image)
-
-
 def _pass(records: records_lib.Records, order: np.ndarray, transform: preprocessing.Transform, batch_size: int) -> tf.data.Dataset:
   """Each of the positions once, in as few batches as there can be, whose sizes differ by one at most; the larger come first."""
   small, larger = divmod(len(order), -(-len(order) // batch_size))
-  batches = lambda positions, size: _batches(records, tf.data.Dataset.from_tensor_slices(positions), _evaluate(transform), size)
+  batches = lambda positions, size: _batches(records, tf.data.Dataset.from_tensor_slices(positions), transform, size)
   first = larger * (small + 1)
   rest = batches(order[first:], small)
   return batches(order[:first], small + 1).concatenate(rest) if larger else rest
 
 
-def _batches(records: records_lib.Records, positions: tf.data.Dataset, make_image: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
-             batch_size: int) -> tf.data.Dataset:
-  """Reads, decodes and batches the records at some positions, in that order."""
+def _batches(records: records_lib.Records, positions: tf.data.Dataset, transform: preprocessing.Transform, batch_size: int,
+             key: tf.Tensor | None = None) -> tf.data.Dataset:
+  """The images and labels at some positions, in that order, in batches; with a key, augmented."""
   labels = tf.constant(records.labels, tf.int32)
-  examples = records.attach_images(positions.map(lambda position: {'position': position}))
-  finish = lambda example: (make_image(example['image'], example['position']), labels[example['position']])
-  batches = examples.map(finish, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size).prefetch(tf.data.AUTOTUNE)
+  if isinstance(transform, preprocessing.Plain) and records.pixels is not None:
+    make_images, pixels = _traced_batch(transform, key is not None), records.pixels
+    images = lambda positions: make_images(tf.gather(pixels, positions), positions, *([] if key is None else [key]))
+    batches = positions.batch(batch_size).map(lambda positions: (images(positions), tf.gather(labels, positions)), tf.data.AUTOTUNE)
+  else:
+    make_image = _traced(transform, key is not None)
+    image = lambda example: make_image(example['image'], *([] if key is None else [tf.random.fold_in(key, example['position'])]))
+    examples = records.attach_images(positions.map(lambda position: {'position': position}))
+    batches = examples.map(lambda example: (image(example), labels[example['position']]), tf.data.AUTOTUNE).batch(batch_size)
   options = tf.data.Options()
   options.deterministic = True
-  return batches.with_options(options)
+  return batches.prefetch(tf.data.AUTOTUNE).with_options(options)
+
+
+# One trace for a transform, since tracing takes longer than an epoch over a small dataset.
+@functools.lru_cache(maxsize=8)
+def _traced(transform: preprocessing.Transform, augment: bool) -> Callable[..., tf.Tensor]:
+  """Of an encoded image, and with a seed if it is augmented."""
+  return tf.function(transform.train if augment else transform.evaluate, autograph=False)
+
+
+@functools.lru_cache(maxsize=8)
+def _traced_batch(transform: preprocessing.Plain, augment: bool) -> Callable[..., tf.Tensor]:
+  """Of decoded images and their positions, and with a key if they are augmented."""
+
+  def make(images, positions, key=None):
+    if key is None:
+      return transform.fit(images)
+    draw = lambda position: transform.draw(tf.random.fold_in(key, position))
+    return transform.augment(images, tf.map_fn(draw, positions, fn_output_signature=tf.int32))
+
+  return tf.function(make, autograph=False, reduce_retracing=True)

@@ -7,7 +7,7 @@ Both return [image_size, image_size, channels] float32, x / 255: of three channe
 from __future__ import annotations
 
 import dataclasses
-from typing import Union
+from typing import ClassVar, Union
 
 import tensorflow as tf
 
@@ -33,38 +33,42 @@ def _to_float(image: tf.Tensor) -> tf.Tensor:
   return tf.cast(image, tf.float32) / 255.0
 
 
-def _decode(image: tf.Tensor, channels: int) -> tf.Tensor:
-  """uint8 [height, width, channels] of an encoded JPEG, PNG, BMP or the first frame of a GIF."""
-  return crops.decode_window(image, lambda height, width: (0, 0, height, width), channels)
+def _to_channels(images: tf.Tensor, channels: int) -> tf.Tensor:
+  """uint8 [..., channels] of uint8 [..., 1 or 3]: grey thrice, or the brightness of colours."""
+  if images.shape[-1] == channels:
+    return images
+  return tf.image.rgb_to_grayscale(images) if channels == 1 else tf.repeat(images, channels, axis=-1)
 
 
-def _resize(image: tf.Tensor, height: int | tf.Tensor, width: int | tf.Tensor) -> tf.Tensor:
-  """Bilinear as in PIL, which averages over the source where it shrinks; stays in [0, 1]."""
-  resize = lambda: tf.clip_by_value(tf.image.resize(image, (height, width), antialias=True), 0.0, 1.0)
-  fits = tf.reduce_all(tf.equal(tf.shape(image)[:2], (height, width)))
-  return tf.cond(fits, lambda: image, resize)  # which gives the same bits, and takes half of the time of a small image
+def _resize(images: tf.Tensor, height: int | tf.Tensor, width: int | tf.Tensor) -> tf.Tensor:
+  """[..., height, width, channels], bilinear as in PIL, which averages over the source where it shrinks; stays in [0, 1]."""
+  resize = lambda: tf.clip_by_value(tf.image.resize(images, (height, width), antialias=True), 0.0, 1.0)
+  fits = tf.reduce_all(tf.equal(tf.shape(images)[-3:-1], (height, width)))
+  return tf.cond(fits, lambda: images, resize)  # which gives the same bits, and takes half of the time of a small image
 
 
 def _flip(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
   """The mirror image, with probability 1/2."""
-  return tf.cond(tf.random.stateless_uniform([], seed) < 0.5, lambda: tf.reverse(image, [1]), lambda: image)
+  return tf.cond(_is_mirrored(seed), lambda: tf.reverse(image, [1]), lambda: image)
 
 
-def _shift(image: tf.Tensor, padding: int, seed: tf.Tensor) -> tf.Tensor:
-  """A random crop of the image's own size after padding it with black on every side."""
-  padded = tf.pad(image, [[padding, padding], [padding, padding], [0, 0]])
-  offset = tf.random.stateless_uniform([2], seed, 0, 2 * padding + 1, tf.int32)
-  return tf.slice(padded, tf.concat([offset, [0]], 0), tf.shape(image))
+def _is_mirrored(seed: tf.Tensor) -> tf.Tensor:
+  return tf.random.stateless_uniform([], seed) < 0.5
 
 
 @dataclasses.dataclass(frozen=True)
 class Plain:
   """No augmentation; both sides resized to the image size.
 
+  It and its subclasses take decoded images too, many at a time: they are for small images, of which reading one by one takes longer than
+  a network.
+
   Attributes:
     image_size: Height and width of the result, pixels.
     channels: 3, or 1 for grey.
   """
+
+  PADDING: ClassVar[int] = 0  # black pixels on every side, from which a crop of the image's own size is taken
 
   image_size: int
   channels: int = 3
@@ -73,36 +77,54 @@ class Plain:
     _check_shape(self)
 
   def train(self, image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """The same as `evaluate`."""
-    del seed
-    return self.evaluate(image)
+    """Shifted by at most `PADDING` source pixels in each direction, perhaps mirrored, then resized if the size differs."""
+    return self.augment(crops.decode_whole(image, self.channels)[tf.newaxis], self.draw(seed)[tf.newaxis])[0]
 
   def evaluate(self, image: tf.Tensor) -> tf.Tensor:
     """The whole image, resized if its size differs."""
-    return self._fit(_to_float(_decode(image, self.channels)))
+    return self.fit(crops.decode_whole(image, self.channels)[tf.newaxis])[0]
 
-  def _fit(self, image: tf.Tensor) -> tf.Tensor:
-    resized = _resize(image, self.image_size, self.image_size)
-    return tf.ensure_shape(resized, [self.image_size, self.image_size, self.channels])
+  def draw(self, seed: tf.Tensor) -> tf.Tensor:
+    """What is drawn for an image: int32 [3], the crop's first row and column, and 1 if it is mirrored."""
+    del seed
+    return tf.zeros([3], tf.int32)
+
+  def augment(self, images: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
+    """Of uint8 [images, height, width, 1 or 3] and int32 [images, 3]: float32 [images, image_size, image_size, channels]."""
+    if self.PADDING:
+      shape, (top, left, mirrored) = tf.shape(images), tf.unstack(draws[:, :, tf.newaxis], axis=1)
+      rows, columns = tf.range(shape[1]), tf.range(shape[2])
+      columns = tf.where(mirrored > 0, columns[::-1], columns)
+      padded = tf.pad(images, [[0, 0], [self.PADDING] * 2, [self.PADDING] * 2, [0, 0]])
+      images = tf.gather(tf.gather(padded, top + rows, batch_dims=1), left + columns, axis=2, batch_dims=1)
+    return self.fit(images)
+
+  def fit(self, images: tf.Tensor) -> tf.Tensor:
+    """Of uint8 [images, height, width, 1 or 3]: float32 [images, image_size, image_size, channels]."""
+    resized = _resize(_to_float(_to_channels(images, self.channels)), self.image_size, self.image_size)
+    return tf.ensure_shape(resized, [None, self.image_size, self.image_size, self.channels])
 
 
-@dataclasses.dataclass(frozen=True)
 class Digits(Plain):
   """Shifts by at most one pixel of the source; no mirror images, since a digit is not its mirror image."""
 
-  def train(self, image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Shifted by -1, 0 or 1 source pixels in each direction, then resized."""
-    return self._fit(_shift(_to_float(_decode(image, self.channels)), 1, seed))
+  PADDING = 1
+
+  def draw(self, seed: tf.Tensor) -> tf.Tensor:
+    return tf.concat([self._shift(seed), [0]], 0)
+
+  def _shift(self, seed: tf.Tensor) -> tf.Tensor:
+    return tf.random.stateless_uniform([2], seed, 0, 2 * self.PADDING + 1, tf.int32)
 
 
-@dataclasses.dataclass(frozen=True)
-class Cifar(Plain):
+class Cifar(Digits):
   """Padding by 4, random crop of the original size, mirror images (He et al. 2015, section 4.2)."""
 
-  def train(self, image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Shifted by at most 4 source pixels, perhaps mirrored, then resized if the size differs."""
+  PADDING = 4
+
+  def draw(self, seed: tf.Tensor) -> tf.Tensor:
     shift_seed, flip_seed = tf.unstack(tf.random.split(seed, 2))
-    return self._fit(_flip(_shift(_to_float(_decode(image, self.channels)), 4, shift_seed), flip_seed))
+    return tf.concat([self._shift(shift_seed), [tf.cast(_is_mirrored(flip_seed), tf.int32)]], 0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,7 +159,7 @@ class ImageNet:
 
   def evaluate(self, image: tf.Tensor) -> tf.Tensor:
     """The short side resized to 256/224 of the image size, then the centre."""
-    decoded = _to_float(_decode(image, self.channels))
+    decoded = _to_float(crops.decode_whole(image, self.channels))
     short_side = round(self.image_size * 256 / 224)
     height, width = crops.scale_short_side(tf.shape(decoded)[0], tf.shape(decoded)[1], short_side)
     resized = _resize(decoded, height, width)

@@ -1,21 +1,29 @@
 """Labelled, still encoded images with random access, wherever they lie.
 
-A `Records` has `ids`, `labels`, `fingerprints` and `attach_images`. Random access is what makes the order of training a full permutation, a
-resumed epoch start at once, and a validation set that is scattered over a large dataset cheap to read.
+A `Records` has `ids`, `labels`, `fingerprints`, `attach_images`, and `pixels`, which are None but of small datasets. Random access is what
+makes the order of training a full permutation, a resumed epoch start at once, and a validation set that is scattered over a large dataset
+cheap to read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 import dataclasses
+import functools
+import math
 import os
 from typing import ClassVar, Union
 
 import numpy as np
 import tensorflow as tf
 
+from tf_proxyless.data import crops
 from tf_proxyless.data import selection
 
+DECODED_BYTES = 2**28  # images up to this size are decoded once
+
+_DECODED_AT_ONCE = 500
+_PNG = b'\x89PNG'
 _RECORD_OVERHEAD_BYTES = 16  # a TFRecord is length (8 bytes), its checksum (4), data, checksum of the data (4)
 _PARALLEL_READS = 16
 
@@ -30,15 +38,29 @@ class InMemory:
     ids: Bytes [examples], sorted and unique.
     labels: int64 [examples].
     images: string tensor [examples] of encoded images.
+    shape: (height, width, channels) of every image; None where they differ.
   """
 
   ids: np.ndarray
   labels: np.ndarray
   images: tf.Tensor
+  shape: tuple[int, int, int] | None = None
 
   def select(self, positions: np.ndarray) -> InMemory:
     """The records at some positions."""
-    return InMemory(self.ids[positions], self.labels[positions], tf.gather(self.images, positions))
+    return InMemory(self.ids[positions], self.labels[positions], tf.gather(self.images, positions), self.shape)
+
+  @functools.cached_property
+  def pixels(self) -> tf.Tensor | None:
+    """The images decoded, uint8 [examples, *shape], at the first use; None where shapes differ or they take over `DECODED_BYTES`."""
+    if self.shape is None or len(self.ids) * math.prod(self.shape) > DECODED_BYTES:
+      return None
+    all_png = tf.reduce_all(tf.strings.substr(self.images, 0, len(_PNG)) == _PNG)
+    decode = tf.io.decode_png if all_png else crops.decode_whole  # which any file can be given to, and takes twice the time
+    spec = tf.TensorSpec(self.shape, tf.uint8)
+    decode_some = lambda images: tf.map_fn(lambda image: decode(image, self.shape[2]), images, fn_output_signature=spec)
+    batches = tf.data.Dataset.from_tensor_slices(self.images).batch(_DECODED_AT_ONCE)
+    return tf.concat(list(batches.map(decode_some, tf.data.AUTOTUNE, deterministic=True)), 0)
 
   def fingerprints(self, positions: np.ndarray) -> np.ndarray:
     """Hashes of the ids at some positions, int64: they say nothing of the class."""
@@ -58,6 +80,8 @@ class Files:
     ids: Bytes [examples], sorted: paths with forward slashes.
     labels: int64 [examples].
   """
+
+  pixels: ClassVar[None] = None
 
   directory: str
   ids: np.ndarray
@@ -97,6 +121,7 @@ class TfRecords:
     offset: int64 [examples], bytes from the start of the file.
   """
 
+  pixels: ClassVar[None] = None
   INDEX: ClassVar[tuple[str, ...]] = ('ids', 'labels', 'shard', 'offset')  # what took a pass over the files to find
 
   directory: str

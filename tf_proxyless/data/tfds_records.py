@@ -189,7 +189,8 @@ def _load_images(builder: tfds.core.DatasetBuilder, split: str) -> records.InMem
     ids, labels, images = (np.concatenate([batch[key] for batch in batches]) for key in ('tfds_id', 'label', 'image'))
     ids = ids.astype(np.bytes_)
   order = np.argsort(ids)
-  return records.InMemory(ids[order], labels[order], tf.constant(images[order]))
+  shape = builder.info.features['image'].shape
+  return records.InMemory(ids[order], labels[order], tf.constant(images[order]), None if None in shape else shape)
 
 
 def _locate(builder: tfds.core.DatasetBuilder, split: str) -> records.TfRecords:
