@@ -38,8 +38,8 @@ def test_two_kills(tmp_path, data_dir, server, name):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize('name, times', [('reinforce', 30), ('gradient', 20), ('train', 25), ('quantize', 15), ('build_table', 10)])
-def test_a_hundred_kills(tmp_path, data_dir, some_plain_server, name, times):
+@pytest.mark.parametrize('name, times', [('reinforce', 16), ('gradient', 10), ('train', 12), ('quantize', 8), ('build_table', 6)])
+def test_fifty_kills(tmp_path, data_dir, some_plain_server, name, times):
   if name in ('reinforce', 'gradient'):
     job = jobs.search(data_dir, name)
   elif name == 'build_table':

@@ -289,7 +289,7 @@ def test_the_severe_case_warns(seed):
 @pytest.mark.long
 def test_reinforce_on_additive_landscapes_at_full_length():
   by_evidence, by_probability, random = [], [], []
-  for seed in SEEDS:
+  for seed in SEEDS[:4]:
     search = search_reinforce(landscapes.Landscape(seed), 10_000, 5e-3, seed)
     assert search.expected_cost == pytest.approx(landscapes.TARGET_MS, rel=0.02)
     assert search.most_likely_cost == pytest.approx(landscapes.TARGET_MS, rel=0.08)
@@ -306,7 +306,7 @@ def test_reinforce_on_additive_landscapes_at_full_length():
 @pytest.mark.long
 def test_gradient_rule_on_additive_landscapes_at_full_length():
   by_evidence, by_probability = [], []
-  for seed in SEEDS:
+  for seed in SEEDS[:4]:
     search = search_gradient(landscapes.Landscape(seed), 10_000, 0.01, seed)
     assert search.expected_cost == pytest.approx(landscapes.TARGET_MS, rel=0.02)
     by_evidence.append(search.ratio(search.by_evidence(recency=False)))
@@ -328,7 +328,7 @@ def test_the_target_is_met_whatever_the_scale_of_gains(search_on, learning_rate,
 @pytest.mark.long
 def test_all_pairs_interact_at_full_length():
   by_evidence, by_probability = [], []
-  for seed in SEEDS:
+  for seed in SEEDS[:4]:
     search = search_reinforce(landscapes.Landscape(seed, interactions='all'), 10_000, 5e-3, seed)
     by_evidence.append(search.ratio(search.by_evidence()))
     by_probability.append(search.ratio(search.by_probability()))

@@ -120,7 +120,8 @@ def test_the_first_run_of_a_kind_that_fails_ends_all(tmp_path, flagfiles, monkey
 def test_after_another_one_that_fails_the_others_are_run(tmp_path, flagfiles, monkeypatch, capsys):
   ended, message = session(tmp_path, flagfiles, monkeypatch, ('a', _WELL), ('b', _WRONG), ('c', _WELL))
   assert ended == ['a', 'c'] and message == 'b: the loss is NaN'
-  assert 'b: failed\n' in capsys.readouterr().out and (tmp_path / 'work' / 'compare.html').exists()
+  output = capsys.readouterr().out
+  assert 'b: failed\n' in output and '\ntarget ' in output and (tmp_path / 'work' / 'compare.html').exists()
 
 
 @pytest.mark.long

@@ -192,7 +192,7 @@ class _Session:
     """
     jobs.run(self._next_jobs, self._on_start, self._on_end, lambda: self._stop.signal, self._processes, lock)
     if self._failures:
-      _write(self._comparison)
+      print(to_text(_write(self._comparison)))
       raise errors.UserError('; '.join(self._failures.values()))
 
   def _next_jobs(self) -> list[jobs.Job]:
