@@ -1,16 +1,35 @@
-"""The published networks as Keras models: ProxylessNAS (Cai et al., ICLR 2019, arXiv 1812.00332) and MobileNetV3-Large.
+"""The published networks as Keras models.
 
   from tf_proxyless import zoo
   model = zoo.proxyless_mobile()                                    # random start values
-  model = zoo.proxyless_mobile(classes=10, resolution=96)
+  model = zoo.fbnet_c(classes=10, resolution=96)
   model = zoo.proxyless_mobile(padding='symmetric', weights='proxyless_mobile.keras')    # from tools/import_torch_weights.py
 
 Images are float32 [batch, resolution, resolution, 3], pixels in [0, 1]. Imported official weights want them normalised as well:
-`(images - mean) / std` with `nn.torch_weights.NORMALIZATION`.
+`(images - mean) / std` with `nn.torch_weights.NORMALIZATION`. Top-1 accuracy on ImageNet and latency are the authors':
+
+| name | parameters, M | MACs, M | top-1, % | latency |
+|---|---|---|---|---|
+| `proxyless_mobile` | 4.08 | 320 | 74.6 | 78 ms, Pixel 1 |
+| `proxyless_mobile_14` | 6.86 | 581 | 76.7 | 147 ms, Pixel 1 |
+| `proxyless_gpu` | 7.12 | 465 | 75.1 | 5.1 ms, V100, batch 8 |
+| `proxyless_cpu` | 4.36 | 439 | 75.3 | 138.7 ms, Xeon E5-2640 v4 |
+| `mobilenet_v3_large` | 5.48 | 217 | 75.2 | |
+| `fbnet_a` | 4.30 | 244 | 73.3 | 19.8 ms, Galaxy S8, int8 (with 249 M MACs) |
+| `fbnet_b` | 4.80 | 291 | 74.5 | 23.1 ms, likewise (295 M) |
+| `fbnet_c` | 5.57 | 378 | 75.3 | 28.1 ms, likewise (375 M) |
+| `fbnet_s8` | 4.47 | 293 | 73.3 | 22.1 ms, Galaxy S8; 27.5 ms, iPhone X |
+| `fbnet_iphonex` | 4.51 | 322 | 73.2 | 23.3 ms, Galaxy S8; 19.8 ms, iPhone X |
+| `fbnet_96` | 1.85 | 12.9 | 50.2 | 2.9 ms |
+
+ProxylessNAS: Cai et al., ICLR 2019, arXiv 1812.00332. MobileNetV3: Howard et al. 2019, arXiv 1905.02244. FBNet: Wu et al., CVPR 2019, arXiv
+1812.03443.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+import functools
 import os
 
 import tf_keras as keras
@@ -18,15 +37,16 @@ import tf_keras as keras
 from tf_proxyless.infra import safe_zip
 from tf_proxyless.nn import keras_network
 from tf_proxyless.space import published
+from tf_proxyless.space.published import NAMES
 
 
-def proxyless_mobile(
-    resolution: int = 224, classes: int = 1000, padding: str = 'same', weights: str | os.PathLike | None = None,
-) -> keras.Model:
-  """The network for phones: 4.08 M parameters, 320 M MACs, published with 74.6 % top-1 and 78 ms on a Pixel 1.
+def build(name: str, resolution: int | None = None, classes: int = 1000, padding: str = 'same',
+          weights: str | os.PathLike | None = None) -> keras.Model:
+  """A published network; `zoo.fbnet_c(...)` is `zoo.build('fbnet_c', ...)`, and so for every name.
 
   Args:
-    resolution: Input height and width, pixels; a multiple of 32. Published for 224.
+    name: One of `NAMES`.
+    resolution: Input height and width, pixels; a multiple of 32 for ProxylessNAS. By default as published: 224, and 96 for 'fbnet_96'.
     classes: Output units.
     padding: 'same', or 'symmetric' (k // 2 on all sides), which imported official weights need.
     weights: A .keras file of this network with these classes and this padding; None starts from random values.
@@ -38,42 +58,20 @@ def proxyless_mobile(
     ValueError: An argument is not accepted, or the file is of another network.
     OSError: The file cannot be read.
   """
-  return _build('proxyless_mobile', resolution, classes, padding, weights)
-
-
-def proxyless_mobile_14(
-    resolution: int = 224, classes: int = 1000, padding: str = 'same', weights: str | os.PathLike | None = None,
-) -> keras.Model:
-  """The wide network for phones: 6.86 M parameters, 581 M MACs, 76.7 % top-1 and 147 ms; else as `proxyless_mobile`."""
-  return _build('proxyless_mobile_14', resolution, classes, padding, weights)
-
-
-def proxyless_gpu(
-    resolution: int = 224, classes: int = 1000, padding: str = 'same', weights: str | os.PathLike | None = None,
-) -> keras.Model:
-  """The network for GPUs: 7.12 M parameters, 465 M MACs, 75.1 % top-1 and 5.1 ms on a V100 (batch 8); else as `proxyless_mobile`."""
-  return _build('proxyless_gpu', resolution, classes, padding, weights)
-
-
-def proxyless_cpu(
-    resolution: int = 224, classes: int = 1000, padding: str = 'same', weights: str | os.PathLike | None = None,
-) -> keras.Model:
-  """The network for CPUs: 4.36 M parameters, 439 M MACs, 75.3 % top-1 and 138.7 ms on a Xeon E5-2640 v4; else as `proxyless_mobile`."""
-  return _build('proxyless_cpu', resolution, classes, padding, weights)
-
-
-def mobilenet_v3_large(
-    resolution: int = 224, classes: int = 1000, padding: str = 'same', weights: str | os.PathLike | None = None,
-) -> keras.Model:
-  """MobileNetV3-Large (arXiv 1905.02244): 5.48 M parameters, 217 M MACs, 75.2 % top-1; else as `proxyless_mobile`."""
-  return _build('mobilenet_v3_large', resolution, classes, padding, weights)
-
-
-def _build(name: str, resolution: int, classes: int, padding: str, weights: str | os.PathLike | None) -> keras.Model:
   model = keras_network.build(published.network(name, resolution=resolution, classes=classes, padding=padding))
   if weights is not None:
     _load(model, weights)
   return model
+
+
+def __getattr__(name: str) -> Callable[..., keras.Model]:
+  if name not in NAMES:
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}; the networks are {", ".join(NAMES)}')
+  return functools.partial(build, name)
+
+
+def __dir__() -> list[str]:
+  return [*globals(), *NAMES]
 
 
 def _load(model: keras.Model, path: str | os.PathLike) -> None:

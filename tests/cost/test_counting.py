@@ -5,6 +5,7 @@ import math
 import pytest
 
 from tf_proxyless.cost import counting
+from tf_proxyless.space import fbnet
 from tf_proxyless.space import layers as layers_lib
 from tf_proxyless.space import network
 from tf_proxyless.space import ops
@@ -50,6 +51,27 @@ def test_the_shortcut_and_the_padding_count_nothing():
 ])
 def test_published_networks(name, macs, parameters):
   assert counting.count_network(published.network(name)) == counting.Count(macs, parameters)
+
+
+# Published: 249, 295 and 375 M multiply-adds for A, B and C in the paper, 244.5, 291.1 and 378.2 M in the release of 2020; 293 M and 322 M
+# for the phones' networks on the authors' slides, 12.9 M at 96 pixels. Parameters: 4.3, 4.8, 5.5, 4.4, 4.5 M.
+@pytest.mark.parametrize('name, macs, parameters', [
+    ('fbnet_a', 244_452_664, 4_304_584),
+    ('fbnet_b', 291_004_424, 4_801_368),
+    ('fbnet_c', 378_136_224, 5_570_664),
+    ('fbnet_s8', 292_922_680, 4_468_296),
+    ('fbnet_iphonex', 321_798_968, 4_511_320),
+    ('fbnet_96', 12_944_208, 1_845_384),
+])
+def test_published_fbnets(name, macs, parameters):
+  assert counting.count_network(published.network(name)) == counting.Count(macs, parameters)
+
+
+def test_fbnet_a_with_the_papers_first_convolutions():
+  arguments, text = fbnet.PUBLISHED['fbnet_a']
+  space = fbnet.fbnet(**{**arguments, 'always_expand': True})
+  choices = {path: fbnet.CHOICES.index(choice) for (path, _), choice in zip(schema.walk(space), text.split(), strict=True)}
+  assert counting.count_network(schema.resolve(space, choices)) == counting.Count(249_921_848, 4_321_464)
 
 
 def test_mobilenet_v3_large():

@@ -125,10 +125,10 @@ def test_every_layer_to_a_step_on_builtin_kernels(padding):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize('name', published.NAMES)
+@pytest.mark.parametrize('name', (*published.PROXYLESS_NAMES, published.MOBILENET_V3_LARGE, 'fbnet_a', 'fbnet_96'))  # A has groups
 def test_every_layer_of_published_networks_to_a_step(name):
   photos = quantized_lib.photos(224)
-  quantized = quantized_lib.quantize(quantized_lib.network_like_trained(published.network(name), photos), photos)
+  quantized = quantized_lib.quantize(quantized_lib.network_like_trained(published.network(name, resolution=224), photos), photos)
   check_every_layer(quantized, photos[0])
   assert models.dtypes(tflite.convert(quantized, 'int8', io='uint8')) == {'uint8', 'int8', 'int32'}
 

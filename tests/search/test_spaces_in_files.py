@@ -56,7 +56,8 @@ def test_a_run_goes_on_with_the_same_space_wherever_it_lies(tmp_path):
 
 
 @pytest.mark.parametrize('flags, messages', [
-    (['--search_space=fbnet'], ["search space 'fbnet' is neither a file nor one of those shipped"]),
+    (['--search_space=fbnett'], ["search space 'fbnett' is neither a file nor one of those shipped", 'fbnet', 'fashion_mnist.json']),
+    (['--search_space=fbnet', '--stage_blocks=1,2'], ['--stage_blocks describes --search_space=proxyless, not fbnet']),
     (['--search_space=own.json', '--stem_filters=8'], ['--stem_filters describes --search_space=proxyless', 'own.json has its own']),
     (['--search_space=own.json'], ['--search_space=own.json is for 11 classes, there are 10']),
     (['--search_space=broken.json'], ['broken.json']),

@@ -1,5 +1,6 @@
-"""Search spaces: the ProxylessNAS space, published networks, and what own spaces are made of."""
+"""Search spaces: those of ProxylessNAS and FBNet, published networks, and what own spaces are made of."""
 
+from tf_proxyless.space.fbnet import fbnet
 from tf_proxyless.space.io import load_search_space as load
 from tf_proxyless.space.io import save_search_space as save
 from tf_proxyless.space.layers import Activation, BatchNorm, ChannelShuffle, Conv, Dense, DepthwiseConv, Dropout, GlobalPool, SqueezeExcite
@@ -14,5 +15,6 @@ from tf_proxyless.space.schema import canonical, cardinality, decisions, Decisio
 __all__ = [
     'Activation', 'BatchNorm', 'Block', 'ChannelShuffle', 'Classifier', 'Conv', 'ConvBn', 'Decision', 'Dense', 'DepthwiseConv',
     'Dropout', 'Genotype', 'GlobalPool', 'Identity', 'MBConv', 'Network', 'OneOf', 'PUBLISHED', 'Pool', 'SeparableConv', 'Sequence',
-    'SqueezeExcite', 'Zero', 'canonical', 'cardinality', 'decisions', 'load', 'proxyless', 'published', 'register', 'resolve', 'save',
+    'SqueezeExcite', 'Zero', 'canonical', 'cardinality', 'decisions', 'fbnet', 'load', 'proxyless', 'published', 'register',
+    'resolve', 'save',
 ]

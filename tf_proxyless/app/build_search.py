@@ -200,9 +200,11 @@ def write_inputs(config: config_lib.SearchConfig, problem: problem_lib.SearchPro
     for file in (run.split, run.latency_table, run.latency_table_proof):  # of a run that came to nothing
       if file != proof:
         file.unlink(missing_ok=True)
-    silent: Collection[str] = ()  # of a space that is in a file, or was given
-    if config.space.in_file or given.problem:
-      silent = options.options(config_lib.SpaceConfig).keys() - ({'search_space'} if config.space.in_file else set())
+    silent: Collection[str] = ()  # of a space that they do not describe
+    if given.problem:
+      silent = options.options(config_lib.SpaceConfig)
+    elif config.space.search_space != config_lib.PROXYLESS:
+      silent = options.options(config_lib.SpaceConfig).keys() - {'search_space', *config.space.given}
     files.write_atomically(run.flags, flags.to_flagfile(config, silent))
     io.save_search_space(problem.space, run.search_space)
     if problem.table is not None:

@@ -7,6 +7,7 @@ import dataclasses
 from tf_proxyless.app import options
 from tf_proxyless.data import names as dataset_names
 from tf_proxyless.infra import suggest
+from tf_proxyless.space import published
 
 SUPERNET = 'supernet'  # value of `init`
 PROXYLESS = 'proxyless'  # value of `search_space`
@@ -171,8 +172,8 @@ class WeightsConfig(options.Config):
 class SpaceConfig(options.Config):
   """The search space."""
 
-  search_space: str = option(PROXYLESS, f"'{PROXYLESS}', which the other options here describe, or a search_space.json: a file, or a "
-                             'shipped name.')
+  search_space: str = option(PROXYLESS, f"'{PROXYLESS}', which the other options here describe, 'fbnet', which has its own stages, or a "
+                             'search_space.json: a file, or a shipped name.')
   stage_filters: tuple[int, ...] = option((24, 40, 80, 96, 192, 320), 'Output channels of each stage.')
   stage_blocks: tuple[int, ...] = option((4, 4, 4, 4, 4, 1), 'Searched blocks in each stage.')
   stage_strides: tuple[int, ...] = option((2, 2, 2, 1, 2, 1), 'Stride of the first block of each stage, pixels.')
@@ -186,8 +187,14 @@ class SpaceConfig(options.Config):
 
   @property
   def in_file(self) -> bool:
-    """Whether a file has the space, and not the other options."""
-    return self.search_space != PROXYLESS
+    """Whether a file has the space, and not a function."""
+    return self.search_space not in published.SPACES
+
+  @property
+  def given(self) -> dict[str, object]:
+    """The options besides `search_space` that are not at their defaults."""
+    return {name: value for name, value in options.flat(self).items()
+            if name != 'search_space' and value != options.options(type(self))[name].default}
 
 
 @dataclasses.dataclass(frozen=True)

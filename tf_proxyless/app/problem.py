@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 import dataclasses
 import hashlib
+import inspect
 import json
 import math
 from typing import Any
@@ -20,7 +21,7 @@ from tf_proxyless.infra import resources
 from tf_proxyless.search import run_directory
 from tf_proxyless.space import io
 from tf_proxyless.space import network as network_lib
-from tf_proxyless.space import proxyless
+from tf_proxyless.space import published
 from tf_proxyless.space import schema
 
 
@@ -198,14 +199,16 @@ def make_space(space: config_lib.SpaceConfig, classes: int | None = None, channe
   Raises:
     ValueError: In one line, what does not fit.
   """
-  arguments = options.flat(space)
-  name = arguments.pop('search_space')
+  name, given = space.search_space, space.given
   if not space.in_file:
-    return proxyless.proxyless(**{**arguments, 'channels': space.channels or channels}, classes=classes or 1000)
-  path = resources.search_space(name)
-  described = [option for option, value in arguments.items() if value != options.options(type(space))[option].default]
-  if described:
-    raise ValueError(f'`{described[0]}` describes `search_space={config_lib.PROXYLESS}`; the space in {path} has its own')
+    make = published.SPACES[name]
+    unknown = given.keys() - inspect.signature(make).parameters.keys()
+    if unknown:
+      raise ValueError(f'`{min(unknown)}` describes `search_space={config_lib.PROXYLESS}`, not {name}')
+    return make(**{'channels': channels, **given}, classes=classes or 1000)
+  path = resources.search_space(name, published.SPACES)
+  if given:
+    raise ValueError(f'`{next(iter(given))}` describes `search_space={config_lib.PROXYLESS}`; the space in {path} has its own')
   found = io.load_search_space(path)
   if classes not in (None, found.classes):
     raise ValueError(f'`search_space={name}` is for {found.classes} classes, there are {classes}')

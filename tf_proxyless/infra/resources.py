@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 import pathlib
 
 from tf_proxyless.infra import suggest
@@ -36,16 +37,20 @@ def latency_table(name: str) -> pathlib.Path:
   return _find(name, 'latency table', 'latency', '.json')
 
 
-def search_space(name: str) -> pathlib.Path:
+def search_space(name: str, others: Iterable[str] = ()) -> pathlib.Path:
   """The search space at a path, or the shipped one of that name, for instance 'fashion_mnist'.
 
+  Args:
+    name: See there.
+    others: Names that are spaces without being files.
+
   Raises:
-    ValueError: There is neither; the shipped ones are listed.
+    ValueError: There is neither; all known names are listed.
   """
-  return _find(name, 'search space', 'spaces', '.json')
+  return _find(name, 'search space', 'spaces', '.json', others)
 
 
-def _find(name: str, what: str, subfolder: str, suffix: str) -> pathlib.Path:
+def _find(name: str, what: str, subfolder: str, suffix: str, others: Iterable[str] = ()) -> pathlib.Path:
   path = pathlib.Path(name)
   if path.exists() and not path.is_dir():
     return path
@@ -53,6 +58,6 @@ def _find(name: str, what: str, subfolder: str, suffix: str) -> pathlib.Path:
   tail = path.name if path.name.endswith(suffix) else path.name + suffix
   if path.parent.as_posix() in {'.', 'configs', f'configs/{subfolder}', subfolder} and (directory / tail).is_file():
     return directory / tail
-  names = sorted(entry.name for entry in directory.glob(f'*{suffix}'))
+  names = [*others, *sorted(entry.name for entry in directory.glob(f'*{suffix}'))]
   raise ValueError(f'{what} {name!r} is neither a file nor one of those shipped: {", ".join(names) or "none"}'
                    f'{suggest.hint(tail, names, most=1)}')

@@ -268,7 +268,7 @@ def _fields_text(op: Any, left_out: tuple[str, ...] = ()) -> Iterator[str]:
     value, metadata = getattr(op, field.name), field.metadata
     if field.name in left_out or not metadata.get('measured', True) or (metadata.get('omit_default') and value == field.default):
       continue
-    parts = value if isinstance(value, tuple) else (value,)
+    parts = value if isinstance(value, tuple) else ('',) if value is True else (value,)
     inner = [' '.join((registry.name_of(type(part)), *_fields_text(part))) if isinstance(part, ops.Op) else str(part) for part in parts]
     yield f'{metadata.get("letter", "")}{" + ".join(inner)}'
 

@@ -140,11 +140,12 @@ class ConvBn:
 @registry.register('mbconv')
 @dataclasses.dataclass(frozen=True)
 class MBConv:
-  """Mobile inverted bottleneck: 1x1 expansion (absent if expand_ratio is 1), depthwise k x k, linear 1x1 projection.
+  """Mobile inverted bottleneck: 1x1 expansion, depthwise k x k, linear 1x1 projection.
 
+  The first is absent where it would not widen, unless `always_expand`, as in FBNet (arXiv 1812.03443) and ChamNet.
   Each convolution is followed by batch normalisation, the first two by the activation as well. Squeeze-excite stands after the depthwise
   convolution (MobileNetV3, arXiv 1905.02244) if `se_ratio` is not 0. `expanded_filters` states the width inside where no integer ratio
-  gives it (MobileNetV3); `groups` groups the 1x1 convolutions and shuffles channels between them (FBNet, arXiv 1812.03443).
+  gives it (MobileNetV3); `groups` groups the 1x1 convolutions and shuffles channels between them (FBNet).
   """
 
   filters: Size
@@ -155,6 +156,7 @@ class MBConv:
   se_ratio: Ratio = field(0.0, 'se')
   groups: int = field(1, 'g')
   expanded_filters: int = field(0, 'w')
+  always_expand: bool = field(False, 'x')
 
   def __post_init__(self) -> None:
     check_positive(self, 'filters', 'kernel_size', 'strides', 'expand_ratio', 'groups')
@@ -169,7 +171,7 @@ class MBConv:
   def layers(self, input_shape: Shape) -> Layers:
     middle = self.expanded_filters or input_shape[2] * self.expand_ratio
     expand: Layers = ()
-    if middle != input_shape[2]:
+    if middle != input_shape[2] or self.always_expand:
       expand = conv_bn('expand', middle, activation=self.activation, groups=self.groups)
       if self.groups > 1:
         expand += (layers_lib.ChannelShuffle('shuffle', self.groups),)
@@ -182,7 +184,7 @@ class MBConv:
   @property
   def short_name(self) -> str:
     extras = [f'g{self.groups}' if self.groups > 1 else '', f'se{self.se_ratio:g}' if self.se_ratio else '',
-              f'w{self.expanded_filters}' if self.expanded_filters else '',
+              f'w{self.expanded_filters}' if self.expanded_filters else '', 'x' if self.always_expand else '',
               f'_{self.activation}' if self.activation != 'relu6' else '']
     return f'k{self.kernel_size}e{self.expand_ratio}' + ''.join(extras)
 

@@ -1,14 +1,15 @@
-"""The published networks for ImageNet, as spaces with choices fixed.
+"""The search spaces by name, and the published networks for ImageNet, as spaces with choices fixed.
 
 Facts of the ProxylessNAS networks from the configurations that the authors published (Cai et al., ICLR 2019, arXiv 1812.00332).
 """
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 from tf_proxyless.infra import suggest
+from tf_proxyless.space import fbnet
 from tf_proxyless.space import mobilenet_v3
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import ops
@@ -16,16 +17,9 @@ from tf_proxyless.space import proxyless
 from tf_proxyless.space import schema
 
 
-@dataclasses.dataclass(frozen=True)
-class _Published:
-  """Arguments of `proxyless`, and the choice of each searched block, one line a stage."""
-
-  arguments: dict[str, Any]
-  choices: str
-
-
-_PUBLISHED = {
-    'proxyless_mobile': _Published(
+# Arguments of `proxyless`, and the choice of each searched block, one line a stage.
+_PROXYLESS: dict[str, tuple[dict[str, Any], str]] = {
+    'proxyless_mobile': (
         # Stage 1 is 32 wide here, 24 in the official search code and in the published latency table.
         dict(stage_filters=(32, 40, 80, 96, 192, 320), dropout_rate=0.1),
         """k5e3 k3e3 zero zero
@@ -34,7 +28,7 @@ _PUBLISHED = {
            k5e6 k5e3 k5e3 k5e3
            k7e6 k7e6 k7e3 k7e3
            k7e6"""),
-    'proxyless_mobile_14': _Published(
+    'proxyless_mobile_14': (
         # Widths close to 1.4 times those of proxyless_mobile, but no multiplier gives them.
         dict(stem_filters=48, first_block_filters=24, stage_filters=(40, 56, 112, 136, 256, 448), head_filters=1792,
              dropout_rate=0.3),
@@ -44,7 +38,7 @@ _PUBLISHED = {
            k5e6 k5e3 k5e3 k5e3
            k7e6 k7e6 k7e3 k7e3
            k7e6"""),
-    'proxyless_gpu': _Published(
+    'proxyless_gpu': (
         dict(width_multiplier=1.35, dropout_rate=0.3),
         """k5e3 zero zero zero
            k7e3 zero zero k3e3
@@ -52,7 +46,7 @@ _PUBLISHED = {
            k5e6 zero k3e3 k5e3
            k7e6 k7e6 k7e6 k5e6
            k7e6"""),
-    'proxyless_cpu': _Published(
+    'proxyless_cpu': (
         dict(width_multiplier=1.12, dropout_rate=0.2),
         """k3e6 k3e3 k3e3 k3e3
            k3e6 k3e3 k3e3 k5e3
@@ -62,19 +56,27 @@ _PUBLISHED = {
            k5e6"""),
 }
 
+SPACES: dict[str, Callable[..., network_lib.Network]] = {'proxyless': proxyless.proxyless, 'fbnet': fbnet.fbnet}  # by arguments
 MOBILENET_V3_LARGE = 'mobilenet_v3_large'
-PROXYLESS_NAMES = tuple(_PUBLISHED)
-NAMES = (*PROXYLESS_NAMES, MOBILENET_V3_LARGE)
+PROXYLESS_NAMES = tuple(_PROXYLESS)
+NAMES = (*PROXYLESS_NAMES, MOBILENET_V3_LARGE, *fbnet.PUBLISHED)
+# Top-1 on ImageNet in percent, trained from scratch: by the README of the authors' code (github.com/mit-han-lab/proxylessnas), table 3 of
+# arXiv 1905.02244, the authors' release for FBNet A to C, and their slides for the others.
+TOP1 = {
+    'proxyless_mobile': 74.6, 'proxyless_mobile_14': 76.7, 'proxyless_gpu': 75.1, 'proxyless_cpu': 75.3, MOBILENET_V3_LARGE: 75.2,
+    'fbnet_a': 73.3, 'fbnet_b': 74.5, 'fbnet_c': 75.3, 'fbnet_s8': 73.3, 'fbnet_iphonex': 73.2, 'fbnet_96': 50.2,
+}
+_RESOLUTION = 224
 
 
 def published(
-    name: str, *, resolution: int = 224, classes: int = 1000, padding: str = 'same',
+    name: str, *, resolution: int | None = None, classes: int = 1000, padding: str = 'same',
 ) -> tuple[network_lib.Network, schema.Genotype]:
   """The space and the choices of a published network.
 
   Args:
     name: One of `NAMES`.
-    resolution: Input height and width in pixels; published for 224.
+    resolution: Input height and width in pixels; by default as published, which is 224 but for 'fbnet_96'.
     classes: Output units.
     padding: 'same', or 'symmetric' as in the official code, which the published weights need.
 
@@ -82,20 +84,24 @@ def published(
     The search space and the genotype; `schema.resolve` makes the network of them. MobileNetV3 has no decisions.
 
   Raises:
-    ValueError: The name is unknown, or `proxyless` refuses an argument.
+    ValueError: The name is unknown, or the space refuses an argument.
   """
-  if name == MOBILENET_V3_LARGE:
-    return mobilenet_v3.mobilenet_v3_large(resolution, classes, padding=padding), schema.Genotype({})
-  if name not in _PUBLISHED:
+  if name not in NAMES:
     raise ValueError(f'unknown network {name!r}; the published ones are {", ".join(NAMES)}{suggest.hint(name, NAMES, most=1)}')
-  entry = _PUBLISHED[name]
-  space = proxyless.proxyless(**entry.arguments, resolution=resolution, classes=classes, padding=padding, name=name)
+  if name == MOBILENET_V3_LARGE:
+    return mobilenet_v3.mobilenet_v3_large(resolution or _RESOLUTION, classes, padding=padding), schema.Genotype({})
+  of_fbnet = name in fbnet.PUBLISHED
+  arguments, text = fbnet.PUBLISHED[name] if of_fbnet else _PROXYLESS[name]
+  size = resolution or arguments.get('resolution', _RESOLUTION)
+  space = SPACES['fbnet' if of_fbnet else 'proxyless'](
+      **{**arguments, 'resolution': size, 'classes': classes, 'padding': padding, 'name': name})
   choices = {}
-  for (path, one_of), choice in zip(schema.walk(space), entry.choices.split(), strict=True):
-    choices[path] = [ops.short_name(op) for op in one_of.choices].index(choice)
+  for (path, one_of), choice in zip(schema.walk(space), text.split(), strict=True):
+    names = fbnet.CHOICES if of_fbnet else tuple(map(ops.short_name, one_of.choices))
+    choices[path] = names.index(choice)
   return space, schema.Genotype(choices)
 
 
-def network(name: str, *, resolution: int = 224, classes: int = 1000, padding: str = 'same') -> network_lib.Network:
+def network(name: str, *, resolution: int | None = None, classes: int = 1000, padding: str = 'same') -> network_lib.Network:
   """A published network; arguments as for `published`."""
   return schema.resolve(*published(name, resolution=resolution, classes=classes, padding=padding))

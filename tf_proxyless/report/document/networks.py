@@ -20,11 +20,6 @@ from tf_proxyless.space import schema
 
 MS, MACS = 'ms', 'MACs'
 
-_PUBLISHED_RESOLUTION, _PUBLISHED_CLASSES = 224, 1000
-# Top-1 in percent, trained from scratch at 224 (README of the authors' code, github.com/mit-han-lab/proxylessnas).
-_PUBLISHED_TOP1 = {'proxyless_mobile': 74.6, 'proxyless_mobile_14': 76.7, 'proxyless_gpu': 75.1, 'proxyless_cpu': 75.3,
-                   'mobilenet_v3_large': 75.2}
-
 
 @dataclasses.dataclass(frozen=True)
 class Prices:
@@ -184,11 +179,13 @@ def published(space: network_lib.Network, prices: Prices) -> list[dict[str, Any]
   resolution = space.input_shape[0]
   if not schema.is_resolved(space.input_shape) or resolution % 32 or space.input_shape != (resolution, resolution, 3):  # they take no other
     return []
-  as_published = (resolution, space.classes) == (_PUBLISHED_RESOLUTION, _PUBLISHED_CLASSES)
-  note = 'trained for ImageNet by its authors' if as_published else f'here for {resolution} x {resolution} pixels, {space.classes} classes'
   rows = []
   for name in published_lib.NAMES:
     cost = prices.total(published_lib.network(name, resolution=resolution, classes=space.classes, padding=space.padding))
     if cost is not None:
-      rows.append({'name': name, 'cost': cost, 'top1_imagenet': _PUBLISHED_TOP1[name] / 100 if as_published else None, 'note': note})
+      known = published_lib.network(name)
+      as_published = (known.input_shape, known.classes) == (space.input_shape, space.classes)
+      rows.append({'name': name, 'cost': cost, 'top1_imagenet': published_lib.TOP1[name] / 100 if as_published else None,
+                   'note': 'trained for ImageNet by its authors' if as_published else
+                   f'here for {resolution} x {resolution} pixels, {space.classes} classes'})
   return rows
