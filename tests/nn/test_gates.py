@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tests.nn import spaces
 from tf_proxyless.nn import gates as gates_lib
+from tf_proxyless.nn import primitives
 
 Z = spaces.ZERO
 STEP = 3e-4  # larger ones cross the kinks of ReLU6, smaller ones drown in float32
@@ -85,3 +86,43 @@ def test_combine_is_its_closed_form():
   np.testing.assert_array_equal(d_active, dy)
   assert d_inactive is None
   np.testing.assert_allclose(d_gates, [np.vdot(dy, active), np.vdot(dy, inactive)], rtol=1e-5)
+
+
+def test_a_mixture_is_the_weighted_sum_of_all_candidates(setting):
+  """And its gradients are those of the written-out form; none reaches a weight."""
+  supernet, (images, labels), _ = setting
+  mixture = np.random.default_rng(1).dirichlet(np.ones(7), 4).astype(np.float32)
+  mixture[spaces.DOWN, 6] = 0.0  # which has six candidates
+
+  def written_out(weights):
+    x, decision = images, 0
+    for block, layer in zip(supernet.space.blocks, supernet.block_layers):
+      if layer not in supernet.choices:
+        outputs = primitives.apply_op(layer.op, x, layer.weights, supernet.space.padding)
+      else:
+        outputs = tf.add_n([weights[decision, i] * primitives.apply_op(each.op, x, each.weights, supernet.space.padding)
+                            for i, each in enumerate(layer.candidates)])
+        decision += 1
+      x = x + outputs if block.residual else outputs
+    return x
+
+  found = []
+  for run in (written_out, lambda weights: supernet(images, supernet.mix(weights))):
+    weights = tf.constant(mixture)
+    with tf.GradientTape() as tape:
+      tape.watch([weights, images])
+      loss = _loss(labels, run(weights))
+    found.append((loss, *tape.gradient(loss, [weights, images])))
+  for expected, value in zip(*found):
+    np.testing.assert_allclose(value, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max())
+
+
+def test_no_gradient_of_a_mixture_reaches_a_candidates_weights(setting):
+  supernet, (images, labels), _ = setting
+  gates = supernet.mix(tf.fill([4, 7], 1 / 7))
+  members = [member.weights for gate in gates for member in gate.members]
+  with tf.GradientTape() as tape:
+    tape.watch(members)
+    loss = _loss(labels, supernet(images, gates))
+  gradients = tape.gradient(loss, members, unconnected_gradients='zero')
+  assert not any(gradient.numpy().any() for gradient in tf.nest.flatten(gradients))

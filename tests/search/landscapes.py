@@ -167,6 +167,14 @@ class Landscape:
     noisy = np.take_along_axis(gains, pair, axis=1) + self._rng.normal(0, self._gate_noise, pair.shape)
     return 1.0 - float(self.score(active[None])[0]), -noisy
 
+  def mixture_gradients(self, weights: np.ndarray, batch: object = None) -> tuple[float, np.ndarray]:
+    """The view of a mixture of all choices: a loss, and its gradient for their weights, float [decisions, choices], with noise."""
+    gains = self._effective_gains()
+    if self.pairs is not None:
+      gains = gains + np.einsum('dcek,ek->dc', self.pairs, weights)
+    loss = 1.0 - float(self.score(weights.argmax(axis=1)[None])[0])
+    return loss, -(gains + self._rng.normal(0, self._gate_noise, gains.shape))
+
   @functools.cached_property
   def optimum(self) -> np.ndarray:
     """The network of greatest true gain under the budget: exact, or the best of 30 local searches if all decisions interact."""

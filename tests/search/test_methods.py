@@ -6,10 +6,11 @@ from tf_proxyless.app import build_search
 from tf_proxyless.app import config as config_lib
 from tf_proxyless.app import options
 from tf_proxyless.search import objectives
+from tf_proxyless.search.optimizers import gumbel
 from tf_proxyless.search.optimizers import reinforce
 from tf_proxyless.search.optimizers import two_path
 
-OPTIMIZERS = {'reinforce': reinforce.ReinforceConfig(), 'gradient': two_path.TwoPathConfig()}
+OPTIMIZERS = {'reinforce': reinforce.ReinforceConfig(), 'gradient': two_path.TwoPathConfig(), 'gumbel': gumbel.GumbelConfig()}
 OBJECTIVES = {'constrained': objectives.ConstrainedConfig(), 'reward_power': objectives.RewardPowerConfig(),
               'reward_absolute': objectives.RewardAbsoluteConfig(), 'penalty_log': objectives.PenaltyLogConfig(),
               'penalty_linear': objectives.PenaltyLinearConfig()}

@@ -40,6 +40,7 @@ from tf_proxyless.search import scoring
 from tf_proxyless.search import steps as steps_lib
 from tf_proxyless.search import weight_optimizer
 from tf_proxyless.search.optimizers import base
+from tf_proxyless.search.optimizers import gumbel
 from tf_proxyless.search.optimizers import reinforce
 from tf_proxyless.search.optimizers import two_path
 from tf_proxyless.space import io
@@ -87,8 +88,9 @@ class SearchComponents:
     data, paths = self.config.data, [self.architecture.next_path(tf.constant(step, tf.int64)).numpy() for step in range(3)]
     dearest = self.architecture.warmup_path(tf.constant(0, tf.int64), tf.constant(1.0)).numpy()
     seconds = plan_lib.measure(self.steps, np.array(paths), dearest, data.batch_size, data.validation_batch)
-    return plan_lib.make(self.schedule, data.batch_size, data.validation_batch, self.methods.optimizer.passes, self.scores_afterwards,
-                         self.validation_images, seconds)
+    passes = self.methods.optimizer.passes(self.problem.space)
+    return plan_lib.make(self.schedule, data.batch_size, data.validation_batch, passes, self.scores_afterwards, self.validation_images,
+                         seconds)
 
   @property
   def scores_afterwards(self) -> int:
@@ -126,6 +128,7 @@ def optimizer_config(optimizer: config_lib.OptimizerConfig) -> base.OptimizerCon
   return {
       'reinforce': lambda: reinforce.ReinforceConfig(rate, optimizer.reinforce_networks, optimizer.baseline_momentum),
       'gradient': lambda: two_path.TwoPathConfig(rate),
+      'gumbel': lambda: gumbel.GumbelConfig(rate),
   }[optimizer.architecture_optimizer]()
 
 
@@ -267,7 +270,7 @@ def build_search(config: config_lib.SearchConfig, problem: problem_lib.SearchPro
   methods = methods or Methods.from_config(config)
   steps_per_epoch = pipelines.steps_per_epoch(split, config.data.batch_size)
   weight_steps = config.optimizer.weight_steps_per_update or plan_lib.weight_steps_per_update(
-      methods.optimizer.passes, config.data.validation_batch, config.data.batch_size, steps_per_epoch)
+      methods.optimizer.passes(problem.space), config.data.validation_batch, config.data.batch_size, steps_per_epoch)
   schedule = schedule_lib.Schedule(steps_per_epoch, weights.warmup_epochs, weights.search_epochs, weights.warmup_learning_rate,
                                    weights.search_learning_rate, weight_steps, config.optimizer.frozen_epochs)
   supernet = supernet_lib.Supernet(problem.space, config.seed, weights.nested)

@@ -13,13 +13,13 @@ SUPERNET = 'supernet'  # value of `init`
 PROXYLESS = 'proxyless'  # value of `search_space`
 DATA_DIR = 'Where tensorflow-datasets keeps datasets, or IDX files lie; by default ~/tensorflow_datasets.'
 TARGETS = ('target_latency_ms', 'target_latency_fraction', 'target_macs')  # exactly one is given
-OPTIMIZERS = ('reinforce', 'gradient')
+OPTIMIZERS = ('reinforce', 'gradient', 'gumbel')
 OBJECTIVES = {  # the optimizers that each serves
     'constrained': OPTIMIZERS,
     'reward_power': ('reinforce',),
     'reward_absolute': ('reinforce',),
-    'penalty_log': ('gradient',),
-    'penalty_linear': ('gradient',),
+    'penalty_log': ('gradient', 'gumbel'),
+    'penalty_linear': ('gradient', 'gumbel'),
 }
 
 _AUGMENTATIONS = ('imagenet', 'cifar', 'digits', 'none')
@@ -115,8 +115,8 @@ class TargetConfig(options.Config):
 class ObjectiveConfig(options.Config):
   """How accuracy and cost are weighed; None is the default of the objective in `search.objectives`."""
 
-  objective: str = option('constrained', 'How accuracy and cost are weighed: constrained serves both optimizers, reward_* reinforce, '
-                          'penalty_* gradient.', choices=tuple(OBJECTIVES))
+  objective: str = option('constrained', 'How accuracy and cost are weighed: constrained serves all optimizers, reward_* reinforce, '
+                          'penalty_* gradient and gumbel.', choices=tuple(OBJECTIVES))
   constraint_gain: float = option(
       1.0, 'Share of the way to the target that an update of the constrained objective goes; all of it at 1 and above.', low=0.0)
   constraint_rate: float | None = option(
@@ -134,7 +134,8 @@ class ObjectiveConfig(options.Config):
 class OptimizerConfig(options.Config):
   """The architecture optimizer, and when it acts."""
 
-  architecture_optimizer: str = option('reinforce', 'REINFORCE, or the gradient rule on two paths.', choices=OPTIMIZERS)
+  architecture_optimizer: str = option('reinforce', 'REINFORCE, the gradient rule on two paths, or a Gumbel-softmax over all '
+                                       'candidates.', choices=OPTIMIZERS)
   architecture_learning_rate: float | None = option(
       None, 'Learning rate of Adam for the architecture; by default chosen by the number of updates.', low=0.0)
   weight_steps_per_update: int | None = option(

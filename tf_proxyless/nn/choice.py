@@ -250,6 +250,15 @@ class Choice(keras.layers.Layer):
       weights[column] = tf.slice(weights[column], part_begin(tf.shape(weights[column]), shape, shapes.shape[1]), shape)
     return gates_lib.Sampled(index, tuple(weights))
 
+  def mix(self, weights: tf.Tensor) -> gates_lib.Mixture:
+    """Gates that run all candidates of the one decision.
+
+    Args:
+      weights: float32 [most choices of a decision of the space].
+    """
+    members = tuple(self.sample([tf.constant(i)] * (1 + self.decisions[0])) for i in range(self._sizes[0]))
+    return gates_lib.Mixture(members, weights[:len(members)])
+
   def handles(self, index: tf.Tensor) -> list[tf.Tensor]:
     """Resource handles of the weights of one variant (int32 scalar), for an optimizer to write to."""
     return self._table.handles(self.candidate(index)) if self._table else []
@@ -268,7 +277,8 @@ class Choice(keras.layers.Layer):
 
     Args:
       inputs: float [batch, height, width, channels].
-      gates: `Sampled`, or `Pair`, whose gradients reach the gates and the input through the active candidate, and no weights.
+      gates: `Sampled`; `Pair`, whose gradients reach the gates, and the input through the active candidate; or `Mixture`, whose reach both
+        through all candidates. Those of the last two reach no weights.
       training: Unused: batch statistics always.
 
     Returns:
@@ -282,5 +292,10 @@ class Choice(keras.layers.Layer):
         inactive = self._run(tf.stop_gradient(inputs), gates.inactive, residual=False, frozen=True)
         mixed = gates_lib.combine(active, inactive, gates.gates)
         return inputs + mixed if self._residual else mixed
+      case gates_lib.Mixture():
+        outputs = [self._run(inputs, member, residual=False, frozen=True) for member in gates.members]
+        weights = tf.unstack(tf.cast(gates.weights, inputs.dtype), len(outputs))
+        mixed = tf.add_n([weight * output for weight, output in zip(weights, outputs)])
+        return inputs + mixed if self._residual else mixed
       case _:
-        raise TypeError(f'gates must be Sampled or Pair, got {type(gates).__name__}')
+        raise TypeError(f'gates must be Sampled, Pair or Mixture, got {type(gates).__name__}')

@@ -1,12 +1,12 @@
 """Gates are values: what they hold decides which candidates of a supernet run, and there is no mode to set or to reset.
 
 Two kinds serve ProxylessNAS (Cai et al. 2019): one sampled candidate for a weight step and for REINFORCE, and the pair of an active
-and an inactive candidate of which only the active one acts on the output, for the gradient rule.
+and an inactive candidate of which only the active one acts on the output, for the gradient rule. The third is a mixture of all.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Union
 
 import tensorflow as tf
 
@@ -36,6 +36,21 @@ class Pair(NamedTuple):
   active: Sampled
   inactive: Sampled
   gates: tf.Tensor
+
+
+class Mixture(NamedTuple):
+  """All candidates of a mixed operation: m(x) = sum_i weights[i] * o_i(x) (FBNet, arXiv 1812.03443).
+
+  Attributes:
+    members: One for each.
+    weights: float32 [candidates], to be differentiated.
+  """
+
+  members: tuple[Sampled, ...]
+  weights: tf.Tensor
+
+
+Gates = Union[Sampled, Pair, Mixture]
 
 
 def make_pair(active: Sampled, inactive: Sampled) -> Pair:

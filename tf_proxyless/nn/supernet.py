@@ -76,12 +76,20 @@ class Supernet(keras.Model):
     """
     return [gates_lib.make_pair(*pair) for pair in zip(self.sample(active), self.sample(inactive))]
 
-  def call(self, inputs, gates: Sequence[gates_lib.Sampled | gates_lib.Pair], training=None, path: tf.Tensor | None = None):
+  def mix(self, weights: tf.Tensor) -> list[gates_lib.Mixture]:
+    """Gates that run all candidates; each decision must be the one decision of one choice.
+
+    Args:
+      weights: float32 [decisions, most choices].
+    """
+    return [layer.mix(weights[layer.decisions[0]]) for layer in self.choices]
+
+  def call(self, inputs, gates: Sequence[gates_lib.Gates], training=None, path: tf.Tensor | None = None):
     """Runs the gated network.
 
     Args:
       inputs: float [batch, height, width, channels].
-      gates: One for each of `choices`, from `sample` or `sample_pair`.
+      gates: One for each of `choices`, from `sample`, `sample_pair` or `mix`.
       training: Unused: batch normalisation takes batch statistics always.
       path: int32 [decisions], needed where the resolution is a decision.
 
@@ -90,7 +98,7 @@ class Supernet(keras.Model):
     """
     return tf.cast(self.block_outputs(inputs, gates, path)[-1], tf.float32)
 
-  def block_outputs(self, inputs, gates: Sequence[gates_lib.Sampled | gates_lib.Pair], path: tf.Tensor | None = None) -> list[tf.Tensor]:
+  def block_outputs(self, inputs, gates: Sequence[gates_lib.Gates], path: tf.Tensor | None = None) -> list[tf.Tensor]:
     """What each block of the gated network gives; for arguments see `call`."""
     remaining = iter(gates)
     found = [self._resized(inputs, path)]

@@ -26,7 +26,7 @@ def count_correct(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
 
 
 class SupernetSteps:
-  """Three graphs, each of which serves all paths. Images are float32 [batch, height, width, channels], labels int32 [batch].
+  """Graphs, each of which serves all paths. Images are float32 [batch, height, width, channels], labels int32 [batch].
 
   Attributes:
     image_shape: (height, width, channels).
@@ -43,6 +43,8 @@ class SupernetSteps:
     path = tf.TensorSpec([len(supernet.decisions)], tf.int32)
     self.train = tf.function(self._train, input_signature=[images, labels, path, tf.TensorSpec([], tf.float32)], autograph=False)
     self._gate_gradients = tf.function(self._differentiate, input_signature=[images, labels, path, path], autograph=False)
+    mixture = tf.TensorSpec([len(supernet.decisions), None], tf.float32)
+    self._mixture_gradients = tf.function(self._differentiate_mixture, input_signature=[images, labels, mixture], autograph=False)
     self._correct = tf.function(self._evaluate, input_signature=[images, labels, path], autograph=False)
 
   def _train(self, images, labels, path, learning_rate):
@@ -68,6 +70,12 @@ class SupernetSteps:
       loss = cross_entropy(labels, self._supernet(images, gates, path=active))
     return loss, tf.stack(tape.gradient(loss, values))
 
+  def _differentiate_mixture(self, images, labels, weights):
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+      tape.watch(weights)
+      loss = cross_entropy(labels, self._supernet(images, self._supernet.mix(weights)))
+    return loss, tf.convert_to_tensor(tape.gradient(loss, weights))
+
   def _evaluate(self, images, labels, path):
     """How many are right: float32 scalar, NaN for a network with an output that is not finite, which would have a largest one too."""
     logits = self._supernet(images, self._supernet.sample(path), path=path)
@@ -83,6 +91,21 @@ class SupernetSteps:
     loss, gradients = self._gate_gradients(*batch, tf.constant(active), tf.constant(inactive))
     if not math.isfinite(loss):
       raise checks.bad_loss(float(loss), self.explain(active, batch[0]))
+    return loss, gradients
+
+  def mixture_gradients(self, weights: np.ndarray, batch: tuple[tf.Tensor, tf.Tensor]):
+    """Cross-entropy without smoothing of a mixture of all candidates on a batch, and its gradients by the weights.
+
+    Args:
+      weights: float32 [decisions, most choices].
+      batch: Images and labels.
+
+    Raises:
+      SearchDivergedError: The cross-entropy is not finite.
+    """
+    loss, gradients = self._mixture_gradients(*batch, tf.constant(weights))
+    if not math.isfinite(loss):
+      raise checks.bad_loss(float(loss), self.explain(weights.argmax(axis=1).astype(np.int32), batch[0]))
     return loss, gradients
 
   def accuracies(self, paths: np.ndarray, batch: tuple[tf.Tensor, tf.Tensor]) -> np.ndarray:

@@ -15,6 +15,7 @@ from tf_proxyless.search import objectives
 from tf_proxyless.search import policy as policy_lib
 from tf_proxyless.search import schedule as schedule_lib
 from tf_proxyless.space import network as network_lib
+from tf_proxyless.space import schema
 
 _WEIGHT_STREAM = 1  # of random numbers: paths of weight steps
 
@@ -122,6 +123,24 @@ class ArchitectureOptimizer(tf.Module):
     self.updates.assign_add(1)
 
 
+def check_one_gate(space: network_lib.Network, what: str) -> None:
+  """Refuses a space of which a decision does anything but choose the operation of one block.
+
+  Args:
+    space: A search space.
+    what: What needs it, in the plural.
+
+  Raises:
+    ValueError: In one line, which does.
+  """
+  places = [place for place in network_lib.places(space) if place.decisions]
+  for place in places:
+    if len(place.decisions) != 1 or sum(place.decisions == other.decisions for other in places) != 1:
+      names = ', '.join(schema.decisions(space)[index].path for index in place.decisions)
+      raise ValueError(f'block {place.block.name!r} depends on {names}: {what} need decisions that choose the operation of one block '
+                       'each; use reinforce')
+
+
 @dataclasses.dataclass(frozen=True)
 class OptimizerConfig:
   """Settings of an architecture optimizer; a subclass has all its defaults and builds it.
@@ -135,9 +154,9 @@ class OptimizerConfig:
 
   learning_rate: float | None = None
 
-  @property
-  def passes(self) -> int:
+  def passes(self, space: network_lib.Network) -> int:
     """Forward passes over its batch of which an update has the cost, about."""
+    del space
     return 1
 
   LEARNS_FROM: ClassVar[str]

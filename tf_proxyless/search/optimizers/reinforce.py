@@ -14,6 +14,7 @@ from tf_proxyless.search import checks
 from tf_proxyless.search import objectives
 from tf_proxyless.search import policy as policy_lib
 from tf_proxyless.search.optimizers import base
+from tf_proxyless.space import network as network_lib
 
 _STREAM = 2  # of random numbers: networks to score
 
@@ -92,8 +93,7 @@ class ReinforceConfig(base.OptimizerConfig):
   networks: int = 10
   baseline_momentum: float = 0.95
 
-  @property
-  def passes(self) -> int:
+  def passes(self, space: network_lib.Network) -> int:
     return self.networks
 
   LEARNS_FROM = 'reward'

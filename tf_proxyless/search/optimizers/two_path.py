@@ -15,7 +15,6 @@ from tf_proxyless.search import objectives
 from tf_proxyless.search import policy as policy_lib
 from tf_proxyless.search.optimizers import base
 from tf_proxyless.space import network as network_lib
-from tf_proxyless.space import schema
 
 _PAIR_STREAM = 3  # of random numbers: which two choices
 _ACTIVE_STREAM = 4  # which of the two acts
@@ -109,8 +108,7 @@ class TwoPath(base.ArchitectureOptimizer):
 class TwoPathConfig(base.OptimizerConfig):
   """Settings of the gradient rule; see `TwoPath`."""
 
-  @property
-  def passes(self) -> int:
+  def passes(self, space: network_lib.Network) -> int:
     return 3  # two forward, one backward
 
   LEARNS_FROM = 'loss'
@@ -118,13 +116,7 @@ class TwoPathConfig(base.OptimizerConfig):
   RATES = ((3_000, 0.03), (10_000, 0.01), (100_000, 0.001))
 
   def check(self, space: network_lib.Network) -> None:
-    """Each decision needs one gate: it decides one block, alone."""
-    places = [place for place in network_lib.places(space) if place.decisions]
-    for place in places:
-      if len(place.decisions) != 1 or sum(place.decisions == other.decisions for other in places) != 1:
-        names = ', '.join(schema.decisions(space)[index].path for index in place.decisions)
-        raise ValueError(f'block {place.block.name!r} depends on {names}: two paths need decisions that choose the operation of one block '
-                         'each; use reinforce')
+    base.check_one_gate(space, 'two paths')
 
   def build(self, policy: policy_lib.Policy, cost_model: model_lib.CostModel, objective: objectives.Objective,
             steps: Any, updates: int) -> TwoPath:
