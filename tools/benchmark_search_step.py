@@ -1,4 +1,4 @@
-"""Measures the steps of a search against fixed networks, in the ImageNet space of ProxylessNAS or a wider one.
+"""Measures the steps of a search against fixed networks, in the ImageNet space of ProxylessNAS, a wider one, or FBNet's.
 
 python tools/benchmark_search_step.py
 python tools/benchmark_search_step.py --space=wide
@@ -11,13 +11,15 @@ bootstrap 95 % interval. Start-up and memory come from fresh processes. --json p
   setting            space, weight_sharing, resolution, batch_size, candidates, repetitions, paths
   machine            cores, tensorflow (version)
   ratios             weight_step (over the fixed network's), two_path_step (over the supernet's weight step) and forward (one
-                     REINFORCE sample over a forward pass of the fixed network), expected_latency (E[latency] of the architecture
-                     parameters and its gradient, over the weight step), each with ratio, low and high
+                     REINFORCE sample over a forward pass of the fixed network), mixture_step (of all candidates, for Gumbel-softmax,
+                     over the weight step), expected_latency (E[latency] of the architecture parameters and its gradient, over the
+                     weight step), each with ratio, low and high
   seconds            of one step, mean over paths of medians: weight_step, fixed_weight_step, two_path_step, forward, fixed_forward,
-                     expected_latency
-  start_up_seconds   after `import tensorflow` until the first step is done: all_steps (the three graphs of a search),
+                     mixture_step, expected_latency
+  start_up_seconds   after `import tensorflow` until the first step is done: all_steps (three graphs; no mixture),
                      weight_step (that graph only), fixed_network (the slowest of the fixed networks, which pays it again)
-  peak_memory_mb     supernet (all steps on all paths), fixed_network (weight step and forward, the largest), ratio
+  peak_memory_mb     supernet (all steps on all paths; no mixture), fixed_network (weight step and forward, the largest), ratio, and
+                     mixture (weight steps and mixtures)
   scaling            with --scaling: a list of such objects for fewer repetitions and paths, where another number of
                      candidates, batch size or resolution is the only change
 """
@@ -43,6 +45,7 @@ from tf_proxyless.app import options
 from tf_proxyless.cost import model as model_lib
 from tf_proxyless.cost import table as table_lib
 from tf_proxyless.infra import errors
+from tf_proxyless.space import fbnet
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import ops
 from tf_proxyless.space import proxyless
@@ -56,6 +59,7 @@ _CANDIDATES_OF = {
     'wide': tuple(dict(zip(('kernel_size', 'expand_ratio', 'activation', 'se_ratio'), values))
                   for values in itertools.product((3, 5), (3, 6), ('relu6', 'hard_swish'), (0.0, 0.25))),
 }
+_FBNET = 'fbnet'
 _MOST_CANDIDATES = max(map(len, _CANDIDATES_OF.values())) + 1
 
 
@@ -63,7 +67,7 @@ _MOST_CANDIDATES = max(map(len, _CANDIDATES_OF.values())) + 1
 class Config(options.Config):
   json: bool = options.option(False, 'Whether to print one JSON object instead of tables.')
   space: str = options.option('proxyless', 'proxyless: MBConv of k3 k5 k7 and e3 e6; wide: of k3 k5, e3 e6, relu6 or hard_swish, with and '
-                              'without squeeze-excite.', choices=tuple(_CANDIDATES_OF))
+                              'without squeeze-excite; fbnet: as published.', choices=(*_CANDIDATES_OF, _FBNET))
   weight_sharing: str = options.option('nested', 'As in a search: nested or separate weights of the candidates.',
                                        choices=('nested', 'separate'))
   resolution: int = options.option(112, 'Input height and width, pixels.', low=32)
@@ -77,8 +81,9 @@ class Config(options.Config):
   part: str = options.option('', 'What one process of this tool measures for another; not for people.')
 
 
-STEPS = ('weight_step', 'fixed_weight_step', 'two_path_step', 'forward', 'fixed_forward', 'expected_latency')
-RATIOS = {'weight_step': 'fixed_weight_step', 'two_path_step': 'weight_step', 'forward': 'fixed_forward', 'expected_latency': 'weight_step'}
+STEPS = ('weight_step', 'fixed_weight_step', 'two_path_step', 'forward', 'fixed_forward', 'mixture_step', 'expected_latency')
+RATIOS = {'weight_step': 'fixed_weight_step', 'two_path_step': 'weight_step', 'forward': 'fixed_forward', 'mixture_step': 'weight_step',
+          'expected_latency': 'weight_step'}
 # What this project accepts and aims at on two CPU cores (docs/performance.md).
 LIMITS = {'weight_step': (1.10, 1.05), 'two_path_step': (1.30, 0.90), 'forward': (1.05, 1.05), 'expected_latency': (0.01, 0.01),
           'start-up': (12.0, 8.0),
@@ -105,6 +110,8 @@ class Setting:
 
 def make_space(setting: Setting) -> network_lib.Network:
   """The ImageNet space with the first candidates of its order."""
+  if setting.space == _FBNET:
+    return fbnet.fbnet(resolution=setting.resolution)
   candidates = _CANDIDATES_OF[setting.space]
   space = proxyless.proxyless(zero=setting.candidates > len(candidates), resolution=setting.resolution, allow_uneven=True)
   return dataclasses.replace(space, blocks=tuple(_with_candidates(block, candidates[:setting.candidates]) for block in space.blocks))
@@ -171,6 +178,11 @@ class Trainee:
     _, gradients = self._steps.gate_gradients(active, inactive, self._batch)
     gradients.numpy()
 
+  def mixture_step(self) -> None:
+    shape = (len(self._steps.decisions), max(len(each.choices) for each in self._steps.decisions))
+    _, gradients = self._steps.mixture_gradients(np.full(shape, 1 / shape[1], np.float32), self._batch)
+    gradients.numpy()
+
   def forward(self, path: np.ndarray) -> None:
     self._steps.accuracies(path[None], self._batch)
 
@@ -217,6 +229,7 @@ def measure_steps(space: network_lib.Network, setting: Setting) -> dict[str, np.
         'two_path_step': lambda active=active, inactive=inactive: supernet.two_path_step(active, inactive),
         'forward': lambda active=active: supernet.forward(active),
         'fixed_forward': lambda fixed=fixed: fixed.forward(_NO_DECISIONS),
+        'mixture_step': supernet.mixture_step,
         'expected_latency': expected_latency,
     }
     for repetition in range(-2, setting.repetitions):  # twice to warm up
@@ -236,7 +249,8 @@ def measure_process(space: network_lib.Network, setting: Setting, part: str) -> 
   Args:
     space: From `make_space`.
     setting: What to measure.
-    part: 'search' (all three steps), 'weight' (weight steps only), or the index of a path for its fixed network.
+    part: 'search' (all three steps), 'weight' (weight steps only), 'mixture' (these and mixtures), or the index of a path for its fixed
+      network.
 
   Returns:
     'start_up_seconds' and 'peak_memory_mb'.
@@ -248,6 +262,9 @@ def measure_process(space: network_lib.Network, setting: Setting, part: str) -> 
     supernet = Trainee(space, setting.batch_size, setting.nested)
     run = lambda active, inactive: (
         supernet.weight_step(active), supernet.two_path_step(active, inactive), supernet.forward(active))
+  elif part == 'mixture':
+    supernet = Trainee(space, setting.batch_size, setting.nested)
+    run = lambda active, inactive: (supernet.weight_step(active), supernet.mixture_step())
   elif part == 'weight':
     supernet = Trainee(space, setting.batch_size, setting.nested)
     run = lambda active, inactive: supernet.weight_step(active)
@@ -281,7 +298,7 @@ def summarise_steps(seconds: dict[str, np.ndarray]) -> dict[str, Any]:
 
 def benchmark(setting: Setting) -> dict[str, Any]:
   """All of one setting, as the module's docstring says."""
-  search, weight = run_part(setting, 'search'), run_part(setting, 'weight')
+  search, weight, mixture = (run_part(setting, part) for part in ('search', 'weight', 'mixture'))
   fixed = [run_part(setting, str(i)) for i in range(setting.paths)]
   steps = run_part(setting, 'steps')
   largest = max(part['peak_memory_mb'] for part in fixed)
@@ -293,7 +310,8 @@ def benchmark(setting: Setting) -> dict[str, Any]:
           'all_steps': search['start_up_seconds'], 'weight_step': weight['start_up_seconds'],
           'fixed_network': max(part['start_up_seconds'] for part in fixed)},
       'peak_memory_mb': {
-          'supernet': search['peak_memory_mb'], 'fixed_network': largest, 'ratio': search['peak_memory_mb'] / largest},
+          'supernet': search['peak_memory_mb'], 'fixed_network': largest, 'ratio': search['peak_memory_mb'] / largest,
+          'mixture': mixture['peak_memory_mb']},
   }
 
 
@@ -315,18 +333,21 @@ def to_text(result: dict[str, Any]) -> str:
            f'{"":34}{"measured":>10}{"95 % interval":>16}{"limit":>8}{"aim":>7}']
 
   def row(label: str, value: str, interval: str, limit: str) -> str:
-    accepted, aim = (_WIDE_LIMITS if setting['space'] == 'wide' else LIMITS)[limit]
-    return f'{label:34}{value:>10}{interval:>16}{accepted:>8.2f}{aim:>7.2f}'
+    limits = (LIMITS if setting['space'] == 'proxyless' else _WIDE_LIMITS).get(limit)
+    shown = f'{limits[0]:>8.2f}{limits[1]:>7.2f}' if limits else ''
+    return f'{label:34}{value:>10}{interval:>16}{shown}'.rstrip()
 
   for name, label in (('weight_step', 'weight step / fixed network'), ('two_path_step', 'two-path step / weight step'),
-                      ('forward', 'forward / fixed network'), ('expected_latency', 'expected latency / weight step')):
+                      ('forward', 'forward / fixed network'), ('mixture_step', 'mixture of all / weight step'),
+                      ('expected_latency', 'expected latency / weight step')):
     found, digits = result['ratios'][name], 4 if name == 'expected_latency' else 3
     lines.append(row(label, f'{found["ratio"]:.{digits}f}', f'{found["low"]:.{digits}f}-{found["high"]:.{digits}f}', name))
   lines += [row('start-up of all steps, s', f'{start_up["all_steps"]:.1f}', '', 'start-up'),
             row('peak memory / fixed network', f'{memory["ratio"]:.2f}', '', 'memory'),
             'seconds: ' + ', '.join(f'{name} {value:.4f}' for name, value in seconds.items()),
             'start-up, s: ' + ', '.join(f'{name} {value:.1f}' for name, value in start_up.items()),
-            f'peak memory, MB: supernet {memory["supernet"]:.0f}, fixed network {memory["fixed_network"]:.0f}']
+            f'peak memory, MB: supernet {memory["supernet"]:.0f}, with mixtures {memory["mixture"]:.0f}, fixed network '
+            f'{memory["fixed_network"]:.0f}']
   return '\n'.join(lines)
 
 
@@ -341,7 +362,9 @@ def measure_part(setting: Setting, part: str) -> Any:
 
 
 def main(config: Config) -> None:
-  most = len(_CANDIDATES_OF[config.space]) + 1
+  most = len(fbnet.CHOICES) if config.space == _FBNET else len(_CANDIDATES_OF[config.space]) + 1
+  if config.space == _FBNET and config.candidates not in (None, most):
+    raise errors.UserError(f'`candidates` is for the spaces {" and ".join(_CANDIDATES_OF)}, got {config.candidates} for {_FBNET}')
   if (config.candidates or most) > most:
     raise errors.UserError(f'`candidates` must be at most {most} in the space {config.space}, got {config.candidates}')
   setting = Setting(config.resolution, config.batch_size, config.candidates or most, config.repetitions, config.paths, config.space,

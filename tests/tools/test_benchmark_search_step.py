@@ -49,6 +49,10 @@ def test_the_wide_space(setting):
   assert choices[3] == dataclasses.replace(choices[0], activation='hard_swish', se_ratio=0.25)
 
 
+def test_the_space_of_fbnet(setting):
+  assert schema.cardinality(tool.make_space(dataclasses.replace(setting, space='fbnet'))) == 9**22
+
+
 def test_pairs_of_paths_differ_everywhere(setting):
   for count in (2, 7):
     space = tool.make_space(dataclasses.replace(setting, candidates=count))
@@ -66,18 +70,19 @@ def test_every_step_of_every_path_is_timed(setting):
   for times in seconds.values():
     assert times.shape == (2, 3) and (times > 0).all()
   summary = tool.summarise_steps({name: np.full((2, 3), i + 1.0) for i, name in enumerate(tool.STEPS)})
-  assert summary['seconds'] == dict(zip(tool.STEPS, (1.0, 2.0, 3.0, 4.0, 5.0, 6.0)))
+  assert summary['seconds'] == dict(zip(tool.STEPS, (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0)))
   assert {name: found['ratio'] for name, found in summary['ratios'].items()} == {
-      'weight_step': 1 / 2, 'two_path_step': 3 / 1, 'forward': 4 / 5, 'expected_latency': 6 / 1}
+      'weight_step': 1 / 2, 'two_path_step': 3 / 1, 'forward': 4 / 5, 'mixture_step': 6 / 1, 'expected_latency': 7 / 1}
 
 
 @pytest.mark.parametrize('argument, message', [
     ('--candidates=1', 'flag --candidates=1'), ('--candidates=8', '--candidates must be at most 7'),
+    ('--candidates=8 --space=fbnet', '--candidates is for the spaces proxyless and wide'),
     ('--batch_size=0', 'flag --batch_size=0'),
     ('--resolution=-1', 'flag --resolution=-1'), ('--paths=0', 'flag --paths=0'), ('--repetitions=x', 'flag --repetitions=x'),
     ('--unknown', 'unknown flag --unknown'), ('stray', "unexpected argument 'stray'")])
 def test_mistakes_are_one_line(tmp_path, argument, message):
-  result = run(argument, cwd=tmp_path)
+  result = run(*argument.split(), cwd=tmp_path)
   runs.check_mistake(result, message)
 
 

@@ -30,6 +30,7 @@ class SupernetSteps:
 
   Attributes:
     image_shape: (height, width, channels).
+    decisions: Of the space.
   """
 
   def __init__(self, supernet: supernet_lib.Supernet, optimizer: weight_optimizer.SupernetSGD, label_smoothing: float = 0.1):
@@ -38,6 +39,7 @@ class SupernetSteps:
     self._optimizer = optimizer
     self._label_smoothing = label_smoothing
     self.image_shape = supernet.input_size
+    self.decisions = supernet.decisions
     images = tf.TensorSpec([None, *self.image_shape], tf.float32)
     labels = tf.TensorSpec([None], tf.int32)
     path = tf.TensorSpec([len(supernet.decisions)], tf.int32)

@@ -100,7 +100,7 @@ class GumbelConfig(base.OptimizerConfig):
   RATES = ((300, 0.1), (1_000, 0.02), (10_000, 0.01))
 
   def passes(self, space: network_lib.Network) -> int:
-    return 3 * max(len(ops.values_of(place.block.op)) for place in network_lib.places(space))  # one forward, one backward of each
+    return 2 * max(len(ops.values_of(place.block.op)) for place in network_lib.places(space))  # forward, and back without kernels
 
   def check(self, space: network_lib.Network) -> None:
     base.check_one_gate(space, 'mixtures')
