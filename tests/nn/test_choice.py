@@ -139,5 +139,5 @@ def test_candidates_of_any_structure_share_one_graph(residual):
 
 def test_gates_of_another_type_are_refused():
   layer = _make([ops.MBConv(8, 3), ops.MBConv(8, 5)])
-  with pytest.raises(TypeError, match='gates must be Sampled or Pair, got tuple'):
+  with pytest.raises(TypeError, match='gates must be Sampled, Pair or Mixture, got tuple'):
     layer(_images(), (0, 1))

@@ -4,6 +4,7 @@ By probability: the most likely network under the budget, as published (by a kna
 By evidence: the network under the budget whose estimated accuracy is greatest (`evidence`). By validation: about thirty networks
 from both are scored once on the whole validation split, and what that and the evidence say together decides: each counts by the inverse
 of its variance, so that among a few thousand images luck does not win, and among many evidence, which knows main effects only, yields.
+Of those within a standard error of the best the dearest is taken.
 """
 
 from __future__ import annotations
@@ -266,26 +267,32 @@ def front(
   networks = list(dict.fromkeys(choices for draft in drafts for choices in draft.networks))
   estimates = {} if effects is None else {choices: effects_lib.predict(effects, choices) for choices in networks}
   accuracies: dict[Choices, float] = {}
-  worth: dict[Choices, float] = {}
+  worth, error = {}, 0.0
   if validation is not None:
     scores = np.asarray(validation.score(np.array(networks, np.int32)), np.float64)
     accuracies = dict(zip(networks, scores.tolist(), strict=True))
-    worth = dict(zip(networks, _weigh(scores, validation.images, *np.array(list(estimates.values())).T) if estimates else scores))
+    weighed, error = _weigh(scores, validation.images, *np.array(list(estimates.values())).T)
+    worth = dict(zip(networks, weighed))
     for draft in drafts:
       for choices, source in [item for other in drafts for item in other.networks.items()]:
         if draft.budget.admits(choices):
           draft.networks.setdefault(choices, source)
-  return [_choose(log_probabilities, effects, draft, by, estimates, accuracies, worth) for draft in drafts]
+  return [_choose(log_probabilities, effects, draft, by, estimates, accuracies, worth, error) for draft in drafts]
 
 
-def _weigh(accuracies: np.ndarray, images: int, estimates: np.ndarray, errors: np.ndarray) -> np.ndarray:
-  """The means of accuracies and estimates of networks by their inverse variances on average: [networks], as accuracies.
+def _weigh(accuracies: np.ndarray, images: int, estimates: np.ndarray | None = None, errors: np.ndarray | None = None) -> tuple[
+    np.ndarray, float]:
+  """The means of accuracies and estimates of networks by their inverse variances on average: [networks], and their standard error.
 
   Estimates come from the weights of the whole search, accuracies from those of its end: their means are made equal first.
   """
   share = np.clip(accuracies, 0.5 / images, 1.0 - 0.5 / images)
-  own, other = np.mean(share * (1.0 - share)) / images, np.mean(errors**2)
-  return (accuracies * other + (estimates + np.mean(accuracies - estimates)) * own) / (own + other)
+  own = float(np.mean(share * (1.0 - share))) / images
+  if estimates is None or errors is None:
+    return accuracies, own**0.5
+  other = float(np.mean(errors**2))
+  weighed = (accuracies * other + (estimates + np.mean(accuracies - estimates)) * own) / (own + other)
+  return weighed, (own * other / (own + other))**0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -314,23 +321,30 @@ def _draft(log_probabilities: Sequence[np.ndarray], effects: effects_lib.Effects
 
 def _choose(log_probabilities: Sequence[np.ndarray], effects: effects_lib.Effects | None, draft: _Draft, by: str,
             estimates: Mapping[Choices, tuple[float, float]], accuracies: Mapping[Choices, float],
-            worth: Mapping[Choices, float]) -> Derivation:
+            worth: Mapping[Choices, float], error: float) -> Derivation:
+  """One network for one budget.
+
+  Of networks within a standard error of the best by `worth` the dearest is taken: estimates cannot tell them apart, and trained alone
+  larger networks are the better ones on average (docs/research.md).
+  """
   budget, likely, best = draft.budget, draft.likely, draft.best
 
   def candidate(choices: Choices) -> Candidate:
     log_p = float(sum(values[i] for values, i in zip(log_probabilities, choices)))
-    estimate, error = estimates.get(choices, (None, None))
-    return Candidate(choices, draft.networks[choices], budget.cost(choices), log_p, estimate, error, accuracies.get(choices))
+    estimate, standard_error = estimates.get(choices, (None, None))
+    return Candidate(choices, draft.networks[choices], budget.cost(choices), log_p, estimate, standard_error, accuracies.get(choices))
 
   candidates = [candidate(choices) for choices in draft.networks]
-  if accuracies:
+  if worth:
     candidates.sort(key=lambda c: (-worth[c.choices], c.cost, c.choices))
-  chosen = {'probability': likely, 'evidence': best}.get(by) or candidates[0].choices
+    alike = [c for c in candidates if worth[c.choices] >= worth[candidates[0].choices] - error]
+    dearest = max(alike, key=lambda c: c.cost).choices
+  chosen = {'probability': likely, 'evidence': best}.get(by) or dearest
   derivation = Derivation(by, budget.limit, candidate(chosen), candidate(likely), None, (), None, None, draft.expected_loss, (),
                           tuple(candidates))
   if effects is None or best is None:
     return derivation
-  advantage, error = effects_lib.difference(effects, best, likely)
+  advantage, advantage_error = effects_lib.difference(effects, best, likely)
   return dataclasses.replace(
       derivation, evidence=candidate(best), differing=tuple(np.flatnonzero(np.not_equal(best, likely)).tolist()),
-      advantage=advantage, advantage_error=error, margins=margins(effects, best, budget))
+      advantage=advantage, advantage_error=advantage_error, margins=margins(effects, best, budget))
