@@ -90,7 +90,7 @@ def test_of_candidates_that_cannot_be_told_apart_the_dearest_wins(searched):
       lambda paths: [scores[tuple(path.tolist())] for path in paths], 2500))
   near = [c for c in found.candidates if c.validation_accuracy >= 0.5 - 0.01]
   assert 5 < len(near) < len(networks) and found.chosen == max(near, key=lambda c: c.cost)
-  assert found.chosen.cost > found.candidates[0].cost
+  assert found.chosen == found.candidates[0] and found.chosen.cost > found.candidates[1].cost
 
 
 def test_by_names_the_winner_and_the_same_seed_gives_the_same_derivation(searched):

@@ -119,7 +119,7 @@ class Derivation:
     expected_loss: Accuracy that `evidence` is expected to miss because effects are estimates; knows noise, not the
       supernet's systematic error.
     margins: Margins of the choices of `evidence`, where an alternative fits the budget.
-    candidates: Every network that was considered, best first if they were scored.
+    candidates: Every network that was considered, best first if they were scored; by validation the chosen one before them.
     warnings: Lines for the user, see `diagnosis`.
   """
 
@@ -338,8 +338,10 @@ def _choose(log_probabilities: Sequence[np.ndarray], effects: effects_lib.Effect
   if worth:
     candidates.sort(key=lambda c: (-worth[c.choices], c.cost, c.choices))
     alike = [c for c in candidates if worth[c.choices] >= worth[candidates[0].choices] - error]
-    dearest = max(alike, key=lambda c: c.cost).choices
-  chosen = {'probability': likely, 'evidence': best}.get(by) or dearest
+    if by == 'validation':
+      dearest = max(alike, key=lambda c: c.cost)
+      candidates = [dearest, *(c for c in candidates if c != dearest)]
+  chosen = {'probability': likely, 'evidence': best}.get(by) or candidates[0].choices
   derivation = Derivation(by, budget.limit, candidate(chosen), candidate(likely), None, (), None, None, draft.expected_loss, (),
                           tuple(candidates))
   if effects is None or best is None:
