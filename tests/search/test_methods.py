@@ -5,6 +5,7 @@ import pytest
 from tf_proxyless.app import build_search
 from tf_proxyless.app import config as config_lib
 from tf_proxyless.app import options
+from tf_proxyless.app.commands import search
 from tf_proxyless.search import objectives
 from tf_proxyless.search.optimizers import gumbel
 from tf_proxyless.search.optimizers import reinforce
@@ -29,6 +30,12 @@ def test_defaults_and_pairs(optimizer, objective):
   else:
     with pytest.raises(ValueError, match='Config learns from a .*, .*Config is for a '):
       configured(optimizer, objective)
+
+
+@pytest.mark.parametrize('likely, expected, text', [
+    (10.4, 10.0, ''), (12.0, 10.0, ' (+20 %: choices are still spread, the target holds on average)'), (5.0, 5.2, ' (-50 %)')])
+def test_a_search_says_why_its_most_likely_network_is_off_the_target(likely, expected, text):
+  assert search._off_target(likely, expected, 10.0) == text
 
 
 def test_every_name_is_known():

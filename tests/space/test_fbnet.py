@@ -46,6 +46,15 @@ def test_the_network_for_96_pixels_has_its_own_resolution():
   assert published.network('fbnet_96', resolution=64).input_shape == (64, 64, 3)
 
 
+@pytest.mark.parametrize('arguments, message', [
+    ({'width_multiplier': 0.0}, r'width_multiplier must be in \(0, 100\], got 0.0'),
+    ({'stem_filters': 0}, r'stem_filters must be positive, got \[0\]'),
+])
+def test_widths_that_would_be_rounded_up_from_nothing_are_refused(arguments, message):
+  with pytest.raises(ValueError, match=message):
+    fbnet.fbnet(**arguments)
+
+
 def test_other_stages_are_refused():
   with pytest.raises(ValueError, match=r'stage_filters must have 7 entries, got \[16, 24\]'):
     fbnet.fbnet(stage_filters=(16, 24))

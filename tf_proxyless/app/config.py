@@ -122,8 +122,8 @@ class ObjectiveConfig(options.Config):
   constraint_rate: float | None = option(
       None, 'Share of a new estimate in the multiplier of the constrained objective; by default 0.003.', low=0.0)
   constraint_scale: float | None = option(
-      None, 'The most that one update may say about that multiplier; by default 1 for reinforce (accuracy), 3 for gradient '
-      '(cross-entropy).', low=0.0)
+      None, 'The most that one update may say about that multiplier; by default 1 for reinforce (accuracy), 3 for the '
+      'others (cross-entropy).', low=0.0)
   reward_exponent: float = option(0.1, 'Exponent w of reward_power: accuracy * (T / cost) ** w.', low=0.0)
   reward_weight: float = option(0.1, 'Weight b of reward_absolute: accuracy - b * |cost / T - 1|.', low=0.0)
   penalty_weight: float | None = option(None, 'Weight of penalty_log (0.2 by default) or penalty_linear (0.1).', low=0.0)
@@ -144,7 +144,7 @@ class OptimizerConfig(options.Config):
   reinforce_networks: int = option(10, 'Networks sampled for an update of reinforce.', low=1)
   baseline_momentum: float = option(0.95, 'Momentum of the moving baseline of reinforce, a share.', low=0.0, below=1.0)
   exploration: float = option(0.1, 'Share of each decision sampled evenly; 0 as published.', low=0.0, below=1.0)
-  scored_networks: int = option(3000, 'Networks that gradient scores after the search for derivation by evidence, 10 on a batch; 0 '
+  scored_networks: int = option(3000, 'Networks that all but reinforce score after the search for derivation by evidence, 10 on a batch; 0 '
                                 'derives by probability.', low=0)
 
 

@@ -245,7 +245,7 @@ def front(
 ) -> list[Derivation]:
   """Derives a network for each budget, with all that there is to say about it but the warnings.
 
-  Networks that are scored for one budget are considered for all that admit them, so that a larger one never gives a worse network.
+  Networks that are scored for one budget are considered for all that admit them, so that a larger one gives none that is clearly worse.
 
   Args:
     log_probabilities: By decision, log p of each choice.

@@ -30,7 +30,7 @@ class SupernetSteps:
 
   Attributes:
     image_shape: (height, width, channels).
-    decisions: Of the space.
+    decisions: The space's decisions, in the order of a path.
   """
 
   def __init__(self, supernet: supernet_lib.Supernet, optimizer: weight_optimizer.SupernetSGD, label_smoothing: float = 0.1):

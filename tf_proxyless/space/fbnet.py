@@ -106,6 +106,8 @@ def fbnet(
   """
   if len(stage_filters) != len(_STAGE_BLOCKS):
     raise ValueError(f'stage_filters must have {len(_STAGE_BLOCKS)} entries, got {list(stage_filters)}')
+  ops.check_all_positive(stage_filters=stage_filters, stem_filters=[stem_filters], head_filters=[head_filters])
+  ops.check_width_multiplier(width_multiplier)
   scaled = lambda filters: ops.make_divisible(filters * width_multiplier)
   width = scaled(stem_filters)
   blocks = [network_lib.Block('stem', ops.ConvBn(width, 3, 2, 'relu'))]

@@ -9,7 +9,7 @@ They differ for stride 2 on even sizes only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 import dataclasses
 from typing import Any, Protocol, runtime_checkable, TYPE_CHECKING, Union
 
@@ -323,6 +323,27 @@ def make_divisible(value: float, divisor: int = 8) -> int:
   """Rounds a width to the nearest multiple of `divisor`, never below 90 % of it (MobileNetV2's rule)."""
   rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
   return rounded + divisor if rounded < 0.9 * value else rounded
+
+
+def check_all_positive(**arguments: Iterable[int]) -> None:
+  """Refuses numbers below 1, of which `make_divisible` would make 8.
+
+  Raises:
+    ValueError: Names the argument and its values.
+  """
+  for name, values in arguments.items():
+    if any(value < 1 for value in values):
+      raise ValueError(f'{name} must be positive, got {list(values)}')
+
+
+def check_width_multiplier(value: float) -> None:
+  """Refuses a multiplier of widths that is not above 0, or is beyond reason.
+
+  Raises:
+    ValueError: Names the value.
+  """
+  if not 0.0 < value <= 100.0:
+    raise ValueError(f'width_multiplier must be in (0, 100], got {value}')
 
 
 def _check_op(op: Any) -> None:

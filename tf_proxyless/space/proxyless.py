@@ -65,13 +65,12 @@ def proxyless(
     ValueError: Arguments do not fit each other, or the strides do not divide the resolution.
   """
   _check_stages(stage_filters, stage_blocks, stage_strides)
-  _check_positive(stem_filters=[stem_filters], stem_strides=[stem_strides], first_block_filters=[first_block_filters],
-                  head_filters=[head_filters])
+  ops.check_all_positive(stem_filters=[stem_filters], stem_strides=[stem_strides], first_block_filters=[first_block_filters],
+                         head_filters=[head_filters])
   _check_resolution(resolution, [stem_strides, *stage_strides], allow_uneven)
   if not candidates:
     raise ValueError('candidates must name at least one (kernel size, expansion ratio)')
-  if not 0.0 < width_multiplier <= 100.0:
-    raise ValueError(f'width_multiplier must be in (0, 100], got {width_multiplier}')
+  ops.check_width_multiplier(width_multiplier)
 
   def scaled(filters: int) -> int:
     return ops.make_divisible(filters * width_multiplier)
@@ -96,14 +95,7 @@ def _check_stages(stage_filters: Sequence[int], stage_blocks: Sequence[int], sta
   if not stage_filters or not len(stage_filters) == len(stage_blocks) == len(stage_strides):
     raise ValueError('stage_filters, stage_blocks and stage_strides must have one entry a stage, '
                      f'got {list(stage_filters)}, {list(stage_blocks)}, {list(stage_strides)}')
-  _check_positive(stage_filters=stage_filters, stage_blocks=stage_blocks, stage_strides=stage_strides)
-
-
-def _check_positive(**arguments: Sequence[int]) -> None:
-  """Before make_divisible, which would make 8 of 0."""
-  for name, values in arguments.items():
-    if any(value < 1 for value in values):
-      raise ValueError(f'{name} must be positive, got {list(values)}')
+  ops.check_all_positive(stage_filters=stage_filters, stage_blocks=stage_blocks, stage_strides=stage_strides)
 
 
 def _check_resolution(resolution: int, strides: Sequence[int], allow_uneven: bool) -> None:

@@ -61,7 +61,16 @@ def _find_table(config: Config, space: network_lib.Network) -> table_lib.Latency
   return tables.measure_host(config, space)
 
 
-_CLOSE = 0.05  # to the target, for a most likely network that asks for no explanation
+_CLOSE = 0.05  # to the target, for a cost that asks for no explanation
+
+
+def _off_target(likely: float, expected: float, target: float) -> str:
+  """How far the most likely network is off the target, and why, if the expected cost meets it; '' if it is close."""
+  off = likely / target - 1
+  if abs(off) <= _CLOSE:
+    return ''
+  why = ': choices are still spread, the target holds on average' if abs(expected / target - 1) <= _CLOSE else ''
+  return f' ({100 * off:+.0f} %{why})'
 
 
 def _finish(components, build_search, result_lib) -> None:
@@ -73,9 +82,8 @@ def _finish(components, build_search, result_lib) -> None:
   last = run.read_history()[-1]
   print(f'target                 {format_cost(problem.target)}, expected cost while sampling {format_cost(last["expected_cost"])} '
         f'({100 * (last["expected_cost"] / problem.target - 1):+.1f} %)')
-  off = last['most_likely_cost'] / problem.target - 1
-  why = f' ({100 * off:+.0f} %: choices are still spread, the target holds on average)' if problem.constrained and abs(off) > _CLOSE else ''
-  print(f'most likely network    {format_cost(last["most_likely_cost"])}{why}, validation {100 * last["most_likely_accuracy"]:.2f} %')
+  off = _off_target(last['most_likely_cost'], last['expected_cost'], problem.target) if problem.constrained else ''
+  print(f'most likely network    {format_cost(last["most_likely_cost"])}{off}, validation {100 * last["most_likely_accuracy"]:.2f} %')
   print(result_lib.describe(derivation, problem.space, format_cost))
   if problem.table is not None:
     print(f'latency table          {problem_lib.describe_table(problem.table)}')

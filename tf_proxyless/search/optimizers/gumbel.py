@@ -48,8 +48,8 @@ class Gumbel(base.ArchitectureOptimizer):
       mixture_gradients: (weights float32 [decisions, most choices], batch) -> cross-entropy of the mixture, and its gradients with respect
         to the weights.
       learning_rate: Learning rate of Adam; the paper's is 0.01.
-      temperatures: Of the first update and of the last, between which it falls exponentially.
-      updates: Of the whole search.
+      temperatures: Temperatures of the first and of the last update, between which it falls exponentially.
+      updates: Number of updates of the whole search.
     """
     super().__init__(parameters, cost_model, objective, learning_rate, 'gumbel')
     self._mixture_gradients = mixture_gradients
