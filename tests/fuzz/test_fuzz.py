@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import resource
+import tarfile
 import zipfile
 
 import hypothesis
@@ -171,3 +172,40 @@ def test_a_small_weight_file_cannot_fill_the_memory(tmp_path, zipped):
     path.write_bytes(strategies.make_zip([('archive/data/0', bytes(10_000_000))], zipfile.ZIP_DEFLATED))
     with pytest.raises(ValueError, match='compressed, which PyTorch never does'):
       torch_parsers.read(path)
+
+
+@pytest.mark.torch
+def test_a_storage_that_claims_more_than_it_holds_is_refused(tmp_path):
+  """PyTorch itself fills 8 GiB: it allocates what the storage claims, and copies that as the tensor claims one number more."""
+  from tests.torch import networks
+
+  path, number = tmp_path / 'claims.pth', b'M' + (1000).to_bytes(2, 'little')
+  networks.torch.save({'a': networks.torch.zeros(1000)}, path, _use_new_zipfile_serialization=False)
+  before, of_storage, of_tensor = path.read_bytes().split(number)
+  path.write_bytes(before + strategies.integer(2**31 - 1) + of_storage + strategies.integer(2**31) + of_tensor)
+  used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+  with pytest.raises(ValueError, match='claims more numbers than it has bytes'):
+    torch_parsers.read(path)
+  assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < used + 300_000  # KiB
+
+
+@pytest.mark.torch
+def test_an_archive_of_old_is_not_unpacked(tmp_path):
+  path = tmp_path / 'old.pth'
+  with tarfile.open(path, 'w') as archive:
+    archive.add(__file__, 'storages')
+  with pytest.raises(ValueError, match='not a file of PyTorch weights'):
+    torch_parsers.read(path)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize('zipped', [True, False])
+def test_a_long_word_is_refused_at_once(tmp_path, zipped):
+  """PyTorch itself searches its message about an unknown name in a time that grows with the square of its length."""
+  with pytest.raises(ValueError, match='a word of 500000 characters'):
+    torch_parsers.read(_weight_file(tmp_path, b'ctorch\n' + b'x' * 500_000 + b'\n', zipped))
+  text = 'a note of the training, ' * 1000
+  path = tmp_path / 'checkpoint.pth'
+  from tests.torch import networks
+  networks.torch.save({'state_dict': {'a': networks.torch.zeros(1)}, 'note': text}, path, _use_new_zipfile_serialization=zipped)
+  assert list(torch_parsers.read(path)) == ['a']

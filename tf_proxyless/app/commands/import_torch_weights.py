@@ -9,10 +9,13 @@ says that images are to be normalised. Needs PyTorch: pip install 'tf_proxyless[
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+import contextlib
 import dataclasses
+import io as io_lib
 import pathlib
 import pickle
-import re
+import pickletools
 import struct
 import tempfile
 from typing import Any, BinaryIO
@@ -48,7 +51,9 @@ class Config(options.Config):
 # What torch.load raised for thousands of truncated and altered files.
 _UNREADABLE = (RuntimeError, ValueError, LookupError, EOFError, TypeError, AttributeError, AssertionError, ArithmeticError, MemoryError,
                OSError, struct.error, pickle.UnpicklingError, zipfile.BadZipFile)
-_BYTEARRAY = re.compile(rb'c(?:__builtin__|builtins)\nbytearray\n')  # the one call with weights_only that makes much of little
+_PICKLES = 5  # before PyTorch 1.6: a number, the version, the machine, the content, the names of the storages
+_LONGEST = 1000  # characters of a word in a pickle
+_SPARE_BYTES = 2**28  # of address space, for what reading needs beside the file's own size
 
 
 def _check(config: Config) -> tuple[pathlib.Path, io.Architecture, pathlib.Path]:
@@ -108,30 +113,61 @@ def _array(name: str, tensor: Any) -> np.ndarray:
 
 
 def _load(torch: Any, path: pathlib.Path) -> Any:
-  with open(path, 'rb') as file:  # an OSError here is no word against its content
-    try:
-      _check_zip(file)
-      file.seek(0)
-      if _BYTEARRAY.search(file.read()):
-        raise pickle.UnpicklingError('a bytearray, which may be of any length')
-      file.seek(0)
-      with warnings.catch_warnings():
-        warnings.simplefilter('ignore')  # what they say of damaged files
-        return torch.load(file, map_location='cpu', weights_only=True)
-    except _UNREADABLE as error:
+  content = path.read_bytes()  # an OSError here is no word against it
+  try:
+    for pickled in _pickles(content):
+      _check_instructions(pickled)
+    with warnings.catch_warnings(), _bounded_memory(_SPARE_BYTES + 4 * len(content)):
+      warnings.simplefilter('ignore')  # what they say of damaged files
+      return torch.load(io_lib.BytesIO(content), map_location='cpu', weights_only=True)  # from a file it would also unpack tar archives
+  except _UNREADABLE as error:
+    if isinstance(error, MemoryError) or 'DefaultCPUAllocator' in str(error):
+      reason = 'it claims more numbers than it has bytes'
+    else:
       reason = ' '.join(str(error).split('. ')[0].split())[:300] or 'it ends too early'
-      raise ValueError(f'{path}: corrupt, or not a file of PyTorch weights ({type(error).__name__}: {reason})') from error
+    raise ValueError(f'{path}: corrupt, or not a file of PyTorch weights ({type(error).__name__}: {reason})') from error
 
 
-def _check_zip(file: BinaryIO) -> None:
-  """Compares checksums, which PyTorch does not, and sizes: it compresses nothing, so that a small file cannot fill the memory."""
-  if zipfile.is_zipfile(file):
-    with zipfile.ZipFile(file) as archived:
-      if any(info.compress_type != zipfile.ZIP_STORED for info in archived.infolist()):
-        raise zipfile.BadZipFile('compressed, which PyTorch never does')
-      damaged = archived.testzip()
-    if damaged is not None:
+@contextlib.contextmanager
+def _bounded_memory(more: int) -> Iterator[None]:
+  """Lets this process take no more than so many bytes beside what it has; a file may claim any size. Without effect outside Linux."""
+  try:
+    import resource
+    size = int(pathlib.Path('/proc/self/statm').read_text(encoding='ascii').split()[0]) * resource.getpagesize()
+  except (ImportError, OSError):
+    yield
+    return
+  before = soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+  unlimited = soft == resource.RLIM_INFINITY
+  resource.setrlimit(resource.RLIMIT_AS, (size + more if unlimited else min(soft, size + more), hard))
+  try:
+    yield
+  finally:
+    resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+def _pickles(content: bytes) -> list[BinaryIO]:
+  """Files that stand at the pickles of a weight file.
+
+  Checksums are compared, which PyTorch does not, and sizes: it compresses nothing, so that a small file cannot fill the memory.
+  """
+  if not zipfile.is_zipfile(io_lib.BytesIO(content)):
+    return [io_lib.BytesIO(content)] * _PICKLES
+  with zipfile.ZipFile(io_lib.BytesIO(content)) as archived:
+    if any(info.compress_type != zipfile.ZIP_STORED for info in archived.infolist()):
+      raise zipfile.BadZipFile('compressed, which PyTorch never does')
+    if (damaged := archived.testzip()) is not None:
       raise zipfile.BadZipFile(f'wrong checksum of {damaged}')
+    return [io_lib.BytesIO(archived.read(name)) for name in archived.namelist() if name.endswith('.pkl')]
+
+
+def _check_instructions(pickled: BinaryIO) -> None:
+  """Refuses of the next pickle what lets PyTorch make much of little, or search its own message about a long word for hours."""
+  for instruction, argument, _ in pickletools.genops(pickled):
+    if instruction.name == 'GLOBAL' and argument in {'__builtin__ bytearray', 'builtins bytearray'}:
+      raise pickle.UnpicklingError('a bytearray, which may be of any length')
+    if isinstance(argument, (str, bytes)) and (longest := max(map(len, argument.split()), default=0)) > _LONGEST:
+      raise pickle.UnpicklingError(f'a word of {longest} characters')
 
 
 def main(config: Config) -> None:
