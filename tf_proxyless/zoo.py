@@ -21,9 +21,13 @@ Images are float32 [batch, resolution, resolution, 3], pixels in [0, 1]. Importe
 | `fbnet_s8` | 4.47 | 293 | 73.3 | 22.1 ms, Galaxy S8; 27.5 ms, iPhone X |
 | `fbnet_iphonex` | 4.51 | 322 | 73.2 | 23.3 ms, Galaxy S8; 19.8 ms, iPhone X |
 | `fbnet_96` | 1.85 | 12.9 | 50.2 | 2.9 ms |
+| `fbnet_v2_f1`, `_f2`, `_f3` | 6.02, 6.02, 6.92 | 55.6, 84.1, 119.9 | 68.3, 71.0, 73.0 | |
+| `fbnet_v2_f4` | 7.02 | 234 | 75.8 | |
+| `fbnet_v2_l1`, `_l2` | 8.53 | 320, 416 | 77.0, 78.2 | |
+| `dmasking_l3` | 9.45 | 749 | 78.9 | |
 
 ProxylessNAS: Cai et al., ICLR 2019, arXiv 1812.00332. MobileNetV3: Howard et al. 2019, arXiv 1905.02244. FBNet: Wu et al., CVPR 2019, arXiv
-1812.03443.
+1812.03443. FBNetV2: Wan et al., CVPR 2020, arXiv 2004.05565.
 """
 
 from __future__ import annotations
@@ -46,7 +50,7 @@ def build(name: str, resolution: int | None = None, classes: int = 1000, padding
 
   Args:
     name: One of `NAMES`.
-    resolution: Input height and width, pixels; a multiple of 32 for ProxylessNAS. By default as published: 224, and 96 for 'fbnet_96'.
+    resolution: Input height and width, pixels; a multiple of 32 for ProxylessNAS. By default as published.
     classes: Output units.
     padding: 'same', or 'symmetric' (k // 2 on all sides), which imported official weights need.
     weights: A .keras file of this network with these classes and this padding; None starts from random values.

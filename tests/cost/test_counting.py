@@ -74,6 +74,21 @@ def test_fbnet_a_with_the_papers_first_convolutions():
   assert counting.count_network(schema.resolve(space, choices)) == counting.Count(249_921_848, 4_321_464)
 
 
+# Published: 56.4, 85.4, 121.8, 238.4, 326.0, 423.9, 750.7 M multiply-adds, of which 0.3 to 1.9 % are something else, and 6.00, 6.00, 6.90,
+# 7.00, 8.50, 8.50, 9.40 M parameters without batch normalisation. Here without the bias that their dense layer lacks.
+@pytest.mark.parametrize('name, macs, parameters, hidden', [
+    ('fbnet_v2_f1', 55_563_776, 6_019_624, 1600),
+    ('fbnet_v2_f2', 84_121_784, 6_019_624, 1600),
+    ('fbnet_v2_f3', 119_926_112, 6_919_720, 1984),
+    ('fbnet_v2_f4', 233_938_136, 7_017_008, 1984),
+    ('fbnet_v2_l1', 319_925_568, 8_530_120, 1984),
+    ('fbnet_v2_l2', 415_951_488, 8_530_120, 1984),
+    ('dmasking_l3', 748_630_800, 9_445_336, 1984),
+])
+def test_published_fbnet_v2s(name, macs, parameters, hidden):
+  assert counting.count_network(published.network(name)) == counting.Count(macs, parameters + hidden)
+
+
 def test_mobilenet_v3_large():
   """Howard et al. 2019, table 3: 5.4 M parameters, 219 M multiply-adds; the authors' list of models has 217 M."""
   net = published.network('mobilenet_v3_large')

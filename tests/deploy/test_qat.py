@@ -125,7 +125,8 @@ def test_every_layer_to_a_step_on_builtin_kernels(padding):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize('name', (*published.PROXYLESS_NAMES, published.MOBILENET_V3_LARGE, 'fbnet_a', 'fbnet_96'))  # A has groups
+# FBNet A has groups, FBNetV2 squeeze-excite with other widths.
+@pytest.mark.parametrize('name', (*published.PROXYLESS_NAMES, published.MOBILENET_V3_LARGE, 'fbnet_a', 'fbnet_96', 'fbnet_v2_f1'))
 def test_every_layer_of_published_networks_to_a_step(name):
   photos = quantized_lib.photos(224)
   quantized = quantized_lib.quantize(quantized_lib.network_like_trained(published.network(name, resolution=224), photos), photos)

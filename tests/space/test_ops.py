@@ -24,7 +24,7 @@ def test_output_shape_rounds_up_and_names_are_short(op, shape, name):
     (lambda: ops.ConvBn(8, 3, 0), 'ConvBn.strides'),
     (lambda: ops.MBConv(8.0), 'MBConv.filters must be a positive integer, got 8.0'),
     (lambda: ops.MBConv(8, 4), 'MBConv.kernel_size must be odd, got 4'),
-    (lambda: ops.MBConv(8, expand_ratio=True), 'MBConv.expand_ratio must be a positive integer, got True'),
+    (lambda: ops.MBConv(8, expand_ratio=True), 'MBConv.expand_ratio must be a positive number, got True'),
     (lambda: ops.Classifier(-1), 'Classifier.units'),
     (lambda: ops.Classifier(10, 1.0), r'dropout_rate must be in \[0, 1\), got 1.0'),
     (lambda: ops.Classifier(10, float('nan')), 'dropout_rate must be in'),

@@ -1,6 +1,7 @@
-"""Search spaces: those of ProxylessNAS and FBNet, published networks, and what own spaces are made of."""
+"""Search spaces: those of ProxylessNAS, FBNet and FBNetV2, published networks, and what own spaces are made of."""
 
 from tf_proxyless.space.fbnet import fbnet
+from tf_proxyless.space.fbnet_v2 import fbnet_v2
 from tf_proxyless.space.io import load_search_space as load
 from tf_proxyless.space.io import save_search_space as save
 from tf_proxyless.space.layers import Activation, BatchNorm, ChannelShuffle, Conv, Dense, DepthwiseConv, Dropout, GlobalPool, SqueezeExcite
@@ -15,6 +16,6 @@ from tf_proxyless.space.schema import canonical, cardinality, decisions, Decisio
 __all__ = [
     'Activation', 'BatchNorm', 'Block', 'ChannelShuffle', 'Classifier', 'Conv', 'ConvBn', 'Decision', 'Dense', 'DepthwiseConv',
     'Dropout', 'Genotype', 'GlobalPool', 'Identity', 'MBConv', 'Network', 'OneOf', 'PUBLISHED', 'Pool', 'SeparableConv', 'Sequence',
-    'SqueezeExcite', 'Zero', 'canonical', 'cardinality', 'decisions', 'fbnet', 'load', 'proxyless', 'published', 'register',
+    'SqueezeExcite', 'Zero', 'canonical', 'cardinality', 'decisions', 'fbnet', 'fbnet_v2', 'load', 'proxyless', 'published', 'register',
     'resolve', 'save',
 ]

@@ -29,6 +29,7 @@ else:  # a value, or the choice of one
   Name = Union[str, schema.OneOf]
 
 PADDINGS = ('same', 'symmetric')
+_LINEAR = 'linear'  # Keras's name for no activation
 MAX_SIZE = layers_lib.MAX_SIZE
 
 
@@ -89,10 +90,11 @@ def _check_odd_kernel(op: Any) -> None:
       raise ValueError(f'{type(op).__name__}.kernel_size must be odd, got {value}')
 
 
-def _check_activation(op: Any) -> None:
+def _check_activation(op: Any, *others: str) -> None:
+  known = (*layers_lib.ACTIVATIONS, *others)
   for value in values_of(op.activation):
-    if value not in layers_lib.ACTIVATIONS:
-      raise ValueError(f'{type(op).__name__}.activation must be one of {", ".join(layers_lib.ACTIVATIONS)}, got {value!r}')
+    if value not in known:
+      raise ValueError(f'{type(op).__name__}.activation must be one of {", ".join(known)}, got {value!r}')
 
 
 def conv_bn(name: str, filters: int, kernel_size: int = 1, strides: int = 1, activation: str | None = 'relu6', groups: int = 1) -> Layers:
@@ -114,7 +116,7 @@ def _normalised(name: str, activation: str | None) -> Iterator[layers_lib.Layer]
 @registry.register('conv_bn')
 @dataclasses.dataclass(frozen=True)
 class ConvBn:
-  """Convolution without bias, batch normalisation, activation."""
+  """Convolution without bias, batch normalisation, and an activation unless it is 'linear'."""
 
   filters: Size
   kernel_size: Size = field(3, 'k', quiet=False)
@@ -125,12 +127,13 @@ class ConvBn:
   def __post_init__(self) -> None:
     check_positive(self, 'filters', 'kernel_size', 'strides', 'groups')
     _check_odd_kernel(self)
-    _check_activation(self)
+    _check_activation(self, _LINEAR)
 
   def layers(self, input_shape: Shape) -> Layers:
     del input_shape
+    activation = None if self.activation == _LINEAR else self.activation
     shuffle = (layers_lib.ChannelShuffle('shuffle', self.groups),) if self.groups > 1 else ()
-    return (*conv_bn('conv', self.filters, self.kernel_size, self.strides, self.activation, self.groups), *shuffle)
+    return (*conv_bn('conv', self.filters, self.kernel_size, self.strides, activation, self.groups), *shuffle)
 
   @property
   def short_name(self) -> str:
@@ -144,14 +147,15 @@ class MBConv:
 
   The first is absent where it would not widen, unless `always_expand`, as in FBNet (arXiv 1812.03443) and ChamNet.
   Each convolution is followed by batch normalisation, the first two by the activation as well. Squeeze-excite stands after the depthwise
-  convolution (MobileNetV3, arXiv 1905.02244) if `se_ratio` is not 0. `expanded_filters` states the width inside where no integer ratio
-  gives it (MobileNetV3); `groups` groups the 1x1 convolutions and shuffles channels between them (FBNet).
+  convolution (MobileNetV3, arXiv 1905.02244) if `se_ratio` is not 0. The width inside is the input's times `expand_ratio`, to the nearest
+  multiple of 8 where that is no integer (FBNetV2, arXiv 2004.05565), or `expanded_filters` if that is not 0; `groups` groups the 1x1
+  convolutions and shuffles channels between them (FBNet).
   """
 
   filters: Size
   kernel_size: Size = field(3, 'k', quiet=False)
   strides: int = field(1, 's', quiet=False)
-  expand_ratio: Size = field(6, 'e', quiet=False)
+  expand_ratio: Ratio = field(6, 'e', quiet=False)
   activation: Name = field('relu6')
   se_ratio: Ratio = field(0.0, 'se')
   groups: int = field(1, 'g')
@@ -159,9 +163,12 @@ class MBConv:
   always_expand: bool = field(False, 'x')
 
   def __post_init__(self) -> None:
-    check_positive(self, 'filters', 'kernel_size', 'strides', 'expand_ratio', 'groups')
+    check_positive(self, 'filters', 'kernel_size', 'strides', 'groups')
     _check_odd_kernel(self)
     _check_activation(self)
+    for ratio in values_of(self.expand_ratio):
+      if isinstance(ratio, bool) or not isinstance(ratio, (int, float)) or not 0.0 < ratio <= MAX_SIZE:
+        raise ValueError(f'MBConv.expand_ratio must be a positive number, got {ratio!r}; the largest is {MAX_SIZE}')
     for ratio in values_of(self.se_ratio):
       if not 0.0 <= ratio <= 1.0:
         raise ValueError(f'MBConv.se_ratio must be in [0, 1], got {ratio!r}')
@@ -169,7 +176,7 @@ class MBConv:
       raise ValueError(f'MBConv.expanded_filters must be 0 or a positive integer, got {self.expanded_filters!r}')
 
   def layers(self, input_shape: Shape) -> Layers:
-    middle = self.expanded_filters or input_shape[2] * self.expand_ratio
+    middle = self.expanded_filters or expanded(input_shape[2], self.expand_ratio)
     expand: Layers = ()
     if middle != input_shape[2] or self.always_expand:
       expand = conv_bn('expand', middle, activation=self.activation, groups=self.groups)
@@ -186,7 +193,7 @@ class MBConv:
     extras = [f'g{self.groups}' if self.groups > 1 else '', f'se{self.se_ratio:g}' if self.se_ratio else '',
               f'w{self.expanded_filters}' if self.expanded_filters else '', 'x' if self.always_expand else '',
               f'_{self.activation}' if self.activation != 'relu6' else '']
-    return f'k{self.kernel_size}e{self.expand_ratio}' + ''.join(extras)
+    return f'k{self.kernel_size}e{self.expand_ratio:g}' + ''.join(extras)
 
 
 @registry.register('separable_conv')
@@ -317,6 +324,16 @@ class Classifier:
   @property
   def short_name(self) -> str:
     return 'classifier'
+
+
+def expanded(width: int, ratio: float) -> int:
+  """The width inside an `MBConv`."""
+  return int(width * ratio) if ratio == int(ratio) else nearest(width * ratio)
+
+
+def nearest(value: float) -> int:
+  """The multiple of 8 that is nearest to a width, at least 8."""
+  return max(8, round(value / 8) * 8)
 
 
 def make_divisible(value: float, divisor: int = 8) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 
 from tf_proxyless.infra import suggest
 from tf_proxyless.space import fbnet
+from tf_proxyless.space import fbnet_v2
 from tf_proxyless.space import mobilenet_v3
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import ops
@@ -56,15 +57,18 @@ _PROXYLESS: dict[str, tuple[dict[str, Any], str]] = {
            k5e6"""),
 }
 
-SPACES: dict[str, Callable[..., network_lib.Network]] = {'proxyless': proxyless.proxyless, 'fbnet': fbnet.fbnet}  # by arguments
+SPACES: dict[str, Callable[..., network_lib.Network]] = {  # by arguments
+    'proxyless': proxyless.proxyless, 'fbnet': fbnet.fbnet, 'fbnet_v2': fbnet_v2.fbnet_v2}
 MOBILENET_V3_LARGE = 'mobilenet_v3_large'
 PROXYLESS_NAMES = tuple(_PROXYLESS)
-NAMES = (*PROXYLESS_NAMES, MOBILENET_V3_LARGE, *fbnet.PUBLISHED)
+NAMES = (*PROXYLESS_NAMES, MOBILENET_V3_LARGE, *fbnet.PUBLISHED, *fbnet_v2.PUBLISHED)
 # Top-1 on ImageNet in percent, trained from scratch: by the README of the authors' code (github.com/mit-han-lab/proxylessnas), table 3 of
-# arXiv 1905.02244, the authors' release for FBNet A to C, and their slides for the others.
+# arXiv 1905.02244, the authors' release for FBNet A to C and FBNetV2, and their slides for the others.
 TOP1 = {
     'proxyless_mobile': 74.6, 'proxyless_mobile_14': 76.7, 'proxyless_gpu': 75.1, 'proxyless_cpu': 75.3, MOBILENET_V3_LARGE: 75.2,
     'fbnet_a': 73.3, 'fbnet_b': 74.5, 'fbnet_c': 75.3, 'fbnet_s8': 73.3, 'fbnet_iphonex': 73.2, 'fbnet_96': 50.2,
+    'fbnet_v2_f1': 68.3, 'fbnet_v2_f2': 71.0, 'fbnet_v2_f3': 73.0, 'fbnet_v2_f4': 75.8, 'fbnet_v2_l1': 77.0, 'fbnet_v2_l2': 78.2,
+    'dmasking_l3': 78.9,
 }
 _RESOLUTION = 224
 
@@ -76,12 +80,12 @@ def published(
 
   Args:
     name: One of `NAMES`.
-    resolution: Input height and width in pixels; by default as published, which is 224 but for 'fbnet_96'.
+    resolution: Input height and width in pixels; by default as published.
     classes: Output units.
     padding: 'same', or 'symmetric' as in the official code, which the published weights need.
 
   Returns:
-    The search space and the genotype; `schema.resolve` makes the network of them. MobileNetV3 has no decisions.
+    The search space and the genotype; `schema.resolve` makes the network of them. MobileNetV3 and FBNetV2 have no decisions.
 
   Raises:
     ValueError: The name is unknown, or the space refuses an argument.
@@ -90,6 +94,8 @@ def published(
     raise ValueError(f'unknown network {name!r}; the published ones are {", ".join(NAMES)}{suggest.hint(name, NAMES, most=1)}')
   if name == MOBILENET_V3_LARGE:
     return mobilenet_v3.mobilenet_v3_large(resolution or _RESOLUTION, classes, padding=padding), schema.Genotype({})
+  if name in fbnet_v2.PUBLISHED:
+    return fbnet_v2.published(name, resolution, classes, padding), schema.Genotype({})
   of_fbnet = name in fbnet.PUBLISHED
   arguments, text = fbnet.PUBLISHED[name] if of_fbnet else _PROXYLESS[name]
   size = resolution or arguments.get('resolution', _RESOLUTION)
