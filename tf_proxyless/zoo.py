@@ -62,6 +62,8 @@ def build(name: str, resolution: int | None = None, classes: int = 1000, padding
     ValueError: An argument is not accepted, or the file is of another network.
     OSError: The file cannot be read.
   """
+  if weights is not None and not os.path.isfile(weights):
+    raise FileNotFoundError(f'weights: there is no file {os.fspath(weights)!r}')
   model = keras_network.build(published.network(name, resolution=resolution, classes=classes, padding=padding))
   if weights is not None:
     _load(model, weights)
@@ -80,8 +82,6 @@ def __dir__() -> list[str]:
 
 def _load(model: keras.Model, path: str | os.PathLike) -> None:
   """Copies the weights of a file into a model of the same layers; the resolution may differ."""
-  if not os.path.isfile(path):
-    raise FileNotFoundError(f'weights: there is no file {os.fspath(path)!r}')
   safe_zip.check_keras(path)
   stored = keras.models.load_model(path, compile=False)
   ours, theirs = ({weight.name: tuple(weight.shape) for weight in each.weights} for each in (model, stored))

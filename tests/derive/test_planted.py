@@ -108,17 +108,10 @@ def check_planted(result):
   assert (accuracies[:5] < 0.4).all() and (accuracies[5:] > 0.9).all(), accuracies
 
 
-@pytest.mark.parametrize('optimizer', ['reinforce', pytest.param('gradient', marks=pytest.mark.long)])
-def test_finds_what_was_planted(tmp_path, optimizer):
-  result = search(optimizer, tmp_path / 'run')
-  check_planted(result)
-  check_found(result)
-
-
 @pytest.mark.long
-@pytest.mark.parametrize('seed', range(1, 5))
+@pytest.mark.parametrize('seed', range(5))
 @pytest.mark.parametrize('optimizer', ['reinforce', 'gradient'])
-def test_finds_it_with_every_seed(tmp_path, optimizer, seed):
+def test_finds_what_was_planted(tmp_path, optimizer, seed):
   result = search(optimizer, tmp_path / 'run', seed)
   check_planted(result)
   check_found(result)

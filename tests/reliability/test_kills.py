@@ -28,11 +28,8 @@ def report(killer):
   print(f'{killer._job.name}, seed {SEED}: {killer.tally}')
 
 
-@pytest.mark.parametrize('name', ['search', 'train'])
-def test_two_kills(tmp_path, data_dir, server, name):
-  job = (jobs.search(data_dir, 'reinforce') if name == 'search' else
-         jobs.train(data_dir, train_runs.architecture(tmp_path / 'tiny.json')))
-  killer = killing.Killer(server, job, tmp_path, SEED)
+def test_two_kills(tmp_path, data_dir, server):
+  killer = killing.Killer(server, jobs.train(data_dir, train_runs.architecture(tmp_path / 'tiny.json')), tmp_path, SEED)
   killer.kill(2)
   report(killer)
 

@@ -42,6 +42,7 @@ def test_it_is_the_search_that_flags_describe(tmp_path):
     assert getattr(by_file, name).read_bytes() == getattr(by_flags, name).read_bytes(), name
 
 
+@pytest.mark.long
 def test_a_run_goes_on_with_the_same_space_wherever_it_lies(tmp_path):
   space, run = _save(tmp_path / 'own.json'), tmp_path / 'run'
   arguments = (*_WITHOUT_SPACE, '--target_macs=4e4', '--warmup_epochs=1', '--search_epochs=1', '--frozen_epochs=0', f'--run_dir={run}')

@@ -45,7 +45,7 @@ def test_the_search_left_an_architecture_within_its_target(finished):
   assert all(other['cost'] <= chosen['cost'] for other in others if is_worse(chosen, other))  # those that cannot be told from the best
 
 
-@pytest.mark.parametrize('by', ['probability', 'evidence'])
+@pytest.mark.parametrize('by', [pytest.param('probability', marks=pytest.mark.long), 'evidence'])
 def test_another_budget_without_the_dataset(finished, tmp_path, by):
   output = tmp_path / 'small.json'
   result = derive(f'--run_dir={finished}', '--max_macs=100000', f'--by={by}', f'--output={output}', '--data_dir=/nowhere')
@@ -57,7 +57,7 @@ def test_another_budget_without_the_dataset(finished, tmp_path, by):
   assert re.search(r'^by evidence .*\+- ', result.stdout, re.MULTILINE)
 
 
-@pytest.mark.parametrize('by', ['evidence', 'validation'])
+@pytest.mark.parametrize('by', [pytest.param('evidence', marks=pytest.mark.long), 'validation'])
 def test_several_budgets_give_a_front_which_the_report_shows(finished, by):
   limits = (100_000, 250_000, 180_000)
   result = derive(f'--run_dir={finished}', f'--max_macs={",".join(map(str, limits))}', f'--by={by}')

@@ -9,8 +9,10 @@ a tuple their `name` or else their index. Nodes of one name, wherever they stand
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Iterator, Mapping, Sequence
 import dataclasses
+import itertools
 import math
 from typing import Any
 
@@ -238,27 +240,40 @@ def _resolve(node: Any, path: str, genotype: Mapping[str, int], used: set[str], 
 
 def cardinality(space: Any) -> int:
   """The number of architectures in a space, exactly."""
-  shared = _first_shared(space)
-  if shared is not None:  # counted for each of its choices
-    path, one_of = shared
-    return sum(cardinality(resolve(space, {path: i}, partial=True)) for i in range(len(one_of.choices)))
-  return _count(space)
+  shared = _shared(space)
+  for path, one_of in shared.items():
+    if any(not is_resolved(choice) for choice in one_of.choices):  # counted for each of its choices
+      return sum(cardinality(resolve(space, {path: i}, partial=True)) for i in range(len(one_of.choices)))
+  return sum(count * math.prod(len(shared[path].choices) for path in present) for present, count in _count(space, shared).items())
 
 
-def _count(node: Any) -> int:
-  """Alternatives of a decision add up, everything else multiplies."""
-  counts = [_count(child) for _, child in _children(node)]
-  return sum(counts) if isinstance(node, OneOf) else math.prod(counts)
+# The number of alternatives, by the shared decisions that count in them, whose own choices are left out.
+_Counts = dict[frozenset[str], int]
 
 
-def _first_shared(space: Any) -> tuple[str, OneOf] | None:
-  """A decision that stands in more than one place."""
-  seen: dict[str, OneOf] = {}
-  for path, one_of, _ in _occurrences(space, '', ()):
-    if path in seen:
-      return path, one_of
-    seen[path] = one_of
-  return None
+def _count(node: Any, shared: Mapping[str, OneOf]) -> _Counts:
+  """Alternatives of a decision add up, everything else multiplies; a decision in several places is made once."""
+  if isinstance(node, OneOf) and node.name in shared:
+    return {frozenset((node.name,)): 1}
+  total: _Counts = {} if isinstance(node, OneOf) else {frozenset(): 1}
+  for _, child in _children(node):
+    counts = _count(child, shared)
+    if isinstance(node, OneOf):
+      for present, count in counts.items():
+        total[present] = total.get(present, 0) + count
+    elif counts != {frozenset(): 1}:
+      product: _Counts = {}
+      for (before, one), (present, other) in itertools.product(total.items(), counts.items()):
+        product[before | present] = product.get(before | present, 0) + one * other
+      total = product
+  return total
+
+
+def _shared(space: Any) -> dict[str, OneOf]:
+  """The decisions that stand in more than one place."""
+  found = list(_occurrences(space, '', ()))
+  times = collections.Counter(path for path, _, _ in found)
+  return {path: one_of for path, one_of, _ in found if times[path] > 1}
 
 
 def is_resolved(node: Any) -> bool:
