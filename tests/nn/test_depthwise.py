@@ -1,6 +1,6 @@
 """The depthwise convolution is TensorFlow's in value and in both gradients, whatever padding they were computed with."""
 
-import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ def test_same_padding_equals_tensorflow(kernel_size, strides):
   for size in range(4, 16):
     for width in (size, size + 3):
       x, kernel = _tensors(size, width, kernel_size)
-      geometry = depthwise.Geometry(strides, 'same', (size % strides, width % strides), (kernel_size,))
+      geometry = depthwise.Geometry(strides, 'same', ((size % strides, width % strides),), (kernel_size,))
       _assert_equal(
           _value_and_gradients(lambda x, w, geometry=geometry: depthwise.depthwise_conv(x, w, geometry), x, kernel),
           _value_and_gradients(lambda x, w: tf.nn.depthwise_conv2d(x, w, [1, strides, strides, 1], 'SAME'), x, kernel))
@@ -45,7 +45,7 @@ def test_same_padding_equals_tensorflow(kernel_size, strides):
 def test_symmetric_padding_pads_half_the_kernel_on_every_side(kernel_size, size):
   x, kernel = _tensors(size, size + 3, kernel_size)
   half = kernel_size // 2
-  geometry = depthwise.Geometry(2, 'symmetric', (size % 2, (size + 3) % 2), (kernel_size,))
+  geometry = depthwise.Geometry(2, 'symmetric', ((size % 2, (size + 3) % 2),), (kernel_size,))
   _assert_equal(
       _value_and_gradients(lambda x, w: depthwise.depthwise_conv(x, w, geometry), x, kernel),
       _value_and_gradients(lambda x, w: tf.nn.depthwise_conv2d(
@@ -54,16 +54,16 @@ def test_symmetric_padding_pads_half_the_kernel_on_every_side(kernel_size, size)
 
 @pytest.mark.parametrize('padding', ['same', 'symmetric'])
 @pytest.mark.parametrize('strides', [1, 2])
-def test_one_graph_serves_all_kernel_sizes(strides, padding):
-  size = 9
-  shared = depthwise.Geometry(strides, padding, (size % strides,) * 2, (3, 5, 7))
+def test_one_graph_serves_all_kernel_sizes_and_inputs(strides, padding):
+  sizes = ((9, 9), (8, 8), (9, 8))
+  shared = depthwise.Geometry(strides, padding, tuple((height % strides, width % strides) for height, width in sizes), (3, 5, 7))
 
   @tf.function(input_signature=[tf.TensorSpec([None] * 4), tf.TensorSpec([None, None, None, 1])])
   def run(x, kernel):
     return _value_and_gradients(lambda x, w: depthwise.depthwise_conv(x, w, shared), x, kernel)
 
-  for kernel_size in (3, 5, 7):
-    x, kernel = _tensors(size, size, kernel_size)
-    alone = dataclasses.replace(shared, kernel_sizes=(kernel_size,))
+  for kernel_size, (height, width) in itertools.product((3, 5, 7), sizes):
+    x, kernel = _tensors(height, width, kernel_size)
+    alone = depthwise.Geometry(strides, padding, ((height % strides, width % strides),), (kernel_size,))
     _assert_equal(run(x, kernel), _value_and_gradients(
         lambda x, w, alone=alone: depthwise.depthwise_conv(x, w, alone), x, kernel))

@@ -56,7 +56,7 @@ def parts() -> network_lib.Network:
 def fbnet_v2() -> network_lib.Network:
   """The space of FBNetV2, small: a width, expansions that are no integers, squeeze-excite, resolutions."""
   return fbnet_v2_lib.fbnet_v2(stage_filters=(8, (8, 16)), stage_blocks=(1, 2), stage_strides=(1, 2), expansions=(1, 2.6),
-                               kernel_sizes=(3,), resolution=(16, 24), stem_filters=8, last_filters=24, hidden=16, classes=10)
+                               kernel_sizes=(5,), resolution=(16, 22), stem_filters=8, last_filters=24, hidden=16, classes=10)
 
 
 COUPLED = {'widths': widths, 'nested': nested, 'resolutions': resolutions, 'parts': parts, 'fbnet_v2': fbnet_v2}

@@ -38,7 +38,9 @@ def test_widths_inside():
 def test_a_file_keeps_it(tmp_path):
   space = fbnet_v2.fbnet_v2(width_multiplier=0.5, resolution=(64, 96), channels=1, classes=10)
   io.save_search_space(space, tmp_path / 'space.json')
-  assert io.load_search_space(tmp_path / 'space.json') == space
+  assert (loaded := io.load_search_space(tmp_path / 'space.json')) == space
+  assert [op.short_name.removesuffix('_hard_swish') for op in loaded.blocks[1].candidates] == [
+      *(f'k{kernel}e{ratio}{excited}' for kernel in (3, 5) for ratio in ('1', '2', '3', '4.5', '6') for excited in ('', 'se0.25')), 'zero']
 
 
 @pytest.mark.parametrize('arguments, message', [

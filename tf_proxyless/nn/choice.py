@@ -119,7 +119,7 @@ class Choice(keras.layers.Layer):
         op_layer.OpLayer(candidate.op, candidate.input_shape, padding, seed + i, specs=candidate.specs,
                          name=f'{i}_{ops.short_name(candidate.op)}') for i, candidate in enumerate(candidates)]
     traced = [_traced(members[0]) for members in rows]
-    self._template = template_lib.merge(traced, padding)
+    self._template = template_lib.merge(traced, padding, [_traced(variant) for _, variant in variants])
     if not self._template.present:
       raise ValueError(f'{self.name}: no candidate computes anything')
     self._candidate_of = tf.constant([found for found, _ in variants], tf.int32)

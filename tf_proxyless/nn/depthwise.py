@@ -8,6 +8,7 @@ the input gradient are TensorFlow's own.
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import tensorflow as tf
 
@@ -19,13 +20,13 @@ class Geometry:
   Attributes:
     strides: In both directions.
     padding: 'same' or 'symmetric', see `space.ops`.
-    remainders: Input height and width modulo `strides`, which decide the amounts of padding.
+    remainders: Input heights and widths that may occur, modulo `strides`, which decide the amounts of padding.
     kernel_sizes: Which kernel sizes may occur, ascending.
   """
 
   strides: int
   padding: str
-  remainders: tuple[int, int]
+  remainders: tuple[tuple[int, int], ...]
   kernel_sizes: tuple[int, ...]
 
 
@@ -37,15 +38,21 @@ def _amounts(remainder: int, kernel_size: int, geometry: Geometry) -> tuple[int,
 
 def _filter_gradient(x: tf.Tensor, kernel: tf.Tensor, dy: tf.Tensor, geometry: Geometry, kernel_size: int) -> tf.Tensor:
   explicit = kernel_size > 3
-  amounts = [_amounts(remainder, kernel_size, geometry) for remainder in geometry.remainders]
-  return tf.raw_ops.DepthwiseConv2dNativeBackpropFilter(
+  paddings = [(0, 0, *_amounts(height, kernel_size, geometry), *_amounts(width, kernel_size, geometry), 0, 0) if explicit else ()
+              for height, width in geometry.remainders]
+  branches = [functools.partial(
+      tf.raw_ops.DepthwiseConv2dNativeBackpropFilter,
       input=x,
       filter_sizes=tf.shape(kernel),
       out_backprop=dy,
       strides=[1, geometry.strides, geometry.strides, 1],
       padding='EXPLICIT' if explicit else geometry.padding,
-      explicit_paddings=[0, 0, *amounts[0], *amounts[1], 0, 0] if explicit else [],
-  )
+      explicit_paddings=list(amounts),
+  ) for amounts in paddings]
+  if len(set(paddings)) == 1:
+    return branches[0]()
+  met = tf.reduce_all(tf.shape(x)[1:3] % geometry.strides == tf.constant(geometry.remainders), axis=1)
+  return tf.switch_case(tf.argmax(tf.cast(met, tf.int32), output_type=tf.int32), branches)
 
 
 def pad_symmetric(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:

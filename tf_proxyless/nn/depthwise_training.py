@@ -38,7 +38,7 @@ def _call(layer: keras.layers.DepthwiseConv2D) -> Callable[[tf.Tensor], tf.Tenso
   def call(inputs):
     strides = layer.strides[0]
     remainders = (inputs.shape[1] % strides, inputs.shape[2] % strides)
-    geometry = depthwise.Geometry(strides, layer.padding.upper(), remainders, (layer.kernel_size[0],))
+    geometry = depthwise.Geometry(strides, layer.padding.upper(), (remainders,), (layer.kernel_size[0],))
     y = depthwise.convolve(inputs, layer.depthwise_kernel, geometry)
     if layer.use_bias:
       y = tf.nn.bias_add(y, layer.bias)

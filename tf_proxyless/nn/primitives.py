@@ -137,7 +137,7 @@ def geometry_of(layers: Sequence[layers_lib.DepthwiseConv], input_shape: ops.Sha
   """The geometry that depthwise convolutions share at a place; they differ in kernel size only."""
   strides, = {layer.strides for layer in layers}
   remainders = (input_shape[0] % strides, input_shape[1] % strides)
-  return depthwise.Geometry(strides, padding, remainders, tuple(sorted({layer.kernel_size for layer in layers})))
+  return depthwise.Geometry(strides, padding, (remainders,), tuple(sorted({layer.kernel_size for layer in layers})))
 
 
 def apply_op(op: ops.Op, x: tf.Tensor, weights: Sequence[tf.Tensor], padding: str = 'same') -> tf.Tensor:

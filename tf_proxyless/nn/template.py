@@ -7,7 +7,7 @@ weights. So the graph grows with the union of the layers, not with the candidate
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 import dataclasses
 import functools
 
@@ -16,6 +16,7 @@ import tensorflow as tf
 from tf_proxyless.nn import depthwise
 from tf_proxyless.nn import primitives
 from tf_proxyless.space import layers as layers_lib
+from tf_proxyless.space import ops
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,12 +121,14 @@ def _order(sequences: Sequence[Sequence[str]]) -> list[str]:
   return order
 
 
-def merge(candidates: Sequence[Sequence[layers_lib.TracedLayer]], padding: str) -> Template:
+def merge(candidates: Sequence[Sequence[layers_lib.TracedLayer]], padding: str,
+          others: Sequence[Sequence[layers_lib.TracedLayer]] = ()) -> Template:
   """The template of some candidates.
 
   Args:
     candidates: The layers of each, in the order of the choice; one that gives zeros has a `Zeros` layer only.
     padding: 'same' or 'symmetric'.
+    others: The layers of the candidates on inputs of other sizes.
 
   Raises:
     ValueError: The layers of two candidates stand in different orders, or layers of one name have different numbers of weights.
@@ -133,6 +136,9 @@ def merge(candidates: Sequence[Sequence[layers_lib.TracedLayer]], padding: str) 
   named = [{traced.layer.name: traced for traced in layers if not isinstance(traced.layer, layers_lib.Zeros)} for layers in candidates]
   zeros = [any(isinstance(traced.layer, layers_lib.Zeros) for traced in layers) for layers in candidates]
   present = tuple(i for i, zero in enumerate(zeros) if not zero)
+  inputs: dict[str, set[ops.Shape]] = {}
+  for layer in (layer for layers in (*candidates, *others) for layer in layers):
+    inputs.setdefault(layer.layer.name, set()).add(layer.input_shape)
   slots = []
   for name in _order([list(named[i]) for i in present]):
     having = tuple(i for i in present if name in named[i])
@@ -141,19 +147,20 @@ def merge(candidates: Sequence[Sequence[layers_lib.TracedLayer]], padding: str) 
     if len(ranks) != 1:
       raise ValueError(f'layers called {name!r} have different weights in candidates of one choice')
     variants = tuple(dict.fromkeys(without_sizes(layer.layer) for layer in traced))
-    slots.append(Slot(variants, having, ranks.pop(), _geometry(traced, padding)))
+    slots.append(Slot(variants, having, ranks.pop(), _geometry([layer.layer for layer in traced], inputs[name], padding)))
   return Template(tuple(slots), present, len(candidates))
 
 
-def _geometry(traced: Sequence[layers_lib.TracedLayer], padding: str) -> depthwise.Geometry | None:
-  if not isinstance(traced[0].layer, layers_lib.DepthwiseConv):
+def _geometry(layers: Sequence[layers_lib.Layer], inputs: Set[ops.Shape], padding: str) -> depthwise.Geometry | None:
+  """The geometry of layers of one name, if they are depthwise convolutions, on inputs of some shapes."""
+  kinds = [layer for layer in layers if isinstance(layer, layers_lib.DepthwiseConv)]
+  if not kinds:
     return None
-  strides = traced[0].layer.strides
-  remainders = {(layer.input_shape[0] % strides, layer.input_shape[1] % strides) for layer in traced}
-  if len(remainders) != 1 or len({layer.layer.strides for layer in traced}) != 1:
-    raise ValueError(f'layer {traced[0].layer.name!r} has different strides, or inputs that differ modulo its stride {strides}, '
-                     'in candidates of one choice')
-  return depthwise.Geometry(strides, padding, remainders.pop(), tuple(sorted({layer.layer.kernel_size for layer in traced})))
+  strides = kinds[0].strides
+  if any(layer.strides != strides for layer in kinds):
+    raise ValueError(f'layer {kinds[0].name!r} has different strides in candidates of one choice')
+  remainders = {(height % strides, width % strides) for height, width, _ in inputs}
+  return depthwise.Geometry(strides, padding, tuple(sorted(remainders)), tuple(sorted({layer.kernel_size for layer in kinds})))
 
 
 def body(template: Template, padding: str, residual: bool, frozen: bool, dtype: str):

@@ -72,6 +72,13 @@ def values_of(value: Any) -> tuple[Any, ...]:
   return value.choices if isinstance(value, schema.OneOf) else (value,)
 
 
+def _whole(value: Any) -> Any:
+  """A number, or the choice of one, as an int where it is whole."""
+  if isinstance(value, schema.OneOf):
+    return dataclasses.replace(value, choices=tuple(map(_whole, value.choices)))
+  return int(value) if value == int(value) else value
+
+
 def check_positive(op: Any, *names: str) -> None:
   """Refuses fields that are not positive integers, or choices of such.
 
@@ -169,6 +176,7 @@ class MBConv:
     for ratio in values_of(self.expand_ratio):
       if isinstance(ratio, bool) or not isinstance(ratio, (int, float)) or not 0.0 < ratio <= MAX_SIZE:
         raise ValueError(f'MBConv.expand_ratio must be a positive number, got {ratio!r}; the largest is {MAX_SIZE}')
+    object.__setattr__(self, 'expand_ratio', _whole(self.expand_ratio))  # 6.0 in a file is 6
     for ratio in values_of(self.se_ratio):
       if not 0.0 <= ratio <= 1.0:
         raise ValueError(f'MBConv.se_ratio must be in [0, 1], got {ratio!r}')
