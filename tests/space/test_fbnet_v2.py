@@ -47,6 +47,7 @@ def test_a_file_keeps_it(tmp_path):
     ({'width_multiplier': 0.0}, r'width_multiplier must be in \(0, 100\], got 0.0'),
     ({'stage_filters': (16, (0, 8), 24, 32, 64, 96)}, r'stage_filters must be positive, got \[16, 0, 8, 24, 32, 64, 96\]'),
     ({'stage_filters': (16, 24)}, 'must have one entry a stage, got 2, 6 and 6'),
+    ({'kernel_sizes': ()}, 'expansions and kernel_sizes must name one value at least'),
     ({'expansions': (0,)}, 'MBConv.expand_ratio must be a positive number, got 0'),
     ({'resolution': (64, 0)}, 'input_shape must be three positive integers'),
 ])

@@ -1,11 +1,13 @@
 """Choices in a tree: walking, resolving, counting."""
 
 import dataclasses
+import itertools
 import math
 import pickle
 
 import pytest
 
+from tests.space import spaces
 from tf_proxyless.space import schema
 
 
@@ -49,6 +51,22 @@ def test_cardinality_is_the_number_of_resolutions():
   resolutions = {schema.resolve(NESTED, {'0': 0, 'x/value': i}) for i in range(3)}
   resolutions |= {schema.resolve(NESTED, {'0': 1, '0/1/inner/value': j, 'x/value': i}) for i in range(3) for j in range(2)}
   assert schema.cardinality(NESTED) == len(resolutions) == (1 + 2) * 3
+
+
+NUMBER = schema.OneOf((1, 2, 3), 'number', 'number')
+WIDTH, DEPTH = schema.OneOf((8, 16), 'width', 'width'), schema.OneOf((Named('deep', ONE_OF), 0), 'depth', 'depth')
+SHARED = {  # decisions in several places: always, in some choices only, both of two, with decisions in their own choices
+    'always': (WIDTH, ONE_OF, WIDTH),
+    'sometimes': (schema.OneOf((WIDTH, 'none'), 'a'), schema.OneOf((Named('x', WIDTH), 'none', Named('y', WIDTH)), 'b')),
+    'two': (schema.OneOf(((WIDTH, NUMBER), 0), 'a'), schema.OneOf((WIDTH, NUMBER), 'b')),
+    'deep': (DEPTH, schema.OneOf((DEPTH, 1), 'a'), WIDTH, WIDTH),
+}
+
+
+@pytest.mark.parametrize('space', [*SHARED.values(), *(make() for make in spaces.COUPLED.values())], ids=[*SHARED, *spaces.COUPLED])
+def test_cardinality_with_decisions_in_several_places(space):
+  paths = itertools.product(*(range(len(decision.choices)) for decision in schema.decisions(space)))
+  assert schema.cardinality(space) == len({schema.resolve(space, schema.genotype(space, path)) for path in paths})
 
 
 def test_cardinality_of_independent_decisions_is_their_product():

@@ -96,7 +96,7 @@ def published(name: str, resolution: int | None = None, classes: int = 1000, pad
 
 def fbnet_v2(
     *,
-    stage_filters: Sequence[int | Sequence[int]] = (16, (16, 24, 32), (24, 32, 40, 48), (56, 64, 72), (80, 96, 112, 120), (144, 168, 192)),
+    stage_filters: Sequence[int | Sequence[int]] = (16, (16, 24, 32), (24, 32, 40, 48), (56, 64, 72), (80, 104, 112, 120), (144, 184, 192)),
     stage_blocks: Sequence[int] = (1, 4, 4, 4, 6, 5),
     stage_strides: Sequence[int] = (1, 2, 2, 2, 1, 2),
     expansions: Sequence[float] = (1, 2, 3, 4.5, 6),
@@ -115,8 +115,8 @@ def fbnet_v2(
   """Builds a space of kernels, expansions, squeeze-excite, depth, widths and, where several are given, resolutions.
 
   A stage has one width, chosen for all its blocks; a block has one choice of kernel, expansion and squeeze-excite, or is skipped where its
-  shortcut allows it: about 2e34 networks, 1e35 with `RESOLUTIONS`, as in the paper. The authors' own grids are not public; those here cover
-  the published networks.
+  shortcut allows it: about 2e34 networks, 1e35 with `RESOLUTIONS`, as in the paper. The authors' own grids are not public; widths here are
+  those of the published networks, expansions a coarser grid of the same range.
 
   Args:
     stage_filters: Output channels of each stage, or those to choose from; before the width multiplier.
@@ -141,6 +141,8 @@ def fbnet_v2(
   if not stage_filters or not len(stage_filters) == len(stage_blocks) == len(stage_strides):
     raise ValueError('stage_filters, stage_blocks and stage_strides must have one entry a stage, '
                      f'got {len(stage_filters)}, {len(stage_blocks)} and {len(stage_strides)}')
+  if not expansions or not kernel_sizes:
+    raise ValueError(f'expansions and kernel_sizes must name one value at least, got {list(expansions)} and {list(kernel_sizes)}')
   ops.check_all_positive(stage_filters=[width for widths in stage_filters for width in _values(widths)], stem_filters=[stem_filters],
                          last_filters=[last_filters], hidden=[hidden], stage_blocks=stage_blocks)
   ops.check_width_multiplier(width_multiplier)

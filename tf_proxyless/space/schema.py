@@ -10,7 +10,7 @@ a tuple their `name` or else their index. Nodes of one name, wherever they stand
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 import dataclasses
 import itertools
 import math
@@ -240,40 +240,41 @@ def _resolve(node: Any, path: str, genotype: Mapping[str, int], used: set[str], 
 
 def cardinality(space: Any) -> int:
   """The number of architectures in a space, exactly."""
-  shared = _shared(space)
-  for path, one_of in shared.items():
-    if any(not is_resolved(choice) for choice in one_of.choices):  # counted for each of its choices
-      return sum(cardinality(resolve(space, {path: i}, partial=True)) for i in range(len(one_of.choices)))
-  return sum(count * math.prod(len(shared[path].choices) for path in present) for present, count in _count(space, shared).items())
-
-
-# The number of alternatives, by the shared decisions that count in them, whose own choices are left out.
-_Counts = dict[frozenset[str], int]
-
-
-def _count(node: Any, shared: Mapping[str, OneOf]) -> _Counts:
-  """Alternatives of a decision add up, everything else multiplies; a decision in several places is made once."""
-  if isinstance(node, OneOf) and node.name in shared:
-    return {frozenset((node.name,)): 1}
-  total: _Counts = {} if isinstance(node, OneOf) else {frozenset(): 1}
-  for _, child in _children(node):
-    counts = _count(child, shared)
-    if isinstance(node, OneOf):
-      for present, count in counts.items():
-        total[present] = total.get(present, 0) + count
-    elif counts != {frozenset(): 1}:
-      product: _Counts = {}
-      for (before, one), (present, other) in itertools.product(total.items(), counts.items()):
-        product[before | present] = product.get(before | present, 0) + one * other
-      total = product
-  return total
-
-
-def _shared(space: Any) -> dict[str, OneOf]:
-  """The decisions that stand in more than one place."""
   found = list(_occurrences(space, '', ()))
   times = collections.Counter(path for path, _, _ in found)
-  return {path: one_of for path, one_of, _ in found if times[path] > 1}
+  shared = {path: one_of for path, one_of, _ in found if times[path] > 1}
+  return sum(count * math.prod(len(shared[path].choices) for path, choice in made if choice is None)
+             for made, count in _count(space, '', shared).items())
+
+
+# The number of alternatives, by what they hold of decisions in several places: (path, choice), or (path, None) where all choices are plain.
+_Counts = dict[frozenset[tuple[str, int | None]], int]
+_ONE: _Counts = {frozenset(): 1}
+
+
+def _count(node: Any, path: str, shared: Mapping[str, OneOf]) -> _Counts:
+  """Alternatives of a decision add up, everything else multiplies; a decision in several places is made once."""
+  if not isinstance(node, OneOf):
+    total = _ONE
+    for segment, child in _children(node):
+      counts = _count(child, _join(path, segment), shared)
+      total = total if counts == _ONE else _sum(
+          (made | others, one * other) for (made, one), (others, other) in itertools.product(total.items(), counts.items()))
+    return total
+  path = node.name or path
+  if path in shared and all(map(is_resolved, node.choices)):
+    return {frozenset(((path, None),)): 1}
+  return _sum((made | {(path, i)} if path in shared else made, count)
+              for i, choice in enumerate(node.choices) for made, count in _count(choice, _join(path, str(i)), shared).items())
+
+
+def _sum(counted: Iterable[tuple[frozenset[tuple[str, int | None]], int]]) -> _Counts:
+  """Adds up equal ones, and leaves out what would make one decision in two ways."""
+  total: _Counts = {}
+  for made, count in counted:
+    if len({path for path, _ in made}) == len(made):
+      total[made] = total.get(made, 0) + count
+  return total
 
 
 def is_resolved(node: Any) -> bool:
