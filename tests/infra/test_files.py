@@ -53,6 +53,14 @@ def test_json_round_trip(tmp_path, body):
   assert json.loads(path.read_text()) == {'schema': 'tf_proxyless/kind', 'version': 3, **body}
 
 
+def test_what_a_windows_editor_saved(tmp_path):
+  path = tmp_path / 'a.json'
+  files.write_json(path, 'kind', {'x': 'ü'})
+  path.write_text(path.read_text(encoding='utf-8').replace('\n', '\r\n'), encoding='utf-8-sig', newline='')
+  assert files.read_json(path, 'kind') == {'x': 'ü'}
+  assert files.read_text(path, 1000).startswith('{')
+
+
 @pytest.mark.parametrize('content, message', [
     (b'', 'empty, not JSON'),
     (b' \n', 'empty, not JSON'),

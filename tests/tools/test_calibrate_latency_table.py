@@ -39,6 +39,8 @@ def folder(tmp_path):
   latencies = {name: offset + 0.8 * (server_ms(net) - pixel2.load_estimate().per_network_ms) for name, net in NETWORKS.items()}
   lines = ['# my phone', f'small.json,{latencies["small"]}', '', f'medium,  {latencies["medium"]}', f'mobile,{latencies["mobile"]}']
   (measured / 'mine.csv').write_text('\n'.join(lines) + '\n')
+  german = [line if line.startswith('#') else line.replace(',', ';').replace('.', ',') for line in lines]
+  (measured / 'german.csv').write_text('\n'.join(german).replace('small,json', 'small.json'), encoding='utf-8-sig', newline='\r\n')
   body = {'schema': 'android_benchmark/measurements', 'version': 1, 'device': {'model': 'Pixel 2'},
           'settings': {'threads': 1, 'kernels': 'builtin', 'core_mask': '80'},
           'models': {name: {'median_ms': latency_ms} for name, latency_ms in latencies.items()}}
@@ -46,7 +48,7 @@ def folder(tmp_path):
   return tmp_path
 
 
-@pytest.mark.parametrize('measurements', ['mine.csv', 'measurements.json'])
+@pytest.mark.parametrize('measurements', ['mine.csv', 'german.csv', 'measurements.json'])
 def test_a_phone_that_keeps_to_the_estimate(folder, measurements):
   result = calibrate(ESTIMATE, f'--measurements=measured/{measurements}', '--output=mine.json',
                      '--width_multiplier=0.5', cwd=folder)

@@ -169,7 +169,7 @@ def read_text(path: PathLike, limit: int) -> str:
     OSError: It cannot be read.
   """
   try:
-    return read_bytes(path, limit).decode('utf-8')
+    return read_bytes(path, limit).decode('utf-8-sig')  # editors of Windows put a mark before the text
   except UnicodeDecodeError as error:
     raise ValueError(f'{path}: not UTF-8 text') from error
 
@@ -187,7 +187,7 @@ def parse_json(text: bytes | str) -> Any:
   if not text.strip():
     raise ValueError('empty, not JSON')
   try:
-    text = text.decode('utf-8') if isinstance(text, bytes) else text
+    text = text.decode('utf-8-sig') if isinstance(text, bytes) else text
     value = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite, parse_int=_integer)
     if _ESCAPED_SURROGATE.search(text):
       json.dumps(value, ensure_ascii=False).encode('utf-8')

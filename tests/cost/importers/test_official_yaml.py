@@ -91,6 +91,11 @@ def test_round_trip_of_the_published_table(tmp_path):
   assert second == f'{STEM}:'
 
 
+def test_a_file_of_a_windows_editor_is_the_same(tmp_path):
+  table = read(tmp_path, TEXT)
+  assert read(tmp_path, ('\ufeff' + TEXT.replace('\n', '\r\n')).encode()) == table
+
+
 def test_the_median_is_written_where_there_is_one_and_tiny_numbers_have_a_point(tmp_path):
   entry = table_lib.Entry(network.OpSignature(ops.Classifier(2), (1, 1, 8)),
                               table_lib.LatencyStats('measured', median_ms=2e-05, mean_ms=3e-05, std_ms=1e-05, runs=50))

@@ -58,7 +58,7 @@ class Measured:
 
 
 def read_csv(path: pathlib.Path) -> tuple[Measured, ...]:
-  """Reads lines 'network,ms'; blank ones and those that begin with # are skipped.
+  """Reads lines 'network,ms', or 'network;ms' with a decimal comma; blank ones and those that begin with # are skipped.
 
   Raises:
     ValueError: In one line, which line is not as it should be.
@@ -70,8 +70,8 @@ def read_csv(path: pathlib.Path) -> tuple[Measured, ...]:
     if not line.strip() or line.startswith('#'):
       continue
     try:
-      name, text = (cell.strip() for row in csv.reader([line]) for cell in row)
-      latency_ms = float(text)
+      name, text = (cell.strip() for row in csv.reader([line], delimiter=';' if ';' in line else ',') for cell in row)
+      latency_ms = float(text.replace(',', '.') if ';' in line else text)
     except (ValueError, csv.Error):
       raise ValueError(f'{path}:{number}: expected a network and its milliseconds, got {files.shorten(line)}') from None
     if not 0 < latency_ms < _LARGEST_MS:

@@ -108,8 +108,9 @@ def load(path: files.PathLike, name: str, runtime: table_lib.Runtime, provenance
     ValueError: The file is not such a table; one line that names the file and the line in it.
     OSError: The file cannot be read.
   """
-  with _located(path):
-    text = _read(path)
+  text = files.read_text(path, MAX_BYTES)
+  if not text.endswith('\n'):
+    raise ValueError(f'{path}: empty, or truncated: the last line does not end')
   found: _Found = {}
   for number, line in enumerate(text.splitlines(), 1):
     with _located(f'{path}:{number}'):
@@ -150,19 +151,6 @@ def _located(where: files.PathLike) -> Iterator[None]:
     yield
   except ValueError as error:
     raise ValueError(f'{where}: {error}') from error
-
-
-def _read(path: files.PathLike) -> str:
-  with open(path, 'rb') as file:
-    data = file.read(MAX_BYTES + 1)
-  if len(data) > MAX_BYTES:
-    raise ValueError(f'larger than {MAX_BYTES} bytes, which no table is')
-  if not data.endswith(b'\n'):
-    raise ValueError('empty, or truncated: the last line does not end')
-  try:
-    return data.decode('utf-8')
-  except UnicodeDecodeError as error:
-    raise ValueError('not UTF-8 text') from error
 
 
 def _read_line(line: str, number: int, found: _Found) -> None:
