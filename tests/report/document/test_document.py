@@ -113,7 +113,8 @@ def test_labels_of_decisions_and_choices():
   assert [row['label'] for row in rows][:3] == ['block 1', 'block 1 choice 1 kernel size', 'block 1 choice 1 expand ratio']
   assert [choice['label'] for choice in rows[0]['choices']] == ['mbconv', 'sep 3x3', 'skip']
   assert [choice['label'] for choice in rows[1]['choices']] == ['3', '5']
-  assert networks_lib.decisions(spaces.widths(), None)[0]['label'] == 'width 1'
+  rows = networks_lib.decisions(spaces.widths(), None)
+  assert rows[0]['label'] == 'width 1' and [choice['label'] for choice in rows[2]['choices']] == ['MB3 3x3', 'MB3 5x5', 'skip']
 
 
 @pytest.mark.parametrize('op, label, form, kernel, expansion', [

@@ -84,9 +84,10 @@ def _choice(choice: Any, place: network_lib.Place | None) -> dict[str, Any]:
   if not hasattr(choice, 'layers') or place is None:
     return {'label': str(choice), 'skipped': False, 'form': 'value', 'kernel': None, 'expansion': None}
   shape = next(iter(place.variants.values())).input_shape
-  open_decisions = dict.fromkeys((path for path, _ in schema.walk(choice)), 0)
-  operation = describe(schema.resolve(choice, open_decisions), shape)
-  return {**operation, 'label': registry.name_of(type(choice))} if open_decisions else operation
+  ends = [describe(schema.resolve_part(choice, '', {path: index % len(one_of.choices) for path, one_of in schema.walk(choice)}), shape)
+          for index in (0, -1)]
+  same = ends[0]['label'] == ends[1]['label']  # a width that is open in it shows nowhere
+  return ends[0] if same else {**ends[0], 'label': registry.name_of(type(choice))}
 
 
 def network(network: network_lib.Network, prices: Prices) -> dict[str, Any]:
