@@ -76,11 +76,7 @@ def test_on_additive_landscapes(updates, seeds):
     optimizer = gumbel.Gumbel(policy, landscapes.COST_MODEL, objectives.Constrained(landscapes.TARGET_MS, scale=1.0),
                               landscape.mixture_gradients, learning_rate=settings.rate(updates),
                               temperatures=(settings.first_temperature, settings.last_temperature), updates=updates)
-    for _ in range(updates):
-      optimizer.update()
-    floor = landscapes.MASK / landscapes.MASK.sum(axis=1, keepdims=True)
-    samples = landscape.score_batches(0.7 * policy.probabilities().numpy() + 0.3 * floor, 3000, np.random.default_rng(seed))
-    search = test_landscapes.finish(landscape, optimizer, samples, landscapes.TARGET_MS)
+    search = test_landscapes.search_and_score(landscape, optimizer, updates, seed)
     assert search.expected_cost == pytest.approx(landscapes.TARGET_MS, rel=0.001)
     found.append((search.ratio(search.by_probability()), search.ratio(search.by_evidence(recency=False))))
   print(found)

@@ -79,15 +79,20 @@ def search_reinforce(landscape, updates, learning_rate, seed=0, exploration=0.1,
 
 def search_gradient(landscape, updates, learning_rate, seed=0, exploration=0.1, extra_networks=3000,
                     target=landscapes.TARGET_MS) -> Search:
-  """The two-path rule, then networks scored with frozen weights: policy with a floor of 30 %, ten a batch."""
+  """The two-path rule, then networks scored with frozen weights."""
   parameters = policy_lib.Policy(landscapes.CHOICE_COUNTS, exploration=exploration, seed=seed)
   optimizer = two_path.TwoPath(parameters, landscapes.COST_MODEL, objectives.Constrained(target, scale=1.0), landscape.gate_gradients,
                                     learning_rate=learning_rate)
+  return search_and_score(landscape, optimizer, updates, seed, extra_networks, target)
+
+
+def search_and_score(landscape, optimizer, updates, seed, networks=3000, target=landscapes.TARGET_MS) -> Search:
+  """Updates, then networks scored by the policy with a floor of 30 %, ten a batch."""
   for _ in range(updates):
     optimizer.update()
   floor = landscapes.MASK / landscapes.MASK.sum(axis=1, keepdims=True)
-  policy = 0.7 * parameters.probabilities().numpy() + 0.3 * floor
-  return finish(landscape, optimizer, landscape.score_batches(policy, extra_networks, np.random.default_rng(seed)), target)
+  policy = 0.7 * optimizer.parameters.probabilities().numpy() + 0.3 * floor
+  return finish(landscape, optimizer, landscape.score_batches(policy, networks, np.random.default_rng(seed)), target)
 
 
 def uniform_ratio(landscape, networks, seed) -> float:
