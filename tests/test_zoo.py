@@ -11,7 +11,10 @@ from tf_proxyless.space import published
 IMAGES = np.random.default_rng(0).uniform(size=(2, 32, 32, 3)).astype(np.float32)
 
 
-@pytest.mark.parametrize('name', published.NAMES)
+QUICK = {'proxyless_mobile', 'mobilenet_v3_large', 'fbnet_a', 'fbnet_v2_f1'}  # one of each form
+
+
+@pytest.mark.parametrize('name', [name if name in QUICK else pytest.param(name, marks=pytest.mark.long) for name in published.NAMES])
 def test_is_the_network_of_the_archive(name):
   model = getattr(zoo, name)(resolution=64, classes=10)
   network = published.network(name, resolution=64, classes=10)
