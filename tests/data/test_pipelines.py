@@ -135,6 +135,13 @@ def test_images_that_were_decoded_before_give_the_same_bits(name, transform, req
   assert _equal(*batches)
 
 
+def test_one_transform_serves_grey_and_coloured_images_in_turn(digits, colored):
+  transform = preprocessing.Digits(8)
+  for source in (digits, colored, digits, colored):
+    images, _ = next(iter(pipelines.training_batches(splits.make(source, 60, seed=0), transform, 20, seed=1, epoch=0)))
+    assert images.shape == (20, 8, 8, 3)
+
+
 def test_augmentation_does_not_depend_on_the_batch_size(split):
   transform = preprocessing.Digits(8)
   small, large = (_collect(pipelines.training_batches(split, transform, size, seed=0, epoch=4), 60 // size) for size in (15, 60))

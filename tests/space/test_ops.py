@@ -3,6 +3,7 @@
 import pytest
 
 from tf_proxyless.space import ops
+from tf_proxyless.space import schema
 
 
 @pytest.mark.parametrize('op, shape, name', [
@@ -10,12 +11,20 @@ from tf_proxyless.space import ops
     (ops.ConvBn(8, 1), (225, 112, 8), 'conv1'),
     (ops.MBConv(24, 7, 2, 3), (113, 56, 24), 'k7e3'),
     (ops.MBConv(24, 5, 4, 1), (57, 28, 24), 'k5e1'),
+    (ops.MBConv(24, 5, 1, 4.5), (225, 112, 24), 'k5e4.5'),
     (ops.Zero(), (225, 112, 3), 'zero'),
     (ops.Classifier(10, 0.5), (1, 1, 10), 'classifier'),
 ])
 def test_output_shape_rounds_up_and_names_are_short(op, shape, name):
   assert ops.output_shape(op, (225, 112, 3)) == shape
   assert ops.short_name(op) == name
+
+
+def test_short_names_of_operations_with_open_decisions():
+  one_of = lambda *choices: schema.OneOf(choices, 'any')
+  assert ops.MBConv(8, one_of(3, 5), 1, one_of(1, 2.5), se_ratio=one_of(0.0, 0.25)).short_name == 'k3|5e1|2.5se0|0.25'
+  assert ops.ConvBn(8, one_of(1, 3)).short_name == 'conv1|3'
+  assert ops.MBConv(one_of(8, 16), activation=one_of('relu', 'relu6')).short_name == 'k3e6_relu|relu6'
 
 
 @pytest.mark.parametrize('make, message', [

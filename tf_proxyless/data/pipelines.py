@@ -161,7 +161,7 @@ def _batches(records: records_lib.Records, positions: tf.data.Dataset, transform
   """The images and labels at some positions, in that order, in batches; with a key, augmented."""
   labels = tf.constant(records.labels, tf.int32)
   if isinstance(transform, preprocessing.Plain) and records.pixels is not None:
-    make_images, pixels = _traced_batch(transform, key is not None), records.pixels
+    make_images, pixels = _traced_batch(transform, key is not None, tuple(records.pixels.shape[1:])), records.pixels
     images = lambda positions: make_images(tf.gather(pixels, positions), positions, *([] if key is None else [key]))
     batches = positions.batch(batch_size).map(lambda positions: (images(positions), tf.gather(labels, positions)), tf.data.AUTOTUNE)
   else:
@@ -182,8 +182,9 @@ def _traced(transform: preprocessing.Transform, augment: bool) -> Callable[..., 
 
 
 @functools.lru_cache(maxsize=8)
-def _traced_batch(transform: preprocessing.Plain, augment: bool) -> Callable[..., tf.Tensor]:
-  """Of decoded images and their positions, and with a key if they are augmented."""
+def _traced_batch(transform: preprocessing.Plain, augment: bool, shape: tuple[int, int, int]) -> Callable[..., tf.Tensor]:
+  """Of decoded images of a shape and their positions, and with a key if they are augmented."""
+  specs = [tf.TensorSpec([None, *shape], tf.uint8), tf.TensorSpec([None], tf.int64), *[tf.TensorSpec([2], tf.int32)] * augment]
 
   def make(images, positions, key=None):
     if key is None:
@@ -191,4 +192,4 @@ def _traced_batch(transform: preprocessing.Plain, augment: bool) -> Callable[...
     draw = lambda position: transform.draw(tf.random.fold_in(key, position))
     return transform.augment(images, tf.map_fn(draw, positions, fn_output_signature=tf.int32))
 
-  return tf.function(make, autograph=False, reduce_retracing=True)
+  return tf.function(make, specs, autograph=False)

@@ -79,6 +79,11 @@ def _whole(value: Any) -> Any:
   return int(value) if value == int(value) else value
 
 
+def _text(value: Any) -> str:
+  """A number or a name in a short name, or those to choose from."""
+  return '|'.join(each if isinstance(each, str) else f'{each:g}' for each in values_of(value))
+
+
 def check_positive(op: Any, *names: str) -> None:
   """Refuses fields that are not positive integers, or choices of such.
 
@@ -144,7 +149,7 @@ class ConvBn:
 
   @property
   def short_name(self) -> str:
-    return f'conv{self.kernel_size}' + (f'g{self.groups}' if self.groups > 1 else '')
+    return f'conv{_text(self.kernel_size)}' + (f'g{self.groups}' if self.groups > 1 else '')
 
 
 @registry.register('mbconv')
@@ -198,10 +203,10 @@ class MBConv:
 
   @property
   def short_name(self) -> str:
-    extras = [f'g{self.groups}' if self.groups > 1 else '', f'se{self.se_ratio:g}' if self.se_ratio else '',
+    extras = [f'g{self.groups}' if self.groups > 1 else '', f'se{_text(self.se_ratio)}' if self.se_ratio else '',
               f'w{self.expanded_filters}' if self.expanded_filters else '', 'x' if self.always_expand else '',
-              f'_{self.activation}' if self.activation != 'relu6' else '']
-    return f'k{self.kernel_size}e{self.expand_ratio:g}' + ''.join(extras)
+              f'_{_text(self.activation)}' if self.activation != 'relu6' else '']
+    return f'k{_text(self.kernel_size)}e{_text(self.expand_ratio)}' + ''.join(extras)
 
 
 @registry.register('separable_conv')
@@ -226,7 +231,7 @@ class SeparableConv:
 
   @property
   def short_name(self) -> str:
-    return f'sep{self.kernel_size}'
+    return f'sep{_text(self.kernel_size)}'
 
 
 @registry.register('pool')
