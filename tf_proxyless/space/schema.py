@@ -185,13 +185,12 @@ def path_of(space: Any, genotype: Mapping[str, int]) -> tuple[int, ...]:
   return tuple(genotype.get(decision.path, 0) for decision in decisions(space))
 
 
-def resolve(node: Any, genotype: Mapping[str, int], partial: bool = False) -> Any:
+def resolve(node: Any, genotype: Mapping[str, int]) -> Any:
   """Fixes the decisions of a space.
 
   Args:
     node: A search space.
     genotype: Choice index for exactly the decisions that count under these choices.
-    partial: Whether decisions without a choice stay open.
 
   Returns:
     The same tree with each `OneOf` replaced by its chosen alternative.
@@ -201,7 +200,7 @@ def resolve(node: Any, genotype: Mapping[str, int], partial: bool = False) -> An
     ValueError: A choice index is out of range.
   """
   used: set[str] = set()
-  result = _resolve(node, '', genotype, used, partial)
+  result = _resolve(node, '', genotype, used)
   unknown = sorted(set(genotype) - used)
   if unknown:
     raise KeyError(f'the genotype names decisions that are not in the space: {unknown}')
@@ -213,14 +212,12 @@ def resolve_part(node: Any, path: str, genotype: Mapping[str, int]) -> Any:
   return _resolve(node, path, genotype, set())
 
 
-def _resolve(node: Any, path: str, genotype: Mapping[str, int], used: set[str], partial: bool = False) -> Any:
+def _resolve(node: Any, path: str, genotype: Mapping[str, int], used: set[str]) -> Any:
 
   def visit(node: Any, path: str) -> Any:
     if isinstance(node, OneOf):
       path = node.name or path
       if path not in genotype:
-        if partial:
-          return dataclasses.replace(node, choices=tuple(visit(choice, _join(path, str(i))) for i, choice in enumerate(node.choices)))
         raise KeyError(f'no choice for decision {path!r}; the genotype names {sorted(genotype)}')
       used.add(path)
       index = genotype[path]

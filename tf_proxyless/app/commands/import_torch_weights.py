@@ -162,7 +162,7 @@ def _pickles(content: bytes) -> list[BinaryIO]:
 
 
 def _check_instructions(pickled: BinaryIO) -> None:
-  """Refuses of the next pickle what lets PyTorch make much of little, or search its own message about a long word for hours."""
+  """Refuses of the next pickle what lets PyTorch make much of little, or hang: it searches its message in a word's length squared."""
   for instruction, argument, _ in pickletools.genops(pickled):
     if instruction.name == 'GLOBAL' and argument in {'__builtin__ bytearray', 'builtins bytearray'}:
       raise pickle.UnpicklingError('a bytearray, which may be of any length')
