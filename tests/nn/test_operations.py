@@ -12,6 +12,7 @@ from tf_proxyless.cost import counting
 from tf_proxyless.nn import keras_network
 from tf_proxyless.nn import primitives
 from tf_proxyless.nn import supernet as supernet_lib
+from tf_proxyless.space import cifar_tree
 from tf_proxyless.space import io
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import ops
@@ -29,6 +30,12 @@ CONFIGURATIONS = {
     'sequence': [ops.Sequence((ops.ConvBn(12, 1, 1), ops.MBConv(8, 3, 2, 3)))],
     'zero': [ops.Zero()],
     'identity': [ops.Identity()],
+    'preactivated_separable_conv': [cifar_tree.PreactivatedSeparableConv(5), cifar_tree.PreactivatedSeparableConv(3, 2)],
+    'tree_entry': [cifar_tree.TreeEntry(6), cifar_tree.TreeEntry(10, 2)],
+    'tree_exit': [cifar_tree.TreeExit(24)],
+    'channel_slice': [cifar_tree.ChannelSlice(0), cifar_tree.ChannelSlice(1), cifar_tree.ChannelSlice(2, 4)],
+    'batch_norm': [cifar_tree.BatchNorm(), cifar_tree.BatchNorm('relu')],
+    'padded_shortcut': [cifar_tree.PaddedShortcut(20), cifar_tree.PaddedShortcut(16, 2)],
     'classifier': [ops.Classifier(5), ops.Classifier(5, hidden=24), ops.Classifier(5, hidden=24, activation='relu')],
 }
 SHAPES = ((8, 8, 8), (7, 5, 8), (9, 12, 16))
@@ -37,7 +44,7 @@ CASES = [(op, shape, padding) for configurations in CONFIGURATIONS.values() for 
 
 
 def test_every_registered_operation_is_here():
-  ours = {name for name, kind in registry.classes().items() if kind.__module__ == ops.__name__}
+  ours = {name for name, kind in registry.classes().items() if kind.__module__.startswith('tf_proxyless.')}
   assert ours == set(CONFIGURATIONS)
   assert all(registry.name_of(type(op)) == name for name, configurations in CONFIGURATIONS.items() for op in configurations)
 
@@ -52,7 +59,7 @@ def keras_count(model):
   """Multiply-adds and trainable weights of a Keras model, of its layers and their shapes."""
   macs = 0
   for layer in model.layers:
-    if isinstance(layer, keras.layers.Conv2D | keras.layers.DepthwiseConv2D | keras.layers.Dense):
+    if layer.trainable and isinstance(layer, keras.layers.Conv2D | keras.layers.DepthwiseConv2D | keras.layers.Dense):
       kernel = next(weight for weight in layer.weights if 'kernel' in weight.name)
       macs += math.prod(kernel.shape) * (1 if isinstance(layer, keras.layers.Dense) else math.prod(layer.output_shape[1:3]))
   return counting.Count(macs, sum(math.prod(weight.shape) for weight in model.trainable_weights))

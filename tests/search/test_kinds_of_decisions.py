@@ -15,7 +15,7 @@ from tf_proxyless.space import schema
 
 
 SPACES = {**spaces.COUPLED, 'chain': nn_spaces.tiny}
-CASES = [*((name, False) for name in SPACES), *((name, True) for name in ('chain', 'parts', 'fbnet_v2'))]
+CASES = [*((name, False) for name in SPACES), *((name, True) for name in ('chain', 'parts', 'fbnet_v2', 'tree'))]
 
 
 def random_paths(space, count, seed=0):

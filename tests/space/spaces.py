@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tf_proxyless.space import cifar_tree
 from tf_proxyless.space import fbnet_v2 as fbnet_v2_lib
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import ops
@@ -59,4 +60,25 @@ def fbnet_v2() -> network_lib.Network:
                                kernel_sizes=(5,), resolution=(16, 22), stem_filters=8, last_filters=24, hidden=16, classes=10)
 
 
-COUPLED = {'widths': widths, 'nested': nested, 'resolutions': resolutions, 'parts': parts, 'fbnet_v2': fbnet_v2}
+def tree() -> network_lib.Network:
+  """A cell of the CIFAR-10 tree space, small: two branches, each of two edges one after the other, whose sums join the shortcut."""
+  separable = cifar_tree.PreactivatedSeparableConv
+  edges = OneOf((ops.Identity(), ops.Pool('max'), separable(5), separable(3, 2)), 'op')
+  pools = OneOf((ops.Pool('average'), ops.Pool('max'), ops.Zero()), 'op')
+  return network_lib.Network('tree', (16, 16, 3), (
+      Block('stem', ops.ConvBn(8, 3, 2, 'linear')),
+      Block('entry', cifar_tree.TreeEntry(6, 2)),
+      Block('a', cifar_tree.ChannelSlice(0)),
+      Block('b', cifar_tree.ChannelSlice(1), inputs=('entry',)),
+      Block('a.1', edges, inputs=('a',)),
+      Block('a.2', pools, residual=True, inputs=('a', 'a.1')),
+      Block('b.1', edges, inputs=('b',)),
+      Block('b.bn', cifar_tree.BatchNorm(), inputs=('b.1',)),
+      Block('exit', cifar_tree.TreeExit(16), inputs=('a.1', 'a.2', 'b', 'b.bn'), drop='cell'),
+      Block('shortcut', cifar_tree.PaddedShortcut(16, 2), inputs=('stem',)),
+      Block('sum', ops.Identity(), inputs=('shortcut', 'exit')),
+      Block('final_bn', cifar_tree.BatchNorm('relu')),
+      Block('classifier', ops.Classifier(10))))
+
+
+COUPLED = {'widths': widths, 'nested': nested, 'resolutions': resolutions, 'parts': parts, 'fbnet_v2': fbnet_v2, 'tree': tree}

@@ -65,7 +65,8 @@ def count_blocks(network: network_lib.Network) -> tuple[BlockCount, ...]:
   for traced in network_lib.trace(network):
     if not schema.is_resolved(traced.block.op):
       raise ValueError(f'block {traced.block.name!r} of {network.name!r} is still a choice; resolve the space first')
-    signature = network_lib.op_signature(traced.block.op, traced.input_shape, traced.block.residual, network.padding)
+    block = traced.block
+    signature = network_lib.op_signature(block.op, traced.input_shape, block.residual, network.padding, block.terms)
     rows.append(BlockCount(traced, signature, count(signature)))
   return tuple(rows)
 

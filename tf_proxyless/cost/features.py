@@ -73,7 +73,7 @@ def of_layer(traced: layers_lib.TracedLayer) -> Features:
     case layers_lib.SqueezeExcite():
       return (convolution(1, channels, traced.layer.filters) + convolution(1, traced.layer.filters, channels)
               + addition(height * width, channels))  # the multiplication moves as much as an addition
-    case layers_lib.Pool() | layers_lib.ChannelShuffle():
+    case layers_lib.Pool() | layers_lib.ChannelShuffle() | layers_lib.ChannelSlice() | layers_lib.ChannelPad():
       return Features(output_elements=area * filters, layers=1)
     case _:
       return Features()
@@ -84,8 +84,9 @@ def of_signature(signature: network_lib.OpSignature | None) -> Features:
   if signature is None:
     return Features()
   height, width, filters = signature.output_shape
-  shortcut = addition(height * width, filters) if signature.residual else Features()
-  return sum(map(of_layer, signature.layers), Features()) + shortcut
+  found = [*map(of_layer, signature.layers), *[addition(height * width, filters)] * signature.residual]
+  found += [addition(signature.input_shape[0] * signature.input_shape[1], signature.input_shape[2])] * (signature.terms - 1)
+  return sum(found, Features())
 
 
 def of_network(network: network_lib.Network) -> Features:

@@ -292,7 +292,8 @@ def build(space: network_lib.Network, price: Price, unit: str, calibration: tabl
     values = np.empty([len(decisions[i].choices) for i in place.decisions], np.float64)
     for choices in itertools.product(*map(range, values.shape)):
       variant = place.variants[choices]
-      values[choices] = price(network_lib.op_signature(variant.op, variant.input_shape, place.block.residual, space.padding))
+      block = place.block
+      values[choices] = price(network_lib.op_signature(variant.op, variant.input_shape, block.residual, space.padding, block.terms))
     parts.setdefault(place.decisions, []).append(values)
   fixed = [np.array(math.fsum(float(value) for value in parts.pop(())))]
   scale, offset = (1.0, 0.0) if calibration is None else (calibration.scale, calibration.offset_ms)

@@ -61,6 +61,16 @@ def pad_symmetric(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
   return tf.pad(x, amounts)
 
 
+def dilate(kernel: tf.Tensor, rate: int) -> tf.Tensor:
+  """A kernel float [k, k, channels, 1] with `rate` - 1 zeros between its taps: TensorFlow's CPU kernels know no other dilation."""
+  if rate == 1:
+    return kernel
+  size, channels = tf.shape(kernel)[0], tf.shape(kernel)[2]
+  spread = tf.pad(kernel[:, None, :, None], [[0, 0], [0, rate - 1], [0, 0], [0, rate - 1], [0, 0], [0, 0]])
+  extent = (size - 1) * rate + 1
+  return tf.reshape(spread, [size * rate, size * rate, channels, 1])[:extent, :extent]
+
+
 def depthwise_conv(x: tf.Tensor, kernel: tf.Tensor, geometry: Geometry) -> tf.Tensor:
   """Depthwise convolution with depth multiplier 1.
 

@@ -13,6 +13,8 @@ from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import ops
 from tf_proxyless.space import schema
 
+_CHANNELS = 'channels_first'  # of [batch, height, width, channels] it makes the last two axes those that are cropped or padded
+
 hard_swish = keras.saving.register_keras_serializable('tf_proxyless')(primitives.hard_swish)
 
 
@@ -33,11 +35,13 @@ def build(network: network_lib.Network, seed: int = 0) -> keras.Model:
   """
   if not schema.is_resolved(network):
     raise ValueError(f'the network {network.name!r} has open decisions; resolve it first')
-  inputs = keras.Input(network.input_shape, name='images')
-  x = inputs
-  for block in network.blocks:
-    x = _block(x, block, network.padding)
-  model = keras.Model(inputs, x, name=network.name)
+  images = keras.Input(network.input_shape, name=network_lib.IMAGES)
+  outputs: list = []
+  for block, sources in zip(network.blocks, network.sources):
+    terms = [images if source < 0 else outputs[source] for source in sources]
+    x = keras.layers.Add(name=f'{block.name}_sum')(terms) if len(terms) > 1 else terms[0]
+    outputs.append(_block(x, block, network.padding))
+  model = keras.Model(images, outputs[-1], name=network.name)
   for i, traced in enumerate(network_lib.trace(network)):
     for spec, variable in block_weights(model, traced):
       variable.assign(primitives.initial_value(spec, primitives.block_seed(seed, i)))
@@ -66,9 +70,18 @@ def _block(x, block: network_lib.Block, padding: str):
       raise ValueError(f'block {block.name!r} is Zero without a shortcut: nothing would pass it')
     return x
   y = x
+  above: layers_lib.Layer | None = None
   for layer in block.op.layers(tuple(x.shape[1:])):
-    y = _layer(y, layer, f'{block.name}_{layer.name}', padding)
+    name = f'{block.name}_{layer.name}'
+    if isinstance(layer, layers_lib.BatchNorm) and not isinstance(above, (layers_lib.Conv, layers_lib.DepthwiseConv)):
+      y = _ones(y, f'{name}_ones')
+    y, above = _layer(y, layer, name, padding), layer
   return keras.layers.Add(name=f'{block.name}_add')([x, y]) if block.residual else y
+
+
+def _ones(x, name: str):
+  """A depthwise convolution that changes nothing, for the batch normalisation behind it: TFLite folds the two into one int8 kernel."""
+  return keras.layers.DepthwiseConv2D(1, depthwise_initializer='ones', use_bias=False, trainable=False, name=name)(x)
 
 
 def _layer(x, layer: layers_lib.Layer, name: str, padding: str):
@@ -80,7 +93,8 @@ def _layer(x, layer: layers_lib.Layer, name: str, padding: str):
                                  name=name)(x)
     case layers_lib.DepthwiseConv():
       x, keras_padding = _pad(x, layer, padding, name)
-      return keras.layers.DepthwiseConv2D(layer.kernel_size, layer.strides, keras_padding, use_bias=False, name=name)(x)
+      return keras.layers.DepthwiseConv2D(layer.kernel_size, layer.strides, keras_padding, dilation_rate=layer.dilation, use_bias=False,
+                                          name=name)(x)
     case layers_lib.BatchNorm():
       return keras.layers.BatchNormalization(momentum=primitives.BN_MOMENTUM, epsilon=primitives.BN_EPSILON, name=name)(x)
     case layers_lib.Activation():
@@ -92,6 +106,11 @@ def _layer(x, layer: layers_lib.Layer, name: str, padding: str):
       return kind(layer.pool_size, layer.strides, 'same', name=name)(x)
     case layers_lib.ChannelShuffle():
       return _shuffle(x, layer.groups, name)
+    case layers_lib.ChannelSlice():
+      size = x.shape[-1] // layer.parts
+      return keras.layers.Cropping2D(((0, 0), (layer.index * size, x.shape[-1] - (layer.index + 1) * size)), _CHANNELS, name=name)(x)
+    case layers_lib.ChannelPad():
+      return keras.layers.ZeroPadding2D(((0, 0), (0, layer.filters - x.shape[-1])), _CHANNELS, name=name)(x)
     case layers_lib.GlobalPool():
       return keras.layers.GlobalAveragePooling2D(name=name)(x)
     case layers_lib.Dropout():

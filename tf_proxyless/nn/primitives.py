@@ -108,7 +108,9 @@ def apply(layer: layers_lib.Layer, x: tf.Tensor, weights: Sequence[tf.Tensor], p
     case layers_lib.Conv():
       return _conv(layer, x, *weights, padding)
     case layers_lib.DepthwiseConv():
-      return depthwise.depthwise_conv(x, *weights, geometry or geometry_of([layer], tuple(x.shape[1:]), padding))
+      kernel, = weights
+      return depthwise.depthwise_conv(x, depthwise.dilate(kernel, layer.dilation),
+                                      geometry or geometry_of([layer], tuple(x.shape[1:]), padding))
     case layers_lib.BatchNorm():
       return batch_norm(x, *weights)
     case layers_lib.Activation():
@@ -120,6 +122,10 @@ def apply(layer: layers_lib.Layer, x: tf.Tensor, weights: Sequence[tf.Tensor], p
       return pool(x, layer.pool_size, layer.strides, 'SAME')
     case layers_lib.ChannelShuffle():
       return _shuffle(x, layer.groups)
+    case layers_lib.ChannelSlice():
+      return _split(x, layer.parts)[layer.index]
+    case layers_lib.ChannelPad():
+      return tf.pad(x, [[0, 0], [0, 0], [0, 0], [0, layer.filters - tf.shape(x)[3]]])
     case layers_lib.Zeros():
       return tf.zeros_like(x)
     case layers_lib.GlobalPool():
@@ -137,7 +143,7 @@ def geometry_of(layers: Sequence[layers_lib.DepthwiseConv], input_shape: ops.Sha
   """The geometry that depthwise convolutions share at a place; they differ in kernel size only."""
   strides, = {layer.strides for layer in layers}
   remainders = (input_shape[0] % strides, input_shape[1] % strides)
-  return depthwise.Geometry(strides, padding, (remainders,), tuple(sorted({layer.kernel_size for layer in layers})))
+  return depthwise.Geometry(strides, padding, (remainders,), tuple(sorted({layer.extent for layer in layers})))
 
 
 def apply_op(op: ops.Op, x: tf.Tensor, weights: Sequence[tf.Tensor], padding: str = 'same') -> tf.Tensor:

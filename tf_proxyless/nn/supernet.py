@@ -101,10 +101,13 @@ class Supernet(keras.Model):
   def block_outputs(self, inputs, gates: Sequence[gates_lib.Gates], path: tf.Tensor | None = None) -> list[tf.Tensor]:
     """What each block of the gated network gives; for arguments see `call`."""
     remaining = iter(gates)
-    found = [self._resized(inputs, path)]
-    for layer in self.block_layers:
-      found.append(layer(found[-1], next(remaining)) if isinstance(layer, choice_lib.Choice) else layer(found[-1]))
-    return found[1:]
+    images = self._resized(inputs, path)
+    found: list[tf.Tensor] = []
+    for layer, sources in zip(self.block_layers, self.space.sources):
+      terms = [images if source < 0 else found[source] for source in sources]
+      x = tf.add_n(terms) if len(terms) > 1 else terms[0]
+      found.append(layer(x, next(remaining)) if isinstance(layer, choice_lib.Choice) else layer(x))
+    return found
 
   def _resized(self, images: tf.Tensor, path: tf.Tensor | None) -> tf.Tensor:
     """Images in the resolution of the path."""

@@ -160,7 +160,7 @@ def _geometry(layers: Sequence[layers_lib.Layer], inputs: Set[ops.Shape], paddin
   if any(layer.strides != strides for layer in kinds):
     raise ValueError(f'layer {kinds[0].name!r} has different strides in candidates of one choice')
   remainders = {(height % strides, width % strides) for height, width, _ in inputs}
-  return depthwise.Geometry(strides, padding, tuple(sorted(remainders)), tuple(sorted({layer.kernel_size for layer in kinds})))
+  return depthwise.Geometry(strides, padding, tuple(sorted(remainders)), tuple(sorted({layer.extent for layer in kinds})))
 
 
 def body(template: Template, padding: str, residual: bool, frozen: bool, dtype: str):
@@ -191,7 +191,7 @@ def _body(form, optional: tuple[bool, ...], skippable: bool, padding: str, resid
   signature += [tf.TensorSpec([], tf.bool)] * flags + [tf.TensorSpec([], tf.int32)] * numbers
   signature += [_weight_spec(variants[0], rank, dtype) for variants, ranks, _ in slots for rank in ranks]
 
-  @tf.function(input_signature=signature, autograph=False)
+  @tf.function(input_signature=signature, autograph=False, experimental_attributes={"_noinline": True})
   def choice_body(runs, x, *rest):
     rest = list(rest)
     remaining_flags = iter(rest[:flags])

@@ -32,7 +32,7 @@ def _update_candidate(groups: tuple[tuple[int, bool], ...], ranks: tuple[int | N
   resources = [tf.TensorSpec([], tf.resource)] * (2 * count)
   tensors = [tf.TensorSpec(None, tf.float32)] * (2 * count)
 
-  @tf.function(input_signature=[*scalars, *resources, *tensors], autograph=False)
+  @tf.function(input_signature=[*scalars, *resources, *tensors], autograph=False, experimental_attributes={"_noinline": True})
   def update_candidate(live, learning_rate, momentum, weight_decay, *rest):
     remaining_flags, rest = iter(rest[:flags]), rest[flags:]
     weights = list(zip(*(rest[i * count:(i + 1) * count] for i in range(4)), ranks))  # variable, slot, value, gradient, rank

@@ -60,18 +60,22 @@ def _strided(input_shape: Shape, strides: int, channels: int) -> Shape:
 
 
 def _he_fan_out(name: str, shape: tuple[int, int, int, int], outputs: int) -> WeightSpec:
-  """The official initialisation divides by k * k * filters, for depthwise kernels too."""
+  """The official initialisation divides by k * k * filters, for grouped and depthwise kernels too unless a layer has `divide_groups`."""
   return WeightSpec(name, shape, 'normal', math.sqrt(2.0 / (shape[0] * shape[1] * outputs)))
 
 
 @dataclasses.dataclass(frozen=True)
 class Conv(Layer):
-  """Convolution without bias; each of `groups` sees its share of the input channels."""
+  """Convolution without bias; each of `groups` sees its share of the input channels.
+
+  With `divide_groups`, the fan-out of its start values counts one group only.
+  """
 
   filters: int
   kernel_size: int = 1
   strides: int = 1
   groups: int = 1
+  divide_groups: bool = False
 
   def output_shape(self, input_shape: Shape) -> Shape:
     return _strided(input_shape, self.strides, self.filters)
@@ -80,21 +84,29 @@ class Conv(Layer):
     if channels % self.groups or self.filters % self.groups:
       raise ValueError(f'{self.name}: {self.groups} groups do not divide {channels} input channels and {self.filters} filters')
     shape = (self.kernel_size, self.kernel_size, channels // self.groups, self.filters)
-    return (_he_fan_out(f'{self.name}/kernel', shape, self.filters),)
+    return (_he_fan_out(f'{self.name}/kernel', shape, self.filters // self.groups if self.divide_groups else self.filters),)
 
 
 @dataclasses.dataclass(frozen=True)
 class DepthwiseConv(Layer):
-  """Depthwise convolution without bias, multiplier 1."""
+  """Depthwise convolution without bias, multiplier 1; `divide_groups` as for `Conv`."""
 
   kernel_size: int
   strides: int = 1
+  dilation: int = 1
+  divide_groups: bool = False
+
+  @property
+  def extent(self) -> int:
+    """Pixels from one edge of its kernel to the other."""
+    return (self.kernel_size - 1) * self.dilation + 1
 
   def output_shape(self, input_shape: Shape) -> Shape:
     return _strided(input_shape, self.strides, input_shape[2])
 
   def weights(self, channels: int) -> tuple[WeightSpec, ...]:
-    return (_he_fan_out(f'{self.name}/depthwise_kernel', (self.kernel_size, self.kernel_size, channels, 1), channels),)
+    shape = (self.kernel_size, self.kernel_size, channels, 1)
+    return (_he_fan_out(f'{self.name}/depthwise_kernel', shape, 1 if self.divide_groups else channels),)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,6 +167,31 @@ class ChannelShuffle(Layer):
   """Deals the channels of each of `groups` out to all groups (Zhang et al. 2017, ShuffleNet, arXiv 1707.01083)."""
 
   groups: int
+
+
+@dataclasses.dataclass(frozen=True)
+class ChannelSlice(Layer):
+  """The part at `index` of `parts` equal parts of the channels."""
+
+  index: int
+  parts: int
+
+  def output_shape(self, input_shape: Shape) -> Shape:
+    if input_shape[2] % self.parts:
+      raise ValueError(f'{self.name}: {self.parts} parts do not divide {input_shape[2]} channels')
+    return (*input_shape[:2], input_shape[2] // self.parts)
+
+
+@dataclasses.dataclass(frozen=True)
+class ChannelPad(Layer):
+  """Channels of zeros behind those of the input, up to `filters`."""
+
+  filters: int
+
+  def output_shape(self, input_shape: Shape) -> Shape:
+    if self.filters < input_shape[2]:
+      raise ValueError(f'{self.name}: {input_shape[2]} channels cannot be padded to {self.filters}')
+    return (*input_shape[:2], self.filters)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A network as data: a sequence of blocks, its shapes, and the signatures by which latency tables know its operations."""
+"""A network as data: blocks and what each takes, its shapes, and the signatures by which latency tables know its operations."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from tf_proxyless.space import schema
 _UNSAFE = re.compile(r'[^\w+.,=@%-]', re.ASCII)  # in a name of a file that devices take as it is
 _LONGEST_FILE_NAME = 120
 _NAME = re.compile(r'[A-Za-z0-9][\w.-]{0,99}', re.ASCII)  # of a layer in Keras, and a segment of a decision's path
+IMAGES = 'images'
+DROPS = ('', 'path', 'cell')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,15 +32,26 @@ class Block:
     name: Unique in its network; letters, digits and _.-
     op: An operation, or a `OneOf` over operations of equal output shape; their fields may hold decisions too.
     residual: Whether the input is added to the operation's output.
+    inputs: The earlier blocks whose outputs, or with 'images' the images, are added up to be the input; () is the block before.
+    drop: What training may leave out of it, see `nn.keras_network.build`: 'path' a branch of a tree, 'cell' what stands beside a shortcut.
   """
 
   name: str
   op: Any  # an operation or a OneOf: registered classes, which files name
   residual: bool = False
+  inputs: tuple[str, ...] = dataclasses.field(default=(), metadata={'omit_default': True})
+  drop: str = dataclasses.field(default='', metadata={'omit_default': True})
 
   def __post_init__(self) -> None:
-    if not _NAME.fullmatch(self.name):
-      raise ValueError(f'the name of a block must be up to 100 letters, digits and _.-, got {self.name!r}')
+    if not _NAME.fullmatch(self.name) or self.name == IMAGES:
+      raise ValueError(f'the name of a block must be up to 100 letters, digits and _.-, and not {IMAGES!r}, got {self.name!r}')
+    if self.drop not in DROPS:
+      raise ValueError(f'Block.drop must be one of {", ".join(map(repr, DROPS))}, got {self.drop!r}')
+
+  @property
+  def terms(self) -> int:
+    """How many outputs are added up to be its input."""
+    return max(1, len(self.inputs))
 
   @property
   def candidates(self) -> tuple[ops.Op, ...]:
@@ -53,7 +66,7 @@ class Network:
   Attributes:
     name: A name for people.
     input_shape: (height, width, channels).
-    blocks: From the stem to the classifier.
+    blocks: From the stem to the classifier; each takes what blocks before it give.
     padding: 'same' or 'symmetric', see `ops`.
   """
 
@@ -73,7 +86,24 @@ class Network:
     names = [block.name for block in self.blocks]
     if not names or len(set(names)) != len(names):
       raise ValueError(f'a network needs blocks with unique names, got {names}')
-    places(self)  # refuses shapes that do not fit
+    places(self)  # refuses inputs and shapes that do not fit
+
+  @functools.cached_property
+  def sources(self) -> tuple[tuple[int, ...], ...]:
+    """For each block the positions of the blocks that it takes, -1 for the images.
+
+    Raises:
+      ValueError: A block takes one that does not stand before it.
+    """
+    found = []
+    position = {IMAGES: -1}
+    for i, block in enumerate(self.blocks):
+      unknown = [name for name in block.inputs if name not in position]
+      if unknown:
+        raise ValueError(f'block {block.name!r} takes {unknown[0]!r}, but no block before it is called so')
+      found.append(tuple(position[name] for name in block.inputs) or (i - 1,))
+      position[block.name] = i
+    return tuple(found)
 
   @property
   def classes(self) -> int:
@@ -144,27 +174,32 @@ def places(network: Network) -> tuple[Place, ...]:
   known = schema.decisions(network)
   index = {decision.path: i for i, decision in enumerate(known)}
   sizes = [len(decision.choices) for decision in known]
-  # The decisions on which the shape depends, and the shape by their choices.
+  # For the images and each block the decisions on which its output's shape depends, and the shape by their choices.
   needed = tuple(sorted(index[path] for path, _ in schema.walk(network.input_shape, 'input_shape')))
-  shapes: dict[tuple[int, ...], ops.Shape] = {
+  outputs: list[tuple[tuple[int, ...], dict[tuple[int, ...], ops.Shape]]] = [(needed, {
       choices: schema.resolve_part(network.input_shape, 'input_shape', {known[i].path: choice for i, choice in zip(needed, choices)})
-      for choices in itertools.product(*(range(sizes[i]) for i in needed))}
+      for choices in itertools.product(*(range(sizes[i]) for i in needed))})]
   found = []
-  for block in network.blocks:
+  for block, sources in zip(network.blocks, network.sources):
+    inputs = [outputs[1 + source] for source in sources]
     where = f'blocks/{block.name}/op'
     inside = [index[path] for path, _ in schema.walk(block.op, where)]
-    relevant = tuple(sorted({*needed, *inside}))
+    relevant = tuple(sorted({*inside, *(i for needed, _ in inputs for i in needed)}))
     if math.prod(sizes[i] for i in relevant) > _MOST_VARIANTS:
       raise ValueError(f'block {block.name!r} depends on too many decisions: {", ".join(known[i].path for i in relevant)}')
     variants = {}
     for choices in itertools.product(*(range(sizes[i]) for i in relevant)):
       chosen = dict(zip(relevant, choices))
       op = schema.resolve_part(block.op, where, {known[i].path: choice for i, choice in chosen.items()})
-      shape = shapes[tuple(chosen[i] for i in needed)]
+      met = dict.fromkeys(shapes[tuple(chosen[i] for i in needed)] for needed, shapes in inputs)
+      if len(met) > 1:
+        raise ValueError(f'block {block.name!r} adds up what differs in shape: {", ".join(map(str, met))}')
+      shape, = met
       variants[choices] = Variant(op, shape, ops.output_shape(op, shape))
     found.append(Place(block, relevant, variants))
     needed, shapes = _dependence(relevant, {choices: variant.output_shape for choices, variant in variants.items()})
     _check_place(found[-1], index.get(where), needed, set(shapes.values()))
+    outputs.append((needed, shapes))
   return tuple(found)
 
 
@@ -213,17 +248,21 @@ class OpSignature:
     input_shape: (height, width, channels).
     residual: Whether the shortcut's addition is included.
     padding: 'same' or 'symmetric'; always 'same' where both are the same computation.
+    terms: How many outputs of other operations are added up to be the input; the additions are included.
   """
 
   op: Any  # a registered class, which files name
   input_shape: ops.Shape
   residual: bool = False
   padding: str = 'same'
+  terms: int = dataclasses.field(default=1, metadata={'omit_default': True})
 
   def __post_init__(self) -> None:
     if type(self.op) not in registry.classes().values():
       raise ValueError(f'OpSignature.op must be a registered operation ({", ".join(registry.classes())}), got {self.op!r}')
-    if not schema.is_resolved(self.op) or not ops.computes(self.op):
+    if not ops.is_size(self.terms):
+      raise ValueError(f'OpSignature.terms must be a positive integer, got {self.terms!r}; the largest is {ops.MAX_SIZE}')
+    if not schema.is_resolved(self.op) or not (ops.computes(self.op) or self.terms > 1):
       raise ValueError(f'OpSignature.op must compute something and have no open decisions, got {self.op!r}')
     if self.padding not in ops.PADDINGS:
       raise ValueError(f'OpSignature.padding must be one of {ops.PADDINGS}, got {self.padding!r}')
@@ -246,12 +285,12 @@ class OpSignature:
   @property
   def output_shape(self) -> ops.Shape:
     """(height, width, channels)."""
-    return self.layers[-1].output_shape
+    return self.layers[-1].output_shape if self.layers else self.input_shape
 
   def __str__(self) -> str:
     """One line for people and messages, for instance 'mbconv 56x56x24 -> 40 k5 s2 e3'."""
     parts = [self.kind, 'x'.join(map(str, self.input_shape)), '->', str(self.output_shape[2]), *_fields_text(self.op, ('filters', 'units'))]
-    parts += ['residual'] * self.residual + ['symmetric'] * (self.padding == 'symmetric')
+    parts += [f'sum{self.terms}'] * (self.terms > 1) + ['residual'] * self.residual + ['symmetric'] * (self.padding == 'symmetric')
     return ' '.join(parts)
 
   @property
@@ -273,14 +312,14 @@ def _fields_text(op: Any, left_out: tuple[str, ...] = ()) -> Iterator[str]:
     yield f'{metadata.get("letter", "")}{" + ".join(inner)}'
 
 
-def op_signature(op: ops.Op, input_shape: ops.Shape, residual: bool = False, padding: str = 'same') -> OpSignature | None:
-  """The signature of an operation at a place; None for one that computes nothing, which costs nothing."""
+def op_signature(op: ops.Op, input_shape: ops.Shape, residual: bool = False, padding: str = 'same', terms: int = 1) -> OpSignature | None:
+  """The signature of an operation at a place, see `OpSignature`; None where nothing is computed, which costs nothing."""
   if not ops.computes(op):
-    return None
+    return OpSignature(ops.Identity(), input_shape, terms=terms) if terms > 1 and (residual or not ops.is_zero(op)) else None
   differs = any(isinstance(traced.layer, (layers_lib.Conv, layers_lib.DepthwiseConv)) and traced.layer.strides > 1
                 and traced.layer.kernel_size > 1 and (traced.input_shape[0] % 2 == 0 or traced.input_shape[1] % 2 == 0)
                 for traced in layers_lib.trace(op.layers(input_shape), input_shape))
-  return OpSignature(op, input_shape, residual, padding if differs else 'same')
+  return OpSignature(op, input_shape, residual, padding if differs else 'same', terms)
 
 
 def op_signatures(network: Network) -> tuple[OpSignature, ...]:
@@ -288,7 +327,7 @@ def op_signatures(network: Network) -> tuple[OpSignature, ...]:
   found: dict[OpSignature, None] = {}
   for place in places(network):
     for variant in place.variants.values():
-      signature = op_signature(variant.op, variant.input_shape, place.block.residual, network.padding)
+      signature = op_signature(variant.op, variant.input_shape, place.block.residual, network.padding, place.block.terms)
       if signature is not None:
         found[signature] = None
   return tuple(found)
@@ -296,4 +335,5 @@ def op_signatures(network: Network) -> tuple[OpSignature, ...]:
 
 def network_of_signature(signature: OpSignature) -> Network:
   """The network of one block that has a signature, the inverse of `op_signatures`."""
-  return Network(str(signature), signature.input_shape, (Block('op', signature.op, signature.residual),), signature.padding)
+  block = Block('op', signature.op, signature.residual, (IMAGES,) * signature.terms if signature.terms > 1 else ())
+  return Network(str(signature), signature.input_shape, (block,), signature.padding)

@@ -96,7 +96,7 @@ def check_positive(op: Any, *names: str) -> None:
         raise ValueError(f'{type(op).__name__}.{name} must be a positive integer, got {value!r}; the largest is {MAX_SIZE}')
 
 
-def _check_odd_kernel(op: Any) -> None:
+def check_odd_kernel(op: Any) -> None:
   for value in values_of(op.kernel_size):
     if value % 2 == 0:
       raise ValueError(f'{type(op).__name__}.kernel_size must be odd, got {value}')
@@ -138,7 +138,7 @@ class ConvBn:
 
   def __post_init__(self) -> None:
     check_positive(self, 'filters', 'kernel_size', 'strides', 'groups')
-    _check_odd_kernel(self)
+    check_odd_kernel(self)
     _check_activation(self, _LINEAR)
 
   def layers(self, input_shape: Shape) -> Layers:
@@ -176,7 +176,7 @@ class MBConv:
 
   def __post_init__(self) -> None:
     check_positive(self, 'filters', 'kernel_size', 'strides', 'groups')
-    _check_odd_kernel(self)
+    check_odd_kernel(self)
     _check_activation(self)
     for ratio in values_of(self.expand_ratio):
       if isinstance(ratio, bool) or not isinstance(ratio, (int, float)) or not 0.0 < ratio <= MAX_SIZE:
@@ -221,7 +221,7 @@ class SeparableConv:
 
   def __post_init__(self) -> None:
     check_positive(self, 'filters', 'kernel_size', 'strides')
-    _check_odd_kernel(self)
+    check_odd_kernel(self)
     _check_activation(self)
 
   def layers(self, input_shape: Shape) -> Layers:

@@ -118,7 +118,7 @@ def sequence(space: network_lib.Network, paths: Sequence[Sequence[int]], prices:
 
 def _block(place: network_lib.Place, variant: network_lib.Variant, padding: str, prices: Prices) -> dict[str, Any]:
   """A block under some choices."""
-  signature = network_lib.op_signature(variant.op, variant.input_shape, place.block.residual, padding)
+  signature = network_lib.op_signature(variant.op, variant.input_shape, place.block.residual, padding, place.block.terms)
   count = counting.count(signature)
   strides = math.prod(getattr(layer, 'strides', 1) for layer in variant.op.layers(variant.input_shape))
   return {'name': place.block.name, **describe(variant.op, variant.input_shape), 'strides': strides, 'residual': place.block.residual,
