@@ -7,7 +7,7 @@ weights. So the graph grows with the union of the layers, not with the candidate
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 import dataclasses
 import functools
 
@@ -16,7 +16,6 @@ import tensorflow as tf
 from tf_proxyless.nn import depthwise
 from tf_proxyless.nn import primitives
 from tf_proxyless.space import layers as layers_lib
-from tf_proxyless.space import ops
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,7 +127,7 @@ def merge(candidates: Sequence[Sequence[layers_lib.TracedLayer]], padding: str,
   Args:
     candidates: The layers of each, in the order of the choice; one that gives zeros has a `Zeros` layer only.
     padding: 'same' or 'symmetric'.
-    others: The layers of the candidates on inputs of other sizes.
+    others: The layers of the candidates in other sizes, and on inputs of other sizes.
 
   Raises:
     ValueError: The layers of two candidates stand in different orders, or layers of one name have different numbers of weights.
@@ -136,9 +135,9 @@ def merge(candidates: Sequence[Sequence[layers_lib.TracedLayer]], padding: str,
   named = [{traced.layer.name: traced for traced in layers if not isinstance(traced.layer, layers_lib.Zeros)} for layers in candidates]
   zeros = [any(isinstance(traced.layer, layers_lib.Zeros) for traced in layers) for layers in candidates]
   present = tuple(i for i, zero in enumerate(zeros) if not zero)
-  inputs: dict[str, set[ops.Shape]] = {}
+  met: dict[str, list[layers_lib.TracedLayer]] = {}
   for layer in (layer for layers in (*candidates, *others) for layer in layers):
-    inputs.setdefault(layer.layer.name, set()).add(layer.input_shape)
+    met.setdefault(layer.layer.name, []).append(layer)
   slots = []
   for name in _order([list(named[i]) for i in present]):
     having = tuple(i for i in present if name in named[i])
@@ -147,19 +146,19 @@ def merge(candidates: Sequence[Sequence[layers_lib.TracedLayer]], padding: str,
     if len(ranks) != 1:
       raise ValueError(f'layers called {name!r} have different weights in candidates of one choice')
     variants = tuple(dict.fromkeys(without_sizes(layer.layer) for layer in traced))
-    slots.append(Slot(variants, having, ranks.pop(), _geometry([layer.layer for layer in traced], inputs[name], padding)))
+    slots.append(Slot(variants, having, ranks.pop(), _geometry(met[name], padding)))
   return Template(tuple(slots), present, len(candidates))
 
 
-def _geometry(layers: Sequence[layers_lib.Layer], inputs: Set[ops.Shape], padding: str) -> depthwise.Geometry | None:
-  """The geometry of layers of one name, if they are depthwise convolutions, on inputs of some shapes."""
-  kinds = [layer for layer in layers if isinstance(layer, layers_lib.DepthwiseConv)]
+def _geometry(traced: Sequence[layers_lib.TracedLayer], padding: str) -> depthwise.Geometry | None:
+  """The geometry of layers of one name, if they are depthwise convolutions."""
+  kinds = [layer.layer for layer in traced if isinstance(layer.layer, layers_lib.DepthwiseConv)]
   if not kinds:
     return None
   strides = kinds[0].strides
   if any(layer.strides != strides for layer in kinds):
     raise ValueError(f'layer {kinds[0].name!r} has different strides in candidates of one choice')
-  remainders = {(height % strides, width % strides) for height, width, _ in inputs}
+  remainders = {(layer.input_shape[0] % strides, layer.input_shape[1] % strides) for layer in traced}
   return depthwise.Geometry(strides, padding, tuple(sorted(remainders)), tuple(sorted({layer.extent for layer in kinds})))
 
 
