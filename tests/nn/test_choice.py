@@ -9,6 +9,7 @@ import tensorflow as tf
 from tf_proxyless.nn import choice as choice_lib
 from tf_proxyless.nn import gates
 from tf_proxyless.nn import primitives
+from tf_proxyless.nn import template
 from tf_proxyless.space import layers as layers_lib
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import ops
@@ -56,12 +57,12 @@ def test_runs_the_named_candidate_wherever_zero_stands(expand_ratios, residual):
     for index, candidate in enumerate(layer.candidates):
       expected = primitives.apply_op(candidate.op, x, candidate.weights) + (x if residual else 0.0)
       np.testing.assert_allclose(layer(x, layer.sample(_path(index))), expected, atol=1e-5)
-      assert bool(layer.has_weights(tf.constant(index))) == (index != position)
+      assert bool(layer.sample(_path(index)).row[template.RUNS]) == (index != position)
 
 
 def test_without_zero_every_candidate_is_live():
   layer = _make([ops.MBConv(12, 3, 2), ops.MBConv(12, 5, 2)])
-  assert bool(layer.has_weights(tf.constant(0))) and bool(layer.has_weights(tf.constant(1)))
+  assert all(layer.sample(_path(index)).row[template.RUNS] == 1 for index in range(2))
   assert layer(_images(), layer.sample(_path(1))).shape == (3, 4, 3, 12)
 
 

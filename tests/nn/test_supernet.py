@@ -9,6 +9,7 @@ from tf_proxyless.nn import template
 from tf_proxyless.nn import keras_network
 from tf_proxyless.nn import supernet as supernet_lib
 from tf_proxyless.nn import transfer
+from tf_proxyless.space import cifar_tree
 
 Z = spaces.ZERO
 PATHS = ((0, 1, 2, 3), (5, 4, 3, Z), (Z, 2, 5, 0), (Z, Z, 1, Z))
@@ -105,3 +106,11 @@ def test_all_weights_are_tracked_by_keras_and_by_checkpoints(tmp_path):
   images, _ = spaces.batch(space)
   np.testing.assert_array_equal(
       *(model(images, model.sample(tf.constant(PATHS[0]))) for model in (supernet, restored)))
+
+
+def test_blocks_that_may_run_at_one_time_have_graphs_of_their_own():
+  chain, cell = spaces.tiny(), cifar_tree.cifar_tree(stage_blocks=1)
+  assert set(supernet_lib._copies(chain.sources)) == {0}
+  copies = dict(zip([block.name for block in cell.blocks], supernet_lib._copies(cell.sources)))
+  leaves = [copies[f'block_2.{branch}.{i}.{j}'] for branch in 'ab' for i in (1, 2) for j in (1, 2)]
+  assert len(set(leaves)) == 8 and copies['block_1'] == copies['block_2'] == 0 and max(copies.values()) < 10

@@ -76,7 +76,7 @@ def test_a_weight_step_is_that_of_the_network_alone_and_changes_nothing_else(nam
     alone = supernet_lib.Supernet(network)
     alone_optimizer = weight_optimizer.SupernetSGD(alone, 0.9, 0.01)
     used = [weight for layer in supernet.block_layers
-            for weight in (layer.candidates[int(layer.candidate(layer.index(path)))] if layer in supernet.choices else layer).weights]
+            for weight in (layer.candidate(path) if layer in supernet.choices else layer).weights]
     for weight, slot, source in zip(alone.fixed_weights, alone_optimizer.fixed_slots, used, strict=True):
       part = part_of(source, weight.shape)
       weight.assign(source[part])

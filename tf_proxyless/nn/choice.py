@@ -3,7 +3,7 @@
 One graph serves all paths. The candidates' resource handles lie in a table [candidates, weights]; a sampled candidate's row is
 gathered and read inside the graph, and one body with unknown dimensions (`template`), traced once for all blocks of the same form,
 computes whichever candidate came. So start-up does not grow with the candidates, and neither do activations or compute
-(docs/performance.md).
+(docs/performance.md). A block adds some ten nodes to the graph of a step: what the bodies must know of a candidate is one row of numbers.
 
 Decisions that change operations or their layers make candidates with weights of their own. Decisions that only change numbers of
 channels (filters; the expansion of an operation) share the weights of the largest: a path works with the first channels of each, which
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import dataclasses
+import itertools
 import math
 
 import numpy as np
@@ -68,15 +69,9 @@ def _shares_weights(place: network_lib.Place, axis: int) -> bool:
   return all(len(found) == 1 for found in forms.values())
 
 
-def part_begin(full: tf.Tensor, part: tf.Tensor, rank: int) -> tf.Tensor:
-  """Where the part of a shared weight begins that a path uses: the centre of a kernel, the first channels.
-
-  Args:
-    full: Shape of the weight, int32 [rank].
-    part: Shape of the part, int32 [rank].
-    rank: See there; 4 for kernels.
-  """
-  return tf.concat([(full[:2] - part[:2]) // 2, [0, 0]], 0) if rank == 4 else tf.zeros_like(part)
+def part_begin(full: Sequence[int], part: Sequence[int]) -> tuple[int, ...]:
+  """Where the part of a shared weight begins that a path uses: the centre of a kernel (four axes), the first channels."""
+  return tuple((size - used) // 2 if len(part) == 4 and axis < 2 else 0 for axis, (size, used) in enumerate(zip(full, part)))
 
 
 class Choice(keras.layers.Layer):
@@ -85,10 +80,13 @@ class Choice(keras.layers.Layer):
   Attributes:
     decisions: Indices of the decisions that matter here.
     candidates: One layer for each set of weights.
+    columns: For each weight of the template, in order, the candidates that have it.
+    parts: The columns of which some path uses a part, each with the place in a row where its begin and then its shape stand. A row of
+      numbers is what the graph must know of a variant: its candidate, `Template.facts` of that, and these parts.
   """
 
   def __init__(self, place: network_lib.Place, decisions: Sequence[schema.Decision], padding: str, seed: int, nested: bool = False,
-               **kwargs):
+               copy: int = 0, **kwargs):
     """Makes all candidates' weights.
 
     Args:
@@ -97,6 +95,7 @@ class Choice(keras.layers.Layer):
       padding: 'same' or 'symmetric'.
       seed: Seed of the weights' start values.
       nested: Whether operations that differ in sizes only share the weights of the largest, see the module.
+      copy: Choices that may run at one time must differ in it, see `template.NOT_INLINED`.
       **kwargs: Of `keras.layers.Layer`.
 
     Raises:
@@ -106,6 +105,7 @@ class Choice(keras.layers.Layer):
     self.decisions = place.decisions
     self._residual = place.block.residual
     self._padding = padding
+    self._copy = copy
     self._sizes = [1 + max(choices[axis] for choices in place.variants) for axis in range(len(place.decisions))]
     op = place.block.op
     own = (op.name or f'blocks/{place.block.name}/op') if isinstance(op, schema.OneOf) else None  # its candidates have weights of their own
@@ -122,14 +122,16 @@ class Choice(keras.layers.Layer):
     self._template = template_lib.merge(traced, padding, [_traced(variant) for _, variant in variants])
     if not self._template.present:
       raise ValueError(f'{self.name}: no candidate computes anything')
-    self._candidate_of = tf.constant([found for found, _ in variants], tf.int32)
-    self._runs = tf.constant([i in self._template.present for i in range(len(rows))])
-    self._flags = [tf.constant(row) for row in self._template.flags]
-    self._numbers = [tf.constant(row, tf.int32) for row in self._template.numbers(
-        [[layer.layer for layer in layers] for layers in traced])]
     self.columns = self._columns()
     self._table = variable_table.VariableTable(self.fill([layer.weights for layer in self.candidates])) if self.columns else None
-    self._slices = self._make_slices([variant for _, variant in variants], [found for found, _ in variants])
+    self._candidate_of = [found for found, _ in variants]
+    facts = self._template.facts([[layer.layer for layer in layers] for layers in traced])
+    parts = self._parts([variant for _, variant in variants])
+    self._rows = tf.constant([[found, *facts[found], *(number for column in parts.values() for part in column[i] for number in part)]
+                              for i, found in enumerate(self._candidate_of)], tf.int32)
+    lengths = [2 * len(column[0][0]) for column in parts.values()]
+    ends = itertools.accumulate(lengths, initial=self._rows.shape[1] - sum(lengths))
+    self.parts = tuple(zip(parts, ends))
     outputs = {variant.output_shape for _, variant in variants}
     self._output_shape = [sizes[0] if len(set(sizes)) == 1 else None for sizes in zip(*outputs)]
 
@@ -187,46 +189,35 @@ class Choice(keras.layers.Layer):
         row.append(values.get(i, values[having[0]]))
     return full
 
-  def _make_slices(self, variants: Sequence[network_lib.Variant], candidates: Sequence[int]) -> dict[int, tf.Tensor]:
-    """For each column of which some path uses a part: the shape by variant, int32 [variants, rank]."""
+  def _parts(self, variants: Sequence[network_lib.Variant]) -> dict[int, list[tuple[tuple[int, ...], tuple[int, ...]]]]:
+    """For each column of which some path uses a part: where it begins and its shape, by variant."""
     shapes: list[list[tuple[int, ...] | None]] = []
-    for variant, candidate in zip(variants, candidates):
+    for variant, candidate in zip(variants, self._candidate_of):
       specs = iter([spec for layer in _traced(variant) for spec in layer.weights])
       shapes.append([next(specs).shape if candidate in having else None for having in self.columns])
-    slices = {}
-    for column, having in enumerate(self.columns):
-      full = {i: tuple(layer.shape) for i, layer in zip(range(len(self.candidates)), self._full_column(column))}
-      found = [row[column] or full[having[0]] for row in shapes]
-      if any(shape != full[candidate if candidate in having else having[0]] for shape, candidate in zip(found, candidates)):
-        slices[column] = tf.constant(found, tf.int32)
-    return slices
-
-  def _full_column(self, column: int) -> list[tf.Variable]:
-    return [row[column] for row in self.fill([layer.weights for layer in self.candidates])]
+    parts = {}
+    filled = self.fill([layer.weights for layer in self.candidates])
+    for column in range(len(self.columns)):
+      full = [tuple(filled[candidate][column].shape) for candidate in self._candidate_of]
+      found = [row[column] or whole for row, whole in zip(shapes, full)]
+      if found != full:
+        parts[column] = [(part_begin(whole, part), part) for whole, part in zip(full, found)]
+    return parts
 
   @property
-  def sliced_columns(self) -> tuple[int, ...]:
-    """The columns of which some path uses a part."""
-    return tuple(self._slices)
+  def weight_groups(self) -> tuple[tuple[int, int | None], ...]:
+    """Runs of weights that the same candidates have: how many, and where a row says whether its candidate has them (None: all have)."""
+    positions = self._template.flag_positions
+    groups = [(sum(len(slot.weight_ranks) for slot in group), positions[i]) for i, group in enumerate(self._template.groups)]
+    return tuple((count, position) for count, position in groups if count)
 
-  def has_weights(self, index: tf.Tensor) -> tf.Tensor:
-    """Whether the candidate of this variant computes anything: bool scalar."""
-    if len(self._template.present) == self._template.count:
-      return tf.constant(True)
-    return tf.gather(self._runs, self.candidate(index))
+  def candidate(self, path: Sequence[int]) -> op_layer.OpLayer:
+    """The candidate that a path chooses.
 
-  def weight_groups(self, index: tf.Tensor) -> list[tuple[int, tf.Tensor | None]]:
-    """Runs of weights that the same candidates have: how many, and whether the candidate of this variant has them (None: all have)."""
-    flags = iter(self._flags)
-    groups = []
-    for group in self._template.groups:
-      flag = tf.gather(next(flags), self.candidate(index)) if self._template.is_optional(group) else None
-      groups.append((sum(len(slot.weight_ranks) for slot in group), flag))
-    return [(count, flag) for count, flag in groups if count]
-
-  def candidate(self, index: tf.Tensor) -> tf.Tensor:
-    """The candidate (int32 scalar) of a variant."""
-    return index if len(self.candidates) == math.prod(self._sizes) else tf.gather(self._candidate_of, index)
+    Args:
+      path: Choices [decisions of the space].
+    """
+    return self.candidates[self._candidate_of[int(self.index(path))]]
 
   def index(self, path: tf.Tensor | np.ndarray) -> tf.Tensor:
     """The variant (int32 scalar) of a path, int32 [decisions of the space]."""
@@ -243,12 +234,11 @@ class Choice(keras.layers.Layer):
     Args:
       path: int32 [decisions of the space].
     """
-    index = self.index(path)
-    weights = list(self._table.read(self.candidate(index))) if self._table else []
-    for column, shapes in self._slices.items():
-      shape = tf.gather(shapes, index)
-      weights[column] = tf.slice(weights[column], part_begin(tf.shape(weights[column]), shape, shapes.shape[1]), shape)
-    return gates_lib.Sampled(index, tuple(weights))
+    row = tf.gather(self._rows, self.index(path))
+    if self._table is None:
+      return gates_lib.Sampled(row, (), ())
+    handles = self._table.handles(row[template_lib.CANDIDATE])
+    return gates_lib.Sampled(row, tuple(handles), self._table.read(handles, row, self.parts))
 
   def mix(self, weights: tf.Tensor) -> gates_lib.Mixture:
     """Gates that run all candidates of the one decision.
@@ -259,16 +249,10 @@ class Choice(keras.layers.Layer):
     members = tuple(self.sample([tf.constant(i)] * (1 + self.decisions[0])) for i in range(self._sizes[0]))
     return gates_lib.Mixture(members, weights[:len(members)])
 
-  def handles(self, index: tf.Tensor) -> list[tf.Tensor]:
-    """Resource handles of the weights of one variant (int32 scalar), for an optimizer to write to."""
-    return self._table.handles(self.candidate(index)) if self._table else []
-
-  def _run(self, x: tf.Tensor, gates: gates_lib.Sampled, residual: bool, frozen: bool) -> tf.Tensor:
+  def _run(self, x: tf.Tensor, gates: gates_lib.Sampled, residual: bool, frozen: bool, member: int = 0) -> tf.Tensor:
     weights = [tf.cast(weight, x.dtype) for weight in gates.weights]
-    candidate = self.candidate(gates.index)
-    extras = [tf.gather(row, candidate) for row in (*self._flags, *self._numbers)]
-    run = template_lib.body(self._template, self._padding, residual, frozen, x.dtype.name)
-    y = run(self.has_weights(gates.index), x, *extras, *weights)
+    run = template_lib.body(self._template, self._padding, residual, frozen, x.dtype.name, (self._copy, member))
+    y = run(gates.row, x, *weights)
     y.set_shape([x.shape[0], *self._output_shape] if y.shape.rank in (4, None) else [x.shape[0], self._output_shape[-1]])
     return y
 
@@ -289,11 +273,11 @@ class Choice(keras.layers.Layer):
         return self._run(inputs, gates, self._residual, frozen=False)
       case gates_lib.Pair():
         active = self._run(inputs, gates.active, residual=False, frozen=True)
-        inactive = self._run(tf.stop_gradient(inputs), gates.inactive, residual=False, frozen=True)
+        inactive = self._run(tf.stop_gradient(inputs), gates.inactive, residual=False, frozen=True, member=1)
         mixed = gates_lib.combine(active, inactive, gates.gates)
         return inputs + mixed if self._residual else mixed
       case gates_lib.Mixture():
-        outputs = [self._run(inputs, member, residual=False, frozen=True) for member in gates.members]
+        outputs = [self._run(inputs, member, residual=False, frozen=True, member=i) for i, member in enumerate(gates.members)]
         weights = tf.unstack(tf.cast(gates.weights, inputs.dtype), len(outputs))
         mixed = tf.add_n([weight * output for weight, output in zip(weights, outputs)])
         return inputs + mixed if self._residual else mixed

@@ -15,12 +15,14 @@ class Sampled(NamedTuple):
   """One candidate of a mixed operation.
 
   Attributes:
-    index: int32 scalar, its choice index.
+    row: int32 [facts], what the graph of its choice must know of it, see `choice.Choice`.
+    handles: Resource handles of its weights.
     weights: Its weights, read when the gates were made; gradients with respect to them are what an optimizer applies.
       For Zero they are some other candidate's, and unused.
   """
 
-  index: tf.Tensor
+  row: tf.Tensor
+  handles: tuple[tf.Tensor, ...]
   weights: tuple[tf.Tensor, ...]
 
 

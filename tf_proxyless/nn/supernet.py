@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+import functools
+import itertools
+import operator
 
 import tensorflow as tf
 import tf_keras as keras
@@ -14,6 +17,17 @@ from tf_proxyless.nn import primitives
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import ops
 from tf_proxyless.space import schema
+
+
+def _copies(sources: Sequence[Sequence[int]]) -> list[int]:
+  """A number for each block that none has with which it may run at one time: one above the other do not."""
+  above: list[int] = []  # of each block, as bits
+  found: list[int] = []
+  for i, places in enumerate(sources):
+    above.append(functools.reduce(operator.or_, (above[source] | 1 << source for source in places if source >= 0), 0))
+    taken = {found[j] for j in range(i) if not above[i] >> j & 1}
+    found.append(next(number for number in itertools.count() if number not in taken))
+  return found
 
 
 class Supernet(keras.Model):
@@ -43,15 +57,16 @@ class Supernet(keras.Model):
     self.nested = nested
     self.decisions = schema.decisions(space)
     self.input_size = tuple(max(ops.values_of(size)) for size in space.input_shape)
-    self.block_layers = [self._make_layer(place, primitives.block_seed(seed, i)) for i, place in enumerate(network_lib.places(space))]
+    self.block_layers = [self._make_layer(place, primitives.block_seed(seed, i), copy)
+                         for i, (place, copy) in enumerate(zip(network_lib.places(space), _copies(space.sources)))]
     self.choices = [layer for layer in self.block_layers if isinstance(layer, choice_lib.Choice)]
     self.fixed_weights = [weight for layer in self.block_layers if not isinstance(layer, choice_lib.Choice) for weight in layer.weights]
     self.built = True
 
-  def _make_layer(self, place: network_lib.Place, seed: int) -> keras.layers.Layer:
+  def _make_layer(self, place: network_lib.Place, seed: int, copy: int) -> keras.layers.Layer:
     block, padding = place.block, self.space.padding
     if place.decisions:
-      return choice_lib.Choice(place, self.decisions, padding, seed, self.nested, name=block.name)
+      return choice_lib.Choice(place, self.decisions, padding, seed, self.nested, copy, name=block.name)
     variant = place.variants[()]
     return op_layer.OpLayer(variant.op, variant.input_shape, padding, seed, block.residual, name=block.name)
 

@@ -10,12 +10,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 import dataclasses
 import functools
+import itertools
 
 import tensorflow as tf
 
 from tf_proxyless.nn import depthwise
 from tf_proxyless.nn import primitives
 from tf_proxyless.space import layers as layers_lib
+
+
+# Of a graph that stands in a step at many places: TensorFlow optimises it once, not where it stands, which saves half of the start-up.
+# All places then have the same kernels, and oneDNN's batch normalisation keeps its number of channels in the kernel: two calls at one time
+# write beyond their arrays. So what may run at one time has copies of its own.
+NOT_INLINED = {'_noinline': True}
+CANDIDATE, RUNS = 0, 1  # positions in a row: which candidate, and whether it computes anything
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,18 +78,24 @@ class Template:
     return group[0].candidates != self.present
 
   @functools.cached_property
-  def flags(self) -> tuple[tuple[bool, ...], ...]:
-    """For each optional group, whether each candidate has it."""
-    return tuple(tuple(i in group[0].candidates for i in range(self.count)) for group in self.groups if self.is_optional(group))
+  def flag_positions(self) -> tuple[int | None, ...]:
+    """For each group where a row says whether its candidate has it; None where all have it."""
+    positions = itertools.count(RUNS + 1)
+    return tuple(next(positions) if self.is_optional(group) else None for group in self.groups)
 
-  def numbers(self, candidates: Sequence[Sequence[layers_lib.Layer]]) -> tuple[tuple[int, ...], ...]:
-    """For each slot of several variants, which one each candidate has (0 where it has none)."""
+  def facts(self, candidates: Sequence[Sequence[layers_lib.Layer]]) -> list[tuple[int, ...]]:
+    """For each candidate its row from RUNS on: whether it computes anything, whether it has each optional group, which variants it has.
+
+    Args:
+      candidates: The layers of each.
+    """
     rows = []
-    for slot in self.slots:
-      if len(slot.variants) > 1:
-        named = [next((without_sizes(layer) for layer in layers if layer.name == slot.name), slot.variants[0]) for layers in candidates]
-        rows.append(tuple(slot.variants.index(layer) for layer in named))
-    return tuple(rows)
+    for i, layers in enumerate(candidates):
+      flags = [i in group[0].candidates for group in self.groups if self.is_optional(group)]
+      known = {layer.name: without_sizes(layer) for layer in layers}
+      numbers = [slot.variants.index(known.get(slot.name, slot.variants[0])) for slot in self.slots if len(slot.variants) > 1]
+      rows.append((i in self.present, *flags, *numbers))
+    return [tuple(map(int, row)) for row in rows]
 
 
 def without_sizes(layer: layers_lib.Layer) -> layers_lib.Layer:
@@ -162,8 +176,8 @@ def _geometry(traced: Sequence[layers_lib.TracedLayer], padding: str) -> depthwi
   return depthwise.Geometry(strides, padding, tuple(sorted(remainders)), tuple(sorted({layer.extent for layer in kinds})))
 
 
-def body(template: Template, padding: str, residual: bool, frozen: bool, dtype: str):
-  """The computation shared by all places of one template: (runs, x, flags, numbers, weights...) -> y.
+def body(template: Template, padding: str, residual: bool, frozen: bool, dtype: str, copy: tuple[int, int]):
+  """The computation shared by all places of one template: (row, x, weights...) -> y.
 
   Args:
     template: Template of the candidates; only what the graph must know of it matters.
@@ -171,32 +185,31 @@ def body(template: Template, padding: str, residual: bool, frozen: bool, dtype: 
     residual: Whether x is added.
     frozen: Whether gradients reach x only; no filter gradient is computed then.
     dtype: Data type of everything.
+    copy: Computations that may run at one time must differ in it.
 
   Returns:
-    A tf.function of: bool [], whether the candidate computes anything; float x; bool [] for each flag; int32 [] for each number;
-    the weights of all slots.
+    A tf.function of: int32 row, see `Template.facts`; float x; the weights of all slots.
   """
   optional = tuple(template.is_optional(group) for group in template.groups)
   skippable = len(template.present) < template.count
   form = tuple(tuple((slot.variants, slot.weight_ranks, slot.geometry) for slot in group) for group in template.groups)
-  return _body(form, optional, skippable, padding, residual, frozen, dtype)
+  return _body(form, optional, skippable, padding, residual, frozen, dtype, copy)
 
 
 @functools.cache
-def _body(form, optional: tuple[bool, ...], skippable: bool, padding: str, residual: bool, frozen: bool, dtype: str):
+def _body(form, optional: tuple[bool, ...], skippable: bool, padding: str, residual: bool, frozen: bool, dtype: str, copy: tuple[int, int]):
+  del copy  # of the cache only
   slots = [slot for group in form for slot in group]
-  flags, numbers = sum(optional), sum(len(variants) > 1 for variants, *_ in slots)
-  signature = [tf.TensorSpec([], tf.bool), tf.TensorSpec([None] * 4, dtype)]
-  signature += [tf.TensorSpec([], tf.bool)] * flags + [tf.TensorSpec([], tf.int32)] * numbers
+  facts = RUNS + 1 + sum(optional) + sum(len(variants) > 1 for variants, *_ in slots)
+  signature = [tf.TensorSpec([None], tf.int32), tf.TensorSpec([None] * 4, dtype)]
   signature += [_weight_spec(variants[0], rank, dtype) for variants, ranks, _ in slots for rank in ranks]
 
-  @tf.function(input_signature=signature, autograph=False, experimental_attributes={"_noinline": True})
-  def choice_body(runs, x, *rest):
-    rest = list(rest)
-    remaining_flags = iter(rest[:flags])
-    remaining_numbers = iter(rest[flags:flags + numbers])
-    weights = rest[flags + numbers:]
-    remaining_weights = iter(map(tf.stop_gradient, weights) if frozen else weights)
+  @tf.function(input_signature=signature, autograph=False, experimental_attributes=NOT_INLINED)
+  def choice_body(row, x, *weights):
+    numbers = tf.unstack(row[:facts], facts)
+    remaining_flags = iter([number > 0 for number in numbers[RUNS + 1:RUNS + 1 + sum(optional)]])
+    remaining_numbers = iter(numbers[RUNS + 1 + sum(optional):])
+    remaining_weights = iter(list(map(tf.stop_gradient, weights)) if frozen else weights)
 
     def run():
       y = x
@@ -212,7 +225,7 @@ def _body(form, optional: tuple[bool, ...], skippable: bool, padding: str, resid
     def skip():
       return tf.identity(x) if residual else tf.zeros_like(x)
 
-    return tf.cond(runs, run, skip) if skippable else run()
+    return tf.cond(numbers[RUNS] > 0, run, skip) if skippable else run()
 
   return choice_body
 

@@ -31,11 +31,11 @@ def inherit(model: keras.Model, supernet: supernet_lib.Supernet, choices: Mappin
   network = schema.resolve(supernet.space, schema.genotype(supernet.space, path))
   for traced, layer in zip(network_lib.trace(network), supernet.block_layers):
     if isinstance(layer, choice_lib.Choice):
-      layer = layer.candidates[int(layer.candidate(layer.index(path)))]
+      layer = layer.candidate(path)
     for (spec, variable), value in zip(keras_network.block_weights(model, traced), layer.weights, strict=True):
       if tuple(variable.shape) != spec.shape:
         raise ValueError(f'{variable.name} has the shape {tuple(variable.shape)}; in the network of these choices it is {spec.shape}')
-      begin = choice_lib.part_begin(tf.shape(value), tf.shape(variable), value.shape.rank)
+      begin = choice_lib.part_begin(value.shape, variable.shape)
       variable.assign(tf.slice(value, begin, variable.shape))  # the whole of a weight, unless it is shared
 
 

@@ -60,11 +60,34 @@ class VariableTable:
     with tf.device('CPU:0'):
       return tf.unstack(tf.gather(self._table, index))
 
-  def read(self, index: tf.Tensor) -> tuple[tf.Tensor, ...]:
-    """The values of row `index` (int32 scalar), with the static shapes that all rows share."""
+  def read(self, handles: Sequence[tf.Tensor], row: tf.Tensor, parts: Sequence[tuple[int, int]]) -> tuple[tf.Tensor, ...]:
+    """The values of a row, with the static shapes that all rows share.
+
+    Args:
+      handles: Its handles.
+      row: int32 [numbers].
+      parts: Columns of which only a part is read, with the place in `row` where its begin and then its shape stand.
+    """
+    cut = {column for column, _ in parts}
+    shapes = tuple((None,) * shape.rank if column in cut else tuple(shape) for column, shape in enumerate(self._shapes))
+    return tuple(_reader(tuple(self._dtypes), shapes, tuple(parts))(row, *handles))
+
+
+@functools.cache
+def _reader(dtypes: tuple[tf.DType, ...], shapes: tuple[tuple[int | None, ...], ...], parts: tuple[tuple[int, int], ...]):
+  """A graph that reads handles: (row, handles...) -> values; for arguments see `VariableTable.read`."""
+  first_of = dict(parts)
+
+  @tf.function(input_signature=[tf.TensorSpec([None], tf.int32), *[tf.TensorSpec([], tf.resource)] * len(dtypes)], autograph=False,
+               experimental_attributes={'_noinline': True})
+  def read(row: tf.Tensor, *handles: tf.Tensor) -> list[tf.Tensor]:
     values = []
-    for handle, dtype, shape in zip(self.handles(index), self._dtypes, self._shapes):
+    for column, (handle, dtype, shape) in enumerate(zip(handles, dtypes, shapes)):
       value = tf.raw_ops.ReadVariableOp(resource=handle, dtype=dtype)
-      value.set_shape(shape)
-      values.append(value)
-    return tuple(values)
+      if column in first_of:
+        first, rank = first_of[column], len(shape)
+        value = tf.slice(value, row[first:first + rank], row[first + rank:first + 2 * rank])
+      values.append(tf.ensure_shape(value, shape))
+    return values
+
+  return read

@@ -156,7 +156,7 @@ class SupernetSteps:
     block, layer = supernet.space.blocks[bad[0]], supernet.block_layers[bad[0]]
     where = f'blocks/{block.name}'
     if layer in supernet.choices:
-      layer = layer.candidates[int(layer.candidate(layer.index(path)))]
+      layer = layer.candidate(path)
       where = f'{where}/op ({ops.short_name(layer.op)})'
     sound = all(np.isfinite(weight).all() for weight in layer.weights)
     return f'{where}, {"which overflows" if sound else "whose weights are not finite"}'

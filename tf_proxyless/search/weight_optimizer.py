@@ -12,49 +12,48 @@ import functools
 
 import tensorflow as tf
 
-from tf_proxyless.nn import choice as choice_lib
 from tf_proxyless.nn import gates as gates_lib
 from tf_proxyless.nn import supernet as supernet_lib
+from tf_proxyless.nn import template as template_lib
 from tf_proxyless.nn import variable_table
 
 
 @functools.cache
-def _update_candidate(groups: tuple[tuple[int, bool], ...], ranks: tuple[int | None, ...]):
+def _update_candidate(groups: tuple[tuple[int, int | None], ...], parts: tuple[tuple[int, int], ...], count: int):
   """The update shared by all choices of one form, skipped where the candidate computes nothing.
 
   Args:
-    groups: Runs of weights that the same candidates have: how many, and whether some candidate lacks them.
-    ranks: For each weight, its rank where paths use a part of it, else None.
+    groups: See `Choice.weight_groups`.
+    parts: The weights of which paths use a part, and where a row says which.
+    count: Number of weights.
   """
-  count = len(ranks)
-  flags = sum(optional for _, optional in groups)
-  scalars = [tf.TensorSpec([], tf.bool)] + [tf.TensorSpec([], tf.float32)] * 3 + [tf.TensorSpec([], tf.bool)] * flags
+  scalars = [tf.TensorSpec([], tf.bool)] + [tf.TensorSpec([], tf.float32)] * 3 + [tf.TensorSpec([None], tf.int32)]
   resources = [tf.TensorSpec([], tf.resource)] * (2 * count)
   tensors = [tf.TensorSpec(None, tf.float32)] * (2 * count)
 
-  @tf.function(input_signature=[*scalars, *resources, *tensors], autograph=False, experimental_attributes={"_noinline": True})
-  def update_candidate(live, learning_rate, momentum, weight_decay, *rest):
-    remaining_flags, rest = iter(rest[:flags]), rest[flags:]
-    weights = list(zip(*(rest[i * count:(i + 1) * count] for i in range(4)), ranks))  # variable, slot, value, gradient, rank
+  @tf.function(input_signature=[*scalars, *resources, *tensors], autograph=False, experimental_attributes=template_lib.NOT_INLINED)
+  def update_candidate(when, learning_rate, momentum, weight_decay, row, *rest):
+    first_of = dict(parts)
+    weights = list(zip(*(rest[i * count:(i + 1) * count] for i in range(4)), range(count)))  # variable, slot, value, gradient, column
 
     def update(members):
-      for variable, slot, value, gradient, rank in members:
-        apply = _apply if rank is None else functools.partial(_apply_part, rank)
+      for variable, slot, value, gradient, column in members:
+        apply = functools.partial(_apply_part, row[first_of[column]:]) if column in first_of else _apply
         apply(variable, slot, value, gradient, learning_rate, momentum, weight_decay)
       return True
 
     def update_all():
       start = 0
-      for size, optional in groups:
+      for size, position in groups:
         members = weights[start:start + size]
         start += size
-        if optional:
-          tf.cond(next(remaining_flags), functools.partial(update, members), lambda: False)
+        if position is not None:
+          tf.cond(row[position] > 0, functools.partial(update, members), lambda: False)
         else:
           update(members)
       return True
 
-    tf.cond(live, update_all, lambda: False)
+    tf.cond((row[template_lib.RUNS] > 0) & when, update_all, lambda: False)
 
   return update_candidate
 
@@ -65,14 +64,14 @@ def _apply(variable, slot, value, gradient, learning_rate, momentum, weight_deca
       var=variable, accum=slot, lr=learning_rate, grad=gradient + weight_decay * value, momentum=momentum, use_nesterov=True)
 
 
-def _apply_part(rank, variable, slot, value, gradient, learning_rate, momentum, weight_decay) -> None:
-  """The same for the part of a weight that `value` is; the rest stays as it is."""
+def _apply_part(begin, variable, slot, value, gradient, learning_rate, momentum, weight_decay) -> None:
+  """The same for the part of a weight that `value` is, which begins where `begin` says first; the rest stays as it is."""
   accumulated = tf.raw_ops.ReadVariableOp(resource=slot, dtype=tf.float32)
   size = tf.shape(value)
-  begin = choice_lib.part_begin(tf.shape(accumulated), size, rank)
+  begin = begin[:tf.size(size)]
   gradient = gradient + weight_decay * value
   accumulated = momentum * tf.slice(accumulated, begin, size) + gradient
-  assign = functools.partial(tf.raw_ops.ResourceStridedSliceAssign, begin=begin, end=begin + size, strides=tf.ones([rank], tf.int32))
+  assign = functools.partial(tf.raw_ops.ResourceStridedSliceAssign, begin=begin, end=begin + size, strides=tf.ones_like(size))
   assign(ref=slot, value=accumulated)
   assign(ref=variable, value=value - learning_rate * (gradient + momentum * accumulated))
 
@@ -116,15 +115,10 @@ class SupernetSGD(tf.Module):
     """
     momentum, weight_decay = tf.constant(self._momentum), tf.constant(self._weight_decay)
     for choice, table, gate, gradients in zip(self._supernet.choices, self._tables, gates, gate_gradients):
-      if table is None:
-        continue
-      groups = choice.weight_groups(gate.index)
-      runs = tuple((count, flag is not None) for count, flag in groups)
-      ranks = tuple(gate.weights[i].shape.rank if i in choice.sliced_columns else None for i in range(len(gate.weights)))
-      flags = [flag for _, flag in groups if flag is not None]
-      _update_candidate(runs, ranks)(
-          choice.has_weights(gate.index) & when, learning_rate, momentum, weight_decay, *flags,
-          *choice.handles(gate.index), *table.handles(choice.candidate(gate.index)), *gate.weights, *gradients)
+      if table is not None:
+        _update_candidate(choice.weight_groups, choice.parts, len(gate.weights))(
+            when, learning_rate, momentum, weight_decay, gate.row,
+            *gate.handles, *table.handles(gate.row[template_lib.CANDIDATE]), *gate.weights, *gradients)
 
     def update_fixed():
       for weight, slot, gradient in zip(self._supernet.fixed_weights, self.fixed_slots, fixed_gradients):

@@ -223,7 +223,8 @@ def _block(name: str, filters: int, strides: int, source: str) -> list[network_l
     leaves = [network_lib.Block(f'{node}.{i}.sum', ops.Identity(), inputs=(f'{node}.{i}.1', f'{node}.{i}.2'), drop='path') for i in (1, 2)]
     blocks += [*leaves, network_lib.Block(f'{node}.bn', BatchNorm(), inputs=tuple(leaf.name for leaf in leaves)),
                network_lib.Block(f'{node}.sum', ops.Identity(), inputs=(node, f'{node}.bn'), drop='path')]
-  blocks += [network_lib.Block(end, TreeExit(EXPANSION * filters), inputs=tuple(f'{name}.{branch}.sum' for branch in BRANCHES), drop='cell'),
+  sums = tuple(f'{name}.{branch}.sum' for branch in BRANCHES)
+  blocks += [network_lib.Block(end, TreeExit(EXPANSION * filters), inputs=sums, drop='cell'),
              network_lib.Block(shortcut, PaddedShortcut(EXPANSION * filters, strides), inputs=(source,)),
              network_lib.Block(name, ops.Identity(), inputs=(shortcut, end))]
   return blocks
