@@ -25,6 +25,7 @@ Images are float32 [batch, resolution, resolution, 3], pixels in [0, 1]. Importe
 | `fbnet_v2_f4` | 7.02 | 234 | 75.8 | |
 | `fbnet_v2_l1`, `_l2` | 8.53 | 320, 416 | 77.0, 78.2 | |
 | `dmasking_l3` | 9.45 | 749 | 78.9 | |
+| `proxyless_cifar` | 5.73 | 1213 | 97.9, CIFAR-10 | |
 
 ProxylessNAS: Cai et al., ICLR 2019, arXiv 1812.00332. MobileNetV3: Howard et al. 2019, arXiv 1905.02244. FBNet: Wu et al., CVPR 2019, arXiv
 1812.03443. FBNetV2: Wan et al., CVPR 2020, arXiv 2004.05565.
@@ -44,14 +45,14 @@ from tf_proxyless.space import published
 from tf_proxyless.space.published import NAMES
 
 
-def build(name: str, resolution: int | None = None, classes: int = 1000, padding: str = 'same',
+def build(name: str, resolution: int | None = None, classes: int | None = None, padding: str = 'same',
           weights: str | os.PathLike | None = None) -> keras.Model:
   """A published network; `zoo.fbnet_c(...)` is `zoo.build('fbnet_c', ...)`, and so for every name.
 
   Args:
     name: One of `NAMES`.
     resolution: Input height and width, pixels; a multiple of 32 for ProxylessNAS. By default as published.
-    classes: Output units.
+    classes: Output units; by default as published.
     padding: 'same', or 'symmetric' (k // 2 on all sides), which imported official weights need.
     weights: A .keras file of this network with these classes and this padding; None starts from random values.
 

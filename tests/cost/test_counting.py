@@ -1,10 +1,12 @@
 """Multiply-adds and parameters against hand counts and the published networks."""
 
+import hashlib
 import math
 
 import pytest
 
 from tf_proxyless.cost import counting
+from tf_proxyless.space import cifar_tree
 from tf_proxyless.space import fbnet
 from tf_proxyless.space import layers as layers_lib
 from tf_proxyless.space import network
@@ -87,6 +89,23 @@ def test_fbnet_a_with_the_papers_first_convolutions():
 ])
 def test_published_fbnet_v2s(name, macs, parameters, hidden):
   assert counting.count_network(published.network(name)) == counting.Count(macs, parameters + hidden)
+
+
+def test_published_tree():
+  """The authors' log gives 5.73 M parameters and 1213.2 M multiply-adds; the words of its cells have the hash of their configuration's."""
+  assert counting.count_network(published.network('proxyless_cifar')) == counting.Count(1_213_155_872, 5_731_530)
+  letters = ''.join(cifar_tree.PUBLISHED.split())
+  assert hashlib.sha256(letters.encode()).hexdigest() == '09a8affea4a7e49c4de65e64357bdf022e8bd22e1bf402333605beeed503473d'
+
+
+# Counted by hand from the structure: identity, pools; 3x3; 5x5; 7x7; 3x3 dilated.
+@pytest.mark.parametrize('letters, macs, parameters', [
+    ('iam', 731_572_384, 3_722_646), ('3d', 1_345_307_296, 6_724_254), ('5', 1_523_360_416, 7_329_054), ('7', 1_790_440_096, 8_236_254)])
+def test_trees_of_one_edge(letters, macs, parameters):
+  space = cifar_tree.cifar_tree()
+  for letter in letters:
+    network_of_edge = schema.resolve(space, schema.genotype(space, [cifar_tree.LETTERS.index(letter)] * 648))
+    assert counting.count_network(network_of_edge) == counting.Count(macs, parameters)
 
 
 def test_mobilenet_v3_large():

@@ -90,6 +90,18 @@ def test_cifar_crops_lie_in_the_padded_image_or_its_mirror_image():
   assert 70 < sum(flips) < 130
 
 
+def test_cutout_is_a_black_square_around_a_pixel():
+  images = _train(preprocessing.CifarCutout(32), _png(np.full((32, 32, 3), 255, np.uint8)), 300)
+  whole = 0
+  for image in images:
+    inner = np.asarray(image)[4:-4, 4:-4, 0]  # shifts put black up to 4 pixels wide around it
+    rows, columns = np.nonzero((inner == 0).any(axis=1))[0], np.nonzero((inner == 0).any(axis=0))[0]
+    assert (inner[rows[:, None], columns] == 0).all() and set(np.unique(inner)) <= {0.0, 1.0}
+    assert len(rows) <= 16 and len(columns) <= 16
+    whole += len(rows) == len(columns) == 16
+  assert 20 < whole < 80  # (9 / 32)^2 of them
+
+
 @pytest.mark.parametrize('height, width', [(256, 256), (256, 300), (301, 256)])
 def test_imagenet_evaluation_of_a_short_side_of_256_is_its_centre(height, width):
   pixels = _noise(height, width)

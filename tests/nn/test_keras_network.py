@@ -7,6 +7,7 @@ import tf_keras as keras
 from tests.nn import spaces
 from tf_proxyless.cost import counting
 from tf_proxyless.nn import keras_network
+from tf_proxyless.space import cifar_tree
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import ops
 from tf_proxyless.space import published
@@ -102,3 +103,23 @@ def test_what_is_refused():
             network_lib.Block('classifier', ops.Classifier(5)))
   with pytest.raises(ValueError, match="block 'nothing' is Zero without a shortcut"):
     keras_network.build(network_lib.Network('net', (8, 8, 3), blocks))
+
+
+def test_drops():
+  """Whole images of a branch or beside a shortcut, growing linearly; the rest is scaled up, and nothing happens outside of training."""
+  network = cifar_tree.cifar_tree(stage_blocks=(1, 1), widening=4, resolution=8)
+  network = spaces.resolve(network, [0] * 24)
+  model = keras_network.build(network, drops=keras_network.Drops(path=0.25, cell=0.3))
+  rates = {layer.name: layer.rate for layer in model.layers if isinstance(layer, keras.layers.Dropout)}
+  branches = [f'block_{i}.{branch}.{part}_drop' for i in (1, 2) for branch in 'ab' for part in ('1.sum', '2.sum', 'sum')]
+  assert rates == pytest.approx({**dict.fromkeys(branches, 0.25), 'block_1.exit_drop': 0.2, 'block_2.exit_drop': 0.4})
+  outputs = keras.Model(model.input, [model.get_layer('block_2.exit_out_bn').output, model.get_layer('block_2.exit_drop').output])
+  images = np.random.default_rng(0).uniform(size=(500, 8, 8, 3)).astype(np.float32)
+  before, after = outputs(images, training=True)
+  kept = np.any(np.asarray(after) != 0, axis=(1, 2, 3))
+  assert 0.5 < kept.mean() < 0.7
+  np.testing.assert_allclose(after[kept], before[kept] / 0.6, rtol=1e-5)
+  plain = keras_network.build(network)
+  assert [weight.name for weight in plain.weights] == [weight.name for weight in model.weights]
+  plain.set_weights(model.get_weights())  # training moved averages
+  np.testing.assert_array_equal(plain(images[:4]), model(images[:4]))

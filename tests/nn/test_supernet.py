@@ -109,7 +109,7 @@ def test_all_weights_are_tracked_by_keras_and_by_checkpoints(tmp_path):
 
 
 def test_blocks_that_may_run_at_one_time_have_graphs_of_their_own():
-  chain, cell = spaces.tiny(), cifar_tree.cifar_tree(stage_blocks=1)
+  chain, cell = spaces.tiny(), cifar_tree.cifar_tree(stage_blocks=(1, 1, 1))
   assert set(supernet_lib._copies(chain.sources)) == {0}
   copies = dict(zip([block.name for block in cell.blocks], supernet_lib._copies(cell.sources)))
   leaves = [copies[f'block_2.{branch}.{i}.{j}'] for branch in 'ab' for i in (1, 2) for j in (1, 2)]

@@ -40,6 +40,8 @@ def test_padding_matters_to_strided_kernels_on_even_sizes_only(size, strides, ke
     network.OpSignature(ops.ConvBn(8, 3, 2), (32, 32, 3), padding='symmetric'),
     network.OpSignature(ops.MBConv(8, 7, 1, 3), (16, 13, 8), residual=True),
     network.OpSignature(ops.Classifier(10), (8, 8, 12)),
+    network.OpSignature(ops.Identity(), (8, 8, 12), terms=3),
+    network.OpSignature(ops.ConvBn(12, 1), (8, 8, 12), residual=True, terms=2),
 ])
 def test_a_signature_is_that_of_its_network(signature):
   assert network.op_signatures(network.network_of_signature(signature)) == (signature,)
@@ -74,6 +76,14 @@ def test_dropout_is_no_part_of_a_latency():
     (lambda: network.Network('n', (32, 32, 4), (network.Block('a', schema.OneOf((ops.ConvBn(8), ops.Zero()), 'op')),)),
      "candidates of block 'a' give different shapes"),
     (lambda: network.Network('n', (32, 32, 3), BLOCKS[:1]).classes, 'not a classifier'),
+    (lambda: network.Network('n', (32, 32, 3), (network.Block('a', ops.ConvBn(8), inputs=('b',)), network.Block('b', ops.ConvBn(8)))),
+     "block 'a' takes 'b', but no block before it is called so"),
+    (lambda: network.Network('n', (32, 32, 4), (network.Block('a', ops.ConvBn(8)), network.Block('b', ops.Zero(), inputs=('a', 'images')))),
+     r"block 'b' adds up what differs in shape: \(32, 32, 8\), \(32, 32, 4\)"),
+    (lambda: network.Block('images', ops.ConvBn(8)), "and not 'images'"),
+    (lambda: network.Block('a', ops.ConvBn(8), drop='all'), "Block.drop must be one of '', 'path', 'cell', got 'all'"),
+    (lambda: network.OpSignature(ops.Identity(), (7, 7, 8)), "OpSignature.op must compute something"),
+    (lambda: network.OpSignature(ops.Identity(), (7, 7, 8), terms=0), "OpSignature.terms must be a positive integer, got 0"),
     (lambda: network.OpSignature('pool', (7, 7, 8)), "OpSignature.op must be a registered operation"),
     (lambda: network.OpSignature(ops.Zero(), (7, 7, 8)), "OpSignature.op must compute something"),
     (lambda: network.OpSignature(ops.MBConv(schema.OneOf((8, 16), 'filters')), (7, 7, 8)), "and have no open decisions"),
@@ -83,3 +93,14 @@ def test_dropout_is_no_part_of_a_latency():
 def test_what_is_refused(make, message):
   with pytest.raises(ValueError, match=message):
     make()
+
+
+def test_blocks_take_what_they_name():
+  """By default the block before; sums cost their additions, a skipped block with a shortcut too."""
+  blocks = (network.Block('a', ops.ConvBn(4, 3)), network.Block('b', ops.ConvBn(4, 1), inputs=('images',)),
+            network.Block('sum', ops.Identity(), inputs=('a', 'b', 'a')), network.Block('skip', ops.Zero(), True, ('sum', 'b')),
+            network.Block('zeros', ops.Zero(), inputs=('sum', 'b')), network.Block('end', ops.Classifier(5)))
+  net = network.Network('n', (6, 6, 3), blocks)
+  assert net.sources == ((-1,), (-1,), (0, 1, 0), (2, 1), (2, 1), (4,))
+  assert [str(signature) for signature in network.op_signatures(net)][2:] == [
+      'identity 6x6x4 -> 4 sum3', 'identity 6x6x4 -> 4 sum2', 'classifier 6x6x4 -> 5']

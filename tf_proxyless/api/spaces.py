@@ -1,5 +1,6 @@
 """Search spaces: those of ProxylessNAS, FBNet and FBNetV2, published networks, and what own spaces are made of."""
 
+from tf_proxyless.space.cifar_tree import cifar_tree
 from tf_proxyless.space.fbnet import fbnet
 from tf_proxyless.space.fbnet_v2 import fbnet_v2
 from tf_proxyless.space.io import load_search_space as load
@@ -16,6 +17,6 @@ from tf_proxyless.space.schema import canonical, cardinality, decisions, Decisio
 __all__ = [
     'Activation', 'BatchNorm', 'Block', 'ChannelShuffle', 'Classifier', 'Conv', 'ConvBn', 'Decision', 'Dense', 'DepthwiseConv',
     'Dropout', 'Genotype', 'GlobalPool', 'Identity', 'MBConv', 'Network', 'OneOf', 'PUBLISHED', 'Pool', 'SeparableConv', 'Sequence',
-    'SqueezeExcite', 'Zero', 'canonical', 'cardinality', 'decisions', 'fbnet', 'fbnet_v2', 'load', 'proxyless', 'published', 'register',
-    'resolve', 'save',
+    'SqueezeExcite', 'Zero', 'canonical', 'cardinality', 'cifar_tree', 'decisions', 'fbnet', 'fbnet_v2', 'load', 'proxyless',
+    'published', 'register', 'resolve', 'save',
 ]

@@ -20,7 +20,7 @@ from tf_proxyless.space import schema
 
 MOBILENET_V2 = 'mobilenet_v2'
 NAMES = (*published.NAMES, MOBILENET_V2)
-_RESOLUTION = 224  # of those with widths
+_RESOLUTION, _CLASSES = 224, 1000  # of those with widths
 _WITH_WIDTHS = {'proxyless_mobile': mobilenets.proxyless_mobile, MOBILENET_V2: mobilenets.mobilenet_v2}
 
 
@@ -44,7 +44,7 @@ def find(name: str, classes: int | None, resolution: int | None = None, width_mu
     OSError: The file cannot be read.
   """
   if name in NAMES and not os.path.isfile(name):
-    found = _named(name, classes or 1000, resolution, width_multiplier)
+    found = _named(name, classes, resolution, width_multiplier)
   elif width_multiplier != 1:
     raise ValueError(f'`width_multiplier` is for {" and ".join(_WITH_WIDTHS)}, not for {name}')
   elif os.path.exists(name) or name.endswith('.json'):
@@ -107,11 +107,11 @@ def check_searched(architecture: io.Architecture, search_dir: str) -> None:
     raise ValueError(f'the architecture is not of the space that {search_dir} searched: its genotype means another network there')
 
 
-def _named(name: str, classes: int, resolution: int | None, width_multiplier: float) -> io.Architecture:
+def _named(name: str, classes: int | None, resolution: int | None, width_multiplier: float) -> io.Architecture:
   if name == MOBILENET_V2 or width_multiplier != 1:
     if name not in _WITH_WIDTHS:
       raise ValueError(f'`width_multiplier` is for {" and ".join(_WITH_WIDTHS)}, not for {name}')
-    return io.Architecture(_WITH_WIDTHS[name](width_multiplier, resolution or _RESOLUTION, classes), {})
+    return io.Architecture(_WITH_WIDTHS[name](width_multiplier, resolution or _RESOLUTION, classes or _CLASSES), {})
   space, genotype = published.published(name, resolution=resolution, classes=classes)
   return io.Architecture(schema.resolve(space, genotype), genotype)
 

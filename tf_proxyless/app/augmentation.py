@@ -16,6 +16,7 @@ NAME = 'augmentation'  # in what a run has `chosen`
 # Defaults of earlier editions, whose runs recorded nothing, where they were others.
 _EARLIER = {'folder': 'imagenet', **dict.fromkeys(dataset_names.IDX, 'cifar')}
 _MEANINGS = {'imagenet': 'crops, mirror images and colours', 'cifar': 'shifts by up to 4 pixels, mirror images',
+             'cifar_cutout': 'shifts by up to 4 pixels, mirror images, a black square',
              'digits': 'shifts by a pixel', 'none': 'images as they are'}
 
 

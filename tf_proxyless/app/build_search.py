@@ -44,6 +44,7 @@ from tf_proxyless.search.optimizers import gumbel
 from tf_proxyless.search.optimizers import reinforce
 from tf_proxyless.search.optimizers import two_path
 from tf_proxyless.space import io
+from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import schema
 
 
@@ -177,6 +178,45 @@ class Methods:
     return self.optimizer.build(policy, problem.cost_model, made, steps, updates)
 
 
+def make_schedule(config: config_lib.SearchConfig, optimizer: base.OptimizerConfig, space: network_lib.Network,
+                  training_images: int) -> schedule_lib.Schedule:
+  """The schedule of a search.
+
+  Args:
+    config: Configuration of the search.
+    optimizer: That of the architecture.
+    space: The search space.
+    training_images: Number of them.
+
+  Raises:
+    ValueError: The images fill no batch, or the schedule holds no update.
+  """
+  weights = config.weights
+  steps_per_epoch = pipelines.full_batches(training_images, config.data.batch_size, 'training')
+  weight_steps = config.optimizer.weight_steps_per_update or plan_lib.weight_steps_per_update(
+      optimizer.passes(space), config.data.validation_batch, config.data.batch_size, steps_per_epoch)
+  return schedule_lib.Schedule(steps_per_epoch, weights.warmup_epochs, weights.search_epochs, weights.warmup_learning_rate,
+                               weights.search_learning_rate, weight_steps, config.optimizer.frozen_epochs)
+
+
+def _check_validation_batch(images: int, batch_size: int) -> None:
+  try:
+    pipelines.full_batches(images, batch_size, 'validation')
+  except ValueError as error:
+    raise ValueError(f'{error}; set `validation_batch_size`, or enlarge `validation_images`') from error
+
+
+def check_images(config: config_lib.SearchConfig, methods: Methods, space: network_lib.Network, source: sources.Source) -> None:
+  """Refuses what would be refused when the search is built, but before the operations of a space are measured for it.
+
+  Raises:
+    ValueError: The images fill no batch, or the schedule holds no update.
+  """
+  held_out = splits.validation_count(config.data.validation_images, source.num_train)
+  _check_validation_batch(held_out, config.data.validation_batch)
+  make_schedule(config, methods.optimizer, space, source.num_train - held_out)
+
+
 def write_inputs(config: config_lib.SearchConfig, problem: problem_lib.SearchProblem, source: sources.Source,
                  run: run_directory.RunDirectory, given: problem_lib.Given = problem_lib.NOTHING_GIVEN) -> bool:
   """Claims the run directory and puts flags, space and table into it.
@@ -237,10 +277,7 @@ def _make_data(config: config_lib.SearchConfig, problem: problem_lib.SearchProbl
   augmentation = augmentation_lib.choose(config.data.augmentation, source, run, known=True)
   transform = preprocessing.for_source(source, problem.space.resolution, augmentation, channels=problem.space.input_shape[2])
   batch_size = config.data.validation_batch
-  try:
-    pipelines.validation_pass(split, transform, batch_size)  # refuses a batch that the split cannot fill, before anything runs
-  except ValueError as error:
-    raise ValueError(f'{error}; set `validation_batch_size`, or enlarge `validation_images`') from error
+  _check_validation_batch(len(split.validation), batch_size)
   return loop.Data(
       training=lambda epoch, step: pipelines.training_batches(split, transform, config.data.batch_size, config.seed, epoch, step),
       validation_stream=lambda first: pipelines.validation_stream(split, transform, batch_size, config.seed, first),
@@ -268,11 +305,7 @@ def build_search(config: config_lib.SearchConfig, problem: problem_lib.SearchPro
   split = _make_split(config, source, run, validation)
   data = _make_data(config, problem, source, split, run)
   methods = methods or Methods.from_config(config)
-  steps_per_epoch = pipelines.steps_per_epoch(split, config.data.batch_size)
-  weight_steps = config.optimizer.weight_steps_per_update or plan_lib.weight_steps_per_update(
-      methods.optimizer.passes(problem.space), config.data.validation_batch, config.data.batch_size, steps_per_epoch)
-  schedule = schedule_lib.Schedule(steps_per_epoch, weights.warmup_epochs, weights.search_epochs, weights.warmup_learning_rate,
-                                   weights.search_learning_rate, weight_steps, config.optimizer.frozen_epochs)
+  schedule = make_schedule(config, methods.optimizer, problem.space, len(split.training))
   supernet = supernet_lib.Supernet(problem.space, config.seed, weights.nested)
   optimizer = weight_optimizer.SupernetSGD(supernet, weights.momentum, weights.weight_decay)
   steps = steps_lib.SupernetSteps(supernet, optimizer, weights.label_smoothing)

@@ -76,7 +76,8 @@ def build(config: config_lib.TrainConfig, architecture: io.Architecture, precisi
   previous = keras.mixed_precision.global_policy()
   keras.mixed_precision.set_global_policy(precision)
   try:
-    return keras_network.build(dataclasses.replace(architecture.network, name='network'), config.seed)
+    drops = keras_network.Drops(config.recipe.path_drop_rate, config.recipe.cell_drop_rate)
+    return keras_network.build(dataclasses.replace(architecture.network, name='network'), config.seed, drops)
   finally:
     keras.mixed_precision.set_global_policy(previous)
 

@@ -22,7 +22,7 @@ OBJECTIVES = {  # the optimizers that each serves
     'penalty_linear': ('gradient', 'gumbel'),
 }
 
-_AUGMENTATIONS = ('imagenet', 'cifar', 'digits', 'none')
+_AUGMENTATIONS = ('imagenet', 'cifar', 'cifar_cutout', 'digits', 'none')
 _DATASET = "'digits', 'cluttered_digits', a name of tensorflow-datasets such as 'fashion_mnist', or 'folder:PATH'"
 _BY_IMAGES = "'digits' for characters, 'cifar' for images of at most 64 pixels, else 'imagenet'"
 _DETERMINISTIC = ('Whether only operations are used that always give the same result; a GPU has others, and is slower then. A CPU always '
@@ -173,8 +173,8 @@ class WeightsConfig(options.Config):
 class SpaceConfig(options.Config):
   """The search space."""
 
-  search_space: str = option(PROXYLESS, f"'{PROXYLESS}', which the other options here describe, 'fbnet' and 'fbnet_v2', which have "
-                             'their own stages, or a search_space.json: a file, or a shipped name.')
+  search_space: str = option(PROXYLESS, f"'{PROXYLESS}', which the other options here describe, 'fbnet', 'fbnet_v2' and "
+                             "'cifar_tree', which take some of them, or a search_space.json: a file, or a shipped name.")
   stage_filters: tuple[int, ...] = option((24, 40, 80, 96, 192, 320), 'Output channels of each stage.')
   stage_blocks: tuple[int, ...] = option((4, 4, 4, 4, 4, 1), 'Searched blocks in each stage.')
   stage_strides: tuple[int, ...] = option((2, 2, 2, 1, 2, 1), 'Stride of the first block of each stage, pixels.')
@@ -306,6 +306,9 @@ class RecipeConfig(options.Config):
   decoupled_weight_decay: bool = option(False, 'Whether decay is apart from the momentum; at equal effect `weight_decay` is then larger by '
                                         '1 / (1 - momentum).')
   label_smoothing: float = option(0.1, 'Share of each label that is spread over all classes.', low=0.0, below=1.0)
+  path_drop_rate: float = option(0.0, 'Share of images for which a branch of a tree is dropped.', low=0.0, below=1.0)
+  cell_drop_rate: float = option(0.0, 'Share of images for which what stands beside a shortcut is dropped (stochastic depth): a mean over '
+                                 'blocks, from the first of which it grows linearly.', low=0.0, high=0.5)
   average_momentum: float | None = option(None, 'Momentum, a share, of a moving average of the weights, which is then the result; none by '
                                           'default.', low=0.0, below=1.0)
 

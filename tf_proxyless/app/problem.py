@@ -193,7 +193,7 @@ def make_space(space: config_lib.SpaceConfig, classes: int | None = None, channe
 
   Args:
     space: The configuration.
-    classes: Outputs of its networks; by default as in the file, or 1000.
+    classes: Outputs of its networks; by default as in the file, or the space's own.
     channels: Channels of their input, if neither a file nor the configuration says it.
 
   Raises:
@@ -205,7 +205,7 @@ def make_space(space: config_lib.SpaceConfig, classes: int | None = None, channe
     unknown = given.keys() - inspect.signature(make).parameters.keys()
     if unknown:
       raise ValueError(f'`{min(unknown)}` describes `search_space={config_lib.PROXYLESS}`, not {name}')
-    return make(**{'channels': channels, **given}, classes=classes or 1000)
+    return make(**{'channels': channels, **given, **({'classes': classes} if classes else {})})
   path = resources.search_space(name, published.SPACES)
   if given:
     raise ValueError(f'`{next(iter(given))}` describes `search_space={config_lib.PROXYLESS}`; the space in {path} has its own')

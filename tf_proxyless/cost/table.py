@@ -260,6 +260,7 @@ def _version_1(signature: network_lib.OpSignature) -> dict[str, Any]:
   own = serialization.encode(signature.op)
   record = {'op': signature.kind, 'input_shape': list(signature.input_shape), 'filters': signature.output_shape[2],
             **{name: own.pop(name, 0) for name in _FLAT}, 'residual': signature.residual, 'padding': signature.padding}
+  record.update({'terms': signature.terms} if signature.terms > 1 else {})
   return {**{name: value for name, value in own.items() if name not in ('filters', 'units', 'dropout_rate')}, **record}
 
 

@@ -54,7 +54,7 @@ def training_batches(split: splits.Split, transform: preprocessing.Transform, ba
 
 def steps_per_epoch(split: splits.Split, batch_size: int) -> int:
   """The number of full batches in the training part."""
-  return _full_batches(len(split.training), batch_size, 'training')
+  return full_batches(len(split.training), batch_size, 'training')
 
 
 def validation_stream(split: splits.Split, transform: preprocessing.Transform, batch_size: int, seed: int,
@@ -74,7 +74,7 @@ def validation_stream(split: splits.Split, transform: preprocessing.Transform, b
   Raises:
     ValueError: A batch size below 1 or above the examples, or a negative step.
   """
-  steps = _full_batches(len(split.validation), batch_size, 'validation')
+  steps = full_batches(len(split.validation), batch_size, 'validation')
   if start_step < 0:
     raise ValueError(f'start_step must be at least 0, got {start_step}')
   key = _key(seed, _VALIDATION_ORDER)
@@ -97,7 +97,7 @@ def validation_pass(split: splits.Split, transform: preprocessing.Transform, bat
   Raises:
     ValueError: A batch size below 1 or above the examples.
   """
-  _full_batches(len(split.validation), batch_size, 'validation')
+  full_batches(len(split.validation), batch_size, 'validation')
   return _pass(split.records, _validation_order(split), transform, batch_size)
 
 
@@ -107,12 +107,12 @@ def test_pass(source: sources.Source, transform: preprocessing.Transform, batch_
   Raises:
     ValueError: A batch size below 1 or above the examples.
   """
-  _full_batches(source.num_test, batch_size, 'test')
+  full_batches(source.num_test, batch_size, 'test')
   records = source.load('test')
   return _pass(records, _test_order(records), transform, batch_size)
 
 
-def _full_batches(examples: int, batch_size: int, part: str) -> int:
+def full_batches(examples: int, batch_size: int, part: str) -> int:
   """How many full batches there are, at least one."""
   if isinstance(batch_size, bool) or not isinstance(batch_size, int) or not 1 <= batch_size <= examples:
     raise ValueError(f'batch_size must be an integer from 1 to {examples}, the number of {part} images, got {batch_size!r}')

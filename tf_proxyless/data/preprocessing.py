@@ -16,7 +16,7 @@ from tf_proxyless.data import crops
 from tf_proxyless.data import names
 from tf_proxyless.data import sources
 
-AUGMENTATIONS = ('imagenet', 'cifar', 'digits', 'none')
+AUGMENTATIONS = ('imagenet', 'cifar', 'cifar_cutout', 'digits', 'none')
 _CIFAR_MAX_SIZE = 64
 _CHARACTERS = (*names.EMBEDDED, 'mnist', 'kmnist', 'emnist')  # whose mirror images are none
 
@@ -85,14 +85,14 @@ class Plain:
     return self.fit(crops.decode_whole(image, self.channels)[tf.newaxis])[0]
 
   def draw(self, seed: tf.Tensor) -> tf.Tensor:
-    """What is drawn for an image: int32 [3], the crop's first row and column, and 1 if it is mirrored."""
+    """What is drawn for an image: int32 [3 or more], the crop's first row and column, 1 if it is mirrored, and what a subclass adds."""
     del seed
     return tf.zeros([3], tf.int32)
 
   def augment(self, images: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
-    """Of uint8 [images, height, width, 1 or 3] and int32 [images, 3]: float32 [images, image_size, image_size, channels]."""
+    """Of uint8 [images, height, width, 1 or 3] and int32 [images, 3 or more]: float32 [images, image_size, image_size, channels]."""
     if self.PADDING:
-      shape, (top, left, mirrored) = tf.shape(images), tf.unstack(draws[:, :, tf.newaxis], axis=1)
+      shape, (top, left, mirrored) = tf.shape(images), tf.unstack(draws[:, :3, tf.newaxis], 3, axis=1)
       rows, columns = tf.range(shape[1]), tf.range(shape[2])
       columns = tf.where(mirrored > 0, columns[::-1], columns)
       padded = tf.pad(images, [[0, 0], [self.PADDING] * 2, [self.PADDING] * 2, [0, 0]])
@@ -125,6 +125,20 @@ class Cifar(Digits):
   def draw(self, seed: tf.Tensor) -> tf.Tensor:
     shift_seed, flip_seed = tf.unstack(tf.random.split(seed, 2))
     return tf.concat([self._shift(shift_seed), [tf.cast(_is_mirrored(flip_seed), tf.int32)]], 0)
+
+
+class CifarCutout(Cifar):
+  """The same, then a black square of half the side around any pixel, cut off at the edges (DeVries and Taylor 2017, arXiv 1708.04552)."""
+
+  def draw(self, seed: tf.Tensor) -> tf.Tensor:
+    centre = tf.random.stateless_uniform([2], tf.random.fold_in(seed, 1), 0, self.image_size, tf.int32)
+    return tf.concat([super().draw(seed), centre], 0)
+
+  def augment(self, images: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
+    half, pixels = self.image_size // 4, tf.range(self.image_size)
+    rows, columns = ((pixels >= centre - half) & (pixels < centre + half) for centre in (draws[:, 3, tf.newaxis], draws[:, 4, tf.newaxis]))
+    cut = rows[:, :, tf.newaxis, tf.newaxis] & columns[:, tf.newaxis, :, tf.newaxis]
+    return tf.where(cut, 0.0, super().augment(images, draws))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,7 +182,7 @@ class ImageNet:
     return tf.ensure_shape(crop, [self.image_size, self.image_size, self.channels])
 
 
-Transform = Union[Plain, Digits, Cifar, ImageNet]
+Transform = Union[Plain, Digits, Cifar, CifarCutout, ImageNet]
 
 
 def for_source(source: sources.Source, image_size: int, augmentation: str | None = None, color_jitter: str = 'normal',
@@ -193,6 +207,8 @@ def for_source(source: sources.Source, image_size: int, augmentation: str | None
       return ImageNet(image_size, color_jitter, channels)
     case 'cifar':
       return Cifar(image_size, channels)
+    case 'cifar_cutout':
+      return CifarCutout(image_size, channels)
     case 'digits':
       return Digits(image_size, channels)
     case 'none':

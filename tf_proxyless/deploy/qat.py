@@ -93,7 +93,7 @@ def _check_layers(model: keras.Model) -> None:
     if isinstance(layer, keras.layers.BatchNormalization | keras.layers.InputLayer):
       fits = not any(batch_norm)
     elif type(layer) in _CONVOLUTIONS and not (type(layer) is keras.layers.Conv2D and layer.use_bias):
-      fits = batch_norm == [True] and not layer.use_bias
+      fits = (batch_norm == [True] or not any(batch_norm)) and not layer.use_bias
     else:
       fits = registry.supports(layer) and not any(batch_norm)
     if isinstance(layer, keras.layers.Dense | keras.layers.Conv2D):
@@ -101,8 +101,8 @@ def _check_layers(model: keras.Model) -> None:
     if not fits:
       wrong.append(f'{layer.name} ({type(layer).__name__})')
   if wrong:
-    raise ValueError(f'layers that cannot be quantised: {", ".join(wrong)}; possible are convolutions without bias, each followed by '
-                     f'batch normalisation, linear Conv2D with bias, linear Dense, hard_swish, and {qat_scheme.OTHER_LAYERS}')
+    raise ValueError(f'layers that cannot be quantised: {", ".join(wrong)}; possible are convolutions without bias, batch '
+                     f'normalisation behind one, linear Conv2D with bias, linear Dense, hard_swish, and {qat_scheme.OTHER_LAYERS}')
 
 
 @contextlib.contextmanager

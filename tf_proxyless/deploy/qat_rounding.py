@@ -22,7 +22,8 @@ def round_biases(model: keras.Model) -> None:
     if isinstance(inner, keras.layers.Dense) or type(inner) is keras.layers.Conv2D and inner.use_bias:
       shift = _added(layer)
       inner.bias.assign(_round_to(inner.bias.numpy() + shift, _input_scale(layer) * _kernel_scales(layer)) - shift)
-    elif isinstance(inner, keras.layers.Conv2D | keras.layers.DepthwiseConv2D):
+    elif isinstance(inner, keras.layers.Conv2D | keras.layers.DepthwiseConv2D) and qat_scheme.is_before(
+        layer, keras.layers.BatchNormalization):
       batch_norm = layer.outbound_nodes[0].outbound_layer.layer
       deviation = np.sqrt(batch_norm.moving_variance.numpy().astype(np.float64) + batch_norm.epsilon)
       factor = batch_norm.gamma.numpy() / deviation
@@ -46,7 +47,7 @@ def _round_to(values: np.ndarray, units: np.ndarray) -> np.ndarray:
 def _kernel_scales(layer: keras.layers.Layer) -> np.ndarray:
   """Scale of a kernel, by output channel for a convolution."""
   axes = {keras.layers.Dense: (0, 1), keras.layers.Conv2D: (0, 1, 2), keras.layers.DepthwiseConv2D: (0, 1, 3)}
-  kernel = next(weight for weight in layer.trainable_weights if weight.shape.rank > 1)
+  kernel = next(weight for weight in layer.weights if weight.shape.rank > 1)
   return np.abs(kernel.numpy().astype(np.float64)).max(axes[type(layer.layer)]) / 127
 
 

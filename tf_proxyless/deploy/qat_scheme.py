@@ -134,7 +134,10 @@ def input_range(layer: keras.layers.Layer) -> tuple[tf.Variable | float, tf.Vari
 
 
 class InputLevels(_api.quantizers.Quantizer):
-  """Rounds to the levels of the layer's input, as TFLite's average pooling does."""
+  """Rounds to the levels of the layer's input, as TFLite's pooling does.
+
+  Of maxima and slices it changes nothing, but without it the converter left a convolution behind a pool of many readers in floats.
+  """
 
   def build(self, tensor_shape, name, layer):
     """Makes no variables."""
@@ -193,20 +196,21 @@ class LayerConfig(_api.QuantizeConfig):
     return {'kernel': self.kernel, 'channel_axis': self.channel_axis, 'momentum': self.momentum}
 
 
-class AverageConfig(LayerConfig):
-  """Average pooling: the output is quantised on the levels of the input."""
+class InputLevelsConfig(LayerConfig):
+  """The output is quantised on the levels of the input."""
 
   def get_output_quantizers(self, layer):
     """The quantizer of the output."""
     return [InputLevels()]
 
 
-# Layers whose outputs are among the values of their inputs.
-_SAME_VALUES = (keras.layers.ZeroPadding2D, keras.layers.Dropout, keras.layers.Reshape, keras.layers.Permute, keras.layers.MaxPooling2D)
+# Layers whose outputs are among the values of their inputs, and those that are quantised on the levels of their inputs.
+_SAME_VALUES = (keras.layers.ZeroPadding2D, keras.layers.Dropout, keras.layers.Reshape, keras.layers.Permute)
+_SAME_LEVELS = (keras.layers.AveragePooling2D, keras.layers.MaxPooling2D, keras.layers.Cropping2D)
 _NEW_VALUES = (keras.layers.ReLU, keras.layers.Add, keras.layers.Multiply, keras.layers.Rescaling, keras.layers.Activation,
                keras.layers.GlobalAveragePooling2D)
 ACTIVATIONS = (primitives.hard_swish,)
-OTHER_LAYERS = ', '.join(kind.__name__ for kind in (*_SAME_VALUES, keras.layers.AveragePooling2D, *_NEW_VALUES)
+OTHER_LAYERS = ', '.join(kind.__name__ for kind in (*_SAME_VALUES, *_SAME_LEVELS, *_NEW_VALUES)
                          if kind is not keras.layers.Activation)
 
 
@@ -220,8 +224,8 @@ class Registry(_api.default_8bit.Default8BitQuantizeRegistry):
     self._configs = {
         keras.layers.DepthwiseConv2D: LayerConfig('depthwise_kernel', channel_axis=2),
         keras.layers.Dense: LayerConfig('kernel', momentum=momentum),
-        keras.layers.AveragePooling2D: AverageConfig(),
         **{kind: LayerConfig() for kind in _SAME_VALUES},
+        **{kind: InputLevelsConfig() for kind in _SAME_LEVELS},
         **{kind: LayerConfig(momentum=momentum) for kind in _NEW_VALUES},
     }
 
@@ -232,7 +236,7 @@ class Registry(_api.default_8bit.Default8BitQuantizeRegistry):
     return type(layer) is keras.layers.Conv2D or type(layer) in self._configs
 
   def get_quantize_config(self, layer):
-    """The configuration of a layer; a convolution without bias has batch normalisation behind it, which is folded into it."""
+    """The configuration of a layer; batch normalisation behind a convolution without bias is folded into it."""
     if type(layer) is keras.layers.Conv2D:
       return LayerConfig('kernel', channel_axis=3, momentum=self._momentum if layer.use_bias else None)
     return self._configs[type(layer)]
@@ -256,11 +260,22 @@ class _Layout(_api.default_8bit.Default8BitQuantizeLayoutTransform):
         layer.quantizer = images
       elif type(layer) in _FUSED and _before_relu(layer):
         entry['quantize_config'] = LayerConfig(*_FUSED[type(layer)])
+      elif type(layer) in _KERNELS and not layer.use_bias and not is_before(layer, keras.layers.BatchNormalization):
+        entry['quantize_config'] = LayerConfig(*_KERNELS[type(layer)], momentum=self._momentum)
     return model, configs
 
 
-# Layers that TFLite fuses with a ReLU behind them: their kernels and the axis of its ranges.
-_FUSED = {keras.layers.Conv2D: ('kernel', 3), keras.layers.Dense: ('kernel',), keras.layers.Rescaling: ()}
+# The kernels of convolutions and the axis of their ranges.
+_KERNELS = {keras.layers.Conv2D: ('kernel', 3), keras.layers.DepthwiseConv2D: ('depthwise_kernel', 2)}
+# Layers that TFLite fuses with a ReLU behind them, with the arguments of their configurations.
+_FUSED = {keras.layers.Conv2D: _KERNELS[keras.layers.Conv2D], keras.layers.Dense: ('kernel',), keras.layers.Rescaling: ()}
+
+
+def is_before(layer: keras.layers.Layer, kind: type) -> bool:
+  """Whether a layer of a kind, wrapped or not, takes what a layer gives."""
+  followers = [node.outbound_layer for node in layer.outbound_nodes]
+  return any(isinstance(getattr(follower, 'layer', follower), kind) for follower in followers)
+
 
 
 def _before_relu(layer: keras.layers.Layer) -> bool:
@@ -272,7 +287,7 @@ def _before_relu(layer: keras.layers.Layer) -> bool:
 
 
 CUSTOM_OBJECTS = {kind.__name__: kind for kind in (
-    ImageQuantizer, ActivationQuantizer, KernelQuantizer, InputLevels, LayerConfig, AverageConfig)}
+    ImageQuantizer, ActivationQuantizer, KernelQuantizer, InputLevels, LayerConfig, InputLevelsConfig)}
 
 
 class Scheme(_api.default_8bit.Default8BitQuantizeScheme):

@@ -95,7 +95,7 @@ def choose_networks(space: network_lib.Network, table: table_lib.LatencyTable, f
     chosen[f'random_{i:02d}'] = (purpose, schema.resolve(space, drawn[index]))
   resolution = space.input_shape[0]
   if isinstance(resolution, int) and resolution % 32 == 0:  # published networks take no other
-    for name in published.NAMES:
+    for name in published.IMAGENET_NAMES:
       network = published.network(name, resolution=resolution, classes=space.classes, padding=space.padding)
       if not table.missing(network_lib.op_signatures(network)):
         chosen[name] = ('published', network)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+import dataclasses
+import itertools
 
 import tensorflow as tf
 import tf_keras as keras
@@ -13,12 +15,34 @@ from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import ops
 from tf_proxyless.space import schema
 
+_MOST_BLOCKS = 2**14
 _CHANNELS = 'channels_first'  # of [batch, height, width, channels] it makes the last two axes those that are cropped or padded
 
 hard_swish = keras.saving.register_keras_serializable('tf_proxyless')(primitives.hard_swish)
 
 
-def build(network: network_lib.Network, seed: int = 0) -> keras.Model:
+@dataclasses.dataclass(frozen=True)
+class Drops:
+  """What a training leaves out at random, for each image, while what is kept is divided by the share that is kept.
+
+  Attributes:
+    path: Share of images for which a branch of a tree is dropped (Larsson et al. 2016, arXiv 1605.07648).
+    cell: Mean share of images for which what stands beside a shortcut is dropped (stochastic depth, Huang et al. 2016, arXiv 1603.09382);
+      it grows linearly, for block l of L to 2 * cell * l / (L + 1), as in the official code.
+  """
+
+  path: float = 0.0
+  cell: float = 0.0
+
+  def rates(self, blocks: Sequence[network_lib.Block]) -> list[float]:
+    """The rate of each block."""
+    is_cell = [block.drop == 'cell' or block.residual for block in blocks]
+    steps = itertools.accumulate(map(int, is_cell))
+    return [self.path if block.drop == 'path' else 2 * self.cell * step / (sum(is_cell) + 1) if cell else 0.0
+            for block, cell, step in zip(blocks, is_cell, steps)]
+
+
+def build(network: network_lib.Network, seed: int = 0, drops: Drops = Drops()) -> keras.Model:
   """Builds the plain network of an architecture.
 
   Layers are named '{block}_{layer}', with the names of the primitive layers. A skipped block leaves no layer.
@@ -26,6 +50,7 @@ def build(network: network_lib.Network, seed: int = 0) -> keras.Model:
   Args:
     network: Without open decisions.
     seed: Seed of the weights' start values, which are those of a supernet of the same network and seed.
+    drops: What training leaves out.
 
   Returns:
     A Functional model from float32 images [batch, height, width, channels] to logits [batch, classes].
@@ -37,10 +62,9 @@ def build(network: network_lib.Network, seed: int = 0) -> keras.Model:
     raise ValueError(f'the network {network.name!r} has open decisions; resolve it first')
   images = keras.Input(network.input_shape, name=network_lib.IMAGES)
   outputs: list = []
-  for block, sources in zip(network.blocks, network.sources):
+  for i, (block, sources, drop) in enumerate(zip(network.blocks, network.sources, drops.rates(network.blocks))):
     terms = [images if source < 0 else outputs[source] for source in sources]
-    x = keras.layers.Add(name=f'{block.name}_sum')(terms) if len(terms) > 1 else terms[0]
-    outputs.append(_block(x, block, network.padding))
+    outputs.append(_block(_sum(terms, f'{block.name}_sum'), block, network.padding, drop, i))
   model = keras.Model(images, outputs[-1], name=network.name)
   for i, traced in enumerate(network_lib.trace(network)):
     for spec, variable in block_weights(model, traced):
@@ -63,7 +87,15 @@ def block_weights(model: keras.Model, traced: network_lib.TracedBlock) -> Iterat
     yield spec, getattr(model.get_layer(f'{traced.block.name}_{layer}'), weight)
 
 
-def _block(x, block: network_lib.Block, padding: str):
+def _sum(terms: list, name: str):
+  """Two at a time, so that each sum has a range of its own when it is quantised."""
+  total = terms[0]
+  for i, term in enumerate(terms[1:]):
+    total = keras.layers.Add(name=f'{name}_{i + 1}' if i else name)([total, term])
+  return total
+
+
+def _block(x, block: network_lib.Block, padding: str, drop: float, position: int):
   """One block with its shortcut on a symbolic tensor."""
   if ops.is_zero(block.op):
     if not block.residual:
@@ -74,14 +106,25 @@ def _block(x, block: network_lib.Block, padding: str):
   for layer in block.op.layers(tuple(x.shape[1:])):
     name = f'{block.name}_{layer.name}'
     if isinstance(layer, layers_lib.BatchNorm) and not isinstance(above, (layers_lib.Conv, layers_lib.DepthwiseConv)):
-      y = _ones(y, f'{name}_ones')
-    y, above = _layer(y, layer, name, padding), layer
+      y = _separate_batch_norm(y, name, position)
+    else:
+      y = _layer(y, layer, name, padding)
+    above = layer
+  if drop:
+    y = keras.layers.Dropout(drop, noise_shape=(None, 1, 1, 1), name=f'{block.name}_drop')(y)
   return keras.layers.Add(name=f'{block.name}_add')([x, y]) if block.residual else y
 
 
-def _ones(x, name: str):
-  """A depthwise convolution that changes nothing, for the batch normalisation behind it: TFLite folds the two into one int8 kernel."""
-  return keras.layers.DepthwiseConv2D(1, depthwise_initializer='ones', use_bias=False, trainable=False, name=name)(x)
+def _separate_batch_norm(x, name: str, position: int):
+  """Batch normalisation without a convolution before it gets one of 1x1 that does not learn: TFLite folds both into one int8 kernel.
+
+  The converter would make one constant of equal kernels, and one convolution of those on the same input, and could fold nothing into it.
+  So all kernels differ a little, which normalisation takes out again.
+  """
+  scale = 1 - position / _MOST_BLOCKS
+  x = keras.layers.DepthwiseConv2D(1, use_bias=False, depthwise_initializer=keras.initializers.Constant(scale), trainable=False,
+                                   name=f'{name}_depthwise')(x)
+  return keras.layers.BatchNormalization(momentum=primitives.BN_MOMENTUM, epsilon=primitives.BN_EPSILON * scale**2, name=name)(x)
 
 
 def _layer(x, layer: layers_lib.Layer, name: str, padding: str):

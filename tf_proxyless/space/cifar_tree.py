@@ -7,8 +7,9 @@ each of these to two more. The structure is that of the configuration that the a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import dataclasses
-import math
+import itertools
 
 from tf_proxyless.space import layers as layers_lib
 from tf_proxyless.space import network as network_lib
@@ -17,10 +18,8 @@ from tf_proxyless.space import registry
 from tf_proxyless.space import schema
 
 _RELU = 'relu'
-STEM_FILTERS = 16
-STAGE_BLOCKS, WIDENING = 18, 84
+NAME = 'proxyless_cifar'
 EXPANSION = 4  # of a block's output over its cell
-STAGES = 3
 BRANCHES = ('a', 'b')
 
 # The choices of the 12 edges of each of the 54 cells, a word a cell, by `LETTERS`.
@@ -167,20 +166,21 @@ EDGES = (ops.Identity(), ops.Pool('average', 3), ops.Pool('max', 3), Preactivate
          PreactivatedSeparableConv(7), PreactivatedSeparableConv(3, 2))  # in the order of LETTERS
 
 
-def cell_widths(stage_blocks: int = STAGE_BLOCKS, widening: int = WIDENING) -> list[int]:
-  """The width of each cell: it grows by `widening` over all blocks, rounded to even numbers from below."""
-  count = STAGES * stage_blocks
-  planes, widths = float(STEM_FILTERS), []
-  for _ in range(count):
-    planes += widening / count
-    widths.append(round(planes) // 2 * 2)
+def cell_widths(blocks: int, stem_filters: int = 16, widening: float = 84) -> list[int]:
+  """The width of each cell: it grows by `widening` over all blocks, and is rounded down to an even number."""
+  planes, widths = float(stem_filters), []
+  for _ in range(blocks):
+    planes += widening / blocks
+    widths.append(max(2, round(planes) // 2 * 2))
   return widths
 
 
 def cifar_tree(
     *,
-    stage_blocks: int = STAGE_BLOCKS,
-    widening: int = WIDENING,
+    stage_blocks: Sequence[int] = (18, 18, 18),
+    stem_filters: int = 16,
+    widening: int = 84,
+    width_multiplier: float = 1.0,
     resolution: int = 32,
     channels: int = 3,
     classes: int = 10,
@@ -190,9 +190,11 @@ def cifar_tree(
   """Builds the tree space: 12 decisions a block, each of seven operations; 648 decisions, 7^648 networks as published.
 
   Args:
-    stage_blocks: Blocks in each of the three stages.
-    widening: By how much cells are wider at the end than the stem.
-    resolution: Input height and width, pixels; halved by the second and the third stage.
+    stage_blocks: Blocks in each stage; every stage but the first halves the resolution.
+    stem_filters: Channels of the 3x3 stem convolution.
+    widening: By how much the last cell is wider than the stem.
+    width_multiplier: Scales both.
+    resolution: Input height and width, pixels.
     channels: Input channels.
     classes: Output units.
     padding: 'same' or 'symmetric', see `ops`.
@@ -201,11 +203,13 @@ def cifar_tree(
   Raises:
     ValueError: Arguments do not fit each other.
   """
-  ops.check_all_positive(stage_blocks=[stage_blocks], widening=[widening], resolution=[resolution])
-  blocks = [network_lib.Block('stem', ops.ConvBn(STEM_FILTERS, 3, 1, 'linear'))]
-  for i, filters in enumerate(cell_widths(stage_blocks, widening)):
-    strides = 2 if i in (stage_blocks, 2 * stage_blocks) else 1
-    blocks += _block(f'block_{i + 1}', filters, strides, blocks[-1].name)
+  ops.check_all_positive(stage_blocks=stage_blocks, stem_filters=[stem_filters], widening=[widening], resolution=[resolution])
+  ops.check_width_multiplier(width_multiplier)
+  widths = cell_widths(sum(stage_blocks), stem_filters * width_multiplier, widening * width_multiplier)
+  halving = set(itertools.accumulate(stage_blocks[:-1]))
+  blocks = [network_lib.Block('stem', ops.ConvBn(max(1, round(stem_filters * width_multiplier)), 3, 1, 'linear'))]
+  for i, filters in enumerate(widths):
+    blocks += _block(f'block_{i + 1}', filters, 2 if i in halving else 1, blocks[-1].name)
   blocks += [network_lib.Block('final_bn', BatchNorm(_RELU)), network_lib.Block('classifier', ops.Classifier(classes))]
   return network_lib.Network(name, (resolution, resolution, channels), tuple(blocks), padding)
 
@@ -233,8 +237,3 @@ def _block(name: str, filters: int, strides: int, source: str) -> list[network_l
 def published_choices() -> list[int]:
   """The choice of each of the 648 decisions in the published network."""
   return [LETTERS.index(letter) for letter in ''.join(PUBLISHED.split())]
-
-
-def log10_networks(space: network_lib.Network) -> float:
-  """The decimal logarithm of the number of networks."""
-  return math.log10(schema.cardinality(space))

@@ -33,7 +33,8 @@ class Block:
     op: An operation, or a `OneOf` over operations of equal output shape; their fields may hold decisions too.
     residual: Whether the input is added to the operation's output.
     inputs: The earlier blocks whose outputs, or with 'images' the images, are added up to be the input; () is the block before.
-    drop: What training may leave out of it, see `nn.keras_network.build`: 'path' a branch of a tree, 'cell' what stands beside a shortcut.
+    drop: As what training may leave it out, see `nn.keras_network.Drops`: 'path' for a branch of a tree, 'cell' for what stands beside a
+      shortcut, as every block with `residual` does; '' for not at all.
   """
 
   name: str

@@ -1,4 +1,4 @@
-"""The search spaces by name, and the published networks for ImageNet, as spaces with choices fixed.
+"""The search spaces by name, and the published networks, as spaces with choices fixed.
 
 Facts of the ProxylessNAS networks from the configurations that the authors published (Cai et al., ICLR 2019, arXiv 1812.00332).
 """
@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tf_proxyless.infra import suggest
+from tf_proxyless.space import cifar_tree
 from tf_proxyless.space import fbnet
 from tf_proxyless.space import fbnet_v2
 from tf_proxyless.space import mobilenet_v3
@@ -58,10 +59,11 @@ _PROXYLESS: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 SPACES: dict[str, Callable[..., network_lib.Network]] = {  # by arguments
-    'proxyless': proxyless.proxyless, 'fbnet': fbnet.fbnet, 'fbnet_v2': fbnet_v2.fbnet_v2}
+    'proxyless': proxyless.proxyless, 'fbnet': fbnet.fbnet, 'fbnet_v2': fbnet_v2.fbnet_v2, 'cifar_tree': cifar_tree.cifar_tree}
 MOBILENET_V3_LARGE = 'mobilenet_v3_large'
 PROXYLESS_NAMES = tuple(_PROXYLESS)
-NAMES = (*PROXYLESS_NAMES, MOBILENET_V3_LARGE, *fbnet.PUBLISHED, *fbnet_v2.PUBLISHED)
+IMAGENET_NAMES = (*PROXYLESS_NAMES, MOBILENET_V3_LARGE, *fbnet.PUBLISHED, *fbnet_v2.PUBLISHED)
+NAMES = (*IMAGENET_NAMES, cifar_tree.NAME)
 # Top-1 on ImageNet in percent, trained from scratch: by the README of the authors' code (github.com/mit-han-lab/proxylessnas), table 3 of
 # arXiv 1905.02244, the authors' release for FBNet A to C and FBNetV2, and their slides for the others.
 TOP1 = {
@@ -71,17 +73,18 @@ TOP1 = {
     'dmasking_l3': 78.9,
 }
 _RESOLUTION = 224
+_CLASSES = 1000
 
 
 def published(
-    name: str, *, resolution: int | None = None, classes: int = 1000, padding: str = 'same',
+    name: str, *, resolution: int | None = None, classes: int | None = None, padding: str = 'same',
 ) -> tuple[network_lib.Network, schema.Genotype]:
   """The space and the choices of a published network.
 
   Args:
     name: One of `NAMES`.
     resolution: Input height and width in pixels; by default as published.
-    classes: Output units.
+    classes: Output units; by default as published: 1000, for CIFAR-10 10.
     padding: 'same', or 'symmetric' as in the official code, which the published weights need.
 
   Returns:
@@ -92,6 +95,10 @@ def published(
   """
   if name not in NAMES:
     raise ValueError(f'unknown network {name!r}; the published ones are {", ".join(NAMES)}{suggest.hint(name, NAMES, most=1)}')
+  if name == cifar_tree.NAME:
+    space = cifar_tree.cifar_tree(resolution=resolution or 32, classes=classes or 10, padding=padding, name=name)
+    return space, schema.genotype(space, cifar_tree.published_choices())
+  classes = classes or _CLASSES
   if name == MOBILENET_V3_LARGE:
     return mobilenet_v3.mobilenet_v3_large(resolution or _RESOLUTION, classes, padding=padding), schema.Genotype({})
   if name in fbnet_v2.PUBLISHED:
@@ -108,6 +115,6 @@ def published(
   return space, schema.Genotype(choices)
 
 
-def network(name: str, *, resolution: int | None = None, classes: int = 1000, padding: str = 'same') -> network_lib.Network:
+def network(name: str, *, resolution: int | None = None, classes: int | None = None, padding: str = 'same') -> network_lib.Network:
   """A published network; arguments as for `published`."""
   return schema.resolve(*published(name, resolution=resolution, classes=classes, padding=padding))

@@ -74,7 +74,7 @@ def _find_architecture(config: Config) -> io.Architecture:
   """The architecture with the official padding and normalisation; what was known of its latency held for another padding."""
   if config.architecture in published.NAMES:
     space, genotype = published.published(
-        config.architecture, resolution=config.resolution or 224, classes=config.classes or 1000, padding=torch_weights.PADDING)
+        config.architecture, resolution=config.resolution, classes=config.classes, padding=torch_weights.PADDING)
     network = schema.resolve(space, genotype)
   else:
     if (config.classes, config.resolution) != (None, None):

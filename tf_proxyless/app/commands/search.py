@@ -102,11 +102,6 @@ def main(config: Config, given: problem_lib.Given = problem_lib.NOTHING_GIVEN) -
   return stop.exit_code
 
 
-def _make_problem(config: Config, classes: int, channels: int) -> problem_lib.SearchProblem:
-  space = problem_lib.make_space(config.space, classes, channels)
-  return problem_lib.SearchProblem.from_config(config, space, _find_table(config, space))
-
-
 def _search(config: Config, given: problem_lib.Given, run: run_directory.RunDirectory, report: writer.RunReport,
             stop: shutdown.StopRequest) -> int:
   stderr_lib.load_tensorflow()
@@ -119,11 +114,15 @@ def _search(config: Config, given: problem_lib.Given, run: run_directory.RunDire
 
   with errors.user_errors():
     source = build_search.open_source(config.data)
-    problem = given.problem or _make_problem(config, source.classes, problem_lib.channels(run, source.channels))
-    if source.classes != problem.space.classes:
-      raise ValueError(f'the space has {problem.space.classes} classes, the images {source.classes}')
+    space = given.problem.space if given.problem else problem_lib.make_space(
+        config.space, source.classes, problem_lib.channels(run, source.channels))
+    if source.classes != space.classes:
+      raise ValueError(f'the space has {space.classes} classes, the images {source.classes}')
     methods = given.methods or build_search.Methods.from_config(config)
-    methods.optimizer.check(problem.space)
+    methods.optimizer.check(space)
+    if given.validation is None and not run.begun:
+      build_search.check_images(config, methods, space, source)
+    problem = given.problem or problem_lib.SearchProblem.from_config(config, space, _find_table(config, space))
     if not problem.constrained:
       logging.warning('the target %s is not below the largest network, %s: accuracy alone is searched for',
                       problem.format_cost(problem.target), problem.format_cost(problem.cost_model.largest))

@@ -121,9 +121,10 @@ def _block(place: network_lib.Place, variant: network_lib.Variant, padding: str,
   signature = network_lib.op_signature(variant.op, variant.input_shape, place.block.residual, padding, place.block.terms)
   count = counting.count(signature)
   strides = math.prod(getattr(layer, 'strides', 1) for layer in variant.op.layers(variant.input_shape))
+  inputs = {'inputs': list(place.block.inputs)} if place.block.inputs else {}
   return {'name': place.block.name, **describe(variant.op, variant.input_shape), 'strides': strides, 'residual': place.block.residual,
           'input': list(variant.input_shape), 'output': list(variant.output_shape), 'cost': prices.of(signature), 'macs': count.macs,
-          'parameters': count.parameters, 'provenance': prices.provenance.get(signature)}
+          'parameters': count.parameters, 'provenance': prices.provenance.get(signature), **inputs}
 
 
 _SHORT_ACTIVATIONS = {'hard_swish': 'HS', 'relu': 'RE'}  # as MobileNetV3's tables have them
@@ -143,7 +144,7 @@ def describe(op: ops.Op, input_shape: ops.Shape) -> dict[str, Any]:
   widths = [layer.output_shape[2] for layer in traced[:-1] if isinstance(layer.layer, layers_lib.DepthwiseConv)]
   expansion = round(max(widths) / input_shape[2], 2) if widths else None
   kernel = max(kernels, default=None)
-  linear = not isinstance(traced[-1].layer, layers_lib.Activation)
+  linear = isinstance(traced[-1].layer, layers_lib.BatchNorm)
   names = {'depthwise': f'MB{expansion:g}' if expansion and linear else 'sep', 'conv': 'conv'}
   label = f'{names[form]} {kernel}x{kernel}' if form in names else ops.short_name(op)
   return {'label': ' '.join([label, *_marks(traced)]), 'skipped': False, 'form': form, 'kernel': kernel, 'expansion': expansion}
@@ -162,12 +163,15 @@ def _form(traced: Sequence[layers_lib.TracedLayer]) -> tuple[str, list[int]]:
 
 
 def _marks(traced: Sequence[layers_lib.TracedLayer]) -> Iterator[str]:
-  """What is not as in MobileNetV2: squeeze-excite, groups, another activation."""
+  """What is not as in MobileNetV2: squeeze-excite, dilation, groups, another activation."""
   layers = [layer.layer for layer in traced]
   if any(isinstance(layer, layers_lib.Dense) for layer in layers):
     return
   if any(isinstance(layer, layers_lib.SqueezeExcite) for layer in layers):
     yield 'SE'
+  dilation = max((layer.dilation for layer in layers if isinstance(layer, layers_lib.DepthwiseConv)), default=1)
+  if dilation > 1:
+    yield f'd{dilation}'
   groups = max((layer.groups for layer in layers if isinstance(layer, layers_lib.Conv)), default=1)
   if groups > 1:
     yield f'g{groups}'
@@ -176,12 +180,12 @@ def _marks(traced: Sequence[layers_lib.TracedLayer]) -> Iterator[str]:
 
 
 def published(space: network_lib.Network, prices: Prices) -> list[dict[str, Any]]:
-  """The published networks that the table covers (all, in MACs), at the space's input and with its classes."""
+  """The published networks for ImageNet that the table covers (all, in MACs), at the space's input and with its classes."""
   resolution = space.input_shape[0]
   if not schema.is_resolved(space.input_shape) or resolution % 32 or space.input_shape != (resolution, resolution, 3):  # they take no other
     return []
   rows = []
-  for name in published_lib.NAMES:
+  for name in published_lib.IMAGENET_NAMES:
     cost = prices.total(published_lib.network(name, resolution=resolution, classes=space.classes, padding=space.padding))
     if cost is not None:
       known = published_lib.network(name)

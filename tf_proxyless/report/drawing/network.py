@@ -169,13 +169,13 @@ def _block(block: Block, to_scale: Scale, unit: str, low: bool, total: float = 0
   """A block at x = 0: box, label, shortcut, and the resolution after it if that changes."""
   width = to_scale.width(block)
   mark = _mark(width + GAP / 2, block['output'], low) if block['strides'] > 1 else ''
-  tip = svg.title(_tip(block, to_scale.value(block) / total if total else None, unit))
+  described = svg.title(tip(block, to_scale.value(block) / total if total else None, unit))
   if block['skipped']:
-    return f'<g>{tip}<circle cx="0" cy="{svg.px(_LINE_Y)}" r="3.4" class="skip"/></g>{mark}'
+    return f'<g>{described}<circle cx="0" cy="{svg.px(_LINE_Y)}" r="3.4" class="skip"/></g>{mark}'
   name, height = key(block), HEIGHT * (block['expansion'] or 1.0) / to_scale.tallest
   y = _LINE_Y - height / 2
   arc = _arc(width, y) if block['residual'] else ''
-  return f'<g>{tip}{arc}{svg.box(0, y, width, height, name, PATTERNS[name])}{_label(block, width, y, height)}</g>{mark}'
+  return f'<g>{described}{arc}{svg.box(0, y, width, height, name, PATTERNS[name])}{_label(block, width, y, height)}</g>{mark}'
 
 
 def _label(block: Block, width: float, y: float, height: float) -> str:
@@ -189,7 +189,7 @@ def _label(block: Block, width: float, y: float, height: float) -> str:
   return svg.text(width / 2 - 3.5, y + height + 5, label, 'small', 90)
 
 
-def _tip(block: Block, share: float | None, unit: str) -> str:
+def tip(block: Block, share: float | None, unit: str) -> str:
   """A block in some lines."""
   lines = [f'{block["name"]}: {block["label"]}', ' → '.join('×'.join(map(str, block[side])) for side in ('input', 'output'))]
   if not block['skipped']:

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 
 from tf_proxyless.infra import files
 from tf_proxyless.report import units
+from tf_proxyless.report.drawing import graph
 from tf_proxyless.report.drawing import network as drawing
 from tf_proxyless.report.drawing import probabilities
 from tf_proxyless.report.drawing import svg
@@ -45,12 +46,13 @@ def pictures(document: Mapping[str, Any]) -> dict[str, str]:
 def _network(run: Mapping[str, Any], network: Mapping[str, Any]) -> str:
   """The drawing with its legend; the heading says what it is."""
   unit = run['cost']['unit']
-  drawn = drawing.render(network['blocks'], unit)
+  drawn = graph.draw(network['blocks'], unit)
   entries = [(f'p-{drawing.PATTERNS[key]}', key, drawing.LEGEND[key]) for key in drawing.keys(network['blocks'])]
   legend, height = svg.legend(entries, 940)
   heading = 'Derived network' if run['network'] else f'Most likely network after epoch {run["history"]["epoch"][-1]}'
   cost = '' if network['cost'] is None else f', {units.cost(network["cost"], unit)}'
-  return svg.compose([(f'{heading}{cost}; width: cost, height: expansion, below: channels', drawn),
+  meanings = '' if graph.is_graph(network['blocks']) else '; width: cost, height: expansion, below: channels'
+  return svg.compose([(f'{heading}{cost}{meanings}', drawn),
                       ('', svg.picture(940, height + 4, 'Legend', legend))], 1, 940)
 
 

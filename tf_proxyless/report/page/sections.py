@@ -7,6 +7,7 @@ from typing import Any
 
 from tf_proxyless.report import units
 from tf_proxyless.report.drawing import charts
+from tf_proxyless.report.drawing import graph
 from tf_proxyless.report.drawing import network as drawing
 from tf_proxyless.report.drawing import svg
 from tf_proxyless.report.page import markup
@@ -84,9 +85,11 @@ def network(run: Run) -> str:
   unit, blocks = run['cost']['unit'], found['blocks']
   measures = {'cost': f'its cost ({units.unit_name(unit)})', 'macs': 'its multiply-adds', 'nothing': 'nothing: all alike'}
   measure = measures[drawing.scale([blocks]).measure]
-  picture = markup.legend(drawing.keys(blocks)) + markup.scrolling(drawing.render(blocks, unit), caption)
+  picture = markup.legend(drawing.keys(blocks)) + markup.scrolling(graph.draw(blocks, unit), caption)
   note = (f'Each box is a block; its width is {measure}, its height the expansion ratio. Arcs are shortcuts; '
           'numbers below are channels.')
+  if graph.is_graph(blocks):
+    note = 'Each box is a block; a line leads down to what takes its output. What several give is added up.'
   body = markup.figure(caption, picture, blocks_table(found, unit), note)
   return markup.section('network', 'The network', body + _warnings(run))
 

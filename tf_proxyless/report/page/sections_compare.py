@@ -7,6 +7,7 @@ from typing import Any
 
 from tf_proxyless.report import units
 from tf_proxyless.report.drawing import charts
+from tf_proxyless.report.drawing import graph
 from tf_proxyless.report.drawing import network as drawing
 from tf_proxyless.report.drawing import svg
 from tf_proxyless.report.page import markup
@@ -62,7 +63,8 @@ def _networks(runs: Sequence[Run]) -> str:
   width = max(scale.extent(run['network']['blocks']) for scale, run in zip(scales, found))
   parts = []
   for run, scale in zip(found, scales):
-    picture = drawing.render(run['network']['blocks'], run['cost']['unit'], scale, width)
+    blocks, unit = run['network']['blocks'], run['cost']['unit']
+    picture = graph.render(blocks, unit) if graph.is_graph(blocks) else drawing.render(blocks, unit, scale, width)
     caption = f'{run["name"]}: {units.cost(run["network"]["cost"], run["cost"]["unit"])}'
     parts.append(markup.figure(caption, markup.scrolling(picture, caption)))
   note = ('Widths are costs, to one scale for all.' if len(set(scales)) == 1 else

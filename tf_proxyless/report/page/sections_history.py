@@ -7,6 +7,7 @@ from typing import Any
 
 from tf_proxyless.report import units
 from tf_proxyless.report.drawing import charts
+from tf_proxyless.report.drawing import graph
 from tf_proxyless.report.drawing import network
 from tf_proxyless.report.drawing import probabilities as probabilities_lib
 from tf_proxyless.report.drawing import svg
@@ -20,7 +21,8 @@ def history(run: Run) -> str:
     return ''
   choices = [choice for decision in run['decisions'] for choice in decision['choices']]
   legend = markup.legend(network.keys(choices), 'pale: smaller expansion or number')
-  body = _player(run) + markup.figure('Probabilities of every decision', legend + _strips(run), _table(run), (
+  player = '' if graph.is_graph(network.at(run['most_likely'], -1)) else _player(run)
+  body = player + markup.figure('Probabilities of every decision', legend + _strips(run), _table(run), (
       'From left to right the epochs, from bottom to top the choices of a block: the higher an area, the more probable the choice. '
       'White is skipping. Under each block, its most likely choice at the end.'))
   return markup.section('history', 'History of the architecture', body)
