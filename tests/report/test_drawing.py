@@ -6,7 +6,11 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.report import documents
+from tf_proxyless.report.document import networks as networks_lib
+from tf_proxyless.report.drawing import graph
 from tf_proxyless.report.drawing import network as drawing
+from tf_proxyless.space import cifar_tree
+from tf_proxyless.space import schema
 
 
 @pytest.fixture(scope='module')
@@ -93,3 +97,22 @@ def test_smaller_expansions_and_numbers_are_paler():
   choices = [{'form': 'depthwise', 'expansion': ratio} for ratio in (3.0, 6.0, 4.0, None)]
   assert drawing.tints(choices) == ['t0', 't2', 't1', 't2']
   assert drawing.tints([{'form': 'value', 'expansion': None}] * 3) == ['t0', 't1', 't2']
+
+
+def test_a_tree_is_drawn_as_one():
+  """A panel for each block of the tree; a line leads from each of its parts down to what takes it, and no two parts lie on each other."""
+  network = cifar_tree.cifar_tree(stage_blocks=(1, 1), widening=8)
+  tree = schema.resolve(network, schema.genotype(network, [i % 7 for i in range(24)]))
+  found = networks_lib.network(tree, networks_lib.Prices('MACs', None))
+  assert graph.is_graph(found['blocks']) and not graph.is_graph(documents.imagenet(epochs=3)['runs'][0]['network']['blocks'])
+  picture = ElementTree.fromstring(graph.draw(found['blocks'], 'MACs'))
+  panels = {panel.find('text').text: panel for panel in picture if panel.tag == 'g'}
+  assert list(panels) == ['stem 32×32×16', 'block 1 32×32×80', 'block 2 16×16×96', 'final bn 16×16×96', 'classifier 1×1×10']
+  panel = panels['block 1 32×32×80']
+  tips = [title.text.split('\n')[0] for title in panel.iter('title')]
+  assert len(tips) == 26 and 'block_1.a.1.2: sep 7x7 RE' in tips and 'block_1.b.1.1: sep 3x3 d2 RE' in tips
+  centres = [(float(box.get('x')) + 5.5, float(box.get('y')) + 5.5) for box in panel.iter('rect') if box.get('class').startswith('k ')]
+  centres += [(float(dot.get('cx')), float(dot.get('cy'))) for dot in panel.iter('circle')]
+  assert len(set(centres)) == 26
+  lines = [path.get('d') for path in panel.iter('path') if path.get('class') == 'spine']
+  assert len(lines) > 32  # 2 + 4 + 8 + 8 + 4 + 4 + 2 + 2 of the tree and its sums, and corners

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.nn import spaces
+from tests.space import spaces as coupled
 from tf_proxyless.app import progress
 from tf_proxyless.search import plan
 from tf_proxyless.search import schedule as schedule_lib
@@ -11,8 +12,9 @@ from tf_proxyless.search import steps as steps_lib
 from tf_proxyless.search import weight_optimizer
 
 
-def test_measuring_changes_no_weight_and_no_momentum():
-  supernet = spaces.supernet(spaces.tiny())
+@pytest.mark.parametrize('space', [spaces.tiny, coupled.tree])  # pools of what is no number give numbers
+def test_measuring_changes_no_weight_and_no_momentum(space):
+  supernet = spaces.supernet(space())
   optimizer = weight_optimizer.SupernetSGD(supernet)
   variables = [*supernet.weights, *optimizer.fixed_slots, *(slot for choice in optimizer.candidate_slots for row in choice for slot in row)]
   paths = np.zeros((2, len(supernet.decisions)), np.int32)

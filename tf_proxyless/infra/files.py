@@ -105,11 +105,28 @@ def read_json(path: PathLike, kind: str, version: int = 1) -> dict[str, Any]:
   return read_versioned_json(path, kind, (version,))[1]
 
 
+def read_object(path: PathLike) -> dict[str, Any]:
+  """Reads an untrusted file of one JSON object, of at most 4 MiB and 32 levels.
+
+  Raises:
+    ValueError: The content is no such object; the message is one line that begins with the path.
+    OSError: The file cannot be read.
+  """
+  data = read_bytes(path, MAX_JSON_BYTES)
+  try:
+    body = parse_json(data)
+  except ValueError as error:
+    raise ValueError(f'{path}: {error}') from error
+  if not isinstance(body, dict):
+    raise ValueError(f'{path}: not a JSON object')
+  return body
+
+
 def read_versioned_json(path: PathLike, kind: str, versions: Sequence[int]) -> tuple[int, dict[str, Any]]:
-  """Reads an untrusted JSON file.
+  """`read_object` of one of our files.
 
   Args:
-    path: The file, of at most 4 MiB and 32 levels.
+    path: The file.
     kind: The schema expected, without 'tf_proxyless/'.
     versions: Accepted versions, the newest last.
 
@@ -120,13 +137,7 @@ def read_versioned_json(path: PathLike, kind: str, versions: Sequence[int]) -> t
     ValueError: The content is not such an object; the message is one line that begins with the path.
     OSError: The file cannot be read.
   """
-  data = read_bytes(path, MAX_JSON_BYTES)
-  try:
-    body = parse_json(data)
-  except ValueError as error:
-    raise ValueError(f'{path}: {error}') from error
-  if not isinstance(body, dict):
-    raise ValueError(f'{path}: not a JSON object')
+  body = read_object(path)
   schema, version = body.pop('schema', None), body.pop('version', None)
   if schema != f'tf_proxyless/{kind}' or type(version) is not int or version not in versions:
     raise ValueError(f'{path}: schema and version must be {f"tf_proxyless/{kind}"!r} and {" or ".join(map(str, versions))}, '

@@ -60,7 +60,7 @@ def weight_steps_per_update(passes: int, validation_batch: int, batch: int, step
 
 
 def measure(steps: steps_lib.SupernetSteps, paths: np.ndarray, dearest: np.ndarray, batch: int, validation_batch: int) -> Seconds:
-  """Times the steps of some networks; the images of the weight steps are not finite, so that they change no weight.
+  """Times the steps of some networks; the learning rate of the weight steps is not finite, so that they change no weight.
 
   Args:
     steps: Steps of the supernet.
@@ -69,11 +69,10 @@ def measure(steps: steps_lib.SupernetSteps, paths: np.ndarray, dearest: np.ndarr
     batch: Images of a weight step.
     validation_batch: Images that a network is scored on.
   """
-  training, scoring = ((tf.fill([count, *steps.image_shape], value), tf.zeros([count], tf.int32))
-                       for count, value in ((batch, float('nan')), (validation_batch, 0.5)))
+  training, scoring = ((tf.fill([count, *steps.image_shape], 0.5), tf.zeros([count], tf.int32)) for count in (batch, validation_batch))
 
   def train(path: np.ndarray) -> None:
-    steps.train(*training, tf.constant(path), tf.constant(0.0))[0].numpy()
+    steps.train(*training, tf.constant(path), tf.constant(float('nan')))[0].numpy()
 
   def score(path: np.ndarray) -> None:
     steps.accuracies(path[None], scoring)

@@ -52,7 +52,7 @@ class SupernetSteps:
   def _train(self, images, labels, path, learning_rate):
     """One weight step of one network: its loss with label smoothing, and how many of the batch were right.
 
-    A loss that is not finite changes no weight, so that `explain` finds where it came from.
+    A loss that is not finite changes no weight, so that `explain` finds where it came from; nor does a learning rate that is not finite.
     """
     gates = self._supernet.sample(path)
     weights = [gate.weights for gate in gates]
@@ -61,7 +61,7 @@ class SupernetSteps:
       logits = self._supernet(images, gates, path=path)
       loss = cross_entropy(labels, logits, self._label_smoothing)
     gate_gradients, fixed_gradients = tape.gradient(loss, (weights, self._supernet.fixed_weights))
-    self._optimizer.apply(gates, gate_gradients, fixed_gradients, learning_rate, tf.math.is_finite(loss))
+    self._optimizer.apply(gates, gate_gradients, fixed_gradients, learning_rate, tf.math.is_finite(loss + learning_rate))
     return loss, count_correct(labels, logits)
 
   def _differentiate(self, images, labels, active, inactive):

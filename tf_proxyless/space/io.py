@@ -10,6 +10,7 @@ from typing import Any
 from tf_proxyless.infra import files
 from tf_proxyless.infra import serialization
 from tf_proxyless.space import network as network_lib
+from tf_proxyless.space import official
 from tf_proxyless.space import published
 from tf_proxyless.space import registry
 from tf_proxyless.space import schema
@@ -149,12 +150,18 @@ def save_architecture(architecture: Architecture, path: files.PathLike) -> None:
 
 
 def load_architecture(path: files.PathLike) -> Architecture:
-  """Reads an architecture.
+  """Reads an architecture, or a network of the official ProxylessNAS code, see `official`.
 
   Raises:
-    ValueError: The file is not an architecture; one line that names the file and the place in it.
+    ValueError: The file is neither; one line that names the file and the place in it.
     OSError: The file cannot be read.
   """
+  body = files.read_object(path)
+  if body.get('name') in official.NAMES and 'schema' not in body:
+    try:
+      return Architecture(official.network(body), schema.Genotype({}))
+    except ValueError as error:
+      raise ValueError(files.one_line(f'{path}: {error}')) from error
   return _load(Architecture, _ARCHITECTURE, path)
 
 

@@ -1,0 +1,129 @@
+"""Networks in the format of the official ProxylessNAS code, `net.config`: block networks and the tree network for CIFAR-10.
+
+What its search wrote, and what its authors published, can so be trained, quantised and measured here. The file says no resolution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from tf_proxyless.infra import files
+from tf_proxyless.space import cifar_tree
+from tf_proxyless.space import network as network_lib
+from tf_proxyless.space import ops
+from tf_proxyless.space import schema
+
+BLOCKS, TREE = 'ProxylessNASNets', 'PyramidTreeNet'
+NAMES = (BLOCKS, TREE)
+_PLAIN = {'dilation': 1, 'groups': 1, 'bias': False, 'has_shuffle': False, 'use_bn': True, 'act_func': 'relu6',
+          'ops_order': 'weight_bn_act'}
+
+
+def network(config: Mapping[str, Any]) -> network_lib.Network:
+  """The network of a file's content.
+
+  Args:
+    config: A JSON object whose 'name' is one of `NAMES`.
+
+  Raises:
+    ValueError: It has another form; the message names the place, what stands there and what is known.
+  """
+  try:
+    return _blocks(config) if config['name'] == BLOCKS else _tree(config)
+  except KeyError as error:
+    raise ValueError(f'{config["name"]} has no {error}') from error
+  except (AttributeError, TypeError, IndexError) as error:
+    raise ValueError(f'{config["name"]} is of another form: {error}') from error
+
+
+def _check(where: str, layer: Mapping[str, Any], **expected: Any) -> None:
+  """Refuses a layer that has a field with another value."""
+  for field, value in expected.items():
+    if layer.get(field) != value:
+      raise ValueError(f'{where}/{field} must be {value!r}, got {files.shorten(layer.get(field))}')
+
+
+def _several(where: str, items: Sequence[Any], count: int) -> Sequence[Any]:
+  if len(items) != count:
+    raise ValueError(f'{where} must have {count} entries, got {len(items)}')
+  return items
+
+
+def _blocks(config: Mapping[str, Any]) -> network_lib.Network:
+  stem, mix, classifier = config['first_conv'], config['feature_mix_layer'], config['classifier']
+  for name, layer in (('first_conv', stem), ('feature_mix_layer', mix)):
+    _check(name, layer, name='ConvLayer', **_PLAIN)
+  _check('classifier', classifier, name='LinearLayer', bias=True, use_bn=False, act_func=None)
+  blocks = [network_lib.Block('stem', ops.ConvBn(stem['out_channels'], stem['kernel_size'], stem['stride']))]
+  for i, block in enumerate(config['blocks']):
+    where, layer = f'blocks/{i}', block['mobile_inverted_conv']
+    if layer['name'] == 'ZeroLayer':
+      op: ops.Op = ops.Zero()
+    else:
+      _check(f'{where}/mobile_inverted_conv', layer, name='MBInvertedConvLayer')
+      op = ops.MBConv(layer['out_channels'], layer['kernel_size'], layer['stride'], layer['expand_ratio'])
+    if block['shortcut'] is not None:
+      _check(f'{where}/shortcut', block['shortcut'], name='IdentityLayer')
+    blocks.append(network_lib.Block(f'block_{i}', op, block['shortcut'] is not None))
+  blocks += [network_lib.Block('feature_mix', ops.ConvBn(mix['out_channels'], mix['kernel_size'], mix['stride'])),
+             network_lib.Block('classifier', ops.Classifier(classifier['out_features'], float(classifier['dropout_rate'])))]
+  return network_lib.Network(BLOCKS, (224, 224, stem['in_channels']), tuple(blocks))
+
+
+def _tree(config: Mapping[str, Any]) -> network_lib.Network:
+  if len(config['blocks']) < 3:
+    raise ValueError(f'blocks must have 3 entries at least, got {len(config["blocks"])}')
+  first, *cells, last = config['blocks']
+  _check('blocks/0/layers/0', first['layers'][0], name='ConvLayer', kernel_size=3, stride=1, use_bn=False, act_func=None)
+  _check(f'blocks/{len(cells) + 1}/layers/0', last['layers'][0], name='PoolingLayer', pool_type='avg', use_bn=True, act_func='relu')
+  stem = first['layers'][0]
+  strides = [_root(f'blocks/{i + 1}', cell)['stride'] for i, cell in enumerate(cells)]
+  starts = [0, *(i for i, stride in enumerate(strides) if stride != 1), len(cells)]
+  widening = cells[-1]['in_bottle']['out_channels'] - stem['out_channels']
+  space = cifar_tree.cifar_tree(
+      stage_blocks=[end - start for start, end in zip(starts, starts[1:])], stem_filters=stem['out_channels'], widening=widening,
+      channels=stem['in_channels'], classes=config['classifier']['out_features'], name=TREE)
+  path = [choice for i, cell in enumerate(cells) for choice in _choices(f'blocks/{i + 1}', cell)]
+  found = schema.resolve(space, schema.genotype(space, path))
+  widths = [block.op.filters for block in found.blocks if isinstance(block.op, cifar_tree.TreeEntry)]
+  for i, (cell, width) in enumerate(zip(cells, widths)):
+    _check(f'blocks/{i + 1}/in_bottle', cell['in_bottle'], name='ConvLayer', kernel_size=1, out_channels=width, use_bn=True, act_func=None)
+    _check(f'blocks/{i + 1}/out_bottle', cell['out_bottle'], name='ConvLayer', kernel_size=1, out_channels=cifar_tree.EXPANSION * width,
+           use_bn=True, act_func='relu')
+    _check(f'blocks/{i + 1}', cell, name='ResidualTreeBlock', final_bn=True)
+  return found
+
+
+def _root(where: str, cell: Mapping[str, Any]) -> Mapping[str, Any]:
+  root, = _several(f'{where}/cell/edges', cell['cell']['edges'], 1)
+  _check(f'{where}/cell/edges/0', root, name='ConvLayer', kernel_size=3, groups=2, has_shuffle=True, use_bn=True, act_func='relu')
+  return root
+
+
+def _choices(where: str, cell: Mapping[str, Any]) -> list[int]:
+  """The choices of a cell's edges, in the order of its decisions: those of both inner nodes, then those of their leaves."""
+  split, = _several(f'{where}/cell/child_nodes', cell['cell']['child_nodes'], 1)
+  _check(f'{where}/cell/child_nodes/0', split, split_type='split', merge_type='add', has_branch_bn=True)
+  inner = [choice for node in split['child_nodes'] for choice in _edges(where, node)]
+  return inner + [choice for node in split['child_nodes'] for leaf in node['child_nodes'] for choice in _edges(where, leaf)]
+
+
+def _edges(where: str, node: Mapping[str, Any]) -> Iterator[int]:
+  _check(f'{where}/cell', node, split_type='copy', merge_type='add', has_branch_bn=False)
+  yield from (_edge(where, edge) for edge in _several(f'{where}/cell/edges', node['edges'], 2))
+
+
+def _edge(where: str, edge: Mapping[str, Any]) -> int:
+  op: ops.Op
+  match edge['name']:
+    case 'IdentityLayer':
+      op = ops.Identity()
+    case 'PoolingLayer':
+      op = ops.Pool({'avg': 'average'}.get(edge['pool_type'], edge['pool_type']), edge['kernel_size'], edge['stride'])
+    case _:
+      _check(f'{where}/cell/edge', edge, name='DepthConvLayer', use_bn=True, act_func='relu', ops_order='bn_act_weight')
+      op = cifar_tree.PreactivatedSeparableConv(edge['kernel_size'], edge['dilation'])
+  if op not in cifar_tree.EDGES:
+    raise ValueError(f'{where}/cell: {op.short_name} is none of the edges {", ".join(known.short_name for known in cifar_tree.EDGES)}')
+  return cifar_tree.EDGES.index(op)
