@@ -110,7 +110,7 @@ def test_a_tree_is_drawn_as_one():
   assert list(panels) == ['stem 32×32×16', 'block 1 32×32×80', 'block 2 16×16×96', 'final bn 16×16×96', 'classifier 1×1×10']
   panel = panels['block 1 32×32×80']
   tips = [title.text.split('\n')[0] for title in panel.iter('title')]
-  assert len(tips) == 26 and 'block_1.a.1.2: sep 7x7 RE' in tips and 'block_1.b.1.1: sep 3x3 d2 RE' in tips
+  assert len(tips) == 26 and 'block_1.a.1.2: sep 7x7 RE' in tips and 'block_1.a.2.1: sep 3x3 d2 RE' in tips
   centres = [(float(box.get('x')) + 5.5, float(box.get('y')) + 5.5) for box in panel.iter('rect') if box.get('class').startswith('k ')]
   centres += [(float(dot.get('cx')), float(dot.get('cy'))) for dot in panel.iter('circle')]
   assert len(set(centres)) == 26
