@@ -37,7 +37,9 @@ NAMES = [path.stem for path in FILES]
 # Makes a search of 96 images of ImageNet or 100 of CIFAR-10 short: 4 weight steps an epoch, an update in each of two epochs.
 FEW_STEPS = ('--validation_images=8', '--validation_batch_size=8', '--batch_size=22', '--warmup_epochs=1', '--search_epochs=1',
              '--frozen_epochs=0', '--weight_steps_per_update=2', '--reinforce_networks=2', '--scored_networks=10')
-FEW_IMAGES = {'cifar10': ('--validation_images=10', '--validation_batch_size=10')}  # one of each class
+_CIFAR = ('--validation_images=10', '--validation_batch_size=10')  # one of each class
+SMALLER = {'cifar_tree': ('--stage_blocks=1,1,1', '--target_macs=80e6')}
+FEW_IMAGES = {'cifar10': _CIFAR, 'cifar_tree': (*_CIFAR, *SMALLER['cifar_tree'])}
 
 
 def parse(name, *overrides):
@@ -50,9 +52,9 @@ def parse_training(name, *overrides):
   return flags.from_flagfile(flagfiles.expand([f'--flagfile=train/{name}.flags', *overrides]), config_lib.TrainConfig)
 
 
-def make_problem(name):
+def make_problem(name, *overrides):
   """Its problem; for the table of this machine, which a search measures first, one of the same space and runtime stands in."""
-  config = parse(name)
+  config = parse(name, *overrides)
   classes = dataset_names.classes(config.data.dataset)
   table = invent_table(config, classes) if config.target.latency_table == tables.HOST else None
   return problem_lib.SearchProblem.from_config(config, problem_lib.make_space(config.space, classes), table)
@@ -150,7 +152,7 @@ def data_dirs(imagenet_data_dir, tmp_path_factory):
   cifar = str(tmp_path_factory.mktemp('cifar'))
   cifar_archive.place(cifar, images_per_file=20)
   sources.open_dataset('cifar10', cifar, download=True)
-  return {'cifar10': cifar, 'mobile': imagenet_data_dir, 'mobile_penalty': imagenet_data_dir}
+  return {'cifar10': cifar, 'cifar_tree': cifar, 'mobile': imagenet_data_dir, 'mobile_penalty': imagenet_data_dir}
 
 
 @pytest.mark.parametrize('name, classes', [('mobile', 1000), ('cifar10', 10)])
@@ -177,7 +179,7 @@ def test_a_search_is_built_and_makes_a_step(name, classes, data_dirs, tmp_path):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize('name', ['mobile', 'mobile_penalty', 'cifar10'])
+@pytest.mark.parametrize('name', ['mobile', 'mobile_penalty', 'cifar10', 'cifar_tree'])
 def test_a_search_runs_on_few_images(name, data_dirs, tmp_path):
   """The whole command, from another directory, to an architecture under its budget; for both optimizers."""
   result = runs.run(f'--flagfile={name}.flags', f'--data_dir={data_dirs[name]}', '--run_dir=run', *FEW_STEPS, *FEW_IMAGES.get(name, ()),
@@ -187,7 +189,7 @@ def test_a_search_runs_on_few_images(name, data_dirs, tmp_path):
   phases = [json.loads(line)['phase'] for line in (run / 'history.jsonl').read_text().splitlines()]
   assert phases == ['warmup', 'joint']
   architecture = io.load_architecture(run / 'architecture.json')
-  problem = make_problem(name)
+  problem = make_problem(name, *SMALLER.get(name, ()))
   assert architecture.network == schema.resolve(problem.space, architecture.genotype)
   assert architecture.network.classes == problem.space.classes
   if problem.table is None:

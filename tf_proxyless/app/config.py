@@ -266,8 +266,8 @@ class TrainingDataConfig(options.Config):
 class NetworkConfig(options.Config):
   """The network to train, and where its weights start."""
 
-  architecture: str | None = option(None, "An architecture.json, a published network's name, or mobilenet_v2; by default that of `init`. "
-                                    'One of the two is required.')
+  architecture: str | None = option(None, "An architecture.json, an official net.config, a published network's name, or mobilenet_v2; by "
+                                    'default that of `init`. One of the two is required.')
   resolution: int | None = option(None, 'Height and width of the input, pixels; by default as in the file, or 224.', low=1)
   width_multiplier: float = option(1.0, 'Factor of all widths of proxyless_mobile or mobilenet_v2, rounded to multiples of 8.', above=0.0)
   dropout_rate: float | None = option(None, "Share of inputs of the classifier that is dropped; by default the network's own.", low=0.0,
