@@ -166,9 +166,10 @@ EDGES = (ops.Identity(), ops.Pool('average', 3), ops.Pool('max', 3), Preactivate
          PreactivatedSeparableConv(7), PreactivatedSeparableConv(3, 2))  # in the order of LETTERS
 
 
-def cell_widths(blocks: int, stem_filters: int = 16, widening: float = 84) -> list[int]:
+def cell_widths(blocks: int, stem_filters: float = 16, widening: float = 84) -> list[int]:
   """The width of each cell: it grows by `widening` over all blocks, and is rounded down to an even number."""
-  planes, widths = float(stem_filters), []
+  planes: float = stem_filters
+  widths = []
   for _ in range(blocks):
     planes += widening / blocks
     widths.append(max(2, round(planes) // 2 * 2))
