@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tests.nn import spaces
+from tests.space import spaces as coupled
 from tf_proxyless.search import steps as steps_lib
 from tf_proxyless.search import weight_optimizer
 
@@ -91,3 +92,17 @@ def test_training_reports_the_smoothed_loss_before_the_step_and_lowers_it(supern
     assert int(correct) == int(steps_lib.count_correct(labels, logits))
     losses.append(float(loss))
   assert losses == sorted(losses, reverse=True)
+
+
+@pytest.mark.parametrize('space', [spaces.tiny, coupled.tree])  # a pool of what is no number is one
+def test_what_is_no_number_changes_no_weight(space):
+  supernet = spaces.supernet(space())
+  steps = steps_lib.SupernetSteps(supernet, weight_optimizer.SupernetSGD(supernet))
+  paths = np.zeros([2, len(supernet.decisions)], np.int32)
+  paths[1] = [len(decision.choices) - 1 for decision in supernet.decisions]
+  before = [weight.numpy() for weight in supernet.weights]
+  for path in paths:
+    loss, _ = steps.train(tf.fill([4, *supernet.input_size], float('nan')), tf.zeros([4], tf.int32), path, 0.1)
+    assert np.isnan(loss)
+  for weight, value in zip(supernet.weights, before):
+    np.testing.assert_array_equal(weight, value)

@@ -53,6 +53,7 @@ class SupernetSteps:
     """One weight step of one network: its loss with label smoothing, and how many of the batch were right.
 
     A loss that is not finite changes no weight, so that `explain` finds where it came from; nor does a learning rate that is not finite.
+    The loss is NaN too where the gradient of the first fixed weight is not finite: pools and ReLU make numbers of what is none.
     """
     gates = self._supernet.sample(path)
     weights = [gate.weights for gate in gates]
@@ -61,6 +62,8 @@ class SupernetSteps:
       logits = self._supernet(images, gates, path=path)
       loss = cross_entropy(labels, logits, self._label_smoothing)
     gate_gradients, fixed_gradients = tape.gradient(loss, (weights, self._supernet.fixed_weights))
+    for gradient in fixed_gradients[:1]:
+      loss = tf.where(tf.math.is_finite(tf.reduce_sum(gradient)), loss, float('nan'))
     self._optimizer.apply(gates, gate_gradients, fixed_gradients, learning_rate, tf.math.is_finite(loss + learning_rate))
     return loss, count_correct(labels, logits)
 
