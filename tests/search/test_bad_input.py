@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -160,3 +161,17 @@ def test_a_target_above_the_largest_network_is_one_line(tmp_path, data_dir):
   assert result.stderr.count('\n') == 1 and 'the target 1.00 M MACs is not below the largest network, 0.43 M MACs' in result.stderr
   assert json.loads(run.status.read_text())['state'] == 'finished'
   assert run.architecture.exists()
+
+
+@pytest.mark.parametrize('flags, message', [
+    (['--batch_size=1700'], 'error: batch_size must be an integer from 1 to 1077, the number of training images, got 1700'),
+    (['--validation_batch_size=400'], 'the number of validation images, got 400; set --validation_batch_size, or enlarge'),
+    (['--warmup_epochs=1', '--search_epochs=1'], 'error: the architecture would never be updated: 1 search epochs of 8 steps'),
+    (['--search_space=fbnet_v2', '--resolution=32', '--architecture_optimizer=gradient'], 'two paths need decisions .*; use reinforce'),
+])
+def test_what_the_images_cannot_do_is_said_before_operations_are_measured(flags, message, tmp_path):
+  result = runs.run('--dataset=digits', '--validation_images=360', '--batch_size=128', '--validation_batch_size=200',
+                    '--latency_table=host', '--target_latency_fraction=0.5', f'--cache_dir={tmp_path / "cache"}', f'--run_dir={tmp_path / "run"}',
+                    '--resolution=32', *flags)
+  assert result.returncode == 2 and re.search(message, result.stderr.splitlines()[-1])
+  assert 'measuring' not in result.stderr and not (tmp_path / 'cache').exists()

@@ -15,7 +15,6 @@ from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import ops
 from tf_proxyless.space import schema
 
-_MOST_BLOCKS = 2**14
 _CHANNELS = 'channels_first'  # of [batch, height, width, channels] it makes the last two axes those that are cropped or padded
 
 hard_swish = keras.saving.register_keras_serializable('tf_proxyless')(primitives.hard_swish)
@@ -62,9 +61,10 @@ def build(network: network_lib.Network, seed: int = 0, drops: Drops = Drops()) -
     raise ValueError(f'the network {network.name!r} has open decisions; resolve it first')
   images = keras.Input(network.input_shape, name=network_lib.IMAGES)
   outputs: list = []
-  for i, (block, sources, drop) in enumerate(zip(network.blocks, network.sources, drops.rates(network.blocks))):
+  separate = itertools.count()
+  for block, sources, drop in zip(network.blocks, network.sources, drops.rates(network.blocks)):
     terms = [images if source < 0 else outputs[source] for source in sources]
-    outputs.append(_block(_sum(terms, f'{block.name}_sum'), block, network.padding, drop, i))
+    outputs.append(_block(_sum(terms, f'{block.name}_sum'), block, network.padding, drop, separate))
   model = keras.Model(images, outputs[-1], name=network.name)
   for i, traced in enumerate(network_lib.trace(network)):
     for spec, variable in block_weights(model, traced):
@@ -95,7 +95,7 @@ def _sum(terms: list, name: str):
   return total
 
 
-def _block(x, block: network_lib.Block, padding: str, drop: float, position: int):
+def _block(x, block: network_lib.Block, padding: str, drop: float, separate: Iterator[int]):
   """One block with its shortcut on a symbolic tensor."""
   if ops.is_zero(block.op):
     if not block.residual:
@@ -106,7 +106,7 @@ def _block(x, block: network_lib.Block, padding: str, drop: float, position: int
   for layer in block.op.layers(tuple(x.shape[1:])):
     name = f'{block.name}_{layer.name}'
     if isinstance(layer, layers_lib.BatchNorm) and not isinstance(above, (layers_lib.Conv, layers_lib.DepthwiseConv)):
-      y = _separate_batch_norm(y, name, position)
+      y = _separate_batch_norm(y, name, next(separate))
     else:
       y = _layer(y, layer, name, padding)
     above = layer
@@ -115,13 +115,13 @@ def _block(x, block: network_lib.Block, padding: str, drop: float, position: int
   return keras.layers.Add(name=f'{block.name}_add')([x, y]) if block.residual else y
 
 
-def _separate_batch_norm(x, name: str, position: int):
+def _separate_batch_norm(x, name: str, number: int):
   """Batch normalisation without a convolution before it gets one of 1x1 that does not learn: TFLite folds both into one int8 kernel.
 
   The converter would make one constant of equal kernels, and one convolution of those on the same input, and could fold nothing into it.
-  So all kernels differ a little, which normalisation takes out again.
+  So kernels differ a little by their number in the network, which normalisation takes out again.
   """
-  scale = 1 - position / _MOST_BLOCKS
+  scale = 1 / (1 + number / 4096)
   x = keras.layers.DepthwiseConv2D(1, use_bias=False, depthwise_initializer=keras.initializers.Constant(scale), trainable=False,
                                    name=f'{name}_depthwise')(x)
   return keras.layers.BatchNormalization(momentum=primitives.BN_MOMENTUM, epsilon=primitives.BN_EPSILON * scale**2, name=name)(x)

@@ -1,6 +1,6 @@
 """The drawing of a network that is no chain of blocks: a panel for each group of blocks, with a line from each block to what takes it.
 
-The blocks of a group share the part of their names before the first dot, as `block_7.entry` and `block_7.a.1` do.
+The blocks of a group share the part of their names before the first dot, as `block_7.entry` and `block_7.a.1` do; without dots all are one.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ def render(blocks: Sequence[network.Block], unit: str) -> str:
     blocks: Blocks of a report's document.
     unit: Unit of costs, 'ms' or 'MACs'.
   """
-  panels = [_panel(list(group), unit) for _, group in itertools.groupby(blocks, key=lambda block: block['name'].split('.')[0])]
+  grouped = any('.' in block['name'] for block in blocks)
+  groups = itertools.groupby(blocks, key=lambda block: block['name'].split('.')[0] if grouped else '')
+  panels = [_panel(list(group), unit) for _, group in groups]
   parts, x, y, tallest = [], 0.0, 0.0, 0.0
   for width, height, content in panels:
     if x and x + width > _WIDTH:
