@@ -171,7 +171,7 @@ def test_a_target_above_the_largest_network_is_one_line(tmp_path, data_dir):
 ])
 def test_what_the_images_cannot_do_is_said_before_operations_are_measured(flags, message, tmp_path):
   result = runs.run('--dataset=digits', '--validation_images=360', '--batch_size=128', '--validation_batch_size=200',
-                    '--latency_table=host', '--target_latency_fraction=0.5', f'--cache_dir={tmp_path / "cache"}', f'--run_dir={tmp_path / "run"}',
-                    '--resolution=32', *flags)
+                    '--latency_table=host', '--target_latency_fraction=0.5', f'--cache_dir={tmp_path / "cache"}',
+                    f'--run_dir={tmp_path / "run"}', '--resolution=32', *flags)
   assert result.returncode == 2 and re.search(message, result.stderr.splitlines()[-1])
   assert 'measuring' not in result.stderr and not (tmp_path / 'cache').exists()
