@@ -132,8 +132,8 @@ def test_every_layer_to_a_step_on_builtin_kernels(padding):
 
 def test_a_tree():
   """A cell with every kind of edge; its sums and slices are integers too."""
-  space, images = cifar_tree.cifar_tree(stage_blocks=(1, 1, 1), widening=12), quantized_lib.digits(32)
-  path = np.random.default_rng(0).permuted(np.arange(36) % 7)
+  space, images = cifar_tree.cifar_tree(stage_blocks=(1, 1), widening=8, resolution=16), quantized_lib.digits(16)
+  path = np.random.default_rng(0).permuted(np.arange(24) % 7)
   network = schema.resolve(space, schema.genotype(space, path))
   quantized = quantized_lib.quantize(quantized_lib.network_like_trained(network, images), images)
   content = tflite.convert(quantized, 'int8', io='uint8')

@@ -16,8 +16,8 @@ from tests.fuzz.harness import put
 from tests.fuzz.harness import saved
 from tests.fuzz.harness import to_json
 from tests.report.document import report_runs
+from tests.space import official_configs
 from tests.space import spaces as coupled
-from tests.space import test_official
 from tf_proxyless.app import architectures
 from tf_proxyless.app import comparison
 from tf_proxyless.app import config as config_lib
@@ -85,9 +85,9 @@ def _json(content: bytes, folder: pathlib.Path) -> None:
 
 def _architectures() -> list[bytes]:
   tree = schema.resolve(coupled.tree(), schema.genotype(coupled.tree(), (2, 1, 3)))
-  small = test_official.SMALL
-  configs = [test_official.tree_config(schema.resolve(small, schema.genotype(small, [i % 7 for i in range(24)]))),
-             test_official.blocks_config(published.network('proxyless_cpu'))]
+  small = official_configs.SMALL
+  configs = [official_configs.tree_config(schema.resolve(small, schema.genotype(small, [i % 7 for i in range(24)]))),
+             official_configs.blocks_config(published.network('proxyless_cpu'))]
   return [*_file('architecture.json')(), *(saved(io.save_architecture, io.Architecture(network, {}))
                                            for network in (published.network('proxyless_mobile'), tree)), *map(to_json, configs)]
 
