@@ -85,6 +85,7 @@ def test_decisions_of_any_kind_with_own_costs(name, tmp_path):
 def test_two_paths_on_a_latency_table(tmp_path):
   table = data.table()
   found = search(tmp_path, cost=table, target=0.02, optimizer=nas.optimizers.TwoPath(learning_rate=0.05))
+  assert document.document(tmp_path)['runs'][0]['cost']['optimizer'] == 'TwoPath'
   check(found)
   assert found.architecture.cost.predicted_ms <= 0.02
   assert nas.load(tmp_path, optimizer=nas.optimizers.TwoPath(learning_rate=0.05)).derive(by='probability') is not None

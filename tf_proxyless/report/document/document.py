@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import pathlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -124,6 +125,8 @@ def _read_inputs(run: run_directory.RunDirectory, reader: report_files.Reader) -
   augmentation = reader.read(run.identity, lambda path: run.chosen('augmentation'))
   if settings is not None and augmentation:
     settings.setdefault('augmentation', f'{augmentation} (by the images)')
+  if settings is not None:
+    settings.update(reader.read(run.identity, _methods) or {})
   space = reader.read(run.search_space, lambda path: _check_decisions(io.load_search_space(path)))
   inputs = _Inputs(settings, space, reader.read(run.latency_table, table_lib.load))
   if space is None:
@@ -137,6 +140,17 @@ def _read_inputs(run: run_directory.RunDirectory, reader: report_files.Reader) -
     reader.add(f'{run.latency_table.name}: needed for latencies; there is none that can be read')
     return inputs
   return dataclasses.replace(inputs, cost_model=reader.attempt(lambda: model_lib.from_latency_table(space, inputs.table)))
+
+
+_METHOD = re.compile(r'(optimizer|objective)=(\w+?)(?:Config)?\(')
+
+
+def _methods(path: pathlib.Path) -> dict[str, str]:
+  """The optimizer and the objective that were given as objects, if they were: of these flags.txt knows nothing."""
+  identity = files.read_json(path, 'run_identity').get('identity')
+  methods = identity.get('methods') if isinstance(identity, dict) else None
+  found = dict(_METHOD.findall(methods)) if isinstance(methods, str) else {}
+  return {{'optimizer': 'architecture_optimizer'}.get(name, name): value for name, value in found.items()}
 
 
 def _load_problem(path: pathlib.Path, space: network_lib.Network) -> tuple[model_lib.CostModel, float]:
