@@ -34,6 +34,10 @@ def _call(layer: keras.layers.Dropout, key: tf.Tensor):
   def call(inputs, training=None):
     if not training:
       return inputs
-    return tf.nn.experimental.stateless_dropout(inputs, layer.rate, key, layer.noise_shape)
+    if layer.noise_shape is None:
+      return tf.nn.experimental.stateless_dropout(inputs, layer.rate, key)
+    sizes = [tf.shape(inputs)[i] if size is None else size for i, size in enumerate(layer.noise_shape)]
+    kept = tf.random.stateless_uniform(tf.stack(sizes), key) >= layer.rate  # that function takes no sizes that are not known
+    return tf.where(kept, inputs / (1 - layer.rate), tf.zeros([], inputs.dtype))
 
   return call
