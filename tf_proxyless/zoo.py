@@ -90,7 +90,7 @@ def _load(model: keras.Model, path: str | os.PathLike) -> None:
   if differing:
     raise ValueError(f'{path} is not of {model.name!r} with {model.output_shape[-1]} classes: '
                      f'{len(differing)} weights differ, {", ".join(differing[:3])} among them')
-  padded, stored_padded = (any(isinstance(layer, keras.layers.ZeroPadding2D) for layer in each.layers) for each in (model, stored))
+  padded, stored_padded = (any(layer.name.endswith('_pad') for layer in each.layers) for each in (model, stored))
   if padded != stored_padded:  # the shapes fit, but every convolution of stride 2 would be off by a pixel
     raise ValueError(f"{path} needs padding='{'symmetric' if stored_padded else 'same'}'")
   model.set_weights(stored.get_weights())

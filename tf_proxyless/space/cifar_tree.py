@@ -155,7 +155,7 @@ class PaddedShortcut:
   def layers(self, input_shape: ops.Shape) -> ops.Layers:
     del input_shape
     pool = (layers_lib.Pool('pool', 'average', self.strides, self.strides),) if self.strides > 1 else ()
-    return (*pool, layers_lib.ChannelPad('pad', self.filters))
+    return (*pool, layers_lib.ChannelPad('widen', self.filters))
 
   @property
   def short_name(self) -> str:
