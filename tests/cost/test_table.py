@@ -3,10 +3,13 @@
 import dataclasses
 import json
 import pathlib
+import subprocess
+import sys
 
 import pytest
 
 from tf_proxyless.cost import table as table_lib
+from tf_proxyless.space import cifar_tree
 from tf_proxyless.space import network
 from tf_proxyless.space import ops
 from tf_proxyless.space import proxyless
@@ -140,3 +143,13 @@ def test_constructors_refuse_nan():
     table_lib.LatencyStats('measured', mean_ms=float('nan'))
   with pytest.raises(ValueError, match='offset_ms must be a finite number'):
     table_lib.Calibration(offset_ms=float('nan'))
+
+
+def test_a_table_may_name_the_operations_of_any_space(tmp_path):
+  """In a process that has not met the space."""
+  signature = network.OpSignature(cifar_tree.TreeExit(16), (8, 8, 6), terms=2)
+  entry = table_lib.Entry(signature, table_lib.LatencyStats('measured', median_ms=0.1))
+  table_lib.save(table_lib.LatencyTable('tree', table_lib.Runtime('here', 'int8'), (entry,)), tmp_path / 'table.json')
+  code = f'from tf_proxyless.cost import table\nprint(table.load({str(tmp_path / "table.json")!r}).entries[0].signature)'
+  result = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+  assert result.stdout == 'tree_exit 8x8x6 -> 16 sum2\n'
