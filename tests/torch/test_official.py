@@ -35,7 +35,7 @@ def modules(monkeypatch):
 
 
 @pytest.mark.parametrize('weights', ['random', 'published'])
-@pytest.mark.parametrize('name', [name for name in published.NAMES if name.startswith('proxyless')])
+@pytest.mark.parametrize('name', published.PROXYLESS_NAMES)
 def test_logits_agree(modules, tmp_path, name, weights):
   config = json.loads(next(pathlib.Path(CONFIGS).glob(f'{name}.*config*')).read_text())
   net = modules.ProxylessNASNets.build_from_config(config)

@@ -9,7 +9,7 @@ from tf_proxyless.nn import torch_weights
 from tf_proxyless.space import published
 
 pytestmark = pytest.mark.torch
-NAMES = [name for name in published.NAMES if name.startswith('proxyless')]
+NAMES = published.PROXYLESS_NAMES
 
 
 def arrays(net):
