@@ -13,6 +13,7 @@ from tf_proxyless.space import official
 from tf_proxyless.space import published
 from tf_proxyless.space import schema
 
+
 def renamed(network, name):
   return network_lib.Network(name, network.input_shape, network.blocks, network.padding)
 
@@ -40,11 +41,13 @@ def inner_node(config):
   return config['blocks'][1]['cell']['child_nodes'][0]['child_nodes'][0]
 
 
-
-
 @pytest.mark.parametrize('change, message', [
     (lambda config: config['blocks'][1]['cell']['edges'][0].update(groups=4), 'blocks/1/cell/edges/0/groups must be 2, got 4'),
     (lambda config: config['blocks'][2]['in_bottle'].update(out_channels=99), r'blocks/\d/in_bottle/out_channels must be'),
+    (lambda config: config['blocks'][1]['cell']['edges'][0].update(stride=4), 'blocks/1/cell/edges/0/stride must be 1 or 2, got 4'),
+    (lambda config: inner_node(config)['child_nodes'][1].update(child_nodes=[None, {}]), 'blocks/1/cell is a tree of more levels than two'),
+    (lambda config: inner_node(config)['child_nodes'].pop(), 'blocks/1/cell/child_nodes must have 2 entries, got 1'),
+    (lambda config: inner_node(config)['edges'][0].update(stride=2), 'blocks/1/cell/edge/stride must be 1, got 2'),
     (lambda config: config['blocks'][2].pop('cell'), "PyramidTreeNet has no 'cell'"),
     (lambda config: config['blocks'].clear(), 'blocks must have 3 entries at least, got 0'),
     (lambda config: inner_node(config).update(merge_type='concat'), "merge_type must be 'add', got 'conc"),
@@ -52,8 +55,8 @@ def inner_node(config):
     (lambda config: inner_node(config)['edges'][0].update(name='ZeroLayer'), "edge/name must be 'DepthConvLayer', got 'ZeroLayer'"),
 ])
 def test_trees_of_another_form(change, message, tmp_path):
-  config = official_configs.tree_config(schema.resolve(official_configs.SMALL, schema.genotype(official_configs.SMALL, [3] * 24)))
-  config = copy.deepcopy(config)
+  small = official_configs.SMALL
+  config = copy.deepcopy(official_configs.tree_config(schema.resolve(small, schema.genotype(small, [3] * 24))))
   change(config)
   path = tmp_path / 'net.config'
   path.write_text(json.dumps(config))

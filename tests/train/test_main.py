@@ -76,6 +76,24 @@ def test_the_model_is_what_results_say(trained, data_dir):
   assert {weight.dtype for weight in loaded.model.weights} == {tf.float32}
 
 
+def test_a_model_that_is_there_stays_unless_it_is_another_or_damaged(trained, tmp_path):
+  """A finished training that is called again saves what it saved; its fine-tuning knows it by its digest."""
+  run, _ = trained
+  path = tmp_path / 'model.keras'
+  content = run.model.read_bytes()
+  path.write_bytes(content)
+  runs.architecture(tmp_path / 'model.json')
+  model = models.load(path).model
+  models.save(model, path)
+  assert path.read_bytes() == content
+  model.weights[0].assign_add(tf.ones_like(model.weights[0]))
+  models.save(model, path)
+  np.testing.assert_array_equal(models.load(path).model.weights[0], model.weights[0])
+  path.write_bytes(content[:-100])
+  models.save(model, path)
+  np.testing.assert_array_equal(models.load(path).model.weights[0], model.weights[0])
+
+
 def test_wrong_classes_and_a_model_that_its_architecture_does_not_describe(trained, tmp_path):
   run, _ = trained
   (tmp_path / 'model.keras').write_bytes(run.model.read_bytes())

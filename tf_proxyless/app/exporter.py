@@ -33,7 +33,8 @@ from tf_proxyless.space import network as network_lib
 # 2. The builtin kernels round twice: there 1,622 differed by 1 and 229 by 2 or 3, and as much from the reference kernels of their library.
 # TFLite's kernels of h-swish work in fixed-point numbers of few bits, and its average pooling rounds halves to another side: each layer is
 # within a step, and over a network of them the steps add up, by how much is only said. Such a file is held to its predictions,
-# `min_agreement`.
+# `min_agreement`. (Trees of six cells with random weights and identities for edges: 54 % of 640 outputs differed by more than 1; 0.3 % with
+# maxima in place of averages.)
 MAX_STEPS = 1
 _APPROXIMATE = {'HARD_SWISH', 'AVERAGE_POOL_2D'}
 _MAX_BEYOND = 0.005

@@ -9,6 +9,8 @@ import os
 import pathlib
 from typing import Any
 
+import numpy as np
+
 from tf_proxyless.infra import files
 from tf_proxyless.infra import safe_zip
 from tf_proxyless.space import io
@@ -123,14 +125,31 @@ def load_found(found: ModelFiles) -> LoadedModel:
 
 
 def save(model, path: files.PathLike) -> None:
-  """Writes a tf_keras model as a .keras file, which is whole whenever it can be seen."""
+  """Writes a tf_keras model as a .keras file, which is whole whenever it can be seen.
+
+  One that is there and holds these weights stays: it has a date inside, and other runs know it by its digest.
+  """
   path = pathlib.Path(path)
+  if path.exists() and _holds(path, model):
+    return
   temporary = path.with_name(f'.{path.stem}.writing.keras')
   model.save(temporary, save_format='keras')
   with open(temporary, 'rb') as content:
     os.fsync(content.fileno())
   os.replace(temporary, path)
   files.sync_folder(path.parent)
+
+
+def _holds(path: pathlib.Path, model) -> bool:
+  """Whether a file can be loaded, and has the weights of a model."""
+  try:
+    _check_keras_file(path)
+    stored = _load_keras(path)
+  except ValueError:
+    return False
+  pairs = list(zip(stored.weights, model.weights))
+  return len(pairs) == len(stored.weights) == len(model.weights) and all(
+      theirs.name == ours.name and np.array_equal(theirs, ours) for theirs, ours in pairs)
 
 
 def digest(found: ModelFiles) -> str:

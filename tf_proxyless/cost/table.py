@@ -13,7 +13,7 @@ from typing import Any
 from tf_proxyless.infra import files
 from tf_proxyless.infra import serialization
 from tf_proxyless.space import network as network_lib
-from tf_proxyless.space import published  # noqa: F401
+from tf_proxyless.space import published  # noqa: F401, registers the operations of all spaces
 from tf_proxyless.space import registry
 
 PROVENANCES = ('measured', 'published', 'estimated')

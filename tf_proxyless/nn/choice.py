@@ -3,7 +3,7 @@
 One graph serves all paths. The candidates' resource handles lie in a table [candidates, weights]; a sampled candidate's row is
 gathered and read inside the graph, and one body with unknown dimensions (`template`), traced once for all blocks of the same form,
 computes whichever candidate came. So start-up does not grow with the candidates, and neither do activations or compute
-(docs/performance.md). A block adds some ten nodes to the graph of a step: what the bodies must know of a candidate is one row of numbers.
+(docs/performance.md). What the bodies must know of a candidate is one row of numbers.
 
 Decisions that change operations or their layers make candidates with weights of their own. Decisions that only change numbers of
 channels (filters; the expansion of an operation) share the weights of the largest: a path works with the first channels of each, which
@@ -95,7 +95,7 @@ class Choice(keras.layers.Layer):
       padding: 'same' or 'symmetric'.
       seed: Seed of the weights' start values.
       nested: Whether operations that differ in sizes only share the weights of the largest, see the module.
-      copy: Choices that may run at one time must differ in it, see `template.NOT_INLINED`.
+      copy: Choices that may run at one time must differ in it, see `variable_table.NOT_INLINED`.
       **kwargs: Of `keras.layers.Layer`.
 
     Raises:

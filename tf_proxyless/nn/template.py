@@ -16,13 +16,10 @@ import tensorflow as tf
 
 from tf_proxyless.nn import depthwise
 from tf_proxyless.nn import primitives
+from tf_proxyless.nn import variable_table
 from tf_proxyless.space import layers as layers_lib
 
 
-# Of a graph that stands in a step at many places: TensorFlow optimises it once, not where it stands, which saves half of the start-up.
-# All places then have the same kernels, and oneDNN's batch normalisation keeps its number of channels in the kernel: two calls at one time
-# write beyond their arrays. So what may run at one time has copies of its own.
-NOT_INLINED = {'_noinline': True}
 CANDIDATE, RUNS = 0, 1  # positions in a row: which candidate, and whether it computes anything
 
 
@@ -204,7 +201,7 @@ def _body(form, optional: tuple[bool, ...], skippable: bool, padding: str, resid
   signature = [tf.TensorSpec([None], tf.int32), tf.TensorSpec([None] * 4, dtype)]
   signature += [_weight_spec(variants[0], rank, dtype) for variants, ranks, _ in slots for rank in ranks]
 
-  @tf.function(input_signature=signature, autograph=False, experimental_attributes=NOT_INLINED)
+  @tf.function(input_signature=signature, autograph=False, experimental_attributes=variable_table.NOT_INLINED)
   def choice_body(row, x, *weights):
     numbers = tf.unstack(row[:facts], facts)
     remaining_flags = iter([number > 0 for number in numbers[RUNS + 1:RUNS + 1 + sum(optional)]])

@@ -7,6 +7,11 @@ import functools
 
 import tensorflow as tf
 
+# Of a graph that stands in a step at many places: TensorFlow optimises it once, not where it stands, which saves half of the start-up.
+# All places then have the same kernels, and oneDNN's batch normalisation keeps its number of channels in the kernel: two calls at one time
+# write beyond their arrays. So what normalises and may run at one time has copies of its own.
+NOT_INLINED = {'_noinline': True}
+
 
 @functools.cache
 def _row_switch(rows: int, columns: int) -> Callable[..., list[tf.Tensor]]:
@@ -18,7 +23,7 @@ def _row_switch(rows: int, columns: int) -> Callable[..., list[tf.Tensor]]:
   handle = tf.TensorSpec([], tf.resource)
 
   @tf.function(input_signature=[tf.TensorSpec([], tf.int32), *[handle] * (rows * columns)], autograph=False,
-               experimental_attributes={'_noinline': True})
+               experimental_attributes=NOT_INLINED)
   def switch(index: tf.Tensor, *handles: tf.Tensor) -> list[tf.Tensor]:
     is_row = [tf.equal(index, row) for row in range(rows)]
     return [tf.raw_ops.Merge(inputs=[tf.raw_ops.Switch(data=handles[row * columns + column], pred=is_row[row]).output_true
@@ -79,7 +84,7 @@ def _reader(dtypes: tuple[tf.DType, ...], shapes: tuple[tuple[int | None, ...], 
   first_of = dict(parts)
 
   @tf.function(input_signature=[tf.TensorSpec([None], tf.int32), *[tf.TensorSpec([], tf.resource)] * len(dtypes)], autograph=False,
-               experimental_attributes={'_noinline': True})
+               experimental_attributes=NOT_INLINED)
   def read(row: tf.Tensor, *handles: tf.Tensor) -> list[tf.Tensor]:
     values = []
     for column, (handle, dtype, shape) in enumerate(zip(handles, dtypes, shapes)):

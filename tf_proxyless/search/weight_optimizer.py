@@ -31,7 +31,7 @@ def _update_candidate(groups: tuple[tuple[int, int | None], ...], parts: tuple[t
   resources = [tf.TensorSpec([], tf.resource)] * (2 * count)
   tensors = [tf.TensorSpec(None, tf.float32)] * (2 * count)
 
-  @tf.function(input_signature=[*scalars, *resources, *tensors], autograph=False, experimental_attributes=template_lib.NOT_INLINED)
+  @tf.function(input_signature=[*scalars, *resources, *tensors], autograph=False, experimental_attributes=variable_table.NOT_INLINED)
   def update_candidate(when, learning_rate, momentum, weight_decay, row, *rest):
     first_of = dict(parts)
     weights = list(zip(*(rest[i * count:(i + 1) * count] for i in range(4)), range(count)))  # variable, slot, value, gradient, column

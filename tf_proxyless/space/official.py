@@ -79,7 +79,7 @@ def _tree(config: Mapping[str, Any]) -> network_lib.Network:
   _check(f'blocks/{len(cells) + 1}/layers/0', last['layers'][0], name='PoolingLayer', pool_type='avg', use_bn=True, act_func='relu')
   stem = first['layers'][0]
   strides = [_root(f'blocks/{i + 1}', cell)['stride'] for i, cell in enumerate(cells)]
-  starts = [0, *(i for i, stride in enumerate(strides) if stride != 1), len(cells)]
+  starts = [0, *(i for i, stride in enumerate(strides) if stride == 2), len(cells)]
   widening = cells[-1]['in_bottle']['out_channels'] - stem['out_channels']
   space = cifar_tree.cifar_tree(
       stage_blocks=[end - start for start, end in zip(starts, starts[1:])], stem_filters=stem['out_channels'], widening=widening,
@@ -97,7 +97,10 @@ def _tree(config: Mapping[str, Any]) -> network_lib.Network:
 
 def _root(where: str, cell: Mapping[str, Any]) -> Mapping[str, Any]:
   root, = _several(f'{where}/cell/edges', cell['cell']['edges'], 1)
-  _check(f'{where}/cell/edges/0', root, name='ConvLayer', kernel_size=3, groups=2, has_shuffle=True, use_bn=True, act_func='relu')
+  _check(f'{where}/cell/edges/0', root, name='ConvLayer', kernel_size=3, dilation=1, groups=2, bias=False, has_shuffle=True, use_bn=True,
+         act_func='relu')
+  if root['stride'] not in (1, 2):
+    raise ValueError(f'{where}/cell/edges/0/stride must be 1 or 2, got {files.shorten(root["stride"])}')
   return root
 
 
@@ -105,8 +108,13 @@ def _choices(where: str, cell: Mapping[str, Any]) -> list[int]:
   """The choices of a cell's edges, in the order of its decisions: those of both inner nodes, then those of their leaves."""
   split, = _several(f'{where}/cell/child_nodes', cell['cell']['child_nodes'], 1)
   _check(f'{where}/cell/child_nodes/0', split, split_type='split', merge_type='add', has_branch_bn=True)
-  inner = [choice for node in split['child_nodes'] for choice in _edges(where, node)]
-  return inner + [choice for node in split['child_nodes'] for leaf in node['child_nodes'] for choice in _edges(where, leaf)]
+  for edge in _several(f'{where}/cell/edges', split['edges'], 2):
+    _check(f'{where}/cell/child_nodes/0/edges', edge, name='IdentityLayer', use_bn=False, act_func=None)
+  nodes = _several(f'{where}/cell/child_nodes', split['child_nodes'], 2)
+  leaves = [leaf for node in nodes for leaf in _several(f'{where}/cell/child_nodes', node['child_nodes'], 2)]
+  if any(child is not None for leaf in leaves for child in leaf['child_nodes']):
+    raise ValueError(f'{where}/cell is a tree of more levels than two')
+  return [choice for node in (*nodes, *leaves) for choice in _edges(where, node)]
 
 
 def _edges(where: str, node: Mapping[str, Any]) -> Iterator[int]:
@@ -118,11 +126,14 @@ def _edge(where: str, edge: Mapping[str, Any]) -> int:
   op: ops.Op
   match edge['name']:
     case 'IdentityLayer':
+      _check(f'{where}/cell/edge', edge, use_bn=False, act_func=None)
       op = ops.Identity()
     case 'PoolingLayer':
+      _check(f'{where}/cell/edge', edge, use_bn=False, act_func=None)
       op = ops.Pool({'avg': 'average'}.get(edge['pool_type'], edge['pool_type']), edge['kernel_size'], edge['stride'])
     case _:
-      _check(f'{where}/cell/edge', edge, name='DepthConvLayer', use_bn=True, act_func='relu', ops_order='bn_act_weight')
+      _check(f'{where}/cell/edge', edge, name='DepthConvLayer', stride=1, bias=False, has_shuffle=False, use_bn=True, act_func='relu',
+             ops_order='bn_act_weight')
       op = cifar_tree.PreactivatedSeparableConv(edge['kernel_size'], edge['dilation'])
   if op not in cifar_tree.EDGES:
     raise ValueError(f'{where}/cell: {op.short_name} is none of the edges {", ".join(known.short_name for known in cifar_tree.EDGES)}')
