@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tf_proxyless.space import cifar_tree
+from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import ops
 
 PLAIN = {'stride': 1, 'dilation': 1, 'groups': 1, 'bias': False, 'has_shuffle': False, 'use_bn': True, 'dropout_rate': 0}
@@ -27,6 +28,21 @@ def blocks_config(network):
           'feature_mix_layer': conv(mix.op.filters), 'blocks': written,
           'classifier': {'name': 'LinearLayer', 'out_features': classifier.op.units, 'bias': True, 'use_bn': False, 'act_func': None,
                          'dropout_rate': classifier.op.dropout_rate}}
+
+
+def mobilenet_v3_config(network):
+  """As Once-for-All writes it; its blocks say their width inside."""
+  config = blocks_config(network)
+  activations = {'relu': 'relu', 'hard_swish': 'h_swish'}
+  for traced, block in zip(list(network_lib.trace(network))[1:], config['blocks']):
+    op, channels = traced.block.op, traced.input_shape[2]
+    block['mobile_inverted_conv'].update(
+        in_channels=channels, mid_channels=op.expanded_filters or (channels * op.expand_ratio if op.expand_ratio > 1 else None),
+        act_func=activations[op.activation], use_se=op.se_ratio > 0)
+  last = conv(network.blocks[-2].op.filters, 1, 'h_swish')
+  mix = conv(network.blocks[-1].op.hidden, 1, 'h_swish', use_bn=False)
+  return {**config, 'name': 'MobileNetV3', 'first_conv': {**config['first_conv'], 'act_func': 'h_swish'}, 'final_expand_layer': last,
+          'feature_mix_layer': mix}
 
 
 def edge(op):

@@ -1,11 +1,13 @@
 """Networks in the official format: written here from ours, read as they were."""
 
 import copy
+import dataclasses
 import json
 
 import pytest
 
 from tests.space import official_configs
+from tf_proxyless.cost import counting
 from tf_proxyless.space import cifar_tree
 from tf_proxyless.space import io
 from tf_proxyless.space import network as network_lib
@@ -23,6 +25,24 @@ def test_block_networks(name, tmp_path):
   network = published.network(name)
   (tmp_path / 'net.config').write_text(json.dumps(official_configs.blocks_config(network)))
   assert io.load_architecture(tmp_path / 'net.config').network == renamed(network, official.BLOCKS)
+
+
+def test_networks_of_once_for_all():
+  large = published.network(published.MOBILENET_V3_LARGE)
+  widened = {64: 4, 72: 3, 120: 3, 240: 6, 480: 6, 672: 6, 960: 6}  # where the width inside is a multiple of the input's
+  blocks = []
+  for traced in network_lib.trace(large):
+    op = traced.block.op
+    inside = getattr(op, 'expanded_filters', 0)
+    if inside == traced.input_shape[2]:
+      op = dataclasses.replace(op, expanded_filters=0)
+    elif inside and traced.input_shape[2] * widened.get(inside, 0) == inside:
+      op = dataclasses.replace(op, expanded_filters=0, expand_ratio=widened[inside])
+    blocks.append(dataclasses.replace(traced.block, op=op))
+  network = dataclasses.replace(large, blocks=tuple(blocks))
+  assert {getattr(block.op, 'expanded_filters', 0) for block in blocks} == {0, 184, 200}
+  assert counting.count_network(network) == counting.count_network(large)
+  assert official.network(official_configs.mobilenet_v3_config(network)) == renamed(network, official.MOBILENET_V3)
 
 
 def test_the_published_tree(tmp_path):
@@ -63,6 +83,20 @@ def test_trees_of_another_form(change, message, tmp_path):
   with pytest.raises(ValueError, match=message) as error:
     io.load_architecture(path)
   assert str(error.value).startswith(str(path)) and '\n' not in str(error.value)
+
+
+@pytest.mark.parametrize('change, message', [
+    (lambda config: config['final_expand_layer'].update(act_func='relu6'), "final_expand_layer/act_func must be 'h_swish', got 'relu6'"),
+    (lambda config: config['feature_mix_layer'].update(use_bn=True), 'feature_mix_layer/use_bn must be False, got True'),
+    (lambda config: config['blocks'][3]['mobile_inverted_conv'].update(act_func='swish'),
+     "blocks/3/mobile_inverted_conv/act_func must be one of relu6, relu, h_swish, got 'swish'"),
+    (lambda config: config.pop('final_expand_layer'), "MobileNetV3 has no 'final_expand_layer'"),
+])
+def test_networks_of_once_for_all_of_another_form(change, message):
+  config = official_configs.mobilenet_v3_config(published.network(published.MOBILENET_V3_LARGE))
+  change(config)
+  with pytest.raises(ValueError, match=message):
+    official.network(config)
 
 
 @pytest.mark.parametrize('change, message', [

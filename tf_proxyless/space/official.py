@@ -1,11 +1,12 @@
-"""Networks in the format of the official ProxylessNAS code, `net.config`: block networks and the tree network for CIFAR-10.
+"""Networks in the format of the official ProxylessNAS code, `net.config`: block networks, the tree network for CIFAR-10, and the
+MobileNetV3 networks of Once-for-All (arXiv 1908.09791).
 
-What its search wrote, and what its authors published, can so be trained, quantised and measured here. The file says no resolution.
+What their searches wrote, and what their authors published, can so be trained, quantised and measured here. The file says no resolution.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tf_proxyless.infra import files
@@ -14,10 +15,11 @@ from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import ops
 from tf_proxyless.space import schema
 
-BLOCKS, TREE = 'ProxylessNASNets', 'PyramidTreeNet'
-NAMES = (BLOCKS, TREE)
+BLOCKS, TREE, MOBILENET_V3 = 'ProxylessNASNets', 'PyramidTreeNet', 'MobileNetV3'
 _PLAIN = {'dilation': 1, 'groups': 1, 'bias': False, 'has_shuffle': False, 'use_bn': True, 'act_func': 'relu6',
           'ops_order': 'weight_bn_act'}
+_ACTIVATIONS = {'relu6': 'relu6', 'relu': 'relu', 'h_swish': 'hard_swish'}
+_SE_RATIO = 0.25
 
 
 def network(config: Mapping[str, Any]) -> network_lib.Network:
@@ -30,7 +32,7 @@ def network(config: Mapping[str, Any]) -> network_lib.Network:
     ValueError: It has another form; the message names the place, what stands there and what is known.
   """
   try:
-    return _blocks(config) if config['name'] == BLOCKS else _tree(config)
+    return _READERS[config['name']](config)
   except KeyError as error:
     raise ValueError(f'{config["name"]} has no {error}') from error
   except (AttributeError, TypeError, IndexError) as error:
@@ -54,21 +56,51 @@ def _blocks(config: Mapping[str, Any]) -> network_lib.Network:
   stem, mix, classifier = config['first_conv'], config['feature_mix_layer'], config['classifier']
   for name, layer in (('first_conv', stem), ('feature_mix_layer', mix)):
     _check(name, layer, name='ConvLayer', **_PLAIN)
-  _check('classifier', classifier, name='LinearLayer', bias=True, use_bn=False, act_func=None)
-  blocks = [network_lib.Block('stem', ops.ConvBn(stem['out_channels'], stem['kernel_size'], stem['stride']))]
+  return _chain(config, ops.ConvBn(stem['out_channels'], stem['kernel_size'], stem['stride']),
+                ops.ConvBn(mix['out_channels'], mix['kernel_size'], mix['stride']), _classifier(classifier))
+
+
+def _mobilenet_v3(config: Mapping[str, Any]) -> network_lib.Network:
+  stem, last, mix = config['first_conv'], config['final_expand_layer'], config['feature_mix_layer']
+  _check('first_conv', stem, name='ConvLayer', **_PLAIN | {'act_func': 'h_swish'})
+  _check('final_expand_layer', last, name='ConvLayer', **_PLAIN | {'act_func': 'h_swish'})
+  _check('feature_mix_layer', mix, name='ConvLayer', **_PLAIN | {'act_func': 'h_swish', 'use_bn': False, 'kernel_size': 1, 'stride': 1})
+  return _chain(config, ops.ConvBn(stem['out_channels'], stem['kernel_size'], stem['stride'], 'hard_swish'),
+                ops.ConvBn(last['out_channels'], last['kernel_size'], last['stride'], 'hard_swish'),
+                _classifier(config['classifier'], mix['out_channels']))
+
+
+def _classifier(layer: Mapping[str, Any], hidden: int = 0) -> ops.Classifier:
+  _check('classifier', layer, name='LinearLayer', bias=True, use_bn=False, act_func=None)
+  return ops.Classifier(layer['out_features'], float(layer['dropout_rate']), hidden)
+
+
+def _chain(config: Mapping[str, Any], stem: ops.ConvBn, last: ops.ConvBn, classifier: ops.Classifier) -> network_lib.Network:
+  blocks = [network_lib.Block('stem', stem)]
   for i, block in enumerate(config['blocks']):
     where, layer = f'blocks/{i}', block['mobile_inverted_conv']
     if layer['name'] == 'ZeroLayer':
       op: ops.Op = ops.Zero()
     else:
       _check(f'{where}/mobile_inverted_conv', layer, name='MBInvertedConvLayer')
-      op = ops.MBConv(layer['out_channels'], layer['kernel_size'], layer['stride'], layer['expand_ratio'])
+      op = _mbconv(f'{where}/mobile_inverted_conv', layer)
     if block['shortcut'] is not None:
       _check(f'{where}/shortcut', block['shortcut'], name='IdentityLayer')
     blocks.append(network_lib.Block(f'block_{i}', op, block['shortcut'] is not None))
-  blocks += [network_lib.Block('feature_mix', ops.ConvBn(mix['out_channels'], mix['kernel_size'], mix['stride'])),
-             network_lib.Block('classifier', ops.Classifier(classifier['out_features'], float(classifier['dropout_rate'])))]
-  return network_lib.Network(BLOCKS, (224, 224, stem['in_channels']), tuple(blocks))
+  blocks += [network_lib.Block('feature_mix', last), network_lib.Block('classifier', classifier)]
+  return network_lib.Network(config['name'], (224, 224, config['first_conv']['in_channels']), tuple(blocks))
+
+
+def _mbconv(where: str, layer: Mapping[str, Any]) -> ops.MBConv:
+  """A block; the two last fields are those of Once-for-All, as is a width inside that is not the input's times the ratio."""
+  activation = layer.get('act_func', 'relu6')
+  if activation not in _ACTIVATIONS:
+    raise ValueError(f'{where}/act_func must be one of {", ".join(_ACTIVATIONS)}, got {files.shorten(activation)}')
+  ratio, inside = layer['expand_ratio'], layer.get('mid_channels')
+  if inside is None or inside == layer['in_channels'] * ratio:
+    inside = 0
+  return ops.MBConv(layer['out_channels'], layer['kernel_size'], layer['stride'], 1 if inside else ratio, _ACTIVATIONS[activation],
+                    _SE_RATIO if layer.get('use_se', False) else 0.0, expanded_filters=inside)
 
 
 def _tree(config: Mapping[str, Any]) -> network_lib.Network:
@@ -138,3 +170,7 @@ def _edge(where: str, edge: Mapping[str, Any]) -> int:
   if op not in cifar_tree.EDGES:
     raise ValueError(f'{where}/cell: {op.short_name} is none of the edges {", ".join(known.short_name for known in cifar_tree.EDGES)}')
   return cifar_tree.EDGES.index(op)
+
+
+_READERS: dict[str, Callable[[Mapping[str, Any]], network_lib.Network]] = {BLOCKS: _blocks, TREE: _tree, MOBILENET_V3: _mobilenet_v3}
+NAMES = tuple(_READERS)

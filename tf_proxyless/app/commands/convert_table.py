@@ -1,4 +1,4 @@
-r"""Converts a latency table between our JSON and the YAML of the official ProxylessNAS code.
+r"""Converts a latency table between our JSON and the YAML of the official ProxylessNAS code, and reads that of Once-for-All.
 
   tf-proxyless convert-table --input=table.json --output=table.yaml
   tf-proxyless convert-table --input=mobile_trim.yaml --output=table.json --device='Pixel 1' --precision=float32 \
@@ -16,6 +16,7 @@ import pathlib
 from tf_proxyless.app import options
 from tf_proxyless.cost import table as table_lib
 from tf_proxyless.cost.importers import official_yaml
+from tf_proxyless.cost.importers import once_for_all
 from tf_proxyless.infra import errors
 from tf_proxyless.infra import resources
 
@@ -47,7 +48,8 @@ def _read_yaml(config: Config) -> table_lib.LatencyTable:
     if not getattr(config, name):
       raise ValueError(f'a YAML table does not say its {name}: `{name}` is required')
   stated = {name: getattr(config, name) for name in _RUNTIME if getattr(config, name) is not None}
-  return official_yaml.load(config.input, config.name or pathlib.Path(config.input).stem, table_lib.Runtime(**stated), config.provenance,
+  reader = once_for_all if once_for_all.is_one(config.input) else official_yaml
+  return reader.load(config.input, config.name or pathlib.Path(config.input).stem, table_lib.Runtime(**stated), config.provenance,
                             config.source or '')
 
 

@@ -10,13 +10,13 @@ import dataclasses
 import json
 from typing import Any
 
+from tf_proxyless.app import architectures
 from tf_proxyless.app import options
 from tf_proxyless.cost import counting
 from tf_proxyless.cost import model as model_lib
 from tf_proxyless.cost import named_tables
 from tf_proxyless.cost import table as table_lib
 from tf_proxyless.infra import errors
-from tf_proxyless.space import io
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import ops
 
@@ -24,6 +24,7 @@ from tf_proxyless.space import ops
 @dataclasses.dataclass(frozen=True)
 class Config(options.Config):
   architecture: str | None = options.option(None, 'File (architecture.json of a search), or name of a published network.', required=True)
+  resolution: int | None = options.option(None, "Input height and width, pixels; by default the file's, or as published.", low=1)
   latency_table: str | None = options.option(None, 'File, or name of a shipped table or estimate; adds latency in ms.')
   json: bool = options.option(False, 'Whether to print one JSON object instead of a table.')
 
@@ -87,7 +88,7 @@ def _shape(shape: tuple[int, int, int]) -> str:
 def main(config: Config) -> None:
   with errors.user_errors():
     config.require()
-    network = io.find_architecture(config.architecture).network
+    network = architectures.find(config.architecture, None, config.resolution).network
     table = named_tables.find(config.latency_table, network) if config.latency_table else None
     description = describe(network, table)
   print(json.dumps(description) if config.json else to_text(description, table))

@@ -12,10 +12,11 @@ The form says nothing of the runtime, of padding or of a calibration: a reader s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 import contextlib
 import math
 import re
+from typing import TypeVar
 
 from tf_proxyless.cost import table as table_lib
 from tf_proxyless.infra import files
@@ -29,10 +30,11 @@ _CONVOLUTION = re.compile(rf'(Conv|Conv_1)-input:{_SHAPE}-output:{_SHAPE}')
 _CLASSIFIER = re.compile(rf'Logits-input:{_SHAPE}-output:(\d+)')
 _MBCONV = re.compile(rf'expanded_conv-input:{_SHAPE}-output:{_SHAPE}-expand:(\d+)-kernel:(\d+)-stride:(\d+)-idskip:([01])')
 
-_NUMBERS = ('count', 'mean', 'var')
+NUMBERS = ('count', 'mean', 'var')
 _NUMBER = re.compile(r'\d+(\.\d*)?([eE][+-]?\d+)?')
+_MOST_ERRORS = 5  # that are named
 
-_Found = dict[network_lib.OpSignature, tuple[int, dict[str, float]]]  # line of the key, and numbers by name
+Key = TypeVar('Key', bound=Hashable)
 
 
 def key(signature: network_lib.OpSignature) -> str:
@@ -108,18 +110,11 @@ def load(path: files.PathLike, name: str, runtime: table_lib.Runtime, provenance
     ValueError: The file is not such a table; one line that names the file and the line in it.
     OSError: The file cannot be read.
   """
-  text = files.read_text(path, MAX_BYTES)
-  if not text.endswith('\n'):
-    raise ValueError(f'{path}: empty, or truncated: the last line does not end')
-  found: _Found = {}
-  for number, line in enumerate(text.splitlines(), 1):
-    with _located(f'{path}:{number}'):
-      _read_line(line, number, found)
   entries = []
-  for signature, (number, numbers) in found.items():
-    with _located(f'{path}:{number}'):
+  for signature, (number, numbers) in read(path, parse_key, NUMBERS).items():
+    with located(f'{path}:{number}'):
       entries.append(table_lib.Entry(signature, _stats(numbers, provenance)))
-  with _located(path):
+  with located(path):
     return table_lib.LatencyTable(name, runtime, tuple(entries), source)
 
 
@@ -145,7 +140,7 @@ def save(table: table_lib.LatencyTable, path: files.PathLike) -> None:
 
 
 @contextlib.contextmanager
-def _located(where: files.PathLike) -> Iterator[None]:
+def located(where: files.PathLike) -> Iterator[None]:
   """Puts the place before the message of a ValueError."""
   try:
     yield
@@ -153,33 +148,64 @@ def _located(where: files.PathLike) -> Iterator[None]:
     raise ValueError(f'{where}: {error}') from error
 
 
-def _read_line(line: str, number: int, found: _Found) -> None:
-  """Adds a line to what was found; a number belongs to the last key."""
-  if not line.strip() or line.lstrip().startswith('#'):
-    return
-  name, colon, value = line.rpartition(':')
-  if not colon:
-    raise ValueError(f'neither a key nor a number: {files.shorten(line)}')
-  if not line.startswith(' '):
-    signature = parse_key(name if not value.strip() else line)
-    if signature in found:
-      raise ValueError(f'a second entry for {signature}, after that of line {found[signature][0]}')
-    found[signature] = (number, {})
-    return
-  numbers = found[next(reversed(found))][1] if found else {}
-  name = name.strip()
-  if not found or name not in _NUMBERS or name in numbers:
-    raise ValueError(f'expected a key, or one each of {", ".join(_NUMBERS)} below a key, got {files.shorten(line.strip())}')
-  if not _NUMBER.fullmatch(value.strip()) or not math.isfinite(float(value)):
-    raise ValueError(f'{name} must be a finite number, at least 0, got {files.shorten(value.strip())}')
-  if name == 'count' and not float(value).is_integer():
-    raise ValueError(f'count must be a whole number, got {value.strip()}')
-  numbers[name] = float(value)
+def read(path: files.PathLike, parse: Callable[[str], Key], names: tuple[str, ...]) -> dict[Key, tuple[int, dict[str, float]]]:
+  """Reads keys and the numbers below them.
+
+  Args:
+    path: The file.
+    parse: From a key to what it means; raises ValueError.
+    names: The numbers that may stand below a key.
+
+  Returns:
+    By what a key means: the line of the key, and numbers by name, of which 'mean' is one.
+
+  Raises:
+    ValueError: The file has another form, with all lines that are wrong up to a few; or two keys mean the same.
+    OSError: The file cannot be read.
+  """
+  text = files.read_text(path, MAX_BYTES)
+  if not text.endswith('\n'):
+    raise ValueError(f'{path}: empty, or truncated: the last line does not end')
+  found: dict[Key, tuple[int, dict[str, float]]] = {}
+  below: dict[str, float] = {}  # the numbers of the last key
+  errors: list[tuple[int, str]] = []
+  for number, line in enumerate(text.splitlines(), 1):
+    try:
+      if not line.strip() or line.lstrip().startswith('#'):
+        continue
+      name, colon, value = line.rpartition(':')
+      if not colon:
+        raise ValueError(f'neither a key nor a number: {files.shorten(line)}')
+      if line.startswith(' '):
+        _read_number(name.strip(), value.strip(), below if found or errors else None, names)
+        continue
+      below = {}
+      key = parse(name if not value.strip() else line)
+      if key in found:
+        raise ValueError(f'a second entry for {key}, after that of line {found[key][0]}')
+      found[key] = number, below
+    except ValueError as error:
+      errors.append((number, str(error)))
+  if not errors:
+    errors = [(number, 'the entry has no mean; truncated?') for number, numbers in found.values() if 'mean' not in numbers]
+  if errors:
+    more = f'; and {len(errors) - _MOST_ERRORS} more' if len(errors) > _MOST_ERRORS else ''
+    rest = ''.join(f'; line {number}: {message}' for number, message in errors[1:_MOST_ERRORS])
+    raise ValueError(f'{path}:{errors[0][0]}: {errors[0][1]}{rest}{more}')
+  return found
+
+
+def _read_number(name: str, text: str, below: dict[str, float] | None, names: tuple[str, ...]) -> None:
+  if below is None or name not in names or name in below:
+    raise ValueError(f'expected a key, or one each of {", ".join(names)} below a key, got {files.shorten(f"{name}: {text}")}')
+  if not _NUMBER.fullmatch(text) or not math.isfinite(float(text)):
+    raise ValueError(f'{name} must be a finite number, at least 0, got {files.shorten(text)}')
+  if name == 'count' and not float(text).is_integer():
+    raise ValueError(f'count must be a whole number, got {text}')
+  below[name] = float(text)
 
 
 def _stats(numbers: dict[str, float], provenance: str) -> table_lib.LatencyStats:
-  if 'mean' not in numbers:
-    raise ValueError('the entry has no mean; truncated?')
   std_ms = math.sqrt(numbers['var']) if 'var' in numbers else None
   runs = int(numbers['count']) if 'count' in numbers else None
   return table_lib.LatencyStats(provenance, mean_ms=numbers['mean'], std_ms=std_ms, runs=runs)
