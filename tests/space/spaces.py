@@ -60,6 +60,17 @@ def fbnet_v2() -> network_lib.Network:
                                kernel_sizes=(5,), resolution=(16, 22), stem_filters=8, last_filters=24, hidden=16, classes=10)
 
 
+def factors() -> network_lib.Network:
+  """As TuNAS has it: the width before, its own, kernel, expansion and squeeze-excite of one block, and units behind the pooling."""
+  first, second = OneOf((8, 16), 'filters', 'width_1'), OneOf((16, 24), 'filters', 'width_2')
+  op = ops.MBConv(second, OneOf((3, 5), 'kernel_size'), 2, OneOf((1, 3), 'expand_ratio'), 'hard_swish', OneOf((0.0, 0.25), 'se_ratio'),
+                  always_expand=True)
+  return network_lib.Network('factors', (16, 16, 3), (
+      Block('stem', ops.ConvBn(first, 3, 2)),
+      Block('block_1', op),
+      Block('classifier', ops.Classifier(10, hidden=OneOf((16, 8), 'filters')))))
+
+
 def tree() -> network_lib.Network:
   """A cell of the CIFAR-10 tree space, small: two branches, each of two edges one after the other, whose sums join the shortcut."""
   separable = cifar_tree.PreactivatedSeparableConv
@@ -81,4 +92,5 @@ def tree() -> network_lib.Network:
       Block('classifier', ops.Classifier(10))))
 
 
-COUPLED = {'widths': widths, 'nested': nested, 'resolutions': resolutions, 'parts': parts, 'fbnet_v2': fbnet_v2, 'tree': tree}
+COUPLED = {'widths': widths, 'nested': nested, 'resolutions': resolutions, 'parts': parts, 'fbnet_v2': fbnet_v2, 'factors': factors,
+           'tree': tree}

@@ -5,6 +5,8 @@ import functools
 
 import pytest
 
+from tests.cost.importers import test_once_for_all
+from tests.cost.importers import test_tunas_model
 from tests.search import runs
 from tf_proxyless.cost import table as table_lib
 
@@ -25,6 +27,20 @@ def test_there_and_back(tmp_path):
   assert table_lib.load(tmp_path / 'table.json') == table
 
 
+def test_tables_of_others(tmp_path):
+  """The keys of the file tell Once-for-All's, TuNAS's model is a Python file that is not run, or decoded."""
+  stated = ('--device=phone', '--precision=float32', '--provenance=published')
+  (tmp_path / 'ofa.yaml').write_bytes(b'\xef\xbb\xbf' + test_once_for_all.TEXT.replace('\n', '\r\n').encode())
+  (tmp_path / 'cost_model_data.py').write_text(test_tunas_model.in_python())
+  (tmp_path / 'decoded.json').write_text(test_tunas_model.in_json())
+  for name, entries in (('ofa.yaml', 6), ('cost_model_data.py', 72), ('decoded.json', 72)):
+    result = convert(f'--input={name}', f'--output={name}.json', *stated, cwd=tmp_path)
+    assert (result.returncode, result.stderr, result.stdout) == (0, '', f'{name}.json: {entries} entries, published\n')
+    assert table_lib.load(tmp_path / f'{name}.json').runtime.device == 'phone'
+  result = convert('--input=decoded.json', '--output=x.yaml', *stated, cwd=tmp_path)
+  runs.check_mistake(result, 'the official YAML form has no key for conv_bn 224x224x3 -> 32 k3 s2 relu')
+
+
 def test_a_calibration_that_is_lost_is_told(tmp_path):
   table = dataclasses.replace(table_lib.load(PIXEL1), calibration=table_lib.Calibration(0.9, -1.5, 5))
   table_lib.save(table, tmp_path / 'table.json')
@@ -39,9 +55,10 @@ STATED = ('--device=mine', '--precision=int8', '--provenance=measured')
     ([], '--input is required'),
     (['--input=table.yaml'], '--output is required'),
     (['--input=table.yaml', '--output=a.yaml', *STATED], "--output must end in .json for this input, got 'a.yaml'"),
-    (['--input=pixel1_tflite_float', '--output=a.json'], "--output must end in .yaml or .yml for this input, got 'a.json'"),
-    (['--input=pixel1_tflite_float', '--output=a.yaml', '--device=b'], 'a JSON table says by itself what --device would'),
-    (['--input=table.yaml', '--output=a.json'], 'a YAML table does not say its device: --device is required'),
+    (['--input=pixel1_tflite_float', '--output=a.json'],
+     "pixel1_tflite_float is a table of ours: --output must end in .yaml or .yml, got 'a.json'"),
+    (['--input=pixel1_tflite_float', '--output=a.yaml', '--device=b'], 'a table of ours says by itself what --device would'),
+    (['--input=table.yaml', '--output=a.json'], 'table.yaml does not say its device: --device is required'),
     (['--input=table.yaml', '--output=a.json', *STATED[:2]], '--provenance is required'),
     (['--input=table.yaml', '--output=a.json', *STATED], "table.yaml:3: mean must be a finite number, at least 0, got '-1.0'"),
     (['--input=missing.yaml', '--output=a.json', *STATED], 'missing.yaml: No such file or directory'),

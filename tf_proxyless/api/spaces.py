@@ -1,4 +1,4 @@
-"""Search spaces: those of ProxylessNAS, FBNet and FBNetV2, published networks, and what own spaces are made of."""
+"""Search spaces: those of ProxylessNAS, FBNet, FBNetV2 and TuNAS, published networks, and what own spaces are made of."""
 
 from tf_proxyless.space.cifar_tree import cifar_tree
 from tf_proxyless.space.fbnet import fbnet
@@ -13,10 +13,12 @@ from tf_proxyless.space.published import NAMES as PUBLISHED
 from tf_proxyless.space.published import network as published
 from tf_proxyless.space.registry import register
 from tf_proxyless.space.schema import canonical, cardinality, decisions, Decision, Genotype, OneOf, resolve
+from tf_proxyless.space.tunas import indices as tunas_indices
+from tf_proxyless.space.tunas import tunas
 
 __all__ = [
     'Activation', 'BatchNorm', 'Block', 'ChannelShuffle', 'Classifier', 'Conv', 'ConvBn', 'Decision', 'Dense', 'DepthwiseConv',
     'Dropout', 'Genotype', 'GlobalPool', 'Identity', 'MBConv', 'Network', 'OneOf', 'PUBLISHED', 'Pool', 'SeparableConv', 'Sequence',
     'SqueezeExcite', 'Zero', 'canonical', 'cardinality', 'cifar_tree', 'decisions', 'fbnet', 'fbnet_v2', 'load', 'proxyless',
-    'published', 'register', 'resolve', 'save',
+    'published', 'register', 'resolve', 'save', 'tunas', 'tunas_indices',
 ]

@@ -26,7 +26,7 @@ _WITH_WIDTHS = {'proxyless_mobile': mobilenets.proxyless_mobile, MOBILENET_V2: m
 
 def find(name: str, classes: int | None, resolution: int | None = None, width_multiplier: float = 1.0,
          dropout_rate: float | None = None) -> io.Architecture:
-  """The architecture in a file, or of a name in `NAMES`.
+  """The architecture in a file, or of a name in `NAMES` or of TuNAS, see `published.is_name`.
 
   Args:
     name: A path or a name.
@@ -43,7 +43,7 @@ def find(name: str, classes: int | None, resolution: int | None = None, width_mu
     ValueError: In one line, what does not fit.
     OSError: The file cannot be read.
   """
-  if name in NAMES and not os.path.isfile(name):
+  if (name == MOBILENET_V2 or published.is_name(name)) and not os.path.isfile(name):
     found = _named(name, classes, resolution, width_multiplier)
   elif width_multiplier != 1:
     raise ValueError(f'`width_multiplier` is for {" and ".join(_WITH_WIDTHS)}, not for {name}')

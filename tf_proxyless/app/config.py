@@ -173,8 +173,9 @@ class WeightsConfig(options.Config):
 class SpaceConfig(options.Config):
   """The search space."""
 
-  search_space: str = option(PROXYLESS, f"'{PROXYLESS}', which the other options here describe, 'fbnet', 'fbnet_v2' and "
-                             "'cifar_tree', which take some of them, or a search_space.json: a file, or a shipped name.")
+  search_space: str = option(PROXYLESS, f"'{PROXYLESS}', which the other options here describe; one of "
+                             f"{', '.join(name for name in published.SPACES if name != PROXYLESS)}, which take some of them; or a "
+                             'search_space.json: a file, or a shipped name.')
   stage_filters: tuple[int, ...] = option((24, 40, 80, 96, 192, 320), 'Output channels of each stage.')
   stage_blocks: tuple[int, ...] = option((4, 4, 4, 4, 4, 1), 'Searched blocks in each stage.')
   stage_strides: tuple[int, ...] = option((2, 2, 2, 1, 2, 1), 'Stride of the first block of each stage, pixels.')

@@ -22,7 +22,7 @@ from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import schema
 
 UNITS = ('ms', 'macs', 'bytes', 'mJ')
-MOST_DECISIONS = 4  # of a term
+MOST_DECISIONS = 5  # of a term
 
 # What an operation costs where it stands; 0 for None, the signature of one that computes nothing.
 Price = Callable[['network_lib.OpSignature | None'], float]
@@ -190,7 +190,7 @@ class CostModel:
     total = tf.constant(self.fixed, probabilities.dtype) + varying
     for term in self.terms:
       if len(term.decisions) > 1:
-        letters = 'abcd'[:len(term.decisions)]
+        letters = 'abcde'[:len(term.decisions)]
         head = 'n' if batched else ''
         rows = [probabilities[..., index, :self.choice_counts[index]] for index in term.decisions]
         equation = f'{letters},{",".join(head + letter for letter in letters)}->{head}'

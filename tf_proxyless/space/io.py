@@ -166,13 +166,13 @@ def load_architecture(path: files.PathLike) -> Architecture:
 
 
 def find_architecture(name: str) -> Architecture:
-  """A published network by name, see `published.NAMES`, or else the architecture in a file.
+  """A published network by name, see `published.is_name`, or else the architecture in a file.
 
   Raises:
     ValueError: The name is unknown, or the file is not an architecture.
     OSError: The file cannot be read.
   """
-  if name not in published.NAMES and (os.path.exists(name) or name.endswith('.json')):
+  if not published.is_name(name) and (os.path.exists(name) or name.endswith('.json')):
     return load_architecture(name)
   space, genotype = published.published(name)
   return Architecture(schema.resolve(space, genotype), genotype)

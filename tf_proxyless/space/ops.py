@@ -185,6 +185,8 @@ class MBConv:
     for ratio in values_of(self.se_ratio):
       if not 0.0 <= ratio <= 1.0:
         raise ValueError(f'MBConv.se_ratio must be in [0, 1], got {ratio!r}')
+    if self.always_expand and isinstance(self.expand_ratio, int) and self.expand_ratio > 1 and not self.expanded_filters:
+      object.__setattr__(self, 'always_expand', False)  # it expands anyway, and equal operations have equal entries in tables
     if self.expanded_filters and not is_size(self.expanded_filters):
       raise ValueError(f'MBConv.expanded_filters must be 0 or a positive integer, got {self.expanded_filters!r}')
 
@@ -317,13 +319,14 @@ class Classifier:
 
   units: int
   dropout_rate: float = field(0.0, quiet=False, measured=False)
-  hidden: int = field(0, 'h')
+  hidden: Size = field(0, 'h')
   activation: str = field('hard_swish')
 
   def __post_init__(self) -> None:
     check_positive(self, 'units')
-    if self.hidden and not is_size(self.hidden):
-      raise ValueError(f'Classifier.hidden must be 0 or a positive integer, got {self.hidden!r}')
+    for value in values_of(self.hidden):
+      if value and not is_size(value):
+        raise ValueError(f'Classifier.hidden must be 0 or a positive integer, got {value!r}')
     if not 0.0 <= self.dropout_rate < 1.0:
       raise ValueError(f'Classifier.dropout_rate must be in [0, 1), got {self.dropout_rate!r}')
     _check_activation(self)

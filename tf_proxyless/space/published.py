@@ -17,6 +17,7 @@ from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import ops
 from tf_proxyless.space import proxyless
 from tf_proxyless.space import schema
+from tf_proxyless.space import tunas
 
 
 # Arguments of `proxyless`, and the choice of each searched block, one line a stage.
@@ -59,7 +60,8 @@ _PROXYLESS: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 SPACES: dict[str, Callable[..., network_lib.Network]] = {  # by arguments
-    'proxyless': proxyless.proxyless, 'fbnet': fbnet.fbnet, 'fbnet_v2': fbnet_v2.fbnet_v2, 'cifar_tree': cifar_tree.cifar_tree}
+    'proxyless': proxyless.proxyless, 'fbnet': fbnet.fbnet, 'fbnet_v2': fbnet_v2.fbnet_v2, 'cifar_tree': cifar_tree.cifar_tree,
+    **tunas.SPACES}
 MOBILENET_V3_LARGE = 'mobilenet_v3_large'
 PROXYLESS_NAMES = tuple(_PROXYLESS)
 IMAGENET_NAMES = (*PROXYLESS_NAMES, MOBILENET_V3_LARGE, *fbnet.PUBLISHED, *fbnet_v2.PUBLISHED)
@@ -76,13 +78,18 @@ _RESOLUTION = 224
 _CLASSES = 1000
 
 
+def is_name(name: str) -> bool:
+  """Whether `published` takes a name: one of `NAMES`, or a space of TuNAS with a string of indices, 'proxylessnas_search:0:1:...'."""
+  return name in NAMES or name.partition(':')[0] in tunas.NAMES
+
+
 def published(
     name: str, *, resolution: int | None = None, classes: int | None = None, padding: str = 'same',
 ) -> tuple[network_lib.Network, schema.Genotype]:
   """The space and the choices of a published network.
 
   Args:
-    name: One of `NAMES`.
+    name: See `is_name`.
     resolution: Input height and width in pixels; by default as published.
     classes: Output units; by default as published: 1000, for CIFAR-10 10.
     padding: 'same', or 'symmetric' as in the official code, which the published weights need.
@@ -93,12 +100,16 @@ def published(
   Raises:
     ValueError: The name is unknown, or the space refuses an argument.
   """
-  if name not in NAMES:
+  if not is_name(name):
     raise ValueError(f'unknown network {name!r}; the published ones are {", ".join(NAMES)}{suggest.hint(name, NAMES, most=1)}')
   if name == cifar_tree.NAME:
     space = cifar_tree.cifar_tree(resolution=resolution or 32, classes=classes or 10, padding=padding, name=name)
     return space, schema.genotype(space, cifar_tree.published_choices())
   classes = classes or _CLASSES
+  variant, _, indices = name.partition(':')
+  if variant in tunas.NAMES:
+    space = tunas.tunas(variant, resolution=resolution or _RESOLUTION, classes=classes, padding=padding)
+    return space, tunas.genotype(space, indices)
   if name == MOBILENET_V3_LARGE:
     return mobilenet_v3.mobilenet_v3_large(resolution or _RESOLUTION, classes, padding=padding), schema.Genotype({})
   if name in fbnet_v2.PUBLISHED:

@@ -1,63 +1,78 @@
-r"""Converts a latency table between our JSON and the YAML of the official ProxylessNAS code, and reads that of Once-for-All.
+r"""Converts a latency table between our JSON and the YAML of the official ProxylessNAS code; reads those of Once-for-All and TuNAS.
 
   tf-proxyless convert-table --input=table.json --output=table.yaml
   tf-proxyless convert-table --input=mobile_trim.yaml --output=table.json --device='Pixel 1' --precision=float32 \
       --provenance=published --source='mobile_trim.yaml of the ProxylessNAS authors'
+  tf-proxyless convert-table --input=cost_model_data.py --output=table.json --device='Pixel 1' --precision=float32 --provenance=published
 
-The YAML says nothing of the device; what it does not say is given by flags. It has no calibration either: what is written there are
-entries, and a network's latency is their sum.
+Tables of others say nothing of the device; what they do not say is given by flags. The YAML has no calibration either: what is written
+there are entries, and a network's latency is their sum. TuNAS's linear model becomes a table of its space `tunas_proxylessnas_search`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import pathlib
+import types
 
 from tf_proxyless.app import options
 from tf_proxyless.cost import table as table_lib
 from tf_proxyless.cost.importers import official_yaml
 from tf_proxyless.cost.importers import once_for_all
+from tf_proxyless.cost.importers import tunas_model
 from tf_proxyless.infra import errors
 from tf_proxyless.infra import resources
 
 
 @dataclasses.dataclass(frozen=True)
 class Config(options.Config):
-  input: str | None = options.option(None, 'The table: .yaml or .yml, or .json or the name of a shipped one.', required=True)
+  input: str | None = options.option(
+      None, 'The table: a .yaml, .yml or .json file, the name of a shipped table, or cost_model_data.py of TuNAS.', required=True)
   output: str | None = options.option(None, 'Where to write it, .json or .yaml.', required=True)
-  device: str | None = options.option(None, "Device of a YAML table, for instance 'Pixel 2'. Required for one.")
-  precision: str | None = options.option(None, 'Precision of a YAML table. Required for one.', choices=table_lib.PRECISIONS)
-  kernels: str | None = options.option(None, 'Kernels of a YAML table; by default unknown.', choices=table_lib.KERNELS)
-  threads: int | None = options.option(None, 'Threads of the interpreter, of a YAML table; by default unknown.', low=1)
-  batch_size: int | None = options.option(None, 'Images in a run, of a YAML table; by default 1.', low=1)
-  soc: str | None = options.option(None, "System on chip of a YAML table, for instance 'Snapdragon 835'.")
-  core_mask: str | None = options.option(None, 'Cores of a YAML table as for taskset, hexadecimal.')
-  benchmark_tool: str | None = options.option(None, 'What measured a YAML table, in words.')
-  name: str | None = options.option(None, "Name of a YAML table; by default the file's.")
-  source: str | None = options.option(None, 'Where the numbers of a YAML table come from, in words.')
+  device: str | None = options.option(None, "Device of a table of others, for instance 'Pixel 2'. Required for one.")
+  precision: str | None = options.option(None, 'Precision of a table of others. Required for one.', choices=table_lib.PRECISIONS)
+  kernels: str | None = options.option(None, 'Kernels of a table of others; by default unknown.', choices=table_lib.KERNELS)
+  threads: int | None = options.option(None, 'Threads of the interpreter, of a table of others; by default unknown.', low=1)
+  batch_size: int | None = options.option(None, 'Images in a run, of a table of others; by default 1.', low=1)
+  soc: str | None = options.option(None, "System on chip of a table of others, for instance 'Snapdragon 835'.")
+  core_mask: str | None = options.option(None, 'Cores of a table of others as for taskset, hexadecimal.')
+  benchmark_tool: str | None = options.option(None, 'What measured a table of others, in words.')
+  name: str | None = options.option(None, "Name of a table of others; by default the file's.")
+  source: str | None = options.option(None, 'Where the numbers of a table of others come from, in words.')
   provenance: str | None = options.option(
-      None, 'Where the numbers of a YAML table come from. Required for one.', choices=table_lib.PROVENANCES)
+      None, 'Where the numbers of a table of others come from. Required for one.', choices=table_lib.PROVENANCES)
 
 
 _RUNTIME = ('device', 'precision', 'kernels', 'threads', 'batch_size', 'soc', 'core_mask', 'benchmark_tool')
 _YAML = {'.yaml', '.yml'}
 
 
-def _read_yaml(config: Config) -> table_lib.LatencyTable:
+def _importer(path: pathlib.Path) -> types.ModuleType | None:
+  """What reads a file of others; None for ours, or the name of a shipped table.
+
+  Raises:
+    OSError: The file cannot be read.
+  """
+  if path.suffix in _YAML:
+    return once_for_all if once_for_all.is_one(path) else official_yaml
+  if path.suffix == '.py' or (path.is_file() and tunas_model.is_json(path)):
+    return tunas_model
+  return None
+
+
+def _read(importer: types.ModuleType, config: Config, path: pathlib.Path) -> table_lib.LatencyTable:
   for name in ('device', 'precision', 'provenance'):
     if not getattr(config, name):
-      raise ValueError(f'a YAML table does not say its {name}: `{name}` is required')
+      raise ValueError(f'{path.name} does not say its {name}: `{name}` is required')
   stated = {name: getattr(config, name) for name in _RUNTIME if getattr(config, name) is not None}
-  reader = once_for_all if once_for_all.is_one(config.input) else official_yaml
-  return reader.load(config.input, config.name or pathlib.Path(config.input).stem, table_lib.Runtime(**stated), config.provenance,
-                            config.source or '')
+  return importer.load(path, config.name or path.stem, table_lib.Runtime(**stated), config.provenance, config.source or '')
 
 
-def _read_json(config: Config) -> table_lib.LatencyTable:
+def _read_ours(config: Config, name: str) -> table_lib.LatencyTable:
   given = [name for name in (*_RUNTIME, 'name', 'source', 'provenance') if getattr(config, name) is not None]
   if given:
-    raise ValueError(f'a JSON table says by itself what `{given[0]}` would')
-  return table_lib.load(resources.latency_table(config.input))
+    raise ValueError(f'a table of ours says by itself what `{given[0]}` would')
+  return table_lib.load(resources.latency_table(name))
 
 
 def convert(config: Config) -> table_lib.LatencyTable:
@@ -68,13 +83,16 @@ def convert(config: Config) -> table_lib.LatencyTable:
     OSError: A file cannot be read or written.
   """
   config.require()
-  from_yaml = pathlib.Path(config.input).suffix in _YAML
-  suffix = pathlib.Path(config.output).suffix
-  expected = {'.json'} if from_yaml else _YAML
-  if suffix not in expected:
+  assert config.input and config.output
+  path, output = pathlib.Path(config.input), pathlib.Path(config.output)
+  expected = {'.json'} if path.suffix in _YAML | {'.py'} else _YAML | {'.json'}
+  if output.suffix not in expected:
     raise ValueError(f'`output` must end in {" or ".join(sorted(expected))} for this input, got {config.output!r}')
-  table = _read_yaml(config) if from_yaml else _read_json(config)
-  (table_lib if from_yaml else official_yaml).save(table, config.output)
+  importer = _importer(path)
+  if importer is None and output.suffix == '.json':
+    raise ValueError(f'{config.input} is a table of ours: `output` must end in {" or ".join(sorted(_YAML))}, got {config.output!r}')
+  table = _read_ours(config, config.input) if importer is None else _read(importer, config, path)
+  (official_yaml if output.suffix in _YAML else table_lib).save(table, output)
   return table
 
 
