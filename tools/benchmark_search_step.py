@@ -11,11 +11,11 @@ bootstrap 95 % interval. Start-up and memory come from fresh processes. --json p
   setting            space, weight_sharing, resolution, batch_size, candidates, repetitions, paths
   machine            cores, tensorflow (version)
   ratios             weight_step (over the fixed network's), two_path_step (over the supernet's weight step) and forward (one
-                     REINFORCE sample over a forward pass of the fixed network), mixture_step (of all candidates, for Gumbel-softmax,
-                     over the weight step), expected_latency (E[latency] of the architecture parameters and its gradient, over the
+                     REINFORCE sample over a forward pass of the fixed network), mixture_step (of all candidates, for Gumbel-softmax)
+                     and one_path_step (its straight-through form), both over the weight step, expected_latency (E[latency] of the architecture parameters and its gradient, over the
                      weight step), each with ratio, low and high
   seconds            of one step, mean over paths of medians: weight_step, fixed_weight_step, two_path_step, forward, fixed_forward,
-                     mixture_step, expected_latency
+                     mixture_step, one_path_step, expected_latency
   start_up_seconds   after `import tensorflow` until the first step is done: all_steps (three graphs; no mixture),
                      weight_step (that graph only), fixed_network (the slowest of the fixed networks, which pays it again)
   peak_memory_mb     supernet (all steps on all paths; no mixture), fixed_network (weight step and forward, the largest), ratio, and
@@ -81,9 +81,10 @@ class Config(options.Config):
   part: str = options.option('', 'What one process of this tool measures for another; not for people.')
 
 
-STEPS = ('weight_step', 'fixed_weight_step', 'two_path_step', 'forward', 'fixed_forward', 'mixture_step', 'expected_latency')
+STEPS = ('weight_step', 'fixed_weight_step', 'two_path_step', 'forward', 'fixed_forward', 'mixture_step', 'one_path_step',
+         'expected_latency')
 RATIOS = {'weight_step': 'fixed_weight_step', 'two_path_step': 'weight_step', 'forward': 'fixed_forward', 'mixture_step': 'weight_step',
-          'expected_latency': 'weight_step'}
+          'one_path_step': 'weight_step', 'expected_latency': 'weight_step'}
 # What this project accepts and aims at on two CPU cores (docs/performance.md).
 LIMITS = {'weight_step': (1.10, 1.05), 'two_path_step': (1.30, 0.90), 'forward': (1.05, 1.05), 'expected_latency': (0.01, 0.01),
           'start-up': (12.0, 8.0),
@@ -183,6 +184,10 @@ class Trainee:
     _, gradients = self._steps.mixture_gradients(np.full(shape, 1 / shape[1], np.float32), self._batch)
     gradients.numpy()
 
+  def one_path_step(self, path: np.ndarray) -> None:
+    choices = max(len(each.choices) for each in self._steps.decisions)
+    self._steps.sampled_gradients(np.eye(choices, dtype=np.float32)[path], self._batch)
+
   def forward(self, path: np.ndarray) -> None:
     self._steps.accuracies(path[None], self._batch)
 
@@ -230,6 +235,7 @@ def measure_steps(space: network_lib.Network, setting: Setting) -> dict[str, np.
         'forward': lambda active=active: supernet.forward(active),
         'fixed_forward': lambda fixed=fixed: fixed.forward(_NO_DECISIONS),
         'mixture_step': supernet.mixture_step,
+        'one_path_step': lambda active=active: supernet.one_path_step(active),
         'expected_latency': expected_latency,
     }
     for repetition in range(-2, setting.repetitions):  # twice to warm up
@@ -339,6 +345,7 @@ def to_text(result: dict[str, Any]) -> str:
 
   for name, label in (('weight_step', 'weight step / fixed network'), ('two_path_step', 'two-path step / weight step'),
                       ('forward', 'forward / fixed network'), ('mixture_step', 'mixture of all / weight step'),
+                      ('one_path_step', 'one-path step / weight step'),
                       ('expected_latency', 'expected latency / weight step')):
     found, digits = result['ratios'][name], 4 if name == 'expected_latency' else 3
     lines.append(row(label, f'{found["ratio"]:.{digits}f}', f'{found["low"]:.{digits}f}-{found["high"]:.{digits}f}', name))

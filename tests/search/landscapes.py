@@ -175,6 +175,12 @@ class Landscape:
     loss = 1.0 - float(self.score(weights.argmax(axis=1)[None])[0])
     return loss, -(gains + self._rng.normal(0, self._gate_noise, gains.shape))
 
+  def sampled_gradients(self, weights: np.ndarray, batch: object = None) -> tuple[float, np.ndarray]:
+    """The same of the choices of the largest weights as if these were 1; 0 by the others."""
+    sampled = np.eye(CHOICES)[weights.argmax(axis=1)]
+    loss, gradients = self.mixture_gradients(sampled)
+    return loss, sampled * gradients
+
   @functools.cached_property
   def optimum(self) -> np.ndarray:
     """The network of greatest true gain under the budget: exact, or the best of 30 local searches if all decisions interact."""

@@ -64,8 +64,8 @@ def test_a_table_for_another_runtime(tmp_path):
     (['--validation_images=0'], ['--validation_images must be a count above 1, or a fraction between 0 and 1, got 0']),
     (['--validation_images=10.5'], ['--validation_images must be', 'got 10.5']),
     (['--architecture_optimizer=evolution'], ['--architecture_optimizer=evolution', 'reinforce', 'gradient']),
-    (['--objective=penalty_log'], ['--objective=penalty_log serves --architecture_optimizer=gradient or gumbel, not reinforce, which goes '
-                                   'with constrained, reward_power or reward_absolute']),
+    (['--objective=penalty_log'], ['--objective=penalty_log serves --architecture_optimizer=gradient, gumbel or straight_through, '
+                                   'not reinforce, which goes with constrained, reward_power or reward_absolute']),
     (['--objective=penalty_lag'], ['--objective=penalty_lag: must be one of constrained, ', "; did you mean 'penalty_log'"]),
     (['--objective=reward_power', '--architecture_optimizer=gradient'], ['--objective=reward_power serves', 'not gradient']),
     (['--latency_table=pixel1_tflite_float'], ['--latency_table is for a latency, not for --target_macs']),

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
+from tests.nn import spaces as nn_spaces
 from tests.search import landscapes
 from tests.search import runs
 from tests.search import test_landscapes
@@ -11,6 +12,8 @@ from tests.space import spaces
 from tf_proxyless.cost import model as model_lib
 from tf_proxyless.search import objectives
 from tf_proxyless.search import policy as policy_lib
+from tf_proxyless.search import steps as steps_lib
+from tf_proxyless.search import weight_optimizer
 from tf_proxyless.search.optimizers import gumbel
 from tf_proxyless.space import fbnet
 from tf_proxyless.space import io
@@ -67,25 +70,46 @@ def test_probabilities_of_the_largest_weight_are_those_of_the_policy():
   np.testing.assert_allclose(found, p, atol=4 * np.sqrt(0.25 / 2000))
 
 
-@pytest.mark.parametrize('updates, seeds', [(300, 1), pytest.param(1000, 10, marks=pytest.mark.long)])
-def test_on_additive_landscapes(updates, seeds):
+@pytest.mark.parametrize('straight_through, updates, seeds, least', [
+    (False, 300, 1, 0.8), pytest.param(False, 1000, 10, 0.8, marks=pytest.mark.long),
+    (True, 300, 1, 0.6), pytest.param(True, 1000, 10, 0.75, marks=pytest.mark.long)])
+def test_on_additive_landscapes(straight_through, updates, seeds, least):
   found = []
   for seed in range(seeds):
-    landscape, settings = landscapes.Landscape(seed), gumbel.GumbelConfig()
+    landscape, settings = landscapes.Landscape(seed), gumbel.GumbelConfig(straight_through=straight_through)
     policy = policy_lib.Policy(landscapes.CHOICE_COUNTS, exploration=0.1, seed=seed)
     optimizer = gumbel.Gumbel(policy, landscapes.COST_MODEL, objectives.Constrained(landscapes.TARGET_MS, scale=1.0),
-                              landscape.mixture_gradients, learning_rate=settings.rate(updates),
+                              landscape.sampled_gradients if straight_through else landscape.mixture_gradients,
+                              learning_rate=settings.rate(updates),
                               temperatures=(settings.first_temperature, settings.last_temperature), updates=updates)
     search = test_landscapes.search_and_score(landscape, optimizer, updates, seed)
     assert search.expected_cost == pytest.approx(landscapes.TARGET_MS, rel=0.001)
     found.append((search.ratio(search.by_probability()), search.ratio(search.by_evidence(recency=False))))
   print(found)
-  assert np.mean(found, axis=0)[0] > 0.8 and np.min(found, axis=0)[1] > 0.98
+  assert np.mean(found, axis=0)[0] > least and np.min(found, axis=0)[1] > 0.98
 
 
-def test_a_whole_search(tmp_path, data_dir):
+def test_the_gradient_of_a_sampled_network():
+  """That of a mixture at one-hot weights, by the weights that are 1; the other candidates do not run."""
+  space = nn_spaces.tiny()
+  supernet = nn_spaces.supernet(space)
+  steps = steps_lib.SupernetSteps(supernet, weight_optimizer.SupernetSGD(supernet, 0.9, 1e-4))
+  batch = nn_spaces.batch(space)
+  weights = np.random.default_rng(0).dirichlet(np.ones(7), 4).astype(np.float32)
+  weights[nn_spaces.DOWN, nn_spaces.ZERO] = 0
+  weights[3, nn_spaces.ZERO] = 2  # Zero is sampled there
+  one_hot = np.eye(7, dtype=np.float32)[weights.argmax(axis=1)]
+  loss, gradients = steps.sampled_gradients(weights, batch)
+  expected_loss, expected = steps.mixture_gradients(one_hot, batch)
+  np.testing.assert_allclose(loss, expected_loss, rtol=1e-5)
+  np.testing.assert_allclose(gradients, one_hot * expected.numpy(), rtol=1e-4, atol=1e-6)
+  assert (gradients != 0).sum(axis=1).tolist() == [1, 1, 1, 0]
+
+
+@pytest.mark.parametrize('optimizer', ['gumbel', 'straight_through'])
+def test_a_whole_search(optimizer, tmp_path, data_dir):
   run = tmp_path / 'run'
-  result = runs.run(*runs.TINY, f'--run_dir={run}', f'--data_dir={data_dir}', '--architecture_optimizer=gumbel')
+  result = runs.run(*runs.TINY, f'--run_dir={run}', f'--data_dir={data_dir}', f'--architecture_optimizer={optimizer}')
   assert result.returncode == 0, result.stderr
   assert 'chosen by validation' in result.stdout and io.load_architecture(run / 'architecture.json').cost.macs
 

@@ -11,7 +11,8 @@ from tf_proxyless.search.optimizers import gumbel
 from tf_proxyless.search.optimizers import reinforce
 from tf_proxyless.search.optimizers import two_path
 
-OPTIMIZERS = {'reinforce': reinforce.ReinforceConfig(), 'gradient': two_path.TwoPathConfig(), 'gumbel': gumbel.GumbelConfig()}
+OPTIMIZERS = {'reinforce': reinforce.ReinforceConfig(), 'gradient': two_path.TwoPathConfig(), 'gumbel': gumbel.GumbelConfig(),
+              'straight_through': gumbel.GumbelConfig(straight_through=True)}
 OBJECTIVES = {'constrained': objectives.ConstrainedConfig(), 'reward_power': objectives.RewardPowerConfig(),
               'reward_absolute': objectives.RewardAbsoluteConfig(), 'penalty_log': objectives.PenaltyLogConfig(),
               'penalty_linear': objectives.PenaltyLinearConfig()}

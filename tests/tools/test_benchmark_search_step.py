@@ -70,9 +70,10 @@ def test_every_step_of_every_path_is_timed(setting):
   for times in seconds.values():
     assert times.shape == (2, 3) and (times > 0).all()
   summary = tool.summarise_steps({name: np.full((2, 3), i + 1.0) for i, name in enumerate(tool.STEPS)})
-  assert summary['seconds'] == dict(zip(tool.STEPS, (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0)))
+  assert summary['seconds'] == dict(zip(tool.STEPS, (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0)))
   assert {name: found['ratio'] for name, found in summary['ratios'].items()} == {
-      'weight_step': 1 / 2, 'two_path_step': 3 / 1, 'forward': 4 / 5, 'mixture_step': 6 / 1, 'expected_latency': 7 / 1}
+      'weight_step': 1 / 2, 'two_path_step': 3 / 1, 'forward': 4 / 5, 'mixture_step': 6 / 1, 'one_path_step': 7 / 1,
+      'expected_latency': 8 / 1}
 
 
 @pytest.mark.parametrize('argument, message', [

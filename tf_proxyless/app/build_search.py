@@ -130,6 +130,7 @@ def optimizer_config(optimizer: config_lib.OptimizerConfig) -> base.OptimizerCon
       'reinforce': lambda: reinforce.ReinforceConfig(rate, optimizer.reinforce_networks, optimizer.baseline_momentum),
       'gradient': lambda: two_path.TwoPathConfig(rate),
       'gumbel': lambda: gumbel.GumbelConfig(rate),
+      'straight_through': lambda: gumbel.GumbelConfig(rate, straight_through=True),
   }[optimizer.architecture_optimizer]()
 
 

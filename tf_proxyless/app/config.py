@@ -13,13 +13,13 @@ SUPERNET = 'supernet'  # value of `init`
 PROXYLESS = 'proxyless'  # value of `search_space`
 DATA_DIR = 'Where tensorflow-datasets keeps datasets, or IDX files lie; by default ~/tensorflow_datasets.'
 TARGETS = ('target_latency_ms', 'target_latency_fraction', 'target_macs')  # exactly one is given
-OPTIMIZERS = ('reinforce', 'gradient', 'gumbel')
+OPTIMIZERS = ('reinforce', 'gradient', 'gumbel', 'straight_through')
 OBJECTIVES = {  # the optimizers that each serves
     'constrained': OPTIMIZERS,
     'reward_power': ('reinforce',),
     'reward_absolute': ('reinforce',),
-    'penalty_log': ('gradient', 'gumbel'),
-    'penalty_linear': ('gradient', 'gumbel'),
+    'penalty_log': OPTIMIZERS[1:],
+    'penalty_linear': OPTIMIZERS[1:],
 }
 
 _AUGMENTATIONS = ('imagenet', 'cifar', 'cifar_cutout', 'digits', 'none')
@@ -116,7 +116,7 @@ class ObjectiveConfig(options.Config):
   """How accuracy and cost are weighed; None is the default of the objective in `search.objectives`."""
 
   objective: str = option('constrained', 'How accuracy and cost are weighed: constrained serves all optimizers, reward_* reinforce, '
-                          'penalty_* gradient and gumbel.', choices=tuple(OBJECTIVES))
+                          'penalty_* the others.', choices=tuple(OBJECTIVES))
   constraint_gain: float = option(
       1.0, 'Share of the way to the target that an update of the constrained objective goes; all of it at 1 and above.', low=0.0)
   constraint_rate: float | None = option(
@@ -134,8 +134,8 @@ class ObjectiveConfig(options.Config):
 class OptimizerConfig(options.Config):
   """The architecture optimizer, and when it acts."""
 
-  architecture_optimizer: str = option('reinforce', 'REINFORCE, the gradient rule on two paths, or a Gumbel-softmax over all '
-                                       'candidates.', choices=OPTIMIZERS)
+  architecture_optimizer: str = option('reinforce', 'REINFORCE, the gradient rule on two paths, a Gumbel-softmax over all candidates, '
+                                       'or its straight-through form, which runs one.', choices=OPTIMIZERS)
   architecture_learning_rate: float | None = option(
       None, 'Learning rate of Adam for the architecture; by default chosen by the number of updates.', low=0.0)
   weight_steps_per_update: int | None = option(
@@ -235,7 +235,7 @@ class SearchConfig(options.Config):
     serves = OBJECTIVES[chosen]
     if optimizer not in serves:
       others = [name for name, optimizers in OBJECTIVES.items() if optimizer in optimizers]
-      raise ValueError(f'`objective={chosen}` serves `architecture_optimizer={" or ".join(serves)}`, not {optimizer}, which goes with '
+      raise ValueError(f'`objective={chosen}` serves `architecture_optimizer={suggest.either(serves)}`, not {optimizer}, which goes with '
                        f'{suggest.either(others)}')
     check_validation_images(self.data.validation_images)
 

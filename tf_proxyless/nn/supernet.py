@@ -99,6 +99,15 @@ class Supernet(keras.Model):
     """
     return [layer.mix(weights[layer.decisions[0]]) for layer in self.choices]
 
+  def sample_mixture(self, path: tf.Tensor, weights: tf.Tensor) -> list[gates_lib.Mixture]:
+    """Gates that run one network, each of its candidates times a weight; decisions as for `mix`.
+
+    Args:
+      path: int32 [decisions].
+      weights: float32 [decisions].
+    """
+    return [gates_lib.Mixture((gates,), weights[layer.decisions[0]][None]) for layer, gates in zip(self.choices, self.sample(path))]
+
   def call(self, inputs, gates: Sequence[gates_lib.Gates], training=None, path: tf.Tensor | None = None):
     """Runs the gated network.
 

@@ -47,6 +47,7 @@ class SupernetSteps:
     self._gate_gradients = tf.function(self._differentiate, input_signature=[images, labels, path, path], autograph=False)
     mixture = tf.TensorSpec([len(supernet.decisions), None], tf.float32)
     self._mixture_gradients = tf.function(self._differentiate_mixture, input_signature=[images, labels, mixture], autograph=False)
+    self._sampled_gradients = tf.function(self._differentiate_sampled, input_signature=[images, labels, path], autograph=False)
     self._correct = tf.function(self._evaluate, input_signature=[images, labels, path], autograph=False)
 
   def _train(self, images, labels, path, learning_rate):
@@ -81,6 +82,13 @@ class SupernetSteps:
       loss = cross_entropy(labels, self._supernet(images, self._supernet.mix(weights)))
     return loss, tf.convert_to_tensor(tape.gradient(loss, weights))
 
+  def _differentiate_sampled(self, images, labels, path):
+    weights = tf.ones(tf.shape(path))
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+      tape.watch(weights)
+      loss = cross_entropy(labels, self._supernet(images, self._supernet.sample_mixture(path, weights)))
+    return loss, tf.convert_to_tensor(tape.gradient(loss, weights))
+
   def _evaluate(self, images, labels, path):
     """How many are right: float32 scalar, NaN for a network with an output that is not finite, which would have a largest one too."""
     logits = self._supernet(images, self._supernet.sample(path), path=path)
@@ -111,6 +119,16 @@ class SupernetSteps:
     loss, gradients = self._mixture_gradients(*batch, tf.constant(weights))
     if not math.isfinite(loss):
       raise checks.bad_loss(float(loss), self.explain(weights.argmax(axis=1).astype(np.int32), batch[0]))
+    return loss, gradients
+
+  def sampled_gradients(self, weights: np.ndarray, batch: tuple[tf.Tensor, tf.Tensor]):
+    """As `mixture_gradients`, of the network of the largest weights, as if they were 1 and the others 0; gradients are 0 by the others."""
+    path = weights.argmax(axis=1).astype(np.int32)
+    loss, found = self._sampled_gradients(*batch, tf.constant(path))
+    if not math.isfinite(loss):
+      raise checks.bad_loss(float(loss), self.explain(path, batch[0]))
+    gradients = np.zeros(weights.shape, np.float32)
+    gradients[np.arange(len(path)), path] = found
     return loss, gradients
 
   def accuracies(self, paths: np.ndarray, batch: tuple[tf.Tensor, tf.Tensor]) -> np.ndarray:

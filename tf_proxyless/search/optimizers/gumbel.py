@@ -24,8 +24,10 @@ _STREAM = 5  # of random numbers: Gumbel noise
 class Gumbel(base.ArchitectureOptimizer):
   """Runs all candidates of every decision, mixed by a Gumbel-softmax of the logits, and descends by the gradient that reaches the logits.
 
-  A mixture costs as many networks in time and memory as there are candidates. Deviations from the paper: weights are trained on one sampled
-  network a step, not on mixtures; the expected cost is exact, not that of the mixture.
+  A mixture costs as many networks in time and memory as there are candidates. The straight-through variant (Jang et al. 2017, arXiv
+  1611.01144; of one path as in GDAS, Dong & Yang, CVPR 2019, arXiv 1910.04465) runs the candidate of the largest weight only, as if that
+  were 1, and descends by the gradient that reaches it. Deviations from the paper: weights are trained on one sampled network a step, not on
+  mixtures; the expected cost is exact, not that of the mixture.
   """
 
   def __init__(
@@ -46,7 +48,7 @@ class Gumbel(base.ArchitectureOptimizer):
       cost_model: Costs of choices.
       objective: Turns cross-entropy and expected cost into a loss.
       mixture_gradients: (weights float32 [decisions, most choices], batch) -> cross-entropy of the mixture, and its gradients with respect
-        to the weights.
+        to the weights; of the straight-through variant see `search.steps.SupernetSteps.sampled_gradients`.
       learning_rate: Learning rate of Adam; the paper's is 0.01.
       temperatures: Temperatures of the first and of the last update, between which it falls exponentially.
       updates: Number of updates of the whole search.
@@ -90,16 +92,23 @@ class Gumbel(base.ArchitectureOptimizer):
 
 @dataclasses.dataclass(frozen=True)
 class GumbelConfig(base.OptimizerConfig):
-  """Settings of the Gumbel-softmax; see `Gumbel`. Temperatures are the paper's: 5 exp(-0.045 epoch) in 90 epochs."""
+  """Settings of the Gumbel-softmax; see `Gumbel`. Temperatures are the paper's: 5 exp(-0.045 epoch) in 90 epochs.
+
+  Attributes:
+    straight_through: Whether one path runs instead of all candidates.
+  """
 
   first_temperature: float = 5.0
   last_temperature: float = 0.09
+  straight_through: bool = False
 
   LEARNS_FROM = 'loss'
   SCALE = 3.0
   RATES = ((300, 0.1), (1_000, 0.02), (10_000, 0.01))
 
   def passes(self, space: network_lib.Network) -> int:
+    if self.straight_through:
+      return 2
     return 2 * max(len(ops.values_of(place.block.op)) for place in network_lib.places(space))  # forward, and back without kernels
 
   def check(self, space: network_lib.Network) -> None:
@@ -109,5 +118,6 @@ class GumbelConfig(base.OptimizerConfig):
 
   def build(self, policy: policy_lib.Policy, cost_model: model_lib.CostModel, objective: objectives.Objective,
             steps: Any, updates: int) -> Gumbel:
-    return Gumbel(policy, cost_model, objective, steps and steps.mixture_gradients, learning_rate=self.rate(updates),
+    gradients = steps and (steps.sampled_gradients if self.straight_through else steps.mixture_gradients)
+    return Gumbel(policy, cost_model, objective, gradients, learning_rate=self.rate(updates),
                   temperatures=(self.first_temperature, self.last_temperature), updates=updates)
