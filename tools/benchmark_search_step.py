@@ -12,8 +12,8 @@ bootstrap 95 % interval. Start-up and memory come from fresh processes. --json p
   machine            cores, tensorflow (version)
   ratios             weight_step (over the fixed network's), two_path_step (over the supernet's weight step) and forward (one
                      REINFORCE sample over a forward pass of the fixed network), mixture_step (of all candidates, for Gumbel-softmax)
-                     and one_path_step (its straight-through form), both over the weight step, expected_latency (E[latency] of the architecture parameters and its gradient, over the
-                     weight step), each with ratio, low and high
+                     and one_path_step (its straight-through form), both over the weight step, expected_latency (E[latency] of the
+                     architecture parameters and its gradient, over the weight step), each with ratio, low and high
   seconds            of one step, mean over paths of medians: weight_step, fixed_weight_step, two_path_step, forward, fixed_forward,
                      mixture_step, one_path_step, expected_latency
   start_up_seconds   after `import tensorflow` until the first step is done: all_steps (three graphs; no mixture),
