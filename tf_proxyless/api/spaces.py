@@ -1,5 +1,6 @@
-"""Search spaces: those of ProxylessNAS, FBNet, FBNetV2 and TuNAS, published networks, and what own spaces are made of."""
+"""Search spaces: those of ProxylessNAS, FBNet, FBNetV2, ChamNet and TuNAS, published networks, and what own spaces are made of."""
 
+from tf_proxyless.space.chamnet import chamnet
 from tf_proxyless.space.cifar_tree import cifar_tree
 from tf_proxyless.space.fbnet import fbnet
 from tf_proxyless.space.fbnet_v2 import fbnet_v2
@@ -19,6 +20,6 @@ from tf_proxyless.space.tunas import tunas
 __all__ = [
     'Activation', 'BatchNorm', 'Block', 'ChannelShuffle', 'Classifier', 'Conv', 'ConvBn', 'Decision', 'Dense', 'DepthwiseConv',
     'Dropout', 'Genotype', 'GlobalPool', 'Identity', 'MBConv', 'Network', 'OneOf', 'PUBLISHED', 'Pool', 'SeparableConv', 'Sequence',
-    'SqueezeExcite', 'Zero', 'canonical', 'cardinality', 'cifar_tree', 'decisions', 'fbnet', 'fbnet_v2', 'load', 'proxyless',
+    'SqueezeExcite', 'Zero', 'canonical', 'cardinality', 'chamnet', 'cifar_tree', 'decisions', 'fbnet', 'fbnet_v2', 'load', 'proxyless',
     'published', 'register', 'resolve', 'save', 'tunas', 'tunas_indices',
 ]

@@ -50,7 +50,7 @@ def find(name: str, classes: int | None, resolution: int | None = None, width_mu
   elif os.path.exists(name) or name.endswith('.json'):
     found = io.load_architecture(name)
   else:
-    raise ValueError(f'{name!r} is neither a file nor one of {", ".join(NAMES)}{suggest.hint(name, NAMES)}')
+    raise ValueError(f'{name!r} is neither a file nor one of {", ".join(NAMES)}{suggest.hint(name, NAMES, most=1)}')
   return adapt(found, name, classes, resolution, dropout_rate)
 
 

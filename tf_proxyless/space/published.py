@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tf_proxyless.infra import suggest
+from tf_proxyless.space import chamnet
 from tf_proxyless.space import cifar_tree
 from tf_proxyless.space import fbnet
 from tf_proxyless.space import fbnet_v2
@@ -61,18 +62,19 @@ _PROXYLESS: dict[str, tuple[dict[str, Any], str]] = {
 
 SPACES: dict[str, Callable[..., network_lib.Network]] = {  # by arguments
     'proxyless': proxyless.proxyless, 'fbnet': fbnet.fbnet, 'fbnet_v2': fbnet_v2.fbnet_v2, 'cifar_tree': cifar_tree.cifar_tree,
-    **tunas.SPACES}
+    'chamnet': chamnet.chamnet, **tunas.SPACES}
 MOBILENET_V3_LARGE = 'mobilenet_v3_large'
 PROXYLESS_NAMES = tuple(_PROXYLESS)
-IMAGENET_NAMES = (*PROXYLESS_NAMES, MOBILENET_V3_LARGE, *fbnet.PUBLISHED, *fbnet_v2.PUBLISHED)
+IMAGENET_NAMES = (*PROXYLESS_NAMES, MOBILENET_V3_LARGE, *fbnet.PUBLISHED, *fbnet_v2.PUBLISHED, *chamnet.PUBLISHED)
 NAMES = (*IMAGENET_NAMES, cifar_tree.NAME)
 # Top-1 on ImageNet in percent, trained from scratch: by the README of the authors' code (github.com/mit-han-lab/proxylessnas), table 3 of
-# arXiv 1905.02244, the authors' release for FBNet A to C and FBNetV2, and their slides for the others.
+# arXiv 1905.02244, the authors' releases for FBNet A to C, FBNetV2 and ChamNet (in float), and their slides for the others.
 TOP1 = {
     'proxyless_mobile': 74.6, 'proxyless_mobile_14': 76.7, 'proxyless_gpu': 75.1, 'proxyless_cpu': 75.3, MOBILENET_V3_LARGE: 75.2,
     'fbnet_a': 73.3, 'fbnet_b': 74.5, 'fbnet_c': 75.3, 'fbnet_s8': 73.3, 'fbnet_iphonex': 73.2, 'fbnet_96': 50.2,
     'fbnet_v2_f1': 68.3, 'fbnet_v2_f2': 71.0, 'fbnet_v2_f3': 73.0, 'fbnet_v2_f4': 75.8, 'fbnet_v2_l1': 77.0, 'fbnet_v2_l2': 78.2,
     'dmasking_l3': 78.9,
+    'chamnet_a': 75.4, 'chamnet_b': 73.8, 'chamnet_c': 71.6, 'chamnet_d': 69.1, 'chamnet_e': 64.2, 'chamnet_f': 59.5,
 }
 _RESOLUTION = 224
 _CLASSES = 1000
@@ -95,7 +97,7 @@ def published(
     padding: 'same', or 'symmetric' as in the official code, which the published weights need.
 
   Returns:
-    The search space and the genotype; `schema.resolve` makes the network of them. MobileNetV3 and FBNetV2 have no decisions.
+    The search space and the genotype; `schema.resolve` makes the network of them. MobileNetV3, FBNetV2 and ChamNet have no decisions.
 
   Raises:
     ValueError: The name is unknown, or the space refuses an argument.
@@ -114,6 +116,8 @@ def published(
     return mobilenet_v3.mobilenet_v3_large(resolution or _RESOLUTION, classes, padding=padding), schema.Genotype({})
   if name in fbnet_v2.PUBLISHED:
     return fbnet_v2.published(name, resolution, classes, padding), schema.Genotype({})
+  if name in chamnet.PUBLISHED:
+    return chamnet.published(name, resolution, classes, padding), schema.Genotype({})
   of_fbnet = name in fbnet.PUBLISHED
   arguments, text = fbnet.PUBLISHED[name] if of_fbnet else _PROXYLESS[name]
   size = resolution or arguments.get('resolution', _RESOLUTION)
