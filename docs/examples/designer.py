@@ -1,4 +1,4 @@
-"""A designer of your own: regularized evolution, which changes one choice of the best of a few recent networks (arXiv 1802.01548).
+"""A designer of your own: simulated annealing, which goes on from a worse network now and then (Kirkpatrick et al., Science 1983).
 
   python docs/examples/designer.py
 
@@ -8,6 +8,8 @@ takes no training; a function that trains each network fits as well.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 import tf_proxyless as nas
@@ -15,30 +17,32 @@ from tf_proxyless import designers
 from tf_proxyless import spaces
 
 
-class Evolution:
-  """Mutates winners of tournaments among the last networks; starts with random ones."""
+class Annealing:
+  """Changes one choice of its network, and keeps the change by exp(gain / temperature), which falls."""
 
-  def __init__(self, decisions, constraints=(), seed: int = 0, population: int = 30, tournament: int = 8):
+  def __init__(self, decisions, constraints=(), seed: int = 0, temperature: float = 0.01, decay: float = 0.98):
     """Stores its settings; see `designers.Random`."""
     self._decisions, self._constraints, self._seed = decisions, constraints, seed
-    self._population, self._tournament = population, tournament
-    self._paths, self._accuracies = [], []
+    self._temperature, self._decay = temperature, decay
+    self._current, self._evaluated = None, 0
 
   def suggest(self, count: int) -> np.ndarray:
-    rng = np.random.default_rng([self._seed, len(self._paths)])
-    if len(self._paths) < self._population:
+    rng = np.random.default_rng([self._seed, self._evaluated])
+    if self._current is None:
       return designers.draw(self._decisions, count, rng, self._constraints)
-    return np.array([self._child(rng) for _ in range(count)], np.int32)
+    return np.array([self._changed(rng) for _ in range(count)], np.int32)
 
   def update(self, evaluations) -> None:
-    self._paths += evaluations.paths.tolist()
-    self._accuracies += evaluations.accuracy.tolist()
+    rng = np.random.default_rng([self._seed, self._evaluated, 1])
+    self._evaluated += len(evaluations)
+    for path, accuracy in zip(evaluations.paths.tolist(), evaluations.accuracy.tolist()):
+      if self._current is None or rng.random() < math.exp(min(0.0, (accuracy - self._current[0]) / self._temperature)):
+        self._current = accuracy, path
+      self._temperature = max(self._temperature * self._decay, 1e-6)
 
-  def _child(self, rng: np.random.Generator) -> tuple[int, ...]:
-    recent = range(len(self._paths) - self._population, len(self._paths))
-    parent = self._paths[max(rng.choice(recent, self._tournament), key=lambda i: self._accuracies[i])]
+  def _changed(self, rng: np.random.Generator) -> tuple[int, ...]:
     while True:
-      path = list(parent)
+      path = list(self._current[1])
       where = rng.integers(len(path))
       path[where] = rng.integers(len(self._decisions[where].choices))
       path = spaces.canonical(self._decisions, path)
@@ -47,7 +51,7 @@ class Evolution:
 
 
 def main(evaluations: int = 300):
-  """What evolution and random search evaluated, under 40 % of the way from the cheapest network to the dearest."""
+  """What annealing, regularised evolution and random search evaluated, under 40 % of the way from the cheapest network to the dearest."""
   space = spaces.proxyless(resolution=96, classes=10)
   decisions, macs = spaces.decisions(space), nas.costs.macs(space)
   gains = [np.random.default_rng([7, i]).normal(0.0, 0.01, len(decision.choices)) for i, decision in enumerate(decisions)]
@@ -56,10 +60,11 @@ def main(evaluations: int = 300):
     return np.array([0.7 + sum(row[choice] for row, choice in zip(gains, path)) for path in paths])
 
   limit = nas.Constraint(macs, macs.smallest + 0.4 * (macs.largest - macs.smallest))
-  return [nas.ask_tell(designer(decisions, [limit]), accuracy, macs, evaluations) for designer in (Evolution, designers.Random)]
+  return [nas.ask_tell(designer(decisions, [limit]), accuracy, macs, evaluations)
+          for designer in (Annealing, designers.Evolution, designers.Random)]
 
 
 if __name__ == '__main__':
-  for name, found in zip(('evolution', 'random'), main()):
+  for name, found in zip(('annealing', 'evolution', 'random'), main()):
     best = found.accuracy.argmax()
     print(f'{name}: {100 * found.accuracy[best]:.2f} % at {found.cost[best] / 1e6:.1f} M MACs')

@@ -110,8 +110,8 @@ def test_the_cost_of_bytes_and_of_weights_both_hold(results):
   assert result.problem.cost_model.cost(smaller.genotype) <= result.problem.target
 
 
-def test_evolution_beats_random_search():
-  evolution, random = examples.load('designer').main()
-  assert len(evolution) == len(random) == 300
-  assert evolution.accuracy.max() > random.accuracy.max() + 0.02
-  np.testing.assert_array_equal(evolution.paths[:30], random.paths[:30])  # both start with the same draws
+def test_annealing_beats_random_search():
+  annealing, evolution, random = examples.load('designer').main()
+  assert len(annealing) == len(evolution) == len(random) == 300
+  assert min(annealing.accuracy.max(), evolution.accuracy.max()) > random.accuracy.max() + 0.02
+  np.testing.assert_array_equal(annealing.paths[:10], random.paths[:10])  # both start with the same draws

@@ -1,0 +1,104 @@
+"""Designers: moves, how the genetic algorithm adapts, and gains on landscapes; what all of them keep is in test_contract."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from tests.search import landscapes
+from tests.space import spaces
+from tf_proxyless.cost import model as model_lib
+from tf_proxyless.derive import solver
+from tf_proxyless.search import ask_tell
+from tf_proxyless.search.designers import evolution
+from tf_proxyless.search.designers import genetic
+from tf_proxyless.search.designers import local_search
+from tf_proxyless.search.designers import moves
+from tf_proxyless.search.designers import random
+from tf_proxyless.space import schema
+
+DESIGNERS = {'evolution': evolution.Evolution, 'genetic': genetic.Genetic, 'local_search': local_search.LocalSearch}
+
+
+def space_of(name):
+  space = spaces.COUPLED[name]()
+  return schema.decisions(space), model_lib.from_macs(space)
+
+
+@pytest.mark.parametrize('name', ['nested', 'widths'])
+def test_moves(name):
+  decisions, costs = space_of(name)
+  rng = np.random.default_rng(0)
+  paths = [tuple(path) for path in random.draw(decisions, 20, rng).tolist()]
+  for path in paths:
+    found = set(moves.neighbours(decisions, path))
+    assert path not in found
+    for changes in (1, 2):
+      changed = moves.mutate(decisions, path, changes, rng)
+      assert changed == schema.canonical(decisions, changed) and changed != path
+    assert moves.mutate(decisions, path, 1, rng) in found
+    crossed = moves.cross(decisions, path, paths[0], rng)
+    assert crossed == schema.canonical(decisions, crossed)
+    limit = solver.Constraint(costs, costs.smallest + 0.2 * (costs.largest - costs.smallest))
+    repaired = moves.repair(path, [limit], rng)
+    assert moves.fits(repaired, [limit]) and (repaired == path) == moves.fits(path, [limit])
+    shared = sum(a == b for a, b in zip(repaired, path))
+    within = [other for other in set(map(lambda other: schema.canonical(decisions, other),
+                                         itertools.product(*(range(len(decision.choices)) for decision in decisions))))
+              if moves.fits(other, [limit])]
+    # Decisions that count share as many choices as in any network within the limit.
+    assert shared >= max(sum(a == b for i, (a, b) in enumerate(zip(other, path)) if schema.counts(decisions, other, i)) for other in within)
+
+
+def test_no_network_within():
+  decisions, costs = space_of('widths')
+  with pytest.raises(ValueError, match='cannot be reached'):
+    moves.repair((0,) * len(decisions), [solver.Constraint(costs, 1.0)], np.random.default_rng(0))
+
+
+@pytest.mark.parametrize('name, interactions', [
+    ('evolution', 'none'), ('genetic', 'none'), ('evolution', 'all'), ('genetic', 'all'), ('local_search', 'all')])
+def test_beats_random_search_on_landscapes(name, interactions):
+  constraint = solver.Constraint(landscapes.COST_MODEL, landscapes.TARGET_MS)
+  gains = {}
+  for designer in (DESIGNERS[name], random.Random):
+    landscape = landscapes.Landscape(1, interactions=interactions)
+    found = ask_tell.ask_tell(designer(landscapes.COST_MODEL.decisions, [constraint], 0), landscape.score, landscapes.COST_MODEL, 400)
+    assert found.cost.max() <= landscapes.TARGET_MS
+    gains[designer] = landscape.gain_ratio(found.paths[found.accuracy.argmax()])
+  assert gains[DESIGNERS[name]] > gains[random.Random]
+
+
+def test_the_genetic_algorithm_adapts():
+  """Many changes while children are accepted whatever they are, few when none is; and crossing where it is crossing that helps."""
+  decisions, costs = landscapes.COST_MODEL.decisions, landscapes.COST_MODEL
+  improving = genetic.Genetic(decisions)
+  count = itertools.count()
+  ask_tell.ask_tell(improving, lambda paths: np.array([1e-4 * next(count) for _ in paths]), costs, 300)
+  assert improving.changes == len(decisions) / 2
+  stuck = genetic.Genetic(decisions)
+  count = itertools.count()
+  ask_tell.ask_tell(stuck, lambda paths: np.array([0.9 - 1e-4 * next(count) for _ in paths]), costs, 300)
+  assert stuck.changes == 1.0 and stuck.crossing_share == pytest.approx(0.5, abs=0.1)
+
+
+def test_a_penalty_lets_networks_over_their_limit():
+  decisions, costs = space_of('widths')
+  limit = solver.Constraint(costs, (costs.smallest + costs.largest) / 2)
+  accuracy = lambda paths: costs.costs(paths) / costs.largest  # the dearest are the best
+  free, light, heavy = (ask_tell.ask_tell(genetic.Genetic(decisions, [limit], penalty=penalty), accuracy, costs, 300)
+                        for penalty in (0.0, 0.1, 100.0))
+  last = [float(np.median(found.cost[-50:])) for found in (free, light, heavy)]
+  assert last[0] >= last[1] > limit.limit
+  assert last[2] < last[1] and heavy.cost.max() > limit.limit
+
+
+@pytest.mark.parametrize('make, message', [
+    (lambda: genetic.Genetic(landscapes.COST_MODEL.decisions, population=1), 'population must be at least 2, got 1'),
+    (lambda: genetic.Genetic(landscapes.COST_MODEL.decisions, penalty=-1.0), 'penalty must be at least 0, got -1.0'),
+    (lambda: genetic.Genetic(landscapes.COST_MODEL.decisions, penalty=float('nan')), 'penalty must be at least 0, got nan'),
+    (lambda: evolution.Evolution(landscapes.COST_MODEL.decisions, population=5, tournament=6), 'tournament must be from 1 to .* 5, got 6'),
+])
+def test_settings_that_are_refused(make, message):
+  with pytest.raises(ValueError, match=message):
+    make()
