@@ -6,6 +6,9 @@ import json
 import pytest
 
 from tests.search import runs
+from tests.space import official_configs
+from tests.space import test_tunas
+from tf_proxyless.cost import counting
 from tf_proxyless.space import io
 from tf_proxyless.space import proxyless
 from tf_proxyless.space import published
@@ -36,6 +39,18 @@ def test_json_of_a_published_network(tmp_path, name, macs, parameters):
   assert sum(block['macs'] for block in found['blocks']) == macs
   assert sum(block['parameters'] for block in found['blocks']) == parameters
   assert [block['name'] for block in found['blocks']] == [block.name for block in published.network(name).blocks]
+
+
+def test_networks_of_others(tmp_path):
+  """Once-for-All's at a resolution that its file does not say; TuNAS's by its indices, at the cost that its authors' test expects."""
+  network = published.network(published.MOBILENET_V3_LARGE, resolution=160)
+  (tmp_path / 'net.json').write_text(json.dumps(official_configs.mobilenet_v3_config(network)))
+  found = json.loads(describe('--architecture=net.json', '--resolution=160', '--json', cwd=tmp_path).stdout)
+  assert (found['name'], found['macs']) == ('MobileNetV3', counting.count_network(network).macs)
+  result = describe(f'--architecture=proxylessnas_search:{test_tunas.INDICES}', '--latency_table=pixel1_tunas', cwd=tmp_path)
+  assert result.stdout.splitlines()[-1].startswith('84.02 ms by pixel1_tunas (published; Pixel 1, float32')
+  result = describe('--architecture=proxylessnas_search:0:1', cwd=tmp_path)
+  runs.check_mistake(result, "indices of tunas_proxylessnas_search must be 73 numbers joined by colons, got 2: '0:1'")
 
 
 def test_latency_of_the_largest_network(architecture, tmp_path):
