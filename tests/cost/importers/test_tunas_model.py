@@ -96,7 +96,7 @@ def test_the_shipped_table():
     (in_json(layers=[1.0]), 'm.json', 'a linear model has "bias_ms" and "layers"'),
     (in_json(layers={'a': 1}), 'm.json', 'a linear model has "bias_ms" and "layers"'),
     (in_json(bias='x'), 'm.json', "bias and coefficients must be finite numbers, got 'x'"),
-    (in_json(bias=float('nan')), 'm.json', 'must be finite numbers, got nan'),
+    (in_json(bias=float('nan')), 'm.json', 'NaN is not a number that JSON knows'),
     (in_json(bias=-100.0), 'm.json', 'the least network of the model takes -'),
     ('{', 'm.json', 'Expecting property name'),
     (in_python([1.0]), 'm.py', 'has 144 coefficients, got 1'),
@@ -106,6 +106,10 @@ def test_the_shipped_table():
     (in_python().replace('_A,', 'open("x"),'), 'm.py', "KERNEL_DATA['proxylessnas_search'] is not there, or no bytes"),
     (in_python().replace('_A = b"""\n', '_A = b"""\nx'), 'm.py', 'KERNEL_DATA'),
     ('def', 'm.py', 'invalid syntax'),
+    ('(' * 100_000, 'm.py', 'too many nested parentheses'),
+    ('x = ' + '-' * 100_000 + '1', 'm.py', 'nested too deeply'),
+    ('{"bias_ms": ' + '1' * 400 + ', "layers": {}}', 'm.json', 'has more than 64 bits'),
+    ('{"bias_ms": ' * 40 + '1' + '}' * 40, 'm.json', 'm.json'),
     ('', 'm.py', 'is not there, or no bytes'),
 ])
 def test_files_that_are_refused(tmp_path, text, name, message):

@@ -12,7 +12,6 @@ import ast
 import base64
 import binascii
 from collections.abc import Sequence
-import json
 import math
 from typing import Any
 
@@ -58,10 +57,12 @@ def load(path: files.PathLike, name: str, runtime: table_lib.Runtime, provenance
     return table_lib.LatencyTable(name, runtime, tuple(_entries(bias, coefficients, provenance)), source)
   except (ValueError, SyntaxError) as error:
     raise ValueError(f'{path}: {files.one_line(str(error))}') from error
+  except (RecursionError, MemoryError) as error:  # of the parser of Python
+    raise ValueError(f'{path}: nested too deeply') from error
 
 
 def _of_json(text: str) -> tuple[float, list[float]]:
-  body = json.loads(text)
+  body = files.parse_json(text.encode())
   rows = body.get('layers')
   if not isinstance(rows, dict) or not all(isinstance(row, list) for row in rows.values()):
     raise ValueError('a linear model has "bias_ms" and "layers", lists of coefficients by name')
