@@ -68,33 +68,33 @@ def chamnet(
   if lengths != {len(_STRIDES)}:
     raise ValueError(f'stage_filters, stage_blocks and expansions must have {len(_STRIDES)} entries, '
                      f'got {len(stage_filters)}, {len(stage_blocks)} and {len(expansions)}')
-  if not all(map(_values, (stem_filters, *stage_filters, *stage_blocks, *expansions, kernel_size, last_filters, resolution))):
+  if not all(map(ops.several, (stem_filters, *stage_filters, *stage_blocks, *expansions, kernel_size, last_filters, resolution))):
     raise ValueError('each argument needs a value, or several to choose from')
-  of_stages = lambda values: [value for each in values for value in _values(each)]
-  ops.check_all_positive(stem_filters=_values(stem_filters), stage_filters=of_stages(stage_filters), stage_blocks=of_stages(stage_blocks),
-                         last_filters=_values(last_filters))
+  of_stages = lambda values: [value for each in values for value in ops.several(each)]
+  ops.check_all_positive(stem_filters=ops.several(stem_filters), stage_filters=of_stages(stage_filters),
+                         stage_blocks=of_stages(stage_blocks), last_filters=ops.several(last_filters))
   ops.check_width_multiplier(width_multiplier)
 
   def widths(values: Values, where: str) -> Any:
-    return _one_of([value if width_multiplier == 1 else ops.make_divisible(value * width_multiplier) for value in _values(values)],
-                   'filters', where)
+    scaled = lambda value: value if width_multiplier == 1 else ops.make_divisible(value * width_multiplier)
+    return schema.one_of(map(scaled, ops.several(values)), 'filters', where)
 
   width = widths(stem_filters, 'stem/filters')
   blocks = [network_lib.Block('stem', ops.ConvBn(width, 3, 2, 'relu'))]
   for stage, (filters, counts, ratios, first_strides) in enumerate(zip(stage_filters, stage_blocks, expansions, _STRIDES)):
     chosen = widths(filters, f'stage_{stage}/filters')
-    ratio = _one_of(_values(ratios), 'expand_ratio', f'stage_{stage}/expand_ratio')
-    kernel = _one_of(_values(kernel_size), 'kernel_size', f'stage_{stage}/kernel_size')
-    for position in range(max(_values(counts))):
+    ratio = schema.one_of(ops.several(ratios), 'expand_ratio', f'stage_{stage}/expand_ratio')
+    kernel = schema.one_of(ops.several(kernel_size), 'kernel_size', f'stage_{stage}/kernel_size')
+    for position in range(max(ops.several(counts))):
       strides = 1 if position else first_strides
       op: Any = ops.MBConv(chosen, kernel, strides, ratio, 'relu', always_expand=True)
-      if position >= min(_values(counts)):
+      if position >= min(ops.several(counts)):
         op = schema.OneOf((op, ops.Zero()), 'op')
       blocks.append(network_lib.Block(f'block_{len(blocks) - 1}', op, strides == 1 and chosen == width))
       width = chosen
   blocks += [network_lib.Block('feature_mix', ops.ConvBn(widths(last_filters, 'last/filters'), 1, 1, 'relu')),
              network_lib.Block('classifier', ops.Classifier(classes, dropout_rate))]
-  size = _one_of(_values(resolution), 'resolution', 'resolution')
+  size = schema.one_of(ops.several(resolution), 'resolution', 'resolution')
   return network_lib.Network(name, (size, size, channels), tuple(blocks), padding)
 
 
@@ -112,13 +112,3 @@ def published(name: str, resolution: int | None = None, classes: int = 1000, pad
   ratios, filters, blocks = zip(*stages)
   return chamnet(stem_filters=stem, stage_filters=filters, stage_blocks=blocks, expansions=ratios, last_filters=last,
                  resolution=resolution or pixels, classes=classes, padding=padding, name=name)
-
-
-def _values(value: Values) -> Sequence[int]:
-  return (value,) if isinstance(value, int) else value
-
-
-def _one_of(values: Sequence[int], tag: str, name: str) -> Any:
-  """The choice of a number; the number, if there is but one."""
-  distinct = tuple(dict.fromkeys(values))
-  return distinct[0] if len(distinct) == 1 else schema.OneOf(distinct, tag, name)

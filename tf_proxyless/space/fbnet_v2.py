@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 import re
 
 from tf_proxyless.space import network as network_lib
@@ -143,14 +143,14 @@ def fbnet_v2(
                      f'got {len(stage_filters)}, {len(stage_blocks)} and {len(stage_strides)}')
   if not expansions or not kernel_sizes:
     raise ValueError(f'expansions and kernel_sizes must name one value at least, got {list(expansions)} and {list(kernel_sizes)}')
-  ops.check_all_positive(stage_filters=[width for widths in stage_filters for width in _values(widths)], stem_filters=[stem_filters],
+  ops.check_all_positive(stage_filters=[width for widths in stage_filters for width in ops.several(widths)], stem_filters=[stem_filters],
                          last_filters=[last_filters], hidden=[hidden], stage_blocks=stage_blocks)
   ops.check_width_multiplier(width_multiplier)
   scaled = lambda filters: ops.make_divisible(filters * width_multiplier)
   width: ops.Size = scaled(stem_filters)
   blocks = [network_lib.Block('stem', ops.ConvBn(width, 3, 2, 'hard_swish'))]
   for stage, (widths, count, first_stride) in enumerate(zip(stage_filters, stage_blocks, stage_strides)):
-    filters = _one_of(map(scaled, _values(widths)), 'filters', f'stage_{stage}/filters')
+    filters = schema.one_of(map(scaled, ops.several(widths)), 'filters', f'stage_{stage}/filters')
     for strides in (first_stride, *[1] * (count - 1)):
       residual = strides == 1 and filters == width
       choices = [ops.MBConv(filters, kernel, strides, expansion, 'hard_swish', se_ratio)
@@ -159,18 +159,8 @@ def fbnet_v2(
       width = filters
   last = scaled(last_filters)
   blocks.append(network_lib.Block(f'block_{len(blocks)}', ops.ConvBn(last, 1, 1, 'linear')))
-  return _with_head(name, _one_of(_values(resolution), 'resolution', 'resolution'), channels, blocks, last, hidden, classes, dropout_rate,
-                    padding)
-
-
-def _values(value: int | Sequence[int]) -> Sequence[int]:
-  return (value,) if isinstance(value, int) else value
-
-
-def _one_of(values: Iterable[int], tag: str, name: str) -> ops.Size:
-  """The choice of a number; the number, if there is but one."""
-  distinct = tuple(dict.fromkeys(values))
-  return distinct[0] if len(distinct) == 1 else schema.OneOf(distinct, tag, name)  # type: ignore[return-value]
+  size = schema.one_of(ops.several(resolution), 'resolution', 'resolution')
+  return _with_head(name, size, channels, blocks, last, hidden, classes, dropout_rate, padding)
 
 
 def _with_head(name: str, resolution: ops.Size, channels: int, blocks: list[network_lib.Block], width: int, hidden: int, classes: int,

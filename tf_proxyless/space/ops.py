@@ -72,6 +72,11 @@ def values_of(value: Any) -> tuple[Any, ...]:
   return value.choices if isinstance(value, schema.OneOf) else (value,)
 
 
+def several(values: int | Iterable[int]) -> tuple[int, ...]:
+  """One number, or several, as a tuple."""
+  return (values,) if isinstance(values, int) else tuple(values)
+
+
 def _whole(value: Any) -> Any:
   """A number, or the choice of one, as an int where it is whole."""
   if isinstance(value, schema.OneOf):

@@ -36,6 +36,12 @@ class OneOf:
       raise ValueError(f'OneOf needs a non-empty tuple of choices, got {self.choices!r}')
 
 
+def one_of(values: Iterable[Any], tag: str, name: str = '') -> Any:
+  """A decision between the distinct ones of some values; the value itself, if there is but one."""
+  distinct = tuple(dict.fromkeys(values))
+  return distinct[0] if len(distinct) == 1 else OneOf(distinct, tag, name)
+
+
 # The choices above a decision, as (path, choice index).
 Parents = tuple[tuple[str, int], ...]
 

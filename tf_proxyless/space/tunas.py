@@ -62,12 +62,12 @@ def tunas(
   multipliers = (1.0,) if variant == PROXYLESSNAS else _MULTIPLIERS
   widths = [_width(base, [width_multiplier * multiplier for multiplier in multipliers], f'stage_{stage}/filters')
             for stage, base in enumerate(bases)]
-  stem_kernel = _one_of((3, 5), 'kernel_size') if around_v3 else 3
+  stem_kernel = schema.one_of((3, 5), 'kernel_size') if around_v3 else 3
   blocks = [network_lib.Block('stem', ops.ConvBn(widths[0], stem_kernel, 2, 'hard_swish' if around_v3 else 'relu'))]
   if around_v3:
-    blocks.append(_block(0, ops.MBConv(widths[0], _one_of(_KERNELS, 'kernel_size'), 1, 1, 'relu'), optional=True))
+    blocks.append(_block(0, ops.MBConv(widths[0], schema.one_of(_KERNELS, 'kernel_size'), 1, 1, 'relu'), optional=True))
   else:
-    blocks.append(_block(0, ops.MBConv(widths[1], _one_of(_KERNELS, 'kernel_size'), 1, 1, 'relu')))
+    blocks.append(_block(0, ops.MBConv(widths[1], schema.one_of(_KERNELS, 'kernel_size'), 1, 1, 'relu')))
   first = 1 if around_v3 else 2
   for stage, (count, first_strides) in enumerate(zip(counts, strides), first):
     for position in range(count):
@@ -84,21 +84,16 @@ SPACES = {f'tunas_{variant}': functools.partial(tunas, variant) for variant in N
 
 def _width(base: int, multipliers: Sequence[float], name: str) -> Any:
   """Multiples of 8, halves rounded up."""
-  values = sorted({max(8, int(base * multiplier / 8 + 0.5) * 8) for multiplier in multipliers})
-  return values[0] if len(values) == 1 else _one_of(values, 'filters', name)
-
-
-def _one_of(values: Sequence[Any], tag: str, name: str = '') -> Any:
-  return schema.OneOf(tuple(values), tag, name)
+  return schema.one_of(sorted({max(8, int(base * multiplier / 8 + 0.5) * 8) for multiplier in multipliers}), 'filters', name)
 
 
 def _block(number: int, op: ops.Op, optional: bool = False) -> network_lib.Block:
-  return network_lib.Block(f'block_{number}', _one_of((op, ops.Zero()), 'op') if optional else op, optional)
+  return network_lib.Block(f'block_{number}', schema.one_of((op, ops.Zero()), 'op') if optional else op, optional)
 
 
 def _bottleneck(filters: ops.Size, strides: int, around_v3: bool, hard_swish: bool) -> ops.MBConv:
-  expansions, se_ratio = ((1, 2, 3, 4, 5, 6), _one_of((0.0, 0.25), 'se_ratio')) if around_v3 else ((3, 6), 0.0)
-  return ops.MBConv(filters, _one_of(_KERNELS, 'kernel_size'), strides, _one_of(expansions, 'expand_ratio'),
+  expansions, se_ratio = ((1, 2, 3, 4, 5, 6), schema.one_of((0.0, 0.25), 'se_ratio')) if around_v3 else ((3, 6), 0.0)
+  return ops.MBConv(filters, schema.one_of(_KERNELS, 'kernel_size'), strides, schema.one_of(expansions, 'expand_ratio'),
                     'hard_swish' if hard_swish else 'relu', se_ratio, always_expand=around_v3)
 
 
