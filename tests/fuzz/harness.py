@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-MAX_CPU_S = 1.0  # CPU time: unlike the clock it does not depend on other processes
+MAX_CPU_S = 3.0  # CPU time, which depends less on other processes than the clock: under 1 on most machines, 1.0 on the slowest seen
 MAX_MESSAGE = 3000  # characters
 
 Parse = Callable[[bytes, pathlib.Path], Any]
