@@ -43,15 +43,16 @@ def chamnet(
 ) -> network_lib.Network:
   """Builds a space in which a stage chooses its filters, expansion and number of blocks, and the network its resolution.
 
-  The authors' own grids are not public; values here are those of the published networks, which so are networks of this space. Blocks that a
-  stage may lack are left out one by one.
+  The authors' own grids are not public; values here are those of the published networks, which so are networks of this space, but for the
+  shortcut around the first block where it keeps the stem's width (D, E and F): a block has one in all networks of a space, or in none.
+  Blocks that a stage may lack are left out one by one.
 
   Args:
     stem_filters: Channels of the 3x3 stem convolution of stride 2, or those to choose from; so for all that follow.
     stage_filters: Output channels, by stage.
     stage_blocks: Blocks, by stage; of several numbers the least are always there.
     expansions: Ratios of the width inside to the input's, by stage; one of 1 has its first 1x1 convolution all the same.
-    kernel_size: Of the depthwise convolutions; one choice a stage.
+    kernel_size: Kernel size of the depthwise convolutions; one choice a stage.
     last_filters: Channels of the 1x1 convolution before pooling.
     width_multiplier: Scales all widths by the rule of `ops.make_divisible`.
     resolution: Input height and width, pixels.

@@ -19,7 +19,7 @@ BLOCKS, TREE, MOBILENET_V3 = 'ProxylessNASNets', 'PyramidTreeNet', 'MobileNetV3'
 _PLAIN = {'dilation': 1, 'groups': 1, 'bias': False, 'has_shuffle': False, 'use_bn': True, 'act_func': 'relu6',
           'ops_order': 'weight_bn_act'}
 _ACTIVATIONS = {'relu6': 'relu6', 'relu': 'relu', 'h_swish': 'hard_swish'}
-_SE_RATIO = 0.25
+SE_RATIO = 0.25  # of Once-for-All
 
 
 def network(config: Mapping[str, Any]) -> network_lib.Network:
@@ -92,15 +92,21 @@ def _chain(config: Mapping[str, Any], stem: ops.ConvBn, last: ops.ConvBn, classi
 
 
 def _mbconv(where: str, layer: Mapping[str, Any]) -> ops.MBConv:
-  """A block; the two last fields are those of Once-for-All, as is a width inside that is not the input's times the ratio."""
+  """A block; activation, squeeze-excite and the width inside are said by Once-for-All alone."""
   activation = layer.get('act_func', 'relu6')
   if activation not in _ACTIVATIONS:
     raise ValueError(f'{where}/act_func must be one of {", ".join(_ACTIVATIONS)}, got {files.shorten(activation)}')
   ratio, inside = layer['expand_ratio'], layer.get('mid_channels')
-  if inside is None or inside == layer['in_channels'] * ratio:
-    inside = 0
-  return ops.MBConv(layer['out_channels'], layer['kernel_size'], layer['stride'], 1 if inside else ratio, _ACTIVATIONS[activation],
-                    _SE_RATIO if layer.get('use_se', False) else 0.0, expanded_filters=inside)
+  known = {'expand_ratio': ratio} if inside is None else width_inside(layer['in_channels'], inside)
+  return ops.MBConv(layer['out_channels'], layer['kernel_size'], layer['stride'], activation=_ACTIVATIONS[activation],
+                    se_ratio=SE_RATIO if layer.get('use_se', False) else 0.0, **known)
+
+
+def width_inside(channels: int, inside: int) -> dict[str, Any]:
+  """The fields of an `ops.MBConv` that has so many channels inside: a ratio where it is whole."""
+  if channels > 0 and inside % channels == 0:
+    return {'expand_ratio': inside // channels}
+  return {'expand_ratio': 1, 'expanded_filters': inside}
 
 
 def _tree(config: Mapping[str, Any]) -> network_lib.Network:

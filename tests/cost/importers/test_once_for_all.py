@@ -50,6 +50,8 @@ def test_a_network_is_priced(tmp_path):
     (TEXT.replace('-se:0-hs:1', ''), 'table.yaml:13: not a key of an operation of Once-for-All'),
     (TEXT.replace('std', 'var'), 'table.yaml:4: expected a key, or one each of count, mean, std'),
     (TEXT.replace('Conv', 'Dense').replace('se:', 'x:'), 'table.yaml:1: .*; line 5: .*; line 9: .*; and 1 more$'),
+    (TEXT[:TEXT.index('Logits')], 'AvgPool2D, Conv_2 and Logits make one operation; without the others stand those of line 21, 25$'),
+    (TEXT.replace('Logits-input:1x1x128', 'Logits-input:1x1x120'), 'without the others stand those of line 21, 25, 29$'),
     (TEXT.replace('kernel:3', 'kernel:4'), 'table.yaml:5: MBConv.kernel_size must be odd, got 4'),
 ])
 def test_files_that_are_refused(tmp_path, text, message):

@@ -14,9 +14,9 @@ from tf_proxyless.cost import table as table_lib
 from tf_proxyless.cost.importers import official_yaml
 from tf_proxyless.infra import files
 from tf_proxyless.space import network as network_lib
+from tf_proxyless.space import official
 from tf_proxyless.space import ops
 
-_SE_RATIO = 0.25
 _NUMBERS = ('count', 'mean', 'std')
 _MBCONV = re.compile(r'(expanded_conv-input:\d+x\d+x(\d+)-output:\S+-)expand:(\d+)(-kernel:\d+-stride:\d+-idskip:[01])-se:([01])-hs:([01])')
 _PART = re.compile(r'(AvgPool2D|Conv_2|Logits)-input:(\d+)x(\d+)x(\d+)-output:(?:1x1x)?(\d+)')
@@ -47,20 +47,14 @@ def parse_key(text: str) -> network_lib.OpSignature | _Part:
     channels, inside = int(match[2]), int(match[3])
     signature = official_yaml.parse_key(f'{match[1]}expand:1{match[4]}')
     op = signature.op
-    found = mbconv(op.filters, op.kernel_size, op.strides, channels, inside, match[6] == '1', match[5] == '1')
+    found = ops.MBConv(op.filters, op.kernel_size, op.strides, activation='hard_swish' if match[6] == '1' else 'relu',
+                       se_ratio=official.SE_RATIO if match[5] == '1' else 0.0, **official.width_inside(channels, inside))
     return network_lib.OpSignature(found, signature.input_shape, signature.residual)
   signature = official_yaml.parse_key(text)
   if not isinstance(signature.op, ops.ConvBn):
     raise ValueError(f'not a key of an operation of Once-for-All: {files.shorten(text, 120)}')
   op = ops.ConvBn(signature.op.filters, signature.op.kernel_size, signature.op.strides, 'hard_swish')
   return network_lib.OpSignature(op, signature.input_shape)
-
-
-def mbconv(filters: int, kernel_size: int, strides: int, channels: int, inside: int, hard_swish: bool, excited: bool) -> ops.MBConv:
-  """A block of its networks: of `inside` channels inside, on an input of `channels`."""
-  whole = channels > 0 and inside % channels == 0
-  return ops.MBConv(filters, kernel_size, strides, inside // channels if whole else 1, 'hard_swish' if hard_swish else 'relu',
-                    _SE_RATIO if excited else 0.0, expanded_filters=0 if whole else inside)
 
 
 def load(path: files.PathLike, name: str, runtime: table_lib.Runtime, provenance: str = 'published',
@@ -76,10 +70,16 @@ def load(path: files.PathLike, name: str, runtime: table_lib.Runtime, provenance
     else:
       parts[key[0]].append(key)
   with official_yaml.located(path):
+    alone = {key for keys in parts.values() for key in keys}
     for pool, mix, logits in itertools.product(*parts.values()):
       if (pool[4], mix[4]) == (mix[3], logits[3]):
+        alone -= {pool, mix, logits}
         signature = network_lib.OpSignature(ops.Classifier(logits[4], hidden=mix[4]), pool[1:4])
         entries.append(table_lib.Entry(signature, _stats([found[part][1] for part in (pool, mix, logits)], provenance)))
+    if alone:
+      lines = sorted(found[key][0] for key in alone)
+      raise ValueError('AvgPool2D, Conv_2 and Logits make one operation; without the others stand those of line '
+                       f'{", ".join(map(str, lines[:5]))}')
     return table_lib.LatencyTable(name, runtime, tuple(entries), source)
 
 

@@ -1,4 +1,4 @@
-"""A genetic algorithm that adapts itself, as ChamNet searches (Dai et al., CVPR 2019, arXiv 1812.08934, section 3.3)."""
+"""A genetic algorithm that adapts itself, as ChamNet searches (Dai et al., CVPR 2019, arXiv 1812.08934)."""
 
 from __future__ import annotations
 
