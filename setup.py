@@ -25,7 +25,6 @@ _TEST = [
     'mypy==2.4.1',
     'nbclient>=0.10,<0.12',
     'pytest>=8.3,<10',
-    'pytest-cov>=6,<8',
     'pytest-timeout>=2.3,<3',
     'pytest-xdist>=3.6,<4',
     'ruff==0.17.5',

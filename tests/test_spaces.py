@@ -23,6 +23,7 @@ from tf_proxyless.space import published
 from tf_proxyless.space import schema
 
 SLOW = ('tunas_proxylessnas_enlarged_search', 'tunas_mobilenet_v3_like_search')  # many seconds for their costs
+SAME_KIND = ('tunas_proxylessnas_enlarged_search', 'tunas_mobilenet_v3_like_search')  # as others
 NAMES = [pytest.param(name, marks=pytest.mark.long) if name in SLOW else name for name in published.SPACES]
 ARGUMENTS = {'cifar_tree': {'stage_blocks': (1, 1), 'width_multiplier': 0.5}}
 
@@ -67,7 +68,8 @@ def test_costs_derivation_and_files(name, tmp_path):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize('name', published.SPACES)
+@pytest.mark.parametrize('name', [
+    pytest.param(name, marks=pytest.mark.by_hand) if name in SAME_KIND else name for name in published.SPACES])
 def test_its_supernet(name):
   """One graph gives what each sampled network gives alone; weight steps and updates of REINFORCE are finite."""
   space = make(name)

@@ -78,7 +78,7 @@ def test_the_public_face_and_a_search_with_its_report(installed, tmp_path):
   assert drawn.returncode == 0 and (tmp_path / 'figures' / 'network.svg').is_file(), drawn.stderr[-2000:]
 
 
-@pytest.mark.long
+@pytest.mark.by_hand
 @pytest.mark.timeout(1800)
 def test_the_quickstart(installed, tmp_path):
   """A short search by a flagfile that begins with the shipped one; training as shipped, since the int8 file of a network that has learned

@@ -56,7 +56,7 @@ def test_tau_is_that_of_scipy_and_its_error_that_of_the_jackknife():
   assert found.kendall([([1, 2, 3, 4], [1, 2, 3, 5])]) == {'tau': pytest.approx(1.0), 'standard_error': pytest.approx(0.0)}
 
 
-@pytest.mark.long
+@pytest.mark.by_hand
 @pytest.mark.parametrize('rows', [1, 5])
 def test_the_error_of_tau_is_about_how_far_it_varies(rows):
   """Over 300 made-up comparisons of 20 networks; the jackknife errs on the safe side."""

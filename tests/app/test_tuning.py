@@ -108,7 +108,7 @@ def accuracies(seed, random_trials):
   return [trial.accuracy for trial in trials]
 
 
-@pytest.mark.long
+@pytest.mark.by_hand
 def test_the_oracle_finds_more_than_drawing_evenly():
   """Over five seeds, by the shortfalls of the best trial and of the last eight, which the oracle chose."""
   oracle, even = ([accuracies(seed, random_trials) for seed in range(5)] for random_trials in (6, 99))

@@ -139,7 +139,7 @@ def _open(directory):
   return sources.open_dataset('fashion_mnist', directory).num_train
 
 
-@pytest.mark.long
+@pytest.mark.by_hand
 def test_processes_may_prepare_at_the_same_time(package, tmp_path):
   with multiprocessing.get_context('spawn').Pool(2) as pool:
     assert pool.map(_open, [str(tmp_path)] * 2) == [60_000] * 2

@@ -50,7 +50,7 @@ def test_two_searches(tmp_path, data_dir):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize('optimizer, required', [('reinforce', '0'), ('gradient', '1')])
+@pytest.mark.parametrize('optimizer, required', [('reinforce', '0'), pytest.param('gradient', '1', marks=pytest.mark.by_hand)])
 def test_searches_and_derivations(tmp_path, data_dir, monkeypatch, optimizer, required):
   """With and without TensorFlow's operations that are the same on every device; derivations from both."""
   monkeypatch.setenv('TF_DETERMINISTIC_OPS', required)

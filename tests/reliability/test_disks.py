@@ -33,7 +33,7 @@ def test_a_file_that_finds_no_room_leaves_the_old_one(tmp_path):
   code = ('import errno, resource, sys\nfrom tf_proxyless.infra import files\nfiles.write_atomically(sys.argv[1], b"old")\n'
           'resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))\n'
           'try:\n  files.write_atomically(sys.argv[1], bytes(5000))\nexcept OSError as error:\n  print(errno.errorcode[error.errno])')
-  process = subprocess.run([sys.executable, '-c', code, tmp_path / 'file'], capture_output=True, text=True, env=runs.unmeasured())
+  process = subprocess.run([sys.executable, '-c', code, tmp_path / 'file'], capture_output=True, text=True, env=runs.environment())
   assert (process.stdout, process.stderr) == ('EFBIG\n', '')
   assert (tmp_path / 'file').read_bytes() == b'old' and os.listdir(tmp_path) == ['file']
 

@@ -35,8 +35,11 @@ def test_two_kills(tmp_path, data_dir, server):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize('name, times', [('reinforce', 16), ('gradient', 10), ('train', 12), ('quantize', 8), ('build_table', 6)])
-def test_fifty_kills(tmp_path, data_dir, some_plain_server, name, times):
+@pytest.mark.parametrize('name, times', [
+    *(('reinforce', 4), ('gradient', 2), ('train', 3), ('quantize', 2), ('build_table', 2)),
+    *(pytest.param(name, times, marks=pytest.mark.by_hand) for name, times in (
+        ('reinforce', 16), ('gradient', 10), ('train', 12), ('quantize', 8), ('build_table', 6)))])
+def test_kills(tmp_path, data_dir, some_plain_server, name, times):
   if name in ('reinforce', 'gradient'):
     job = jobs.search(data_dir, name)
   elif name == 'build_table':

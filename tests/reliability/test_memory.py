@@ -55,11 +55,13 @@ def watch(process, path):
   return samples
 
 
+@pytest.mark.by_hand
 def test_a_search_of_two_thousand_steps(tmp_path, temporary, data_dir):
   process = search_runs.start(*search_runs.TINY, *STEPS, '--search_epochs=27', f'--data_dir={data_dir}', f'--run_dir={tmp_path / "run"}')
   check(watch(process, tmp_path / 'run'), warm=8, epochs=29)
 
 
+@pytest.mark.by_hand
 def test_a_training_and_a_quantization(tmp_path, temporary, data_dir):
   """Twenty epochs each."""
   more = ('--epochs=20', '--batch_size=64', f'--data_dir={data_dir}')

@@ -25,11 +25,6 @@ def environment() -> dict[str, str]:
   return {**os.environ, 'PYTHONPATH': str(ROOT)}
 
 
-def unmeasured() -> dict[str, str]:
-  """Of a process that cannot write the files of coverage.py, which would complain on stderr."""
-  return {name: value for name, value in environment().items() if not name.startswith('COV')}
-
-
 def _start(*command: str | os.PathLike, cwd: os.PathLike | None = None) -> subprocess.Popen:
   return subprocess.Popen([sys.executable, *map(os.fspath, command)], cwd=cwd, env=environment(), stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, text=True)

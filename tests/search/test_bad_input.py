@@ -119,7 +119,7 @@ def test_a_run_directory_without_permission(tmp_path, below):
   for path in (tmp_path / 'locked', *list(tmp_path.parents)[:2]):
     path.chmod(0o555)
   try:
-    result = refuse(tmp_path, *runs.TINY, f'--run_dir={tmp_path / "locked" / below}', '--as-nobody', environment=runs.unmeasured())
+    result = refuse(tmp_path, *runs.TINY, f'--run_dir={tmp_path / "locked" / below}', '--as-nobody', environment=runs.environment())
   finally:
     for path in (tmp_path / 'locked', *list(tmp_path.parents)[:2]):
       path.chmod(0o700)

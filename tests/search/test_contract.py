@@ -18,6 +18,7 @@ from tf_proxyless.search import policy as policy_lib
 from tf_proxyless.search import steps as steps_lib
 from tf_proxyless.search import weight_optimizer
 from tf_proxyless.search.designers import base as designers_base
+from tf_proxyless.search.designers import bayesian
 from tf_proxyless.search.designers import evolution
 from tf_proxyless.search.designers import genetic
 from tf_proxyless.search.designers import local_search
@@ -32,7 +33,8 @@ BANDIT = model_lib.additive('ms', ('first', 'second'), 1.0, ((1.0, 1.0 + 1e-6, 1
 
 OPTIMIZERS = {'reinforce': reinforce.ReinforceConfig(0.05), 'two_path': two_path.TwoPathConfig(0.05),
               'leave_one_out': examples.load('optimizer').LeaveOneOutConfig(0.05)}
-DESIGNERS = {'random': random_designer.Random, 'evolution': functools.partial(evolution.Evolution, population=20, tournament=5),
+DESIGNERS = {'bayesian': bayesian.Bayesian, 'random': random_designer.Random,
+             'evolution': functools.partial(evolution.Evolution, population=20, tournament=5),
              'genetic': functools.partial(genetic.Genetic, population=20), 'local_search': local_search.LocalSearch,
              'annealing': examples.load('designer').Annealing}
 

@@ -10,6 +10,7 @@ from tests.space import spaces
 from tf_proxyless.cost import model as model_lib
 from tf_proxyless.derive import solver
 from tf_proxyless.search import ask_tell
+from tf_proxyless.search.designers import bayesian
 from tf_proxyless.search.designers import evolution
 from tf_proxyless.search.designers import genetic
 from tf_proxyless.search.designers import local_search
@@ -50,6 +51,15 @@ def test_moves(name):
     assert shared >= max(sum(a == b for i, (a, b) in enumerate(zip(other, path)) if schema.counts(decisions, other, i)) for other in within)
 
 
+def test_random_networks_within_a_tight_limit():
+  """Hardly any network of the landscapes costs as little; even draws say so, repaired ones are within."""
+  limit = [solver.Constraint(landscapes.COST_MODEL, landscapes.COST_MODEL.smallest + 3.0)]
+  with pytest.raises(ValueError, match='of 100,000 networks drawn at random, 0 are within the limits'):
+    random.draw(landscapes.COST_MODEL.decisions, 30, np.random.default_rng(0), limit)
+  found = random.draw(landscapes.COST_MODEL.decisions, 30, np.random.default_rng(0), limit, repaired=True)
+  assert landscapes.COST_MODEL.costs(found).max() <= limit[0].limit and len(np.unique(found, axis=0)) > 1
+
+
 def test_no_network_within():
   decisions, costs = space_of('widths')
   with pytest.raises(ValueError, match='cannot be reached'):
@@ -67,6 +77,28 @@ def test_beats_random_search_on_landscapes(name, interactions):
     assert found.cost.max() <= landscapes.TARGET_MS
     gains[designer] = landscape.gain_ratio(found.paths[found.accuracy.argmax()])
   assert gains[DESIGNERS[name]] > gains[random.Random]
+
+
+def test_bayesian_samples_are_better_than_random_ones_and_none_is_suggested_twice():
+  """For each of several targets; a hundred networks, of which a training each would take hours."""
+  costs = landscapes.COST_MODEL
+  targets = [solver.Constraint(costs, limit) for limit in (60.0, landscapes.TARGET_MS)]
+  best = {}
+  for name, designer in (('bayesian', bayesian.Bayesian(costs.decisions, targets[1:], targets=targets)),
+                         ('random', random.Random(costs.decisions, targets[1:]))):
+    found = ask_tell.ask_tell(designer, landscapes.Landscape(1).score, costs, 100)
+    assert found.cost.max() <= landscapes.TARGET_MS
+    best[name] = [found.accuracy[found.cost <= target.limit].max() for target in targets]
+    assert name == 'random' or len(np.unique(found.paths, axis=0)) == 100
+  assert (np.array(best['bayesian']) > np.array(best['random'])).all()
+
+
+def test_bayesian_samples_go_on_where_a_space_has_no_more():
+  """All networks of a small space, and then some again; and accuracies that are all alike."""
+  costs = model_lib.additive('ms', ('first', 'second'), 1.0, ((1.0, 2.0),) * 2)
+  for accuracy in (lambda paths: 0.1 + 0.1 * paths.sum(axis=1), lambda paths: np.full(len(paths), 0.5)):
+    found = ask_tell.ask_tell(bayesian.Bayesian(costs.decisions, first=4), accuracy, costs, 40)
+    assert len(np.unique(found.paths, axis=0)) == 4
 
 
 def test_the_genetic_algorithm_adapts():
@@ -94,6 +126,7 @@ def test_a_penalty_lets_networks_over_their_limit():
 
 
 @pytest.mark.parametrize('make, message', [
+    (lambda: bayesian.Bayesian(landscapes.COST_MODEL.decisions, first=3), 'first must be at least 4, got 3'),
     (lambda: genetic.Genetic(landscapes.COST_MODEL.decisions, population=1), 'population must be at least 2, got 1'),
     (lambda: genetic.Genetic(landscapes.COST_MODEL.decisions, penalty=-1.0), 'penalty must be at least 0, got -1.0'),
     (lambda: genetic.Genetic(landscapes.COST_MODEL.decisions, penalty=float('nan')), 'penalty must be at least 0, got nan'),

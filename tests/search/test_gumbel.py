@@ -71,8 +71,8 @@ def test_probabilities_of_the_largest_weight_are_those_of_the_policy():
 
 
 @pytest.mark.parametrize('straight_through, updates, seeds, least', [
-    (False, 300, 1, 0.8), pytest.param(False, 1000, 10, 0.8, marks=pytest.mark.long),
-    (True, 300, 1, 0.6), pytest.param(True, 1000, 10, 0.75, marks=pytest.mark.long)])
+    (False, 300, 1, 0.8), pytest.param(False, 1000, 10, 0.8, marks=pytest.mark.by_hand),
+    (True, 300, 1, 0.6), pytest.param(True, 1000, 10, 0.75, marks=pytest.mark.by_hand)])
 def test_on_additive_landscapes(straight_through, updates, seeds, least):
   found = []
   for seed in range(seeds):

@@ -177,7 +177,7 @@ def test_one_search_gives_the_whole_front(additive):
   assert likely[2] > 0.85 and likely[4] < 0.8  # probabilities say what is best at the target
 
 
-@pytest.mark.long
+@pytest.mark.by_hand
 @pytest.mark.parametrize('interactions, least', [('none', 0.99), ('neighbours', 0.75)])
 @pytest.mark.parametrize('method', ['reinforce', 'gradient'])
 def test_so_it_is_with_interactions_though_further_off(method, interactions, least):
@@ -213,9 +213,9 @@ GAINS = {
 }
 
 
-@pytest.mark.parametrize('seeds', [(0,), pytest.param((0, 1, 2), marks=pytest.mark.long)], ids=['one', 'three'])
+@pytest.mark.parametrize('seeds', [(0,), pytest.param((0, 1, 2), marks=pytest.mark.by_hand)], ids=['one', 'three'])
 @pytest.mark.parametrize('method, updates', [('reinforce', 300), ('gradient', 300),
-                                             *(pytest.param(method, 1000, marks=pytest.mark.long) for method in SEARCHES)])
+                                             *(pytest.param(method, 1000, marks=pytest.mark.by_hand) for method in SEARCHES)])
 def test_the_target_is_met_anywhere_in_the_range(method, updates, seeds):
   """By a rule without a knob: what a multiplier with a rate missed by up to 56 % where the target is far from the even policy's cost."""
   search, settings = SEARCHES[method]
@@ -232,7 +232,7 @@ def test_the_target_is_met_anywhere_in_the_range(method, updates, seeds):
     assert np.all(np.array(found) >= GAINS[method, updates])
 
 
-@pytest.mark.long
+@pytest.mark.by_hand
 @pytest.mark.parametrize('share', [0.02, 0.25, 0.9])
 @pytest.mark.parametrize('method, updates, gain', [('reinforce', 10_000, (0.70, 0.95, 0.98)), ('gradient', 3000, (0.70, 0.88, 0.95))])
 def test_so_it_is_in_long_searches(method, updates, gain, share):
@@ -257,7 +257,7 @@ OTHER_SPACES = {
 }
 
 
-@pytest.mark.parametrize('share', [0.02, 0.9, *(pytest.param(share, marks=pytest.mark.long) for share in (0.1, 0.25, 0.5))])
+@pytest.mark.parametrize('share', [0.02, 0.9, *(pytest.param(share, marks=pytest.mark.by_hand) for share in (0.1, 0.25, 0.5))])
 @pytest.mark.parametrize('method', SEARCHES)
 @pytest.mark.parametrize('space', OTHER_SPACES)
 def test_the_target_is_met_in_every_space(space, method, share):
@@ -274,7 +274,7 @@ def test_the_target_is_met_in_every_space(space, method, share):
       assert float(optimizer.state()['expected_cost']) == pytest.approx(target, rel=0.001)
 
 
-@pytest.mark.parametrize('seeds', [(0, 1), pytest.param(SEEDS, marks=pytest.mark.long)])
+@pytest.mark.parametrize('seeds', [(0, 1), pytest.param(SEEDS, marks=pytest.mark.by_hand)])
 def test_with_interactions_samples_of_the_policy_tell_more_than_uniform_ones(seeds):
   """The test that counts: with additive gains the regression alone finds the optimum, here only the search can."""
   policy, uniform = [], []
@@ -286,12 +286,12 @@ def test_with_interactions_samples_of_the_policy_tell_more_than_uniform_ones(see
   assert np.mean(policy) >= np.mean(uniform) + 0.10
 
 
-@pytest.mark.parametrize('seed', [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in SEEDS[1:])])
+@pytest.mark.parametrize('seed', [0, *(pytest.param(seed, marks=pytest.mark.by_hand) for seed in SEEDS[1:])])
 def test_the_severe_case_warns(seed):
   assert says_undertrained(search_reinforce(landscapes.Landscape(seed, curves=SEVERE), 1000, 0.01, seed))
 
 
-@pytest.mark.long
+@pytest.mark.by_hand
 def test_reinforce_on_additive_landscapes_at_full_length():
   by_evidence, by_probability, random = [], [], []
   for seed in SEEDS[:4]:
@@ -308,7 +308,7 @@ def test_reinforce_on_additive_landscapes_at_full_length():
   assert min(np.mean(by_evidence), np.mean(by_probability)) >= np.mean(random) + 0.10
 
 
-@pytest.mark.long
+@pytest.mark.by_hand
 def test_gradient_rule_on_additive_landscapes_at_full_length():
   by_evidence, by_probability = [], []
   for seed in SEEDS[:4]:
@@ -321,7 +321,7 @@ def test_gradient_rule_on_additive_landscapes_at_full_length():
   assert min(by_probability) >= 0.92
 
 
-@pytest.mark.long
+@pytest.mark.by_hand
 @pytest.mark.parametrize('search_on, learning_rate', [(search_reinforce, 5e-3), (search_gradient, 0.01)])
 @pytest.mark.parametrize('gain_scale', [0.3, 3.0])
 def test_the_target_is_met_whatever_the_scale_of_gains(search_on, learning_rate, gain_scale):
@@ -330,7 +330,7 @@ def test_the_target_is_met_whatever_the_scale_of_gains(search_on, learning_rate,
     assert search.expected_cost == pytest.approx(landscapes.TARGET_MS, rel=0.03)
 
 
-@pytest.mark.long
+@pytest.mark.by_hand
 def test_all_pairs_interact_at_full_length():
   by_evidence, by_probability = [], []
   for seed in SEEDS[:4]:
@@ -342,7 +342,7 @@ def test_all_pairs_interact_at_full_length():
   assert np.mean(by_probability) >= 0.93
 
 
-@pytest.mark.long
+@pytest.mark.by_hand
 def test_a_supernet_that_learns_and_is_pulled_to_zero():
   by_evidence = []
   for seed in SEEDS:
@@ -354,7 +354,7 @@ def test_a_supernet_that_learns_and_is_pulled_to_zero():
   assert np.mean(by_evidence) >= 0.95 and min(by_evidence) >= 0.93
 
 
-@pytest.mark.long
+@pytest.mark.by_hand
 def test_rank_noise_is_judged_by_the_supernets_own_optimum():
   """No search sees past its supernet: what the supernet ranks wrongly stays wrong."""
   for seed in SEEDS:

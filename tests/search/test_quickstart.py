@@ -21,7 +21,7 @@ from tf_proxyless.space import io
 from tf_proxyless.space import network
 from tf_proxyless.space import schema
 
-pytestmark = pytest.mark.long  # by one worker (--dist loadfile): the search is run once
+pytestmark = pytest.mark.by_hand  # by one worker (--dist loadfile): the search is run once
 
 
 def make_table(path):

@@ -33,7 +33,7 @@ def _finish(result):
   assert result.returncode == 0, result.stderr
 
 
-@pytest.mark.long
+@pytest.mark.by_hand
 def test_it_is_the_search_that_flags_describe(tmp_path):
   by_flags, by_file = run_directory.RunDirectory(tmp_path / 'flags'), run_directory.RunDirectory(tmp_path / 'file')
   _finish(runs.run(*runs.TINY, f'--run_dir={by_flags.path}'))

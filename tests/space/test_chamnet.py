@@ -63,7 +63,7 @@ def test_shortcuts():
 
 @pytest.mark.parametrize('arguments, message', [
     ({'width_multiplier': 0.0}, r'width_multiplier must be in \(0, 100\], got 0.0'),
-    ({'stage_filters': (16, 24)}, 'must have 7 entries, got 2, 7 and 7'),
+    ({'stage_filters': (16, 24)}, 'must be as many, got 2, 7, 7, 7'),
     ({'stage_filters': (16, 24, (32, 0), 64, 96, 160, 320)}, r'stage_filters must be positive, got \[16, 24, 32, 0, 64'),
     ({'stage_blocks': (0, 1, 1, 1, 1, 1, 1)}, r'stage_blocks must be positive, got \[0, 1'),
     ({'expansions': ((), 1, 1, 1, 1, 1, 1)}, 'each argument needs a value'),

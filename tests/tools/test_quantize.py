@@ -95,7 +95,7 @@ def test_statistics_stand_still_after_their_share(trained, tmp_path, data_dir, s
 
 
 @pytest.mark.long
-@pytest.mark.parametrize('number, code', [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+@pytest.mark.parametrize('number, code', [(signal.SIGTERM, 0), pytest.param(signal.SIGINT, 130, marks=pytest.mark.by_hand)])
 def test_signals_save(quantized, trained, tmp_path, data_dir, number, code):
   run = run_directory.RunDirectory(tmp_path / 'run')
   flags = [*TINY, f'--model={trained}', f'--data_dir={data_dir}', f'--run_dir={run.path}']

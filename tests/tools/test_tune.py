@@ -147,7 +147,7 @@ def test_trials_that_diverge_are_failures_not_the_end(architecture, data_dir, tm
   assert (tmp_path / 'best.flags').read_text().count('\n--') == 0
 
 
-@pytest.mark.long
+@pytest.mark.by_hand
 def test_a_quantization_is_tuned_too(architecture, data_dir, tmp_path):
   trained = train_runs.run(f'--architecture={architecture}', '--dataset=digits', '--epochs=3', '--batch_size=64', '--validation_images=0.2',
                            f'--data_dir={data_dir}', f'--run_dir={tmp_path / "float"}')

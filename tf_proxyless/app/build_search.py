@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 import dataclasses
 import os
 
@@ -12,7 +12,6 @@ import tensorflow as tf
 from tf_proxyless.app import augmentation as augmentation_lib
 from tf_proxyless.app import config as config_lib
 from tf_proxyless.app import flags
-from tf_proxyless.app import options
 from tf_proxyless.app import problem as problem_lib
 from tf_proxyless.app import tables
 from tf_proxyless.cost import table as table_lib
@@ -244,12 +243,7 @@ def write_inputs(config: config_lib.SearchConfig, problem: problem_lib.SearchPro
     for file in (run.split, run.latency_table, run.latency_table_proof):  # of a run that came to nothing
       if file != proof:
         file.unlink(missing_ok=True)
-    silent: Collection[str] = ()  # of a space that they do not describe
-    if given.problem:
-      silent = options.options(config_lib.SpaceConfig)
-    elif config.space.search_space != config_lib.PROXYLESS:
-      silent = options.options(config_lib.SpaceConfig).keys() - {'search_space', *config.space.given}
-    files.write_atomically(run.flags, flags.to_flagfile(config, silent))
+    files.write_atomically(run.flags, flags.to_flagfile(config, problem_lib.silent(config, given)))
     io.save_search_space(problem.space, run.search_space)
     if problem.table is not None:
       table_lib.save(problem.table, run.latency_table)

@@ -11,7 +11,6 @@ from typing import Any
 from tf_proxyless.app import architectures
 from tf_proxyless.app import comparison_statistics
 from tf_proxyless.app import config as config_lib
-from tf_proxyless.app import flags
 from tf_proxyless.app import jobs
 from tf_proxyless.app import models
 from tf_proxyless.app import options
@@ -268,7 +267,7 @@ class Comparison:
     """A search, or what follows from it."""
     candidate = self.found(search)
     if candidate is None:
-      return [_run_job(search.kind, f'search {search.text}', 'search', self._search_config(search), self.search_folder(search))]
+      return [jobs.of_command(search.kind, f'search {search.text}', 'search', self._search_config(search), self.search_folder(search))]
     found = self._training_jobs(f'found by {search.text}', candidate)
     if self._estimates(search, random) is None:
       output = self._scores_file(search)
@@ -285,7 +284,7 @@ class Comparison:
       if not run_directory.RunDirectory(folder).is_finished():
         config = options.replace(self._train, architecture=str(self._network_file(candidate)), seed=self._train.seed + number,
                                  run_dir=str(folder))
-        found.append(_run_job(TRAININGS, f'train {name}, seed {number}', 'train', config, folder))
+        found.append(jobs.of_command(TRAININGS, f'train {name}, seed {number}', 'train', config, folder))
     return found
 
   def counts(self) -> dict[str, tuple[int, int]]:
@@ -386,14 +385,6 @@ class Comparison:
 
 def _candidate(architecture: io.Architecture, cost: float, text: str = '') -> Candidate:
   return Candidate(architectures.digest(architecture)[:12], architecture, cost, text)
-
-
-def _run_job(kind: str, name: str, command: str, config: options.Config, folder: pathlib.Path) -> jobs.Job:
-  """A command with its flags in a file beside its folder."""
-  flagfile, content = folder.with_name(f'{folder.name}.flags'), flags.to_flagfile(config)
-  if not flagfile.exists() or flagfile.read_text(encoding='utf-8') != content:
-    files.write_atomically(flagfile, content)
-  return jobs.Job(name, kind, ('-m', 'tf_proxyless', command, f'--flagfile={flagfile}'), folder)
 
 
 def space_file(work: pathlib.Path) -> pathlib.Path:

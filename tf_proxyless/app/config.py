@@ -14,6 +14,8 @@ PROXYLESS = 'proxyless'  # value of `search_space`
 DATA_DIR = 'Where tensorflow-datasets keeps datasets, or IDX files lie; by default ~/tensorflow_datasets.'
 TARGETS = ('target_latency_ms', 'target_latency_fraction', 'target_macs')  # exactly one is given
 OPTIMIZERS = ('reinforce', 'gradient', 'gumbel', 'straight_through')
+DESIGNERS = ('bayesian', 'genetic', 'evolution', 'local_search', 'random')
+TRAIN = 'train'  # value of `evaluator`
 OBJECTIVES = {  # the optimizers that each serves
     'constrained': OPTIMIZERS,
     'reward_power': ('reinforce',),
@@ -93,13 +95,25 @@ class TargetConfig(options.Config):
     """The option that sets the target."""
     return next(name for name in TARGETS if getattr(self, name) is not None)
 
-  def check(self) -> None:
+  @property
+  def in_macs(self) -> bool:
+    """Whether costs are multiply-adds, and there is no table."""
+    return not self.latency_table
+
+  def check(self, several: tuple[str, ...] = ()) -> None:
     """Refuses targets and tables that do not fit each other.
+
+    Args:
+      several: Targets that are given otherwise.
 
     Raises:
       ValueError: In one line, which and what to do.
     """
     given = [name for name in TARGETS if getattr(self, name) is not None]
+    if several:
+      if given:
+        raise ValueError(f'give `targets` or `{given[0]}`, not both')
+      return
     if len(given) != 1:
       raise ValueError(f'give exactly one of {", ".join(f"`{name}`" for name in TARGETS)}, got {len(given)}')
     if self.target_macs is None and not self.latency_table:
@@ -200,6 +214,42 @@ class SpaceConfig(options.Config):
 
 
 @dataclasses.dataclass(frozen=True)
+class DesignerConfig(options.Config):
+  """A search without a supernet."""
+
+  designer: str | None = option(
+      None, 'What suggests networks to an evaluator; a predictor is fitted to what that says, and searched. By default none, and a '
+      'supernet is trained.', choices=DESIGNERS)
+  evaluator: str | None = option(
+      None, f"How accurate networks are: '{TRAIN}' trains each by `train_flagfile`; the directory of a search is asked, its shared weights "
+      'or, if it had a designer, its predictor. Required with a designer.')
+  evaluations: int = option(120, 'Networks that are evaluated.', low=10, earlier=120)
+  targets: tuple[str, ...] = option(
+      (), 'What networks may cost, with commas between them, each a number in ms (with a table) or multiply-adds, or a share of the range '
+      'such as 25%: one network is found for each. In place of one target.', earlier=())
+  train_flagfile: str | None = option(None, f"Flagfile of the trainings of `evaluator={TRAIN}`, on the same dataset.")
+  processes: int = option(1, 'Trainings at the same time, which share the cores.', low=1, may_change=True)
+
+  def check(self) -> None:
+    """Refuses options that do not fit each other.
+
+    Raises:
+      ValueError: In one line, which and what to do.
+    """
+    if self.designer is None:
+      given = next((name for name in ('evaluator', 'targets', 'train_flagfile') if getattr(self, name)), None)
+      if given:
+        raise ValueError(f'`{given}` is for a search with a `designer`: {suggest.either(DESIGNERS)}')
+      return
+    if self.evaluator is None:
+      raise ValueError(f"`designer` needs an `evaluator`: '{TRAIN}', or the directory of a search")
+    if (self.evaluator == TRAIN) != bool(self.train_flagfile):
+      raise ValueError(f'`evaluator={TRAIN}` and `train_flagfile` go together')
+    if len(set(self.targets)) < len(self.targets):
+      raise ValueError(f'`targets={",".join(self.targets)}`: the same stands there twice')
+
+
+@dataclasses.dataclass(frozen=True)
 class SearchConfig(options.Config):
   """A search."""
 
@@ -216,6 +266,7 @@ class SearchConfig(options.Config):
   optimizer: OptimizerConfig = group('Architecture optimizer', OptimizerConfig)
   weights: WeightsConfig = group('Weights', WeightsConfig)
   space: SpaceConfig = group('Search space', SpaceConfig)
+  designer: DesignerConfig = group('Search without a supernet', DesignerConfig)
 
   @property
   def epochs(self) -> int:
@@ -230,7 +281,8 @@ class SearchConfig(options.Config):
     """
     self.require()
     dataset_names.check(self.data.dataset or '', self.data.data_dir)
-    self.target.check()
+    self.target.check(self.designer.targets)
+    self.designer.check()
     chosen, optimizer = self.objective.objective, self.optimizer.architecture_optimizer
     serves = OBJECTIVES[chosen]
     if optimizer not in serves:

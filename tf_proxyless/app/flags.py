@@ -86,6 +86,20 @@ def read(path: files.PathLike, config_class: type[_Config]) -> _Config:
     raise ValueError(files.one_line(str(error))) from error
 
 
+def read_named(name: str, config_class: type[_Config]) -> _Config:
+  """The configuration that a flagfile says by itself, with those that it includes; one beside us, or shipped.
+
+  Raises:
+    ValueError: In one line, which file and what is wrong.
+  """
+  try:
+    return from_flagfile(flagfiles.expand([f'--flagfile={name}']), config_class)
+  except errors.UserError:
+    raise
+  except ValueError as error:
+    raise ValueError(f'{name}: {str(error).removeprefix("flags.txt: ")}') from error
+
+
 def from_flagfile(lines: Iterable[str], config_class: type[_Config], defaults: Mapping[str, Any] = types.MappingProxyType({})) -> _Config:
   """The configuration in the lines of a flagfile.
 
@@ -117,7 +131,7 @@ def from_flagfile(lines: Iterable[str], config_class: type[_Config], defaults: M
 def to_flagfile(config: options.Config, without: Collection[str] = ()) -> str:
   """The options that are set, but for those that say nothing here, as the text of a flagfile that repeats the run."""
   return ''.join(_to_flag(name, value) + '\n' for name, value in sorted(options.flat(config).items())
-                 if value is not None and name not in without)
+                 if value not in (None, ()) and name not in without)
 
 
 def _to_flag(name: str, value: Any) -> str:

@@ -11,8 +11,11 @@ import subprocess
 import time
 from typing import TextIO
 
+from tf_proxyless.app import flags
+from tf_proxyless.app import options
 from tf_proxyless.infra import child_processes
 from tf_proxyless.infra import errors
+from tf_proxyless.infra import files
 
 _PAUSE_S = 0.1
 
@@ -37,6 +40,14 @@ class Job:
   def output(self) -> pathlib.Path:
     """Gets what it prints."""
     return self.folder / 'output.txt'
+
+
+def of_command(kind: str, name: str, command: str, config: options.Config, folder: pathlib.Path) -> Job:
+  """A command of tf-proxyless, with its flags in a file beside its folder."""
+  flagfile, content = folder.with_name(f'{folder.name}.flags'), flags.to_flagfile(config)
+  if not flagfile.exists() or flagfile.read_text(encoding='utf-8') != content:
+    files.write_atomically(flagfile, content)
+  return Job(name, kind, ('-m', 'tf_proxyless', command, f'--flagfile={flagfile}'), folder)
 
 
 def cores() -> int:

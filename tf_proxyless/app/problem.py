@@ -55,10 +55,12 @@ class SearchProblem:
       ValueError: In one line, what does not fit.
       OSError: The table cannot be read.
     """
-    table = None if config.target.target_macs is not None else table or tables.load(config, space)
+    table = None if config.target.in_macs else table or tables.load(config, space)
     cost_model = model_lib.from_macs(space) if table is None else model_lib.from_latency_table(space, table)
-    problem = cls(space, cost_model, find_target(config.target, cost_model), table)
-    problem.check(config.target.given)
+    name, targets = find_targets(config, cost_model)
+    problem = cls(space, cost_model, targets[0], table)
+    for target in targets:
+      dataclasses.replace(problem, target=target).check(name)
     return problem
 
   def to_json(self) -> dict[str, Any]:
@@ -152,12 +154,24 @@ def identity(config: config_lib.SearchConfig, table: table_lib.LatencyTable | No
   return found
 
 
+def silent(config: config_lib.SearchConfig, given: Given = NOTHING_GIVEN) -> set[str]:
+  """The options that say nothing in this search: those of a space that is given or in a file, and of parts that it does not have."""
+  of_supernets = (config_lib.ObjectiveConfig, config_lib.OptimizerConfig, config_lib.WeightsConfig)
+  groups = (config_lib.DesignerConfig,) if config.designer.designer is None else of_supernets
+  found = {name for group in groups for name in options.options(group)}
+  if given.problem:
+    found |= options.options(config_lib.SpaceConfig).keys()
+  elif config.space.search_space != config_lib.PROXYLESS:
+    found |= options.options(config_lib.SpaceConfig).keys() - {'search_space', *config.space.given}
+  return found
+
+
 def identity_of_options(config: config_lib.SearchConfig) -> dict[str, object]:
   """The options that make a run this run; a search space in a file is known by what is in it."""
   found = options.identity(config)
   if config.space.in_file:
     space = make_space(config.space)
-    found['search_space'] = f'{space.name} {_digest(io.network_to_json(space))[:16]}'
+    found['search_space'] = f'{space.name} {io.digest(space)[:16]}'
   return found
 
 
@@ -224,11 +238,18 @@ def channels(run: run_directory.RunDirectory, of_images: int) -> int:
   return io.load_search_space(run.search_space).input_shape[2] if run.begun and run.search_space.exists() else of_images
 
 
-def find_target(target: config_lib.TargetConfig, cost_model: model_lib.CostModel) -> float:
-  """The target in the cost model's unit; not checked."""
+def find_targets(config: config_lib.SearchConfig, cost_model: model_lib.CostModel) -> tuple[str, list[float]]:
+  """The option that says what networks may cost, and this in the cost model's unit: one target, or several of a search with a designer.
+
+  Raises:
+    ValueError: A target is neither a number nor a share; whether it can be reached is not checked.
+  """
+  if config.designer.targets:
+    return 'targets', [parse_target(text, cost_model) for text in config.designer.targets]
+  target = config.target
   if target.target_latency_fraction is not None:
-    return cost_model.smallest + target.target_latency_fraction * (cost_model.largest - cost_model.smallest)
-  return getattr(target, target.given)
+    return target.given, [cost_model.smallest + target.target_latency_fraction * (cost_model.largest - cost_model.smallest)]
+  return target.given, [getattr(target, target.given)]
 
 
 def parse_target(target: float | str, cost_model: model_lib.CostModel) -> float:

@@ -37,7 +37,7 @@ def is_ready(config: config_lib.SearchConfig, space: network_lib.Network | None)
     config: Configuration of the search.
     space: The search space, None while the dataset's number of classes is not known.
   """
-  if config.target.target_macs is not None:
+  if config.target.in_macs:
     return True
   if config.target.latency_table in pixel2.NAMES:
     return space is not None
@@ -58,7 +58,7 @@ def load(config: config_lib.SearchConfig, space: network_lib.Network | None) -> 
       none are allowed.
     OSError: The file cannot be read.
   """
-  if config.target.target_macs is not None:
+  if config.target.in_macs:
     return None
   if config.target.latency_table == HOST and space is not None:
     table = table_lib.load(_host_path(config, space))
@@ -116,7 +116,7 @@ def find_proof(config: config_lib.SearchConfig, space: network_lib.Network) -> p
     config: Configuration of a search with a table that `load` finds.
     space: The search space.
   """
-  if config.target.target_macs is not None or config.target.latency_table in pixel2.NAMES:
+  if config.target.in_macs or config.target.latency_table in pixel2.NAMES:
     return None
   path = _host_path(config, space) if config.target.latency_table == HOST else resources.latency_table(config.target.latency_table or '')
   proof = validation_lib.path_for(path)

@@ -20,6 +20,7 @@ from tf_proxyless.derive import effects as effects_lib
 from tf_proxyless.derive import solver
 
 BY = ('probability', 'evidence', 'validation')
+PREDICTED = 'predictor'  # `by` and source of what was found without a supernet
 CANDIDATES = 30
 REDRAWS = 20  # of the coefficients, for the expected loss
 

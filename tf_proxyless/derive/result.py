@@ -154,7 +154,8 @@ def describe_front(derivations: Sequence[candidates_lib.Derivation], paths: Sequ
 def describe(derivation: candidates_lib.Derivation, space: network_lib.Network, format_cost: Callable[[float], str]) -> str:
   """Both winners, where they differ, estimates with standard errors, and the warnings: lines for a terminal."""
   lines = []
-  for label, candidate in (('by probability', derivation.probability), ('by evidence', derivation.evidence),
+  likely = None if derivation.by == candidates_lib.PREDICTED else derivation.probability
+  for label, candidate in (('by probability', likely), ('by evidence', derivation.evidence),
                            (f'chosen by {derivation.by}', derivation.chosen)):
     if candidate is not None:
       line = f'{label:22s} {format_cost(candidate.cost)}'

@@ -13,9 +13,16 @@ class RunDirectory(run_directory.RunDirectory):
     super().__init__(path)
     self.search_space = self.path / 'search_space.json'
     self.latency_table = self.path / 'latency_table.json'
-    self.problem = self.path / 'problem.json'  # of a search whose space or costs were given as objects
+    self.problem = self.path / 'problem.json'  # of a search whose space or costs were given as objects, or that has a designer
     self.latency_table_proof = self.path / 'latency_table_proof.json'
     self.samples = self.path / 'samples.bin'
     self.derivation = self.path / 'derivation.json'
     self.front = self.path / 'front'  # what was derived under several limits
     self.report = self.path / 'report.html'
+    self.trainings = self.path / 'trainings'  # of networks that a designer suggested
+    self.predictor = self.path / 'predictor.json'  # fitted to these
+
+  @property
+  def begun(self) -> bool:
+    """Whether a run is here that has something to lose: a checkpoint, or trainings."""
+    return super().begun or self.identity.exists() and self.trainings.is_dir()

@@ -19,7 +19,6 @@ PUBLISHED: dict[str, tuple[int, int, int, str]] = {
     'chamnet_e': (160, 8, 1600, '1:8x1 4:24x1 4:32x3 6:64x1 6:64x3 6:96x2 4:128x1'),
     'chamnet_f': (128, 8, 1280, '1:8x1 4:24x1 4:32x3 4:40x1 4:64x3 4:128x2 4:192x1'),
 }
-_STRIDES = (1, 2, 2, 2, 1, 2, 1)
 
 Values = int | Sequence[int]
 
@@ -30,6 +29,7 @@ def chamnet(
     stage_filters: Sequence[Values] = ((8, 16, 24), (24, 32, 40), (32, 40, 48), (40, 64, 92, 96), (64, 80, 96, 104, 160),
                                        (96, 128, 160, 200, 248), (128, 192, 224, 256, 384, 480)),
     stage_blocks: Sequence[Values] = (1, (1, 2), (2, 3), (1, 2, 3, 4), 3, (2, 3), 1),
+    stage_strides: Sequence[int] = (1, 2, 2, 2, 1, 2, 1),
     expansions: Sequence[Values] = (1, (4, 5, 6), (4, 6), (4, 5, 6), (4, 6), (4, 5, 6), (4, 6)),
     kernel_size: Values = 3,
     last_filters: Values = (1280, 1520, 1600, 1984, 2016),
@@ -51,6 +51,7 @@ def chamnet(
     stem_filters: Channels of the 3x3 stem convolution of stride 2, or those to choose from; so for all that follow.
     stage_filters: Output channels, by stage.
     stage_blocks: Blocks, by stage; of several numbers the least are always there.
+    stage_strides: Stride of the first block of each stage, pixels.
     expansions: Ratios of the width inside to the input's, by stage; one of 1 has its first 1x1 convolution all the same.
     kernel_size: Kernel size of the depthwise convolutions; one choice a stage.
     last_filters: Channels of the 1x1 convolution before pooling.
@@ -65,14 +66,14 @@ def chamnet(
   Raises:
     ValueError: Arguments do not fit each other.
   """
-  lengths = {len(stage_filters), len(stage_blocks), len(expansions)}
-  if lengths != {len(_STRIDES)}:
-    raise ValueError(f'stage_filters, stage_blocks and expansions must have {len(_STRIDES)} entries, '
-                     f'got {len(stage_filters)}, {len(stage_blocks)} and {len(expansions)}')
+  lengths = [len(each) for each in (stage_filters, stage_blocks, stage_strides, expansions)]
+  if len(set(lengths)) > 1:
+    raise ValueError('stage_filters, stage_blocks, stage_strides and expansions must be as many, got '
+                     f'{", ".join(map(str, lengths))}')
   if not all(map(ops.several, (stem_filters, *stage_filters, *stage_blocks, *expansions, kernel_size, last_filters, resolution))):
     raise ValueError('each argument needs a value, or several to choose from')
   of_stages = lambda values: [value for each in values for value in ops.several(each)]
-  ops.check_all_positive(stem_filters=ops.several(stem_filters), stage_filters=of_stages(stage_filters),
+  ops.check_all_positive(stem_filters=ops.several(stem_filters), stage_filters=of_stages(stage_filters), stage_strides=stage_strides,
                          stage_blocks=of_stages(stage_blocks), last_filters=ops.several(last_filters))
   ops.check_width_multiplier(width_multiplier)
 
@@ -82,7 +83,7 @@ def chamnet(
 
   width = widths(stem_filters, 'stem/filters')
   blocks = [network_lib.Block('stem', ops.ConvBn(width, 3, 2, 'relu'))]
-  for stage, (filters, counts, ratios, first_strides) in enumerate(zip(stage_filters, stage_blocks, expansions, _STRIDES)):
+  for stage, (filters, counts, ratios, first_strides) in enumerate(zip(stage_filters, stage_blocks, expansions, stage_strides)):
     chosen = widths(filters, f'stage_{stage}/filters')
     ratio = schema.one_of(ops.several(ratios), 'expand_ratio', f'stage_{stage}/expand_ratio')
     kernel = schema.one_of(ops.several(kernel_size), 'kernel_size', f'stage_{stage}/kernel_size')

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 import dataclasses
+import hashlib
+import json
 import os
 from typing import Any
 
@@ -52,7 +54,7 @@ class Derivation:
   """How an architecture was chosen.
 
   Attributes:
-    by: 'validation', 'evidence' or 'probability'.
+    by: 'validation', 'evidence' or 'probability'; 'predictor' without a supernet.
     budget: Cost that it may not exceed, in the unit of the search (ms or MACs).
     estimate: Estimated accuracy in [0, 1].
     standard_error: Standard error of the estimate.
@@ -127,6 +129,11 @@ def architecture_from_json(value: Any) -> Architecture:
     ValueError: One line that names the place and what is wrong.
   """
   return serialization.decode(Architecture, value, _tags())
+
+
+def digest(space: network_lib.Network) -> str:
+  """SHA-256 of what a search space is, whatever file it lies in."""
+  return hashlib.sha256(json.dumps(network_to_json(space), sort_keys=True).encode('utf-8')).hexdigest()
 
 
 def save_search_space(space: network_lib.Network, path: files.PathLike) -> None:

@@ -27,7 +27,6 @@ from typing import Any, TextIO
 from tf_proxyless.app import comparison as comparison_lib
 from tf_proxyless.app import comparison_statistics
 from tf_proxyless.app import config as config_lib
-from tf_proxyless.app import flagfiles
 from tf_proxyless.app import flags
 from tf_proxyless.app import jobs
 from tf_proxyless.app import options
@@ -67,23 +66,14 @@ class Config(options.Config):
   dry_run: bool = options.option(False, 'Whether only to say what there is to do, and the results so far.')
 
 
-def _read_flagfile(name: str, config_class: type) -> Any:
-  try:
-    return flags.from_flagfile(flagfiles.expand([f'--flagfile={name}']), config_class)
-  except errors.UserError:
-    raise
-  except ValueError as error:
-    raise ValueError(f'{name}: {str(error).removeprefix("flags.txt: ")}') from error
-
-
 def _read_configs(config: Config) -> tuple[config_lib.SearchConfig, config_lib.TrainConfig]:
   """The configurations of all searches and trainings, but for what differs among them.
 
   Raises:
     ValueError: The flagfiles do not fit each other.
   """
-  search = _read_flagfile(config.flagfile_search, config_lib.SearchConfig)
-  train = _read_flagfile(config.flagfile_train, config_lib.TrainConfig)
+  search = flags.read_named(config.flagfile_search, config_lib.SearchConfig)
+  train = flags.read_named(config.flagfile_train, config_lib.TrainConfig)
   if not search.data.dataset:
     raise ValueError(f'{config.flagfile_search} names no `dataset`')
   if train.data.dataset not in (None, search.data.dataset):

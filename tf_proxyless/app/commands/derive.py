@@ -6,11 +6,12 @@ r"""Derives an architecture from a finished search again: under another budget, 
 
 Several budgets give a network each, in a folder with front.json, which lists their costs, estimates and standard errors; the report shows
 them. Nothing is trained. --by=validation, the default, scores some thirty networks a budget on the validation images and needs the dataset;
-probability and evidence need the run directory only.
+probability and evidence need the run directory only. A search with a designer is asked by its predictor instead, whatever --by says.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import dataclasses
 import pathlib
 
@@ -19,6 +20,7 @@ from tf_proxyless.app import flags
 from tf_proxyless.app import options
 from tf_proxyless.app import problem as problem_lib
 from tf_proxyless.cost import model as model_lib
+from tf_proxyless.derive import candidates as candidates_lib
 from tf_proxyless.infra import errors
 from tf_proxyless.infra import stderr as stderr_lib
 from tf_proxyless.search import run_directory
@@ -73,17 +75,28 @@ def _check(config: Config) -> tuple[run_directory.RunDirectory, config_lib.Searc
   return run, search, *_read_problems(config, run, search)
 
 
+def _derive(config: Config, run: run_directory.RunDirectory, search: config_lib.SearchConfig, searched: problem_lib.SearchProblem,
+            problem: problem_lib.SearchProblem, limits: Sequence[float]) -> list[tuple[candidates_lib.Derivation, io.Architecture]]:
+  """A network for each budget: by what a supernet learned, or by the predictor of a search without one."""
+  if search.designer.designer is not None:
+    from tf_proxyless.app import design_search
+
+    return design_search.derive_from_run(run, problem, limits, search)
+  stderr_lib.load_tensorflow()
+  from tf_proxyless.app import build_search
+
+  architecture, validation = build_search.restore(search, searched, run, with_data=config.by == 'validation')
+  return build_search.front_from_run(search, searched, problem, limits, run, architecture, config.by, validation)
+
+
 def main(config: Config) -> None:
   with errors.user_errors():
     run, search, searched, problem, limits = _check(config)
-  stderr_lib.load_tensorflow()
-  from tf_proxyless.app import build_search
   from tf_proxyless.derive import result as result_lib
   from tf_proxyless.report.document import writer
 
   with errors.user_errors():
-    architecture, validation = build_search.restore(search, searched, run, with_data=config.by == 'validation')
-    front = build_search.front_from_run(search, searched, problem, limits, run, architecture, config.by, validation)
+    front = _derive(config, run, search, searched, problem, limits)
     derivation, found = front[0]
     if len(limits) > 1:
       paths = result_lib.save_front(front, problem.cost_model.unit, config.output or run.front)

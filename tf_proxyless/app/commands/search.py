@@ -4,6 +4,11 @@ r"""Searches for an architecture.
   tf-proxyless search --flagfile=mobile.flags --data_dir=DIR --run_dir=DIR
 
 Started again with the same --run_dir, it continues where it stopped.
+
+With --designer there is no supernet: networks are trained one by one, or scored by another search, and a predictor learns from them:
+
+  tf-proxyless search --flagfile=chamnet.flags --dataset=fashion_mnist --run_dir=runs/chamnet
+  tf-proxyless search --designer=genetic --evaluator=runs/chamnet --latency_table=phone.json --targets=5,10,20 ...
 """
 
 from __future__ import annotations
@@ -92,6 +97,10 @@ def _finish(components, build_search, result_lib) -> None:
 
 def main(config: Config, given: problem_lib.Given = problem_lib.NOTHING_GIVEN) -> int:
   """Searches, or continues to."""
+  if config.designer.designer is not None and given is problem_lib.NOTHING_GIVEN:
+    from tf_proxyless.app import design_search  # predictors, and SciPy
+
+    return design_search.main(config)
   with errors.user_errors():
     run = _check(config, given)
     lock = locking.take(run.path)

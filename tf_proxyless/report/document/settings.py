@@ -27,7 +27,7 @@ class Settings(dict[str, str]):
   @property
   def in_macs(self) -> bool:
     """Whether the search is for multiply-adds, not for latency."""
-    return 'target_macs' in self
+    return 'latency_table' not in self
 
   @property
   def epochs(self) -> int | None:

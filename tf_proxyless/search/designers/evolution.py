@@ -42,7 +42,7 @@ class Evolution:
   def suggest(self, count: int) -> np.ndarray:
     rng = np.random.default_rng([self._seed, len(self._paths)])
     if len(self._paths) < self._population:
-      return random.draw(self._decisions, count, rng, self._constraints)
+      return random.draw(self._decisions, count, rng, self._constraints, repaired=True)
     return np.array([self._child(rng) for _ in range(count)], np.int32)
 
   def update(self, evaluations: evaluations_lib.Evaluations) -> None:

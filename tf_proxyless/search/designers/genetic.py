@@ -16,7 +16,7 @@ _SUCCESS = 0.2  # share of children that enter the population at which the numbe
 _STEP = 0.1  # of the logarithm of that number
 _MEMORY = 0.95  # of the shares of success, a child
 _LEAST_SHARE = 0.1  # of children by crossing, and by mutation alone
-_MOST_TRIES = 10  # until a child is new
+_MOST_TRIES = 3  # until a child is new
 
 
 class Genetic:
@@ -70,15 +70,10 @@ class Genetic:
   def suggest(self, count: int) -> np.ndarray:
     rng = np.random.default_rng([self._seed, self._evaluated])
     if self._evaluated < self._population:
-      return random.draw(self._decisions, count, rng, self._constraints if self._penalty is None else ())
+      return random.draw(self._decisions, count, rng, self._constraints if self._penalty is None else (), repaired=True)
     made: list[moves.Path] = []
     for crossed in self._crossed(count):
-      child = self._child(crossed, rng)
-      for _ in range(_MOST_TRIES):
-        if child not in self._seen and child not in made:
-          break
-        child = self._child(crossed, rng)
-      made.append(child)
+      made.append(self._new_child(crossed, rng, made))
     return np.array(made, np.int32)
 
   def update(self, evaluations: evaluations_lib.Evaluations) -> None:
@@ -108,9 +103,19 @@ class Genetic:
     over = [max(0.0, constraint.cost.cost(path) / constraint.limit - 1) for constraint in self._constraints]
     return sum((self._penalty * each)**2 for each in over)
 
+  def _new_child(self, crossed: bool, rng: np.random.Generator, made: Sequence[moves.Path]) -> moves.Path:
+    """A child within the limits, one that was not evaluated if there is such among a few."""
+    limits = self._constraints if self._penalty is None else ()
+    child: moves.Path = ()
+    for _ in range(_MOST_TRIES):
+      child = moves.repair(self._child(crossed, rng), limits, rng)
+      if child not in self._seen and child not in made:
+        break
+    return child
+
   def _child(self, crossed: bool, rng: np.random.Generator) -> moves.Path:
     first, second = (self._best[min(rng.integers(len(self._best), size=2))][1] for _ in range(2))  # tournaments of two
     child = moves.cross(self._decisions, first, second, rng) if crossed else first
     if not crossed or rng.random() < 0.5:
       child = moves.mutate(self._decisions, child, 1 + int(rng.poisson(self._changes - 1)), rng)
-    return child if self._penalty is not None else moves.repair(child, self._constraints, rng)
+    return child

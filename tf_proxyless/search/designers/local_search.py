@@ -34,7 +34,7 @@ class LocalSearch:
     rng = np.random.default_rng([self._seed, self._evaluated])
     found = [self._open[i] for i in rng.permutation(len(self._open))[:count]]
     if len(found) < count:
-      found += map(tuple, random.draw(self._decisions, count - len(found), rng, self._constraints).tolist())
+      found += map(tuple, random.draw(self._decisions, count - len(found), rng, self._constraints, repaired=True).tolist())
     return np.array(found, np.int32)
 
   def update(self, evaluations: evaluations_lib.Evaluations) -> None:

@@ -8,13 +8,14 @@ import numpy as np
 
 from tf_proxyless.derive import evaluations as evaluations_lib
 from tf_proxyless.derive import solver
+from tf_proxyless.search.designers import moves
 from tf_proxyless.space import schema
 
 _MOST_DRAWS = 100_000  # until as many networks are within the limits as were asked for
 
 
 def draw(decisions: Sequence[schema.Decision], count: int, rng: np.random.Generator,
-         constraints: Sequence[solver.Constraint] = ()) -> np.ndarray:
+         constraints: Sequence[solver.Constraint] = (), repaired: bool = False) -> np.ndarray:
   """Networks drawn evenly, those over a limit thrown away.
 
   Args:
@@ -22,6 +23,7 @@ def draw(decisions: Sequence[schema.Decision], count: int, rng: np.random.Genera
     count: How many.
     rng: Where random numbers come from.
     constraints: Limits on costs.
+    repaired: Whether, where more than nine in ten are over a limit, the nearest networks within take their place: no longer even draws.
 
   Returns:
     int32 [count, decisions], canonical.
@@ -31,11 +33,13 @@ def draw(decisions: Sequence[schema.Decision], count: int, rng: np.random.Genera
   """
   choice_counts = [len(decision.choices) for decision in decisions]
   found: list[tuple[int, ...]] = []
-  for _ in range(0, _MOST_DRAWS, max(count, 100)):
+  for drawn in range(0, _MOST_DRAWS, max(count, 100)):
     paths = rng.integers(0, choice_counts, (max(count, 100), len(decisions)))
     paths = np.array([schema.canonical(decisions, path) for path in paths], np.int32)
     fits = np.all([constraint.cost.costs(paths) <= constraint.limit for constraint in constraints], axis=0)
     found.extend(map(tuple, paths[np.broadcast_to(fits, len(paths))]))
+    if repaired and drawn >= 10 * count:
+      found.extend(moves.repair(tuple(path), constraints, rng) for path in paths[:count - len(found)].tolist())
     if len(found) >= count:
       return np.array(found[:count], np.int32).reshape(count, len(decisions))
   raise ValueError(f'of {_MOST_DRAWS:,} networks drawn at random, {len(found)} are within the limits '

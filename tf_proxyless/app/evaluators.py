@@ -1,0 +1,149 @@
+"""Who says how accurate networks are in a search with a designer: trainings, the shared weights of a supernet, or a predictor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import pathlib
+import sys
+from typing import TextIO
+
+import numpy as np
+
+from tf_proxyless.app import architectures
+from tf_proxyless.app import config as config_lib
+from tf_proxyless.app import flags
+from tf_proxyless.app import jobs
+from tf_proxyless.app import models
+from tf_proxyless.app import options
+from tf_proxyless.app import problem as problem_lib
+from tf_proxyless.cost import counting
+from tf_proxyless.infra import files
+from tf_proxyless.infra import run_directory as run_directory_lib
+from tf_proxyless.search import run_directory
+from tf_proxyless.space import io
+from tf_proxyless.space import network as network_lib
+from tf_proxyless.space import schema
+
+
+class StoppedError(Exception):
+  """The trainings were asked to stop, and have saved."""
+
+
+def train_config(config: config_lib.SearchConfig) -> config_lib.TrainConfig:
+  """How each network is trained.
+
+  Raises:
+    ValueError: The flagfile does not fit the search; in one line.
+  """
+  name = config.designer.train_flagfile or ''
+  found = flags.read_named(name, config_lib.TrainConfig)
+  if found.data.dataset not in (None, config.data.dataset):
+    raise ValueError(f'{name} is for {found.data.dataset}, the search for {config.data.dataset}; they must be for the same dataset')
+  if found.network.init or found.network.resolution is not None or found.network.width_multiplier != 1:
+    raise ValueError(f'{name}: networks are trained from scratch and as they are, without `init`, `resolution` and `width_multiplier`')
+  return options.replace(found, dataset=config.data.dataset, data_dir=config.data.data_dir, architecture=None, run_dir=None,
+                         validation_images=found.data.validation_images or config.data.validation_images)
+
+
+class Trainings:
+  """Trains each network, some at a time; each is a run of its own, which continues where it was stopped."""
+
+  def __init__(self, space: network_lib.Network, config: config_lib.TrainConfig, folder: pathlib.Path, processes: int,
+               stop_signal: Callable[[], int | None], lock: TextIO, on_end: Callable[[float | None], None]):
+    """Stores its settings.
+
+    Args:
+      space: The search space.
+      config: How networks are trained.
+      folder: Of all trainings.
+      processes: Trainings at a time.
+      stop_signal: The signal, if there was one, that asks to stop.
+      lock: An open lock, which the trainings keep.
+      on_end: Called with the accuracy of each network that was trained; None if that failed.
+    """
+    self._space, self._config, self._folder, self._processes = space, config, folder, processes
+    self._stop_signal, self._lock, self._on_end = stop_signal, lock, on_end
+    self._failed: dict[pathlib.Path, str] = {}
+    folder.mkdir(parents=True, exist_ok=True)
+
+  def __call__(self, paths: np.ndarray) -> np.ndarray:
+    """Accuracies on the images that were held out; NaN for networks whose training failed.
+
+    Raises:
+      StoppedError: It was asked to stop.
+      ValueError: All failed; in one line, why.
+    """
+    folders = [self._prepare(path) for path in paths.tolist()]
+    open_ = lambda: [folder for folder in dict.fromkeys(folders) if self._accuracy(folder) is None and folder not in self._failed]
+    jobs.run(lambda: list(map(self._job, open_())), lambda job: None, self._end, self._stop_signal, self._processes, self._lock)
+    if self._stop_signal() is not None:
+      raise StoppedError
+    if all(folder in self._failed for folder in folders):
+      raise ValueError('; '.join(dict.fromkeys(self._failed[folder] for folder in folders[:2])))
+    return np.array([self._accuracy(folder) if folder not in self._failed else np.nan for folder in folders], np.float32)
+
+  def _prepare(self, path: list[int]) -> pathlib.Path:
+    """The folder of a network, beside which its file is."""
+    genotype = schema.genotype(self._space, path)
+    network = schema.resolve(self._space, genotype)
+    count = counting.count_network(network)
+    architecture = io.Architecture(network, genotype, cost=io.Cost(count.macs, count.parameters))
+    folder = self._folder / architectures.digest(architecture)[:12]
+    if not self._file(folder).exists():
+      io.save_architecture(architecture, self._file(folder))
+    return folder
+
+  def _file(self, folder: pathlib.Path) -> pathlib.Path:
+    return folder.with_name(f'{folder.name}.json')
+
+  def _job(self, folder: pathlib.Path) -> jobs.Job:
+    config = options.replace(self._config, architecture=str(self._file(folder)), run_dir=str(folder))
+    return jobs.of_command('trainings', f'training of {folder.name}', 'train', config, folder)
+
+  def _accuracy(self, folder: pathlib.Path) -> float | None:
+    if not run_directory_lib.RunDirectory(folder).is_finished():
+      return None
+    return float(models.read_results(folder / 'results.json')['validation_top1'])
+
+  def _end(self, job: jobs.Job, seconds: float, code: int) -> None:
+    if self._stop_signal() is not None:
+      return
+    if code:
+      self._failed[job.folder] = jobs.explain(job, code)
+      print(f'{self._failed[job.folder]}; the network is left out', file=sys.stderr, flush=True)
+    self._on_end(None if code else self._accuracy(job.folder))
+
+
+def supernet(run: run_directory.RunDirectory, space: network_lib.Network, data_dir: str | None) -> Callable[[np.ndarray], np.ndarray]:
+  """Scores networks with the shared weights of a search, each on all of its validation images.
+
+  Args:
+    run: Directory of the search.
+    space: The space that networks are of, which must be that of the search.
+    data_dir: Where datasets lie now; by default where the search found them.
+
+  Raises:
+    ValueError: It is of another space, or has no checkpoint; in one line.
+  """
+  check_space(run, space)
+  search = flags.read(run.flags, config_lib.SearchConfig)
+  search = options.replace(search, run_dir=str(run.path), data_dir=data_dir or search.data.data_dir)
+  from tf_proxyless.app import build_search
+
+  _, validation = build_search.restore(search, problem_lib.restore(run, search), run, with_data=True)
+  return validation.score
+
+
+def check_space(run: run_directory.RunDirectory, space: network_lib.Network) -> None:
+  """Refuses the directory of a search of another space.
+
+  Raises:
+    ValueError: It is none, or of another; in one line.
+  """
+  if not run.flags.exists():
+    raise ValueError(f'`evaluator={run.path}` is neither {config_lib.TRAIN!r} nor the directory of a search: there is no {run.flags.name}')
+  theirs = io.load_search_space(run.search_space)
+  if io.digest(theirs) != io.digest(space):
+    shapes = [f'{each.name} with input {files.shorten(each.input_shape)} and {each.classes} classes' for each in (theirs, space)]
+    raise ValueError(f'`evaluator={run.path}` is a search of another space: {shapes[0]}, here {shapes[1]}'
+                     + ', of the same names and other choices' * (shapes[0] == shapes[1]))

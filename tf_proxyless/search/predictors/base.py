@@ -1,0 +1,126 @@
+"""What all predictors have in common, and how far to believe one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+import dataclasses
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+import numpy as np
+from scipy import stats
+
+from tf_proxyless.space import schema
+
+_WITHIN = 1.96  # standard deviations, which 95 % of normal errors are within
+_FOLDS = 10
+
+
+@runtime_checkable
+class Predictor(Protocol):
+  """Says how accurate networks are that were not trained.
+
+  It is fitted when it is made: by (decisions, paths, accuracy, seed=0, parameters=None). Parameters of one that was fitted to the same
+  networks take the place of a fit.
+
+  Attributes:
+    LEAST, MOST: Networks that it can be fitted to.
+    decisions: Decisions of the space.
+    paths: int [networks, decisions], canonical: the networks that it was fitted to.
+    accuracy: float64 [networks], in [0, 1], that they were trained to.
+    parameters: What was fitted, as JSON values.
+    noise: Standard deviation of an accuracy over trainings of one network.
+  """
+
+  LEAST: ClassVar[int]
+  MOST: ClassVar[int]
+  decisions: tuple[schema.Decision, ...]
+  paths: np.ndarray
+  accuracy: np.ndarray
+  parameters: Mapping[str, Any]
+
+  def __init__(self, decisions: Sequence[schema.Decision], paths: np.ndarray, accuracy: np.ndarray, seed: int = 0,
+               parameters: Mapping[str, Any] | None = None):
+    ...
+
+  @property
+  def noise(self) -> float:
+    ...
+
+  def predict(self, paths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How accurate networks are.
+
+    Args:
+      paths: int [networks, decisions], canonical.
+
+    Returns:
+      Accuracy, float64 [networks], and the standard deviation of its error, without the noise of a training.
+    """
+    ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Scores:
+  """How well accuracies are predicted that were not seen.
+
+  Attributes:
+    networks: How many.
+    spearman, kendall: Rank correlations of predicted and true accuracy.
+    error: Root mean square error of an accuracy in [0, 1].
+    spread: Standard deviation of the true accuracies: the error of who always says their mean.
+    within: Share of true accuracies within 1.96 standard deviations of the prediction; 0.95 is right.
+  """
+
+  networks: int
+  spearman: float
+  kendall: float
+  error: float
+  spread: float
+  within: float
+
+  @classmethod
+  def of(cls, predicted: np.ndarray, deviation: np.ndarray, true: np.ndarray) -> Scores:
+    """Compares predictions, their standard deviations (noise included) and the truth: float [networks] each."""
+    spearman, kendall = (float(np.nan_to_num(rank(predicted, true).statistic)) for rank in (stats.spearmanr, stats.kendalltau))
+    return cls(len(true), spearman, kendall, float(np.sqrt(np.mean((predicted - true)**2))), float(np.std(true)),
+               float(np.mean(np.abs(predicted - true) <= _WITHIN * deviation)))
+
+
+def check(kind: type[Predictor], decisions: Sequence[schema.Decision], paths: np.ndarray, accuracy: np.ndarray) -> None:
+  """Refuses what a predictor cannot be fitted to.
+
+  Raises:
+    ValueError: There are too few different networks or too many, they are of another space, or accuracies are no such numbers or all equal.
+  """
+  counts = [len(decision.choices) for decision in decisions]
+  if paths.shape != (len(accuracy), len(counts)) or (paths < 0).any() or (paths >= counts).any():
+    raise ValueError('the networks are of another space')
+  different = len(np.unique(paths, axis=0))
+  if not kind.LEAST <= different or not len(paths) <= kind.MOST:
+    raise ValueError(f'{kind.__name__} is for {kind.LEAST} to {kind.MOST:,} networks, got {len(paths):,}, of which {different:,} differ')
+  if not ((accuracy >= 0) & (accuracy <= 1)).all():
+    raise ValueError('accuracies must be in [0, 1]')
+  if np.ptp(accuracy) == 0:
+    raise ValueError(f'all {len(accuracy)} networks have the accuracy {accuracy[0]:g}: there is nothing to predict')
+
+
+def cross_validate(predictor: Predictor, seed: int = 0, folds: int = _FOLDS) -> Scores:
+  """How well a predictor's kind does on networks that it was not fitted to: each by a fit to the other parts of the networks.
+
+  Everything is fitted again. The lengths of a Gaussian process that have seen a network would make its error several times too small.
+
+  Args:
+    predictor: Of enough networks; not changed.
+    seed: Of the parts, and of the fits.
+    folds: Parts; as many as there are networks leaves one out at a time.
+
+  Raises:
+    ValueError: Without a part there are too few networks.
+  """
+  count = len(predictor.accuracy)
+  mean, deviation = np.empty((2, count))
+  for rows in np.array_split(np.random.default_rng(seed).permutation(count), min(folds, count)):
+    others = np.setdiff1d(np.arange(count), rows)
+    fitted = type(predictor)(predictor.decisions, predictor.paths[others], predictor.accuracy[others], seed)
+    mean[rows], known = fitted.predict(predictor.paths[rows])
+    deviation[rows] = np.sqrt(known**2 + fitted.noise**2)
+  return Scores.of(mean, deviation, predictor.accuracy)
