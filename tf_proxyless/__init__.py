@@ -27,6 +27,7 @@ _PLACES = {  # module and name of what the package offers
     'measure': 'tf_proxyless.api.measure',
     'optimizers': 'tf_proxyless.api.optimizers',
     'designers': 'tf_proxyless.api.designers',
+    'predictors': 'tf_proxyless.api.predictors',
     'objectives': 'tf_proxyless.search.objectives',
     'OneOf': 'tf_proxyless.space.schema:OneOf',
     'Network': 'tf_proxyless.space.network:Network',

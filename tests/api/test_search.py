@@ -70,7 +70,7 @@ COSTS = {'nested': {'cost': lambda signature: 0.0 if signature is None else 1.0 
          'widths': {'cost': 'macs'}}
 
 
-@pytest.mark.parametrize('name', COSTS)
+@pytest.mark.parametrize('name', ['widths', *(pytest.param(name, marks=pytest.mark.long) for name in COSTS if name != 'widths')])
 def test_decisions_of_any_kind_with_own_costs(name, tmp_path):
   found = search(tmp_path, data.images(classes=10, size=16), spaces.COUPLED[name](), **COSTS[name])
   check(found)

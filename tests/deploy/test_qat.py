@@ -55,7 +55,7 @@ def test_it_computes_nearly_what_the_network_computes_and_leaves_it_alone(images
 # XNNPACK rounds an accumulator once, as the emulation does. TFLite's builtin kernels round twice, which changes some activations in a
 # thousand by 1: between them and XNNPACK, or their reference kernels, the difference is as large. Where an early activation is another, an
 # output may be two steps off (2 of 320 on a processor without AVX-512).
-@pytest.mark.parametrize('padding', ['same', 'symmetric'])
+@pytest.mark.parametrize('padding', ['same', pytest.param('symmetric', marks=pytest.mark.long)])
 def test_tflite_computes_the_same_to_a_step(images, padding):
   model = quantized_lib.network_like_trained(models.small(padding), images)
   quantized = quantized_lib.quantize(model, images)
@@ -64,6 +64,7 @@ def test_tflite_computes_the_same_to_a_step(images, padding):
   assert np.mean(steps > 0) < 0.1
 
 
+@pytest.mark.long
 def test_biases_have_to_be_rounded_for_that(model, images):
   quantized = qat.quantize(model)
   qat.calibrate(quantized, [images])
@@ -99,7 +100,7 @@ def test_every_kind_of_block_to_a_step(op, residual):
   assert models.dtypes(tflite.convert(quantized, 'int8', io='uint8')) <= {'uint8', 'int8', 'int32'}
 
 
-@pytest.mark.parametrize('kind', ['average', 'max'])
+@pytest.mark.parametrize('kind', [pytest.param('average', marks=pytest.mark.long), 'max'])
 def test_every_kind_of_layer_in_one_network(kind):
   blocks = (network_lib.Block('stem', ops.ConvBn(8, 3, 1, 'hard_swish')), network_lib.Block('down', ops.Pool(kind, 3, 2)),
             network_lib.Block('excited', ops.MBConv(8, 3, 1, 2, 'relu', 0.25), residual=True),
@@ -125,12 +126,13 @@ def check_every_layer(quantized, image):
   assert differing < 0.01
 
 
-@pytest.mark.parametrize('padding', ['same', 'symmetric'])
+@pytest.mark.parametrize('padding', [pytest.param('same', marks=pytest.mark.long), 'symmetric'])
 def test_every_layer_to_a_step_on_builtin_kernels(padding):
   photos = quantized_lib.photos(32)
   check_every_layer(quantized_lib.quantize(quantized_lib.network_like_trained(models.small(padding), photos), photos), photos[0])
 
 
+@pytest.mark.long
 def test_a_tree():
   """A cell with every kind of edge; its sums and slices are integers too."""
   space, images = cifar_tree.cifar_tree(stage_blocks=(1, 1), widening=8, resolution=16), quantized_lib.digits(16)

@@ -150,6 +150,7 @@ def test_mistakes_that_the_dataset_tells(tmp_path, data_dir, flag, message):
   assert not list((tmp_path / 'run').glob('checkpoints/*'))
 
 
+@pytest.mark.long
 def test_a_target_above_the_largest_network_is_one_line(tmp_path, data_dir):
   """In a directory where a mistaken command came first."""
   run = run_directory.RunDirectory(tmp_path / 'run')
@@ -165,8 +166,10 @@ def test_a_target_above_the_largest_network_is_one_line(tmp_path, data_dir):
 
 @pytest.mark.parametrize('flags, message', [
     (['--batch_size=1700'], 'error: batch_size must be an integer from 1 to 1077, the number of training images, got 1700'),
-    (['--validation_batch_size=400'], 'the number of validation images, got 400; set --validation_batch_size, or enlarge'),
-    (['--warmup_epochs=1', '--search_epochs=1'], 'error: the architecture would never be updated: 1 search epochs of 8 steps'),
+    pytest.param(['--validation_batch_size=400'], 'the number of validation images, got 400; set --validation_batch_size, or enlarge',
+                 marks=pytest.mark.long),
+    pytest.param(['--warmup_epochs=1', '--search_epochs=1'], 'error: the architecture would never be updated: 1 search epochs of 8 steps',
+                 marks=pytest.mark.long),
     (['--search_space=fbnet_v2', '--resolution=32', '--architecture_optimizer=gradient'], 'two paths need decisions .*; use reinforce'),
 ])
 def test_what_the_images_cannot_do_is_said_before_operations_are_measured(flags, message, tmp_path):

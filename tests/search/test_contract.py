@@ -2,6 +2,7 @@
 arms of a bandit are found; and every admitted pair of space and optimizer runs."""
 
 import functools
+import itertools
 
 import numpy as np
 import pytest
@@ -153,8 +154,11 @@ def test_limits_that_no_network_keeps():
 SPACES = {**spaces.COUPLED, 'chain': nn_spaces.tiny}
 
 
-@pytest.mark.parametrize('name', OPTIMIZERS)
-@pytest.mark.parametrize('space_name', SPACES)
+QUICK = (('reinforce', 'chain'), ('two_path', 'chain'), ('reinforce', 'widths'), ('two_path', 'tree'), ('leave_one_out', 'nested'))
+
+
+@pytest.mark.parametrize('name, space_name', [
+    pair if pair in QUICK else pytest.param(*pair, marks=pytest.mark.long) for pair in itertools.product(OPTIMIZERS, SPACES)])
 def test_every_admitted_pair_of_space_and_optimizer_takes_two_steps(name, space_name):
   space, config = SPACES[space_name](), OPTIMIZERS[name]
   if name == 'two_path' and space_name not in ('chain', 'tree'):

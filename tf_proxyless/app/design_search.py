@@ -80,8 +80,7 @@ class Inputs:
   def identity(self, config: config_lib.SearchConfig) -> dict[str, object]:
     """What makes the run this run."""
     found = problem_lib.identity(config, self.problem.table)
-    if self.train is not None:
-      found['train'] = options.identity(self.train)
+    found['train_flagfile'] = self.train and options.identity(self.train)  # what is in it, wherever it lies
     if self.asked is not None:
       file = self.asked.predictor if self.predictor is not None else self.asked.identity
       found['evaluator'] = hashlib.sha256(file.read_bytes()).hexdigest()
@@ -126,7 +125,12 @@ def _read_inputs(config: config_lib.SearchConfig) -> Inputs:
     return Inputs(problem, targets, evaluators.train_config(config))
   asked = run_directory.RunDirectory(config.designer.evaluator or '')
   evaluators.check_space(asked, space)
-  return Inputs(problem, targets, None, asked, predictor_file.load(asked.predictor, space)[0] if asked.predictor.exists() else None)
+  if not asked.predictor.exists():
+    return Inputs(problem, targets, None, asked)
+  if config.designer.designer == 'bayesian':
+    raise ValueError(f'`designer=bayesian` has a predictor of its own, and is for networks that take long to evaluate; {asked.path} has a '
+                     'predictor already: `designer=genetic` searches it')
+  return Inputs(problem, targets, None, asked, predictor_file.load(asked.predictor, space)[0])
 
 
 def _find_space(config: config_lib.SearchConfig) -> network_lib.Network:
@@ -202,7 +206,7 @@ def _evaluate(config: config_lib.SearchConfig, inputs: Inputs, run: run_director
       raise evaluators.StoppedError
 
   known = evaluations_lib.load(run.samples)[1] if run.samples.exists() else []
-  run.rewind_history(len(known) // ask_tell.BATCH)
+  run.rewind_history(len(ask_tell.batches(known)) if known else 0)
   print(f'{settings.evaluations} networks to evaluate' + f', {len(known)} are known' * bool(len(known)), flush=True)
   try:
     return ask_tell.ask_tell(designer, evaluator, cost_model, settings.evaluations, path=run.samples, on_batch=on_batch)
@@ -284,20 +288,20 @@ def derive(predictor: predictors_lib.Predictor, problem: problem_lib.SearchProbl
   Returns:
     A derivation a limit, with its architecture.
   """
-  cost_model, found = problem.cost_model, []
-  for limit in progress_lib.over(limits, 'searching', len(limits), 'target'):
+  cost_model, paths, found = problem.cost_model, predictor.paths, {}
+  for limit in progress_lib.over(sorted(limits), 'searching', len(limits), 'target'):
     within = solver.Constraint(cost_model, limit)
     searched = ask_tell.ask_tell(_DESIGNERS[designer](cost_model.decisions, [within], seed), lambda paths: _accuracy(predictor, paths),
                                  cost_model, _PREDICTIONS)
-    known = predictor.paths[cost_model.costs(predictor.paths) <= limit]
-    paths = np.concatenate([searched.paths, known]).astype(np.int32)
-    path = paths[_accuracy(predictor, paths).argmax()]
+    paths = np.unique(np.concatenate([paths, searched.paths]), axis=0)  # so that no larger limit has a worse network
+    admitted = paths[cost_model.costs(paths) <= limit]
+    path = admitted[_accuracy(predictor, admitted).argmax()]
     mean, deviation = predictor.predict(path[None])
     by, cost = candidates_lib.PREDICTED, cost_model.cost(path)
     chosen = candidates_lib.Candidate(tuple(path.tolist()), by, cost, 0.0, float(mean[0]), float(deviation[0]))
     derivation = candidates_lib.Derivation(by, limit, chosen, chosen, None, (), None, None, None, (), (chosen,))
-    found.append((derivation, result_lib.make_architecture(problem.space, derivation, problem.table, versions.installed(), seed)))
-  return found
+    found[limit] = derivation, result_lib.make_architecture(problem.space, derivation, problem.table, versions.installed(), seed)
+  return [found[limit] for limit in limits]
 
 
 def derive_from_run(run: run_directory.RunDirectory, problem: problem_lib.SearchProblem, limits: Sequence[float],

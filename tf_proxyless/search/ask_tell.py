@@ -41,7 +41,7 @@ def ask_tell(designer: base.Designer, evaluator: Evaluator, cost_model: model_li
   file = evaluations_lib.EvaluationLog(os.fspath(path or ''), cost_model.paths, cost_model.choice_counts)
   rows = []
   if path is not None and os.path.exists(path):
-    rows = _known(evaluations_lib.load(path)[1], batch)
+    rows = batches(evaluations_lib.load(path)[1], batch)
     file.truncate(sum(map(len, rows)))
   elif path is not None:
     file.create()
@@ -57,8 +57,8 @@ def ask_tell(designer: base.Designer, evaluator: Evaluator, cost_model: model_li
   return evaluations_lib.concatenate(rows)
 
 
-def _known(found: evaluations_lib.Evaluations, batch: int) -> list[evaluations_lib.Evaluations]:
-  """The batches of a file; a last one that is not full may not be whole, and is evaluated again."""
+def batches(found: evaluations_lib.Evaluations, batch: int = BATCH) -> list[evaluations_lib.Evaluations]:
+  """The batches of a file that are continued from; a last one that is not full may not be whole, and is left out."""
   ends = [*np.flatnonzero(np.diff(found.batch)) + 1, len(found)] if len(found) else []
   rows = [found[start:end] for start, end in zip([0, *ends], ends)]
   return rows[:-1] if rows and len(rows[-1]) < batch else rows

@@ -92,7 +92,8 @@ def curve_charts(run: Run) -> dict[str, str]:
   history, cost = run['history'], run['cost']
   unit = units.unit_name(cost['unit'])
   plots = {
-      'Accuracy': ({'accuracy': 'sampled networks, training', 'most_likely_accuracy': 'most likely network, validation'},
+      'Accuracy': ({'accuracy': 'sampled networks, training', 'most_likely_accuracy': 'most likely network, validation',
+                    'best_accuracy': 'best of all within the target'},
                    charts.Axes('accuracy, %', 100.0), None),
       f'{units.quantity(cost["unit"])} against the target': (
           {'expected_cost': 'expected', 'most_likely_cost': 'most likely network'}, charts.Axes(unit, units.factor(cost['unit'])),
