@@ -180,6 +180,7 @@ def _run(space, cost, goal, target, epochs, warmup, seed, name):
       'most_likely': networks_lib.sequence(space, most_likely, prices),
       'samples': _samples(smallest, largest, 2000 if epochs > 20 else 60, generator),
       'candidates': candidates, 'published': [],
+      'predictor': None,
       'front': {'by': 'validation', 'unit': 'ms', 'warnings': [], 'points': [
           {'limit': target * factor, 'cost': target * factor * 0.99, 'architecture': f'{factor}_ms.json', 'estimate': 0.6 * factor,
            'standard_error': 0.004, 'validation_accuracy': accuracy} for factor, accuracy in ((0.8, 0.55), (0.9, 0.58), (1.1, None))]},
@@ -289,7 +290,7 @@ def empty():
                   'of': ''},
          'decisions': [], 'history': {'epoch': [], 'phase': [], 'loss': [], 'accuracy': [], 'most_likely_accuracy': [], 'entropy': [],
                                       'expected_cost': [], 'most_likely_cost': [], 'seconds': [], 'probabilities': []},
-         'network': None, 'most_likely': None, 'samples': None, 'candidates': [], 'front': None, 'published': [],
+         'network': None, 'most_likely': None, 'samples': None, 'candidates': [], 'front': None, 'predictor': None, 'published': [],
          'derivation': None, 'table': None, 'deployments': []}
   return _document(run)
 

@@ -52,7 +52,7 @@ def test_a_gaussian_process_says_how_little_it_knows():
   for interactions in ('none', 'neighbours'):
     paths, trained, _ = networks(120, interactions=interactions)
     predictor = gaussian_process.GaussianProcess(DECISIONS, paths, trained)
-    scores = base.cross_validate(predictor)
+    scores = base.cross_validate(predictor).scores
     others, others_trained, _ = networks(300, 1, interactions)
     mean, deviation = predictor.predict(others)
     new = base.Scores.of(mean, np.hypot(deviation, predictor.noise), others_trained)
@@ -64,7 +64,7 @@ def test_a_gaussian_process_says_how_little_it_knows():
 def test_in_a_space_where_nothing_counts_nothing_is_learned():
   paths = networks(80)[0]
   noise = 0.7 + np.random.default_rng(2).normal(0, 0.01, 80)
-  scores = base.cross_validate(gaussian_process.GaussianProcess(DECISIONS, paths, noise))
+  scores = base.cross_validate(gaussian_process.GaussianProcess(DECISIONS, paths, noise)).scores
   assert abs(scores.spearman) < 0.35 and scores.error > 0.9 * scores.spread
 
 
@@ -76,10 +76,10 @@ def test_files(tmp_path, kind):
   paths = np.array([schema.canonical(decisions, [rng.integers(len(decision.choices)) for decision in decisions]) for _ in range(40)])
   accuracy = 0.5 + 0.01 * paths.sum(axis=1) / 10 + rng.normal(0, 1e-3, 40)
   predictor = file.KINDS[kind](decisions, paths, accuracy)
-  scores = base.Scores(40, 0.9, 0.8, 0.01, 0.02, 0.95)
-  file.save(predictor, space, scores, tmp_path / 'predictor.json')
+  held_out = base.cross_validate(predictor, folds=3)
+  file.save(predictor, space, held_out, tmp_path / 'predictor.json')
   loaded, known = file.load(tmp_path / 'predictor.json', space)
-  assert known == scores
+  assert known == file.load_held_out(tmp_path / 'predictor.json') == held_out and known.scores.spearman > 0.5
   for a, b in zip(loaded.predict(paths), predictor.predict(paths)):
     np.testing.assert_allclose(a, b, rtol=1e-9)
   with pytest.raises(ValueError, match='predictor.json: predicts another search space; it lacks'):
@@ -87,7 +87,7 @@ def test_files(tmp_path, kind):
   with pytest.raises(ValueError, match='its decisions have the same names, but other choices'):
     file.load(tmp_path / 'predictor.json', chamnet.chamnet(resolution=(32, 96)))
   content = json.loads((tmp_path / 'predictor.json').read_text())
-  for change, message in (({'accuracy': content['accuracy'][:-1]}, 'of another space'), ({'kind': 'oracle'}, 'kind must be one of'),
+  for change, message in (({'accuracy': content['accuracy'][:-1]}, 'must be as many'), ({'kind': 'oracle'}, 'kind must be one of'),
                           ({'parameters': {}}, ''), ({'parameters': None}, ''),
                           ({'parameters': {'lengths': [1], 'members': [[[[1]]]]}}, ''),
                           ({'accuracy': [2.0] * 40}, r'in \[0, 1\]'), ({'paths': [[99] * len(decisions)] * 40}, 'of another space')):

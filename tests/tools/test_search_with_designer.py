@@ -58,12 +58,12 @@ def test_a_finished_search_is_asked_and_its_predictor_again(space_file, supernet
   costs = model_lib.from_macs(space)
   found = evaluations_lib.load(first / 'samples.bin')[1]
   assert len(found) == 30 and found.cost.max() <= costs.smallest + 0.6 * (costs.largest - costs.smallest)
-  predictor, scores = predictor_file.load(first / 'predictor.json', space)
+  predictor, held_out = predictor_file.load(first / 'predictor.json', space)
   np.testing.assert_array_equal(predictor.paths, found.paths)
-  assert design_search.describe(scores) in result.stdout
+  assert design_search.describe(held_out.scores) in result.stdout
   check_front(first, space, [costs.smallest + share * (costs.largest - costs.smallest) for share in (0.3, 0.6)])
   page = (first / 'report.html').read_text(encoding='utf-8')
-  assert 'best of all within the target' in page and 'problems' not in json.loads((first / 'status.json').read_text())
+  assert 'best of all within the target' in page and 'Predicted and evaluated accuracy' in page
   history = [json.loads(line) for line in (first / 'history.jsonl').read_text().splitlines()]
   assert [entry['networks'] for entry in history] == [10, 20, 30]
 

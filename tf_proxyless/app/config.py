@@ -223,7 +223,7 @@ class DesignerConfig(options.Config):
   evaluator: str | None = option(
       None, f"How accurate networks are: '{TRAIN}' trains each by `train_flagfile`; the directory of a search is asked, its shared weights "
       'or, if it had a designer, its predictor. Required with a designer.')
-  evaluations: int = option(120, 'Networks that are evaluated.', low=10, earlier=120)
+  evaluations: int = option(120, 'Networks that are evaluated. May be raised later.', low=10, may_change=True)
   targets: tuple[str, ...] = option(
       (), 'What networks may cost, with commas between them, each a number in ms (with a table) or multiply-adds, or a share of the range '
       'such as 25%: one network is found for each. In place of one target.', earlier=())

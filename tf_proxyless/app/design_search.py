@@ -262,9 +262,9 @@ def _fit(found: evaluations_lib.Evaluations, problem: problem_lib.SearchProblem,
   kind = gaussian_process.GaussianProcess if len(found) <= gaussian_process.GaussianProcess.MOST else mlps.MLPs
   with progress_lib.working('fitting the predictor'):
     predictor = kind(problem.cost_model.decisions, found.paths, found.accuracy, seed)
-    scores = predictors_lib.cross_validate(predictor, seed)
-  predictor_file.save(predictor, problem.space, scores, run.predictor)
-  print(f'predictor              {describe(scores)}; {run.predictor}')
+    held_out = predictors_lib.cross_validate(predictor, seed)
+  predictor_file.save(predictor, problem.space, held_out, run.predictor)
+  print(f'predictor              {describe(held_out.scores)}; {run.predictor}')
   return predictor
 
 

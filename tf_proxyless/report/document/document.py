@@ -111,6 +111,7 @@ def _run(path: pathlib.Path, name: str, cards: Sequence[pathlib.Path], versions:
       'most_likely': space and networks_lib.sequence(space, history_lib.most_likely(epochs), prices),
       'samples': None if found is None else report_samples.samples(found, frozen, inputs.cost_model if derived else None),
       'candidates': report_samples.candidates(derived) if derived else [],
+      'predictor': reader.read(run.predictor, report_samples.load_predictions),
       'front': reader.read(run.front / result_lib.FRONT, report_samples.load_front),
       'published': networks_lib.published(space, prices) if space else [],
       'derivation': derived and reader.attempt(lambda: report_samples.derivation(derived, decisions)),

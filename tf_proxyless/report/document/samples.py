@@ -16,6 +16,7 @@ from tf_proxyless.derive import evaluations as evaluations_lib
 from tf_proxyless.infra import files
 from tf_proxyless.infra import serialization
 from tf_proxyless.report.document import networks as networks_lib
+from tf_proxyless.search.predictors import file as predictor_file
 
 _MOST_POINTS = 2000
 _POINTS_OF_FRONT = 25
@@ -103,6 +104,17 @@ def load_front(path: pathlib.Path) -> dict[str, Any]:
   except ValueError as error:
     raise ValueError(f'{path}: {error}') from error
   return {**found, 'unit': networks_lib.MACS if found['unit'] == 'macs' else found['unit']}
+
+
+def load_predictions(path: pathlib.Path) -> dict[str, Any]:
+  """Reads predictor.json: 'scores', and by network 'predicted' and 'accuracy'.
+
+  Raises:
+    ValueError: The file is not one; one line that names the file.
+    OSError: The file cannot be read.
+  """
+  found = predictor_file.load_held_out(path)
+  return {'scores': dataclasses.asdict(found.scores), 'predicted': list(found.predicted), 'accuracy': list(found.accuracy)}
 
 
 def derivation(found: DerivationFile, decisions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ _PURPOSES = {'calibration': 's3 cross', 'validation': 's0', 'published': 's1 squ
 
 def costs(runs: Sequence[Run]) -> str:
   """Where the cost of the found network goes, and what sampled networks reached."""
-  return markup.section('costs', 'Cost and accuracy', markup.grid(_blocks(runs[0]), _samples(runs)))
+  return markup.section('costs', 'Cost and accuracy', markup.grid(_blocks(runs[0]), _samples(runs), _predictor(runs[0])))
 
 
 def _blocks(run: Run) -> str:
@@ -68,13 +68,33 @@ def _samples(runs: Sequence[Run]) -> str:
   rows += _derived(run)
   rows += [[row['name'], units.cost(row['cost'], unit), f'{units.percent(row["top1_imagenet"])} ({row["note"]})']
            for row in run['published']]
-  note = ('A point is one network on one validation batch, with shared weights; so the best points are the luckiest. '
+  how = 'as its evaluator has it' if run['predictor'] else 'on one validation batch, with shared weights'
+  note = (f'A point is one network {how}; so the best points are the luckiest. '
           f'The front: {front["of"]}, with one standard error.')
   if run['published']:
     note += ' Published networks stand at their cost only: their accuracy is another one, after training (see the numbers).'
     note += f' Beyond the edge: {", ".join(far)}.' if far else ''
   return markup.figure('Sampled networks', samples_chart(runs),
                        markup.table(['network', 'cost', 'accuracy'], rows, 'Front, considered and published networks'), note)
+
+
+def _predictor(run: Run) -> str:
+  """How well the predictor of a search without a supernet says what it has not seen."""
+  if not run['predictor']:
+    return ''
+  scores = run['predictor']['scores']
+  note = (f'Each of {scores["networks"]} networks as a fit to the others predicts it: rank correlation {scores["spearman"]:.2f}, error '
+          f'{100 * scores["error"]:.2f} points ({100 * scores["spread"]:.2f} for who always says the mean), '
+          f'{100 * scores["within"]:.0f} % within what is given as 95 %.')
+  return markup.figure('Predicted and evaluated accuracy', predictor_chart(run['predictor']), note=note)
+
+
+def predictor_chart(predictor: Mapping[str, Any]) -> str:
+  """Accuracy as it was evaluated over what was predicted without it."""
+  points = [(predicted, accuracy, f'predicted {units.percent(predicted)}, evaluated {units.percent(accuracy)}')
+            for predicted, accuracy in zip(predictor['predicted'], predictor['accuracy'])]
+  plane = charts.Plane('predicted accuracy, %', 'evaluated accuracy, %', 100.0, 100.0, diagonal=True)
+  return charts.scatter([charts.Points('networks that were held out', points, 's0')], plane)
 
 
 def _considered(run: Run) -> list[Mapping[str, Any]]:

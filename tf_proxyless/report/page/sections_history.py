@@ -91,8 +91,9 @@ def curve_charts(run: Run) -> dict[str, str]:
   """Charts of the scalars that were logged, by caption."""
   history, cost = run['history'], run['cost']
   unit = units.unit_name(cost['unit'])
+  sampled = 'sampled networks, training' if run['predictor'] is None else 'networks of a batch'
   plots = {
-      'Accuracy': ({'accuracy': 'sampled networks, training', 'most_likely_accuracy': 'most likely network, validation',
+      'Accuracy': ({'accuracy': sampled, 'most_likely_accuracy': 'most likely network, validation',
                     'best_accuracy': 'best of all within the target'},
                    charts.Axes('accuracy, %', 100.0), None),
       f'{units.quantity(cost["unit"])} against the target': (

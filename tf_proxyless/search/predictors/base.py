@@ -85,6 +85,29 @@ class Scores:
                float(np.mean(np.abs(predicted - true) <= _WITHIN * deviation)))
 
 
+@dataclasses.dataclass(frozen=True)
+class HeldOut:
+  """Networks as they were predicted by a fit to others.
+
+  Attributes:
+    predicted, deviation: Predictions and their standard deviations, by network, with the noise of a training.
+    accuracy: The truth.
+  """
+
+  predicted: tuple[float, ...]
+  deviation: tuple[float, ...]
+  accuracy: tuple[float, ...]
+
+  def __post_init__(self) -> None:
+    if not len(self.predicted) == len(self.deviation) == len(self.accuracy):
+      raise ValueError('predicted, deviation and accuracy must be as many')
+
+  @property
+  def scores(self) -> Scores:
+    """How good the predictions are."""
+    return Scores.of(*map(np.array, (self.predicted, self.deviation, self.accuracy)))
+
+
 def check(kind: type[Predictor], decisions: Sequence[schema.Decision], paths: np.ndarray, accuracy: np.ndarray) -> None:
   """Refuses what a predictor cannot be fitted to.
 
@@ -103,7 +126,7 @@ def check(kind: type[Predictor], decisions: Sequence[schema.Decision], paths: np
     raise ValueError(f'all {len(accuracy)} networks have the accuracy {accuracy[0]:g}: there is nothing to predict')
 
 
-def cross_validate(predictor: Predictor, seed: int = 0, folds: int = _FOLDS) -> Scores:
+def cross_validate(predictor: Predictor, seed: int = 0, folds: int = _FOLDS) -> HeldOut:
   """How well a predictor's kind does on networks that it was not fitted to: each by a fit to the other parts of the networks.
 
   Everything is fitted again. The lengths of a Gaussian process that have seen a network would make its error several times too small.
@@ -123,4 +146,4 @@ def cross_validate(predictor: Predictor, seed: int = 0, folds: int = _FOLDS) -> 
     fitted = type(predictor)(predictor.decisions, predictor.paths[others], predictor.accuracy[others], seed)
     mean[rows], known = fitted.predict(predictor.paths[rows])
     deviation[rows] = np.sqrt(known**2 + fitted.noise**2)
-  return Scores.of(mean, deviation, predictor.accuracy)
+  return HeldOut(tuple(mean.tolist()), tuple(deviation.tolist()), tuple(predictor.accuracy.tolist()))

@@ -31,7 +31,8 @@ class _Content:
     decisions: Paths of its decisions.
     paths: Choice of each decision, by network.
     accuracy: By network, in [0, 1].
-    scores: Of networks that were held out.
+    predicted, deviation: The same networks by fits to others, see `base.HeldOut`.
+    scores: How good these are, for who reads the file.
   """
 
   kind: str
@@ -39,28 +40,35 @@ class _Content:
   decisions: tuple[str, ...]
   paths: tuple[tuple[int, ...], ...]
   accuracy: tuple[float, ...]
+  predicted: tuple[float, ...]
+  deviation: tuple[float, ...]
   scores: base.Scores
 
+  @property
+  def held_out(self) -> base.HeldOut:
+    """Raises a ValueError where there are not as many of all."""
+    return base.HeldOut(self.predicted, self.deviation, self.accuracy)
 
-def save(predictor: base.Predictor, space: network_lib.Network, scores: base.Scores, path: files.PathLike) -> None:
+
+def save(predictor: base.Predictor, space: network_lib.Network, held_out: base.HeldOut, path: files.PathLike) -> None:
   """Writes a predictor.
 
   Args:
     predictor: One of `KINDS`.
     space: The space that it is of.
-    scores: What it is worth, see `base.cross_validate`.
+    held_out: What it is worth, see `base.cross_validate`.
     path: The file.
 
   Raises:
     OSError: It cannot be written.
   """
   kind = next(name for name, each in KINDS.items() if type(predictor) is each)
-  content = _Content(kind, io.digest(space), tuple(decision.path for decision in predictor.decisions),
-                     tuple(map(tuple, predictor.paths.tolist())), tuple(predictor.accuracy.tolist()), scores)
+  decisions, paths = tuple(decision.path for decision in predictor.decisions), tuple(map(tuple, predictor.paths.tolist()))
+  content = _Content(kind, io.digest(space), decisions, paths, held_out.accuracy, held_out.predicted, held_out.deviation, held_out.scores)
   files.write_json(path, _RECORD, {**serialization.encode(content), 'parameters': dict(predictor.parameters)})
 
 
-def load(path: files.PathLike, space: network_lib.Network) -> tuple[base.Predictor, base.Scores]:
+def load(path: files.PathLike, space: network_lib.Network) -> tuple[base.Predictor, base.HeldOut]:
   """Reads a predictor of a space; nothing is fitted.
 
   Raises:
@@ -82,7 +90,22 @@ def load(path: files.PathLike, space: network_lib.Network) -> tuple[base.Predict
   except (ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
     reason = f'{type(error).__name__} {error}' if isinstance(error, (KeyError, AttributeError, TypeError)) else str(error)
     raise ValueError(f'{path}: {errors.one_line(reason)}') from error
-  return predictor, content.scores
+  return predictor, content.held_out
+
+
+def load_held_out(path: files.PathLike) -> base.HeldOut:
+  """The predictions that a file has of networks by fits to others, whatever space they are of.
+
+  Raises:
+    ValueError: The file is none; one line that names the file.
+    OSError: It cannot be read.
+  """
+  body = files.read_json(path, _RECORD)
+  body.pop('parameters', None)
+  try:
+    return serialization.decode(_Content, body).held_out
+  except ValueError as error:
+    raise ValueError(f'{path}: {error}') from error
 
 
 def _difference(theirs: tuple[str, ...], ours: list[str]) -> str:
