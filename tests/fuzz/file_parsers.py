@@ -42,6 +42,10 @@ from tf_proxyless.measure import measurements
 from tf_proxyless.measure import validation as validation_lib
 from tf_proxyless.report.document import document as document_lib
 from tf_proxyless.report.document import samples as report_samples
+from tf_proxyless.search.predictors import base as predictors_lib
+from tf_proxyless.search.predictors import file as predictor_file
+from tf_proxyless.search.predictors import gaussian_process
+from tf_proxyless.search.predictors import mlps
 from tf_proxyless.space import io
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import published
@@ -105,6 +109,30 @@ def _search_space(content: bytes, folder: pathlib.Path) -> None:
   found = harness.read_twice(folder / 'space.json', content, io.load_search_space, io.save_search_space)
   model_lib.from_macs(found)
   schema.cardinality(found)
+
+
+def _predictors() -> list[bytes]:
+  """Of both kinds, on few networks."""
+  space = coupled.COUPLED['widths']()
+  decisions = schema.decisions(space)
+  rng = np.random.default_rng(0)
+  paths = np.array([[rng.integers(len(decision.choices)) for decision in decisions] for _ in range(24)])
+  paths = np.array([schema.canonical(decisions, path) for path in paths])
+  found = []
+  for kind in (gaussian_process.GaussianProcess, mlps.MLPs):
+    predictor = kind(decisions, paths, 0.5 + 0.1 * rng.random(len(paths)))
+    held_out = predictors_lib.HeldOut(*(tuple(predictor.accuracy.tolist()) for _ in range(3)))
+    found.append(saved(lambda value, path: predictor_file.save(value[0], space, value[1], path), (predictor, held_out)))
+  return found
+
+
+@parser('predictor', 'json', _predictors, quick=30)
+def _predictor(content: bytes, folder: pathlib.Path) -> None:
+  put(content, folder, 'predictor.json')
+  predictor_file.load_held_out(folder / 'predictor.json')
+  predictor, _ = predictor_file.load(folder / 'predictor.json', coupled.COUPLED['widths']())
+  mean, deviation = predictor.predict(predictor.paths)
+  assert mean.shape == deviation.shape == predictor.accuracy.shape
 
 
 @parser('latency table', 'json', _file('latency_table.json'), quick=80)

@@ -101,6 +101,23 @@ def test_bayesian_samples_go_on_where_a_space_has_no_more():
     assert len(np.unique(found.paths, axis=0)) == 4
 
 
+def test_networks_without_accuracy_are_left_out(tmp_path):
+  """Some of each batch; a continued file ends as if it had not been interrupted; without any accuracy there is nothing to do."""
+  decisions, costs = space_of('widths')
+  constraint = solver.Constraint(costs, costs.largest)
+  accuracy = lambda paths: np.where(paths[:, 0] == 0, np.nan, 0.5 + 0.01 * paths.sum(axis=1))
+  make = lambda: genetic.Genetic(decisions, [constraint])
+  whole = ask_tell.ask_tell(make(), accuracy, costs, 60, path=tmp_path / 'whole.bin')
+  assert 10 < len(whole) < 60 and (whole.paths[:, 0] != 0).all() and set(whole.batch.tolist()) == set(range(6))
+  for evaluations in (20, 40):
+    ask_tell.ask_tell(make(), accuracy, costs, evaluations, path=tmp_path / f'{evaluations}.bin')
+    again = ask_tell.ask_tell(make(), accuracy, costs, 60, path=tmp_path / f'{evaluations}.bin')
+    np.testing.assert_array_equal(again.paths, whole.paths)
+    assert (tmp_path / f'{evaluations}.bin').read_bytes() == (tmp_path / 'whole.bin').read_bytes()
+  with pytest.raises(ValueError, match='none of the 10 networks of batch 0 has an accuracy'):
+    ask_tell.ask_tell(make(), lambda paths: np.full(len(paths), np.nan), costs, 20)
+
+
 def test_the_genetic_algorithm_adapts():
   """Many changes while children are accepted whatever they are, few when none is; and crossing where it is crossing that helps."""
   decisions, costs = landscapes.COST_MODEL.decisions, landscapes.COST_MODEL

@@ -115,12 +115,12 @@ def test_networks_are_trained_also_after_a_stop(space_file, data_dir, tmp_path):
 
 @pytest.mark.long
 def test_a_network_that_cannot_be_trained_costs_that_network(space_file, data_dir, tmp_path):
-  """A damaged results file stands for a training that fails; where all fail, the reason ends the search."""
+  """Each is told, by trainings that diverge; where all of a batch do, the reason ends the search."""
   (tmp_path / 'proxy.flags').write_text('\n'.join((*PROXY, f'--data_dir={data_dir}', '--learning_rate=1e30')))
   result = run(*flags_of(space_file, 'train', tmp_path / 'run', '--designer=random', '--targets=50%', '--evaluations=10', '--processes=2',
                          f'--train_flagfile={tmp_path / "proxy.flags"}', f'--data_dir={data_dir}'))
   lines = result.stderr.splitlines()
-  assert result.returncode == 2 and len(lines) == 11 and all('the network is left out' in line for line in lines[:-1])
+  assert result.returncode == 2 and len(lines) > 5 and all('the network is left out' in line for line in lines[:-1])
   assert lines[-1].startswith('error: training of ')
 
 
