@@ -16,7 +16,6 @@ from tf_proxyless.derive import evaluations as evaluations_lib
 from tf_proxyless.infra import files
 from tf_proxyless.infra import serialization
 from tf_proxyless.report.document import networks as networks_lib
-from tf_proxyless.search.predictors import file as predictor_file
 
 _MOST_POINTS = 2000
 _POINTS_OF_FRONT = 25
@@ -113,6 +112,8 @@ def load_predictions(path: pathlib.Path) -> dict[str, Any]:
     ValueError: The file is not one; one line that names the file.
     OSError: The file cannot be read.
   """
+  from tf_proxyless.search.predictors import file as predictor_file  # SciPy, without which most searches start sooner
+
   found = predictor_file.load_held_out(path)
   return {'scores': dataclasses.asdict(found.scores), 'predicted': list(found.predicted), 'accuracy': list(found.accuracy)}
 

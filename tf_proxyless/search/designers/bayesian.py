@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from tf_proxyless.derive import evaluations as evaluations_lib
 from tf_proxyless.derive import solver
@@ -88,7 +88,7 @@ class Bayesian:
     if explored or not len(best):
       return new[[deviation.argmax()]]
     over = (mean - process.predict(best[:_PARENTS])[0].max()) / np.maximum(deviation, 1e-9)
-    return new[[(deviation * (over * stats.norm.cdf(over) + stats.norm.pdf(over))).argmax()]]
+    return new[[(deviation * (over * special.ndtr(over) + np.exp(-0.5 * over**2) / (2 * np.pi)**0.5)).argmax()]]
 
 
 def _fit(paths: np.ndarray, constraints: Sequence[solver.Constraint]) -> np.ndarray:

@@ -7,7 +7,6 @@ import dataclasses
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
-from scipy import stats
 
 from tf_proxyless.space import schema
 
@@ -80,6 +79,8 @@ class Scores:
   @classmethod
   def of(cls, predicted: np.ndarray, deviation: np.ndarray, true: np.ndarray) -> Scores:
     """Compares predictions, their standard deviations (noise included) and the truth: float [networks] each."""
+    from scipy import stats  # takes a second
+
     spearman, kendall = (float(np.nan_to_num(rank(predicted, true).statistic)) for rank in (stats.spearmanr, stats.kendalltau))
     return cls(len(true), spearman, kendall, float(np.sqrt(np.mean((predicted - true)**2))), float(np.std(true)),
                float(np.mean(np.abs(predicted - true) <= _WITHIN * deviation)))

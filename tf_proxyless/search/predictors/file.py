@@ -84,13 +84,14 @@ def load(path: files.PathLike, space: network_lib.Network) -> tuple[base.Predict
       raise ValueError(f'predicts another search space; {_difference(content.decisions, [each.path for each in decisions])}')
     if content.kind not in KINDS:
       raise ValueError(f'kind must be one of {", ".join(KINDS)}, got {files.shorten(content.kind)}')
+    held_out = content.held_out
     if not isinstance(parameters, dict) or not parameters:
       raise ValueError(f'parameters must be those of a {content.kind}, got {files.shorten(parameters)}')
     predictor = KINDS[content.kind](decisions, np.array(content.paths, np.int32), np.array(content.accuracy), parameters=parameters)
   except (ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
     reason = f'{type(error).__name__} {error}' if isinstance(error, (KeyError, AttributeError, TypeError)) else str(error)
     raise ValueError(f'{path}: {errors.one_line(reason)}') from error
-  return predictor, content.held_out
+  return predictor, held_out
 
 
 def load_held_out(path: files.PathLike) -> base.HeldOut:
