@@ -30,14 +30,14 @@ from tf_proxyless.space import network as network_lib
 
 # Steps that the outputs of a file may differ from those of its QAT model by, and the share of outputs that may differ by more. That is
 # judged on XNNPACK's kernels, which round once, as the model does: of 3,600 outputs of the quickstart's network 33 differed by 1 and 4 by
-# 2. The builtin kernels round twice: there 1,622 differed by 1 and 229 by 2 or 3, and as much from the reference kernels of their library.
-# TFLite's kernels of h-swish work in fixed-point numbers of few bits, and its average pooling rounds halves to another side: each layer is
-# within a step, and over a network of them the steps add up, by how much is only said. Such a file is held to its predictions,
-# `min_agreement`. (Trees of six cells with random weights and identities for edges: 54 % of 640 outputs differed by more than 1; 0.3 % with
-# maxima in place of averages.)
+# 2; of 320 of another, on a processor without AVX-512, 2 by 2. The builtin kernels round twice: there 1,622 of the 3,600 differed by 1 and
+# 229 by 2 or 3, and as much from the reference kernels of their library. TFLite's kernels of h-swish work in fixed-point numbers of few
+# bits, and its average pooling rounds halves to another side: each layer is within a step, and over a network of them the steps add up, by
+# how much is only said. Such a file is held to its predictions, `min_agreement`. (Trees of six cells with random weights and identities for
+# edges: 54 % of 640 outputs differed by more than 1; 0.3 % with maxima in place of averages.)
 MAX_STEPS = 1
 _APPROXIMATE = {'HARD_SWISH', 'AVERAGE_POOL_2D'}
-_MAX_BEYOND = 0.005
+_MAX_BEYOND = 0.02
 _MAX_RELATIVE = {'none': 1e-3, 'float16': 0.05}  # that other files may differ from their Keras model by
 _BATCH = 64
 _RANDOM_IMAGES = 32
