@@ -163,6 +163,8 @@ def _write_inputs(config: config_lib.SearchConfig, inputs: Inputs, run: run_dire
     files.write_json(run.problem, 'search_problem', inputs.problem.to_json())
     if inputs.problem.table is not None:
       table_lib.save(inputs.problem.table, run.latency_table)
+    if inputs.asked is not None and inputs.predictor is not None:
+      files.write_atomically(run.predictor, inputs.asked.predictor.read_bytes())
     run.claim(identity)
 
 
@@ -305,17 +307,16 @@ def derive(predictor: predictors_lib.Predictor, problem: problem_lib.SearchProbl
 
 
 def derive_from_run(run: run_directory.RunDirectory, problem: problem_lib.SearchProblem, limits: Sequence[float],
-                    config: config_lib.SearchConfig) -> list[tuple[candidates_lib.Derivation, io.Architecture]]:
-  """`derive` by the predictor of a finished search, or the one that it asked.
+                    seed: int) -> list[tuple[candidates_lib.Derivation, io.Architecture]]:
+  """`derive` by the predictor of a finished search.
 
   Raises:
     ValueError: The search is not finished; in one line.
     OSError: The predictor cannot be read.
   """
-  file = run.predictor if run.predictor.exists() else run_directory.RunDirectory(config.designer.evaluator or '').predictor
   if not run.is_finished():
     raise ValueError(f'{run.path} is not finished; the command that began it continues')
-  return derive(predictor_file.load(file, problem.space)[0], problem, limits, config.seed)
+  return derive(predictor_file.load(run.predictor, problem.space)[0], problem, limits, seed)
 
 
 def _accuracy(predictor: predictors_lib.Predictor, paths: np.ndarray) -> np.ndarray:

@@ -81,7 +81,7 @@ def _derive(config: Config, run: run_directory.RunDirectory, search: config_lib.
   if search.designer.designer is not None:
     from tf_proxyless.app import design_search
 
-    return design_search.derive_from_run(run, problem, limits, search)
+    return design_search.derive_from_run(run, problem, limits, search.seed)
   stderr_lib.load_tensorflow()
   from tf_proxyless.app import build_search
 
