@@ -13,7 +13,10 @@ from tests.search import runs
 from tf_proxyless.app import design_search
 from tf_proxyless.cost import model as model_lib
 from tf_proxyless.derive import evaluations as evaluations_lib
+from tf_proxyless.derive import solver
+from tf_proxyless.search import ask_tell
 from tf_proxyless.search import run_directory
+from tf_proxyless.search.designers import genetic
 from tf_proxyless.search.predictors import file as predictor_file
 from tf_proxyless.space import chamnet
 from tf_proxyless.space import io
@@ -106,6 +109,13 @@ def test_networks_are_trained_also_after_a_stop(space_file, data_dir, tmp_path):
   finished = run(*flags)
   assert finished.returncode == 0, finished.stderr
   assert len(evaluations_lib.load(directory / 'samples.bin')[1]) == 12
+  found = evaluations_lib.load(directory / 'samples.bin')[1]
+  accuracies = dict(zip(map(tuple, found.paths.tolist()), found.accuracy.tolist()))
+  costs = model_lib.from_macs(io.load_search_space(space_file))
+  limit = solver.Constraint(costs, costs.smallest + 0.5 * (costs.largest - costs.smallest))
+  whole = ask_tell.ask_tell(genetic.Genetic(costs.decisions, [limit]), lambda paths: [accuracies[tuple(path)] for path in paths.tolist()],
+                            costs, 12)
+  np.testing.assert_array_equal(found.paths, whole.paths)  # of the same accuracies without a stop
   samples = (directory / 'samples.bin').read_bytes()
   again = run(*flags)
   assert again.returncode == 0 and (directory / 'samples.bin').read_bytes() == samples
@@ -114,8 +124,8 @@ def test_networks_are_trained_also_after_a_stop(space_file, data_dir, tmp_path):
 
 
 @pytest.mark.long
-def test_a_network_that_cannot_be_trained_costs_that_network(space_file, data_dir, tmp_path):
-  """Each is told, by trainings that diverge; where all of a batch do, the reason ends the search."""
+def test_where_all_trainings_fail_the_search_ends_with_the_reason(space_file, data_dir, tmp_path):
+  """Every training diverges at this learning rate: each failure is printed, then the error of the search."""
   (tmp_path / 'proxy.flags').write_text('\n'.join((*PROXY, f'--data_dir={data_dir}', '--learning_rate=1e30')))
   result = run(*flags_of(space_file, 'train', tmp_path / 'run', '--designer=random', '--targets=50%', '--evaluations=10', '--processes=2',
                          f'--train_flagfile={tmp_path / "proxy.flags"}', f'--data_dir={data_dir}'))

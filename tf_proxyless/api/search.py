@@ -99,6 +99,8 @@ def _check_settings(settings: Mapping[str, Any]) -> None:
   """Refuses settings that arguments of `search` say."""
   by_group = {'space': 'space', 'target': 'cost` and `target'}
   for name, each in options.options(config_lib.SearchConfig).items():
+    if name in settings and each.group == 'designer':
+      raise TypeError(f'{name!r} is no setting here: this searches a supernet; `nas.ask_tell` takes a designer')
     argument = 'train_data' if name == 'dataset' else by_group.get(each.group)
     if name in settings and argument:
       raise TypeError(f'{name!r} is no setting here: `{argument}` says it')
@@ -293,6 +295,8 @@ class SearchResult:
     """What was learned, and what scores networks if they are chosen by validation."""
     from tf_proxyless.app import build_search
 
+    if self.config.designer.designer is not None:
+      raise ValueError(f'{self.run.path} is a search with a designer: it has no supernet; `tf-proxyless derive` asks its predictor')
     if train_data is not None:
       data_lib.open_source(train_data)
     return build_search.restore(self.config, self.problem, self.run, by == 'validation', self._methods)

@@ -97,7 +97,7 @@ def main(config: config_lib.SearchConfig) -> int:
     lock = locking.take(run.path)
   report = writer.RunReport(run, headings=options.headings(config_lib.SearchConfig))
   stop = shutdown.StopRequest(report.on_deadline)
-  with lock, shutdown.status_kept(report.write_status, stop), errors.user_errors():
+  with lock, errors.user_errors(), shutdown.status_kept(report.write_status, stop):
     _write_inputs(config, inputs, run)
     report.write_status('running')
     try:
@@ -192,14 +192,17 @@ def _evaluate(config: config_lib.SearchConfig, inputs: Inputs, run: run_director
   dearest = max(inputs.limits, key=lambda limit: limit.limit)
   more = {'targets': inputs.limits} if settings.designer == 'bayesian' else {}
   designer = _DESIGNERS[settings.designer or ''](cost_model.decisions, [dearest], config.seed, **more)
-  progress = _Progress(settings.evaluations, settings.processes, run, inputs.problem)
+  known = evaluations_lib.load(run.samples)[1] if run.samples.exists() else None
+  done = ask_tell.batches(known) if known is not None else []
+  run.rewind_history(len(done))
+  progress = _Progress(settings.evaluations, sum(map(len, done)), settings.processes, run, inputs.problem)
   if inputs.train is not None:
     evaluator = evaluators.Trainings(inputs.problem.space, inputs.train, run.trainings, settings.processes, lambda: stop.signal, lock,
                                      progress.on_training)
   else:
     assert inputs.asked is not None
     stderr_lib.load_tensorflow()
-    evaluator = evaluators.supernet(inputs.asked, inputs.problem.space, config.data.data_dir)
+    evaluator = evaluators.supernet(inputs.asked, config.data.data_dir)
 
   def on_batch(found: evaluations_lib.Evaluations) -> None:
     progress.on_batch(found)
@@ -207,9 +210,7 @@ def _evaluate(config: config_lib.SearchConfig, inputs: Inputs, run: run_director
     if stop() and len(found) < settings.evaluations:
       raise evaluators.StoppedError
 
-  known = evaluations_lib.load(run.samples)[1] if run.samples.exists() else []
-  run.rewind_history(len(ask_tell.batches(known)) if known else 0)
-  print(f'{settings.evaluations} networks to evaluate' + f', {len(known)} are known' * bool(len(known)), flush=True)
+  print(f'{settings.evaluations} networks to evaluate' + (f', {len(known)} are known' if known is not None else ''), flush=True)
   try:
     return ask_tell.ask_tell(designer, evaluator, cost_model, settings.evaluations, path=run.samples, on_batch=on_batch)
   finally:
@@ -219,9 +220,9 @@ def _evaluate(config: config_lib.SearchConfig, inputs: Inputs, run: run_director
 class _Progress:
   """Says how far the evaluations are, and keeps the history."""
 
-  def __init__(self, evaluations: int, processes: int, run: run_directory.RunDirectory, problem: problem_lib.SearchProblem):
-    self._evaluations, self._processes, self._run, self._problem = evaluations, processes, run, problem
-    self._bar = progress_lib.bar('evaluating', evaluations, unit='network')
+  def __init__(self, evaluations: int, done: int, processes: int, run: run_directory.RunDirectory, problem: problem_lib.SearchProblem):
+    self._left, self._processes, self._run, self._problem = evaluations - done, processes, run, problem
+    self._bar = progress_lib.bar('evaluating', evaluations, done, 'network')
     self._started = self._last = time.monotonic()
     self._trained = 0
 
@@ -230,12 +231,13 @@ class _Progress:
     self._trained += 1
     self._bar.update()
     if self._trained == self._processes:
-      left = (time.monotonic() - self._started) / self._trained * (self._evaluations - self._trained)
+      left = (time.monotonic() - self._started) / self._trained * (self._left - self._trained)
       print(f'about {units.duration(left)} for all, at the pace of the first', flush=True)
 
   def on_batch(self, found: evaluations_lib.Evaluations) -> None:
     """Adds an entry to the history."""
     now = time.monotonic()
+    self._bar.update(len(found) - self._bar.n)
     last, number = found[len(found) - int(np.sum(found.batch == found.batch[-1])):], int(found.batch[-1])
     best = found.accuracy[found.cost <= self._problem.target]
     self._run.append_history({
@@ -281,7 +283,7 @@ def derive(predictor: predictors_lib.Predictor, problem: problem_lib.SearchProbl
   """The best network within each of some limits by a predictor, as a designer finds it; those that it was fitted to are considered too.
 
   Args:
-    predictor: Of the problem's space.
+    predictor: A predictor of accuracies in the problem's space.
     problem: Space and costs.
     limits: Greatest costs, in the unit of the problem.
     seed: Seed of the designer.

@@ -41,7 +41,8 @@ def train_config(config: config_lib.SearchConfig) -> config_lib.TrainConfig:
     raise ValueError(f'{name} is for {found.data.dataset}, the search for {config.data.dataset}; they must be for the same dataset')
   if found.network.init or found.network.resolution is not None or found.network.width_multiplier != 1:
     raise ValueError(f'{name}: networks are trained from scratch and as they are, without `init`, `resolution` and `width_multiplier`')
-  return options.replace(found, dataset=config.data.dataset, data_dir=config.data.data_dir, architecture=None, run_dir=None,
+  return options.replace(found, dataset=config.data.dataset, data_dir=config.data.data_dir or found.data.data_dir, architecture=None,
+                         run_dir=None,
                          validation_images=found.data.validation_images or config.data.validation_images)
 
 
@@ -114,18 +115,16 @@ class Trainings:
     self._on_end(None if code else self._accuracy(job.folder))
 
 
-def supernet(run: run_directory.RunDirectory, space: network_lib.Network, data_dir: str | None) -> Callable[[np.ndarray], np.ndarray]:
-  """Scores networks with the shared weights of a search, each on all of its validation images.
+def supernet(run: run_directory.RunDirectory, data_dir: str | None) -> Callable[[np.ndarray], np.ndarray]:
+  """Scores networks with the shared weights of a search, each on all of its validation images. Needs TensorFlow.
 
   Args:
     run: Directory of the search.
-    space: The space that networks are of, which must be that of the search.
     data_dir: Where datasets lie now; by default where the search found them.
 
   Raises:
-    ValueError: It is of another space, or has no checkpoint; in one line.
+    ValueError: It has no checkpoint; in one line.
   """
-  check_space(run, space)
   search = flags.read(run.flags, config_lib.SearchConfig)
   search = options.replace(search, run_dir=str(run.path), data_dir=data_dir or search.data.data_dir)
   from tf_proxyless.app import build_search

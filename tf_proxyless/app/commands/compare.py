@@ -76,6 +76,8 @@ def _read_configs(config: Config) -> tuple[config_lib.SearchConfig, config_lib.T
   train = flags.read_named(config.flagfile_train, config_lib.TrainConfig)
   if not search.data.dataset:
     raise ValueError(f'{config.flagfile_search} names no `dataset`')
+  if search.designer.designer is not None:
+    raise ValueError(f'{config.flagfile_search} has a `designer`; what is compared are searches with a supernet')
   if train.data.dataset not in (None, search.data.dataset):
     raise ValueError(f'{config.flagfile_train} is for {train.data.dataset}, {config.flagfile_search} for {search.data.dataset}; they must '
                      'be for the same dataset')

@@ -7,7 +7,7 @@ Started again with the same --run_dir, it continues where it stopped.
 
 With --designer there is no supernet: networks are trained one by one, or scored by another search, and a predictor learns from them:
 
-  tf-proxyless search --flagfile=chamnet.flags --dataset=fashion_mnist --run_dir=runs/chamnet
+  tf-proxyless search --flagfile=chamnet_fashion_mnist.flags --run_dir=runs/chamnet
   tf-proxyless search --designer=genetic --evaluator=runs/chamnet --latency_table=phone.json --targets=5,10,20 ...
 """
 
@@ -97,7 +97,7 @@ def _finish(components, build_search, result_lib) -> None:
 
 def main(config: Config, given: problem_lib.Given = problem_lib.NOTHING_GIVEN) -> int:
   """Searches, or continues to."""
-  if config.designer.designer is not None and given is problem_lib.NOTHING_GIVEN:
+  if config.designer.designer is not None:
     from tf_proxyless.app import design_search  # predictors, and SciPy
 
     return design_search.main(config)

@@ -22,8 +22,8 @@ _EXPLORED = 3  # every third is the one of which least is known
 class Bayesian:
   """Suggests networks of great expected improvement, and now and then one of which little is known; begins with random ones.
 
-  Networks of a batch take each other into account: of those chosen already the prediction counts as their accuracy. The accuracies of
-  the paper's own sampling are not public; these rules are this project's.
+  Networks of a batch take each other into account: of those chosen already the prediction counts as their accuracy. Which
+  rules the paper has is not known here; these are this project's.
   """
 
   def __init__(self, decisions: Sequence[schema.Decision], constraints: Sequence[solver.Constraint] = (), seed: int = 0, *,

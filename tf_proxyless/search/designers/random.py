@@ -23,7 +23,7 @@ def draw(decisions: Sequence[schema.Decision], count: int, rng: np.random.Genera
     count: How many.
     rng: Where random numbers come from.
     constraints: Limits on costs.
-    repaired: Whether, where more than nine in ten are over a limit, the nearest networks within take their place: no longer even draws.
+    repaired: Whether, where few are within the limits, the nearest networks within take the others' place: no longer even draws.
 
   Returns:
     int32 [count, decisions], canonical.

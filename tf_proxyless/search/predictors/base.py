@@ -134,7 +134,7 @@ def cross_validate(predictor: Predictor, seed: int = 0, folds: int = _FOLDS) -> 
 
   Args:
     predictor: Of enough networks; not changed.
-    seed: Of the parts, and of the fits.
+    seed: Seed of the partition and of the fits.
     folds: Parts; as many as there are networks leaves one out at a time.
 
   Raises:
