@@ -18,7 +18,6 @@ from tf_proxyless.app import options
 from tf_proxyless.app import problem as problem_lib
 from tf_proxyless.app import tables
 from tf_proxyless.cost import table as table_lib
-from tf_proxyless.data import names as dataset_names
 from tf_proxyless.derive import candidates as candidates_lib
 from tf_proxyless.derive import evaluations as evaluations_lib
 from tf_proxyless.derive import result as result_lib
@@ -45,7 +44,6 @@ from tf_proxyless.search.predictors import file as predictor_file
 from tf_proxyless.search.predictors import gaussian_process
 from tf_proxyless.search.predictors import mlps
 from tf_proxyless.space import io
-from tf_proxyless.space import network as network_lib
 
 _DESIGNERS: dict[str, Callable[..., designers_lib.Designer]] = {
     'bayesian': bayesian.Bayesian, 'genetic': genetic.Genetic, 'evolution': evolution.Evolution, 'local_search': local_search.LocalSearch,
@@ -118,11 +116,11 @@ def _read_inputs(config: config_lib.SearchConfig) -> Inputs:
     ValueError: Something does not fit; in one line.
   """
   config.check()
-  space = _find_space(config)
-  problem = problem_lib.SearchProblem.from_config(config, space, _find_table(config, space))
+  space = problem_lib.find_space(config)
+  problem = problem_lib.SearchProblem.from_config(config, space, tables.find(config, space))
   targets = tuple(problem_lib.find_targets(config, problem.cost_model)[1])
   if config.designer.evaluator == config_lib.TRAIN:
-    return Inputs(problem, targets, evaluators.train_config(config))
+    return Inputs(problem, targets, evaluators.train_config(config.designer.train_flagfile or '', config))
   asked = run_directory.RunDirectory(config.designer.evaluator or '')
   evaluators.check_space(asked, space)
   if not asked.predictor.exists():
@@ -131,27 +129,6 @@ def _read_inputs(config: config_lib.SearchConfig) -> Inputs:
     raise ValueError(f'`designer=bayesian` has a predictor of its own, and is for networks that take long to evaluate; {asked.path} has a '
                      'predictor already: `designer=genetic` searches it')
   return Inputs(problem, targets, None, asked, predictor_file.load(asked.predictor, space)[0])
-
-
-def _find_space(config: config_lib.SearchConfig) -> network_lib.Network:
-  """The search space, with the classes and channels of the dataset, which is opened only if its name does not say them."""
-  dataset = config.data.dataset or ''
-  classes, channels = dataset_names.classes(dataset), dataset_names.channels(dataset)
-  if classes is None:
-    stderr_lib.load_tensorflow()
-    from tf_proxyless.app import build_search
-
-    source = build_search.open_source(config.data)
-    classes, channels = source.classes, source.channels
-  return problem_lib.make_space(config.space, classes, channels or 3)
-
-
-def _find_table(config: config_lib.SearchConfig, space: network_lib.Network) -> table_lib.LatencyTable | None:
-  if not tables.is_ready(config, space):
-    stderr_lib.load_tensorflow()
-    print(f'measuring the operations of the search space on this machine, once; kept in {tables.cache_directory(config)}', file=sys.stderr)
-    tables.measure_host(config, space)
-  return tables.load(config, space)
 
 
 def _write_inputs(config: config_lib.SearchConfig, inputs: Inputs, run: run_directory.RunDirectory) -> None:

@@ -29,21 +29,23 @@ class StoppedError(Exception):
   """The trainings were asked to stop, and have saved."""
 
 
-def train_config(config: config_lib.SearchConfig) -> config_lib.TrainConfig:
-  """How each network is trained.
+def train_config(name: str, search: config_lib.SearchConfig) -> config_lib.TrainConfig:
+  """How each network of a search is trained.
+
+  Args:
+    name: The flagfile.
+    search: The search; trainings are on its dataset, and hold out as many images where the flagfile does not say it.
 
   Raises:
     ValueError: The flagfile does not fit the search; in one line.
   """
-  name = config.designer.train_flagfile or ''
-  found = flags.read_named(name, config_lib.TrainConfig)
-  if found.data.dataset not in (None, config.data.dataset):
-    raise ValueError(f'{name} is for {found.data.dataset}, the search for {config.data.dataset}; they must be for the same dataset')
+  found, data = flags.read_named(name, config_lib.TrainConfig), search.data
+  if found.data.dataset not in (None, data.dataset):
+    raise ValueError(f'{name} is for {found.data.dataset}, the search for {data.dataset}; they must be for the same dataset')
   if found.network.init or found.network.resolution is not None or found.network.width_multiplier != 1:
     raise ValueError(f'{name}: networks are trained from scratch and as they are, without `init`, `resolution` and `width_multiplier`')
-  return options.replace(found, dataset=config.data.dataset, data_dir=config.data.data_dir or found.data.data_dir, architecture=None,
-                         run_dir=None,
-                         validation_images=found.data.validation_images or config.data.validation_images)
+  return options.replace(found, dataset=data.dataset, data_dir=data.data_dir or found.data.data_dir, architecture=None, run_dir=None,
+                         validation_images=found.data.validation_images or data.validation_images)
 
 
 class Trainings:

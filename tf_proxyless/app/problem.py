@@ -15,9 +15,11 @@ from tf_proxyless.app import options
 from tf_proxyless.app import tables
 from tf_proxyless.cost import model as model_lib
 from tf_proxyless.cost import table as table_lib
+from tf_proxyless.data import names as dataset_names
 from tf_proxyless.infra import errors
 from tf_proxyless.infra import files
 from tf_proxyless.infra import resources
+from tf_proxyless.infra import stderr as stderr_lib
 from tf_proxyless.search import run_directory
 from tf_proxyless.space import io
 from tf_proxyless.space import network as network_lib
@@ -227,6 +229,19 @@ def make_space(space: config_lib.SpaceConfig, classes: int | None = None, channe
   if classes not in (None, found.classes):
     raise ValueError(f'`search_space={name}` is for {found.classes} classes, there are {classes}')
   return found
+
+
+def find_space(config: config_lib.SearchConfig) -> network_lib.Network:
+  """The search space with the classes and channels of the dataset, which is opened, with TensorFlow, only if its name does not say them."""
+  dataset = config.data.dataset or ''
+  classes, of_images = dataset_names.classes(dataset), dataset_names.channels(dataset)
+  if classes is None:
+    stderr_lib.load_tensorflow()
+    from tf_proxyless.data import sources
+
+    source = sources.open_dataset(dataset, config.data.data_dir, config.data.download)
+    classes, of_images = source.classes, source.channels
+  return make_space(config.space, classes, of_images or 3)
 
 
 def channels(run: run_directory.RunDirectory, of_images: int) -> int:

@@ -11,10 +11,8 @@ import sys
 import numpy as np
 
 from tf_proxyless.app import command_line
-from tf_proxyless.app import config as config_lib
-from tf_proxyless.app import flags
+from tf_proxyless.app import evaluators
 from tf_proxyless.app import options
-from tf_proxyless.app import problem as problem_lib
 from tf_proxyless.infra import errors
 from tf_proxyless.infra import files
 from tf_proxyless.infra import stderr as stderr_lib
@@ -47,16 +45,12 @@ def main(config: Config) -> None:
   with errors.user_errors():
     config.require()
     run = run_directory.RunDirectory(config.run_dir)
-    search = flags.read(run.flags, config_lib.SearchConfig)
-    search = options.replace(search, run_dir=config.run_dir, data_dir=config.data_dir or search.data.data_dir)
-    problem = problem_lib.restore(run, search)
-    paths = np.array([schema.path_of(problem.space, io.load_architecture(name).genotype) for name in config.networks], np.int32)
+    space = io.load_search_space(run.search_space)
+    paths = np.array([schema.path_of(space, io.load_architecture(name).genotype) for name in config.networks], np.int32)
   stderr_lib.load_tensorflow()
-  from tf_proxyless.app import build_search
-
   with errors.user_errors():
-    _, validation = build_search.restore(search, problem, run, with_data=True)
-    accuracies = dict(zip(config.networks, validation.score(paths).tolist(), strict=True))
+    score = evaluators.supernet(run, config.data_dir)
+    accuracies = dict(zip(config.networks, score(paths).tolist(), strict=True))
     files.write_json(config.output, _SCORES, {'accuracies': accuracies})
 
 

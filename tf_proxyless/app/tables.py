@@ -8,6 +8,7 @@ import os
 import pathlib
 import platform
 import re
+import sys
 
 from tf_proxyless.app import config as config_lib
 from tf_proxyless.cost import named_tables
@@ -17,6 +18,7 @@ from tf_proxyless.cost import table as table_lib
 from tf_proxyless.infra import files
 from tf_proxyless.infra import locking
 from tf_proxyless.infra import resources
+from tf_proxyless.infra import stderr as stderr_lib
 from tf_proxyless.measure import table_builder
 from tf_proxyless.measure import validation as validation_lib
 from tf_proxyless.search import run_directory
@@ -84,6 +86,15 @@ def _complete(table: table_lib.LatencyTable, space: network_lib.Network, allow_e
     raise ValueError(f'{error}; measure a table of this space with tf-proxyless build-table, or add `allow_estimates` to have '
                      'the missing entries estimated from the others') from error
   return table
+
+
+def find(config: config_lib.SearchConfig, space: network_lib.Network) -> table_lib.LatencyTable | None:
+  """`load`, after this machine was measured for the space if it has to be, which takes TensorFlow."""
+  if not is_ready(config, space):
+    print(f'measuring the operations of the search space on this machine, once; kept in {cache_directory(config)}', file=sys.stderr)
+    stderr_lib.load_tensorflow()
+    measure_host(config, space)
+  return load(config, space)
 
 
 def measure_host(config: config_lib.SearchConfig, space: network_lib.Network) -> table_lib.LatencyTable:

@@ -27,6 +27,7 @@ from typing import Any, TextIO
 from tf_proxyless.app import comparison as comparison_lib
 from tf_proxyless.app import comparison_statistics
 from tf_proxyless.app import config as config_lib
+from tf_proxyless.app import evaluators
 from tf_proxyless.app import flags
 from tf_proxyless.app import jobs
 from tf_proxyless.app import options
@@ -39,10 +40,8 @@ from tf_proxyless.infra import files
 from tf_proxyless.infra import locking
 from tf_proxyless.infra import run_directory
 from tf_proxyless.infra import shutdown
-from tf_proxyless.infra import stderr as stderr_lib
 from tf_proxyless.report.page import comparison as page_lib
 from tf_proxyless.space import io
-from tf_proxyless.space import network as network_lib
 
 _SETTINGS = 'comparison_settings'
 
@@ -73,25 +72,16 @@ def _read_configs(config: Config) -> tuple[config_lib.SearchConfig, config_lib.T
     ValueError: The flagfiles do not fit each other.
   """
   search = flags.read_named(config.flagfile_search, config_lib.SearchConfig)
-  train = flags.read_named(config.flagfile_train, config_lib.TrainConfig)
   if not search.data.dataset:
     raise ValueError(f'{config.flagfile_search} names no `dataset`')
   if search.designer.designer is not None:
     raise ValueError(f'{config.flagfile_search} has a `designer`; what is compared are searches with a supernet')
-  if train.data.dataset not in (None, search.data.dataset):
-    raise ValueError(f'{config.flagfile_train} is for {train.data.dataset}, {config.flagfile_search} for {search.data.dataset}; they must '
-                     'be for the same dataset')
-  network = train.network
-  if network.init or network.resolution is not None or network.width_multiplier != 1:
-    raise ValueError(f'{config.flagfile_train}: networks are trained from scratch and as they are, without `init`, `resolution` and '
-                     '`width_multiplier`')
   data_dir = config.data_dir or search.data.data_dir
   dataset_names.check(search.data.dataset, data_dir)
   if not config.targets:
     search.target.check()
-  train = options.replace(train, dataset=search.data.dataset, data_dir=data_dir, architecture=None,
-                          validation_images=train.data.validation_images or search.data.validation_images)
-  return options.replace(search, data_dir=data_dir, cache_dir=config.cache_dir or search.target.cache_dir), train
+  search = options.replace(search, data_dir=data_dir, cache_dir=config.cache_dir or search.target.cache_dir)
+  return search, evaluators.train_config(config.flagfile_train, search)
 
 
 def _own_target(target: config_lib.TargetConfig) -> str:
@@ -138,8 +128,8 @@ def prepare(config: Config) -> comparison_lib.Comparison:
                          'choose another `work_dir`')
     table = table_lib.load(table_file) if table_file.exists() else None
     return comparison_lib.Comparison(work, design, search, train, io.load_search_space(space_file), table)
-  space = _find_space(search)
-  table = tables.load(search, space)
+  space = problem_lib.find_space(search)
+  table = tables.find(search, space)
   comparison = comparison_lib.Comparison(work, design, search, train, space, table)
   comparison.create()
   io.save_search_space(space, space_file)
@@ -150,23 +140,6 @@ def prepare(config: Config) -> comparison_lib.Comparison:
 
 
 _VARIED = ('architecture_optimizer', *config_lib.TARGETS)  # among the searches of a comparison
-
-
-def _find_space(search: config_lib.SearchConfig) -> network_lib.Network:
-  """The search space; its latency table can be loaded then, and is measured if it has to be."""
-  classes, channels = dataset_names.classes(search.data.dataset or ''), dataset_names.channels(search.data.dataset or '')
-  if classes is None:
-    stderr_lib.load_tensorflow()
-    from tf_proxyless.app import build_search
-
-    source = build_search.open_source(search.data)
-    classes, channels = source.classes, source.channels
-  space = problem_lib.make_space(search.space, classes, channels or 3)
-  if not tables.is_ready(search, space):
-    print('measuring the operations of the search space on this machine, once', file=sys.stderr)
-    stderr_lib.load_tensorflow()
-    tables.measure_host(search, space)
-  return space
 
 
 class _Session:

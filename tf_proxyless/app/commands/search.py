@@ -23,7 +23,6 @@ from tf_proxyless.app import options
 from tf_proxyless.app import problem as problem_lib
 from tf_proxyless.app import progress as progress_lib
 from tf_proxyless.app import tables
-from tf_proxyless.cost import table as table_lib
 from tf_proxyless.data import names as dataset_names
 from tf_proxyless.infra import errors
 from tf_proxyless.infra import locking
@@ -31,7 +30,6 @@ from tf_proxyless.infra import shutdown
 from tf_proxyless.infra import stderr as stderr_lib
 from tf_proxyless.report.document import writer
 from tf_proxyless.search import run_directory
-from tf_proxyless.space import network as network_lib
 
 Config = config_lib.SearchConfig
 
@@ -56,14 +54,6 @@ def _check(config: Config, given: problem_lib.Given) -> run_directory.RunDirecto
     run.check(problem_lib.identity(config, table, given))
   run.create()
   return run
-
-
-def _find_table(config: Config, space: network_lib.Network) -> table_lib.LatencyTable | None:
-  """The latency table of the search; that of this machine is measured if it has to be."""
-  if tables.is_ready(config, space):
-    return tables.load(config, space)
-  print(f'measuring the operations of the search space on this machine, once; kept in {tables.cache_directory(config)}', file=sys.stderr)
-  return tables.measure_host(config, space)
 
 
 _CLOSE = 0.05  # to the target, for a cost that asks for no explanation
@@ -131,7 +121,7 @@ def _search(config: Config, given: problem_lib.Given, run: run_directory.RunDire
     methods.optimizer.check(space)
     if given.validation is None and not run.begun:
       build_search.check_images(config, methods, space, source)
-    problem = given.problem or problem_lib.SearchProblem.from_config(config, space, _find_table(config, space))
+    problem = given.problem or problem_lib.SearchProblem.from_config(config, space, tables.find(config, space))
     if not problem.constrained:
       logging.warning('the target %s is not below the largest network, %s: accuracy alone is searched for',
                       problem.format_cost(problem.target), problem.format_cost(problem.cost_model.largest))
