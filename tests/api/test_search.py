@@ -115,6 +115,7 @@ REFUSED = {
     'setting': ({'warmup_epoch': 3}, TypeError, "no setting 'warmup_epoch'; did you mean 'warmup_epochs'"),
     'type of a setting': ({'warmup_epochs': 'two'}, TypeError, "`warmup_epochs` must be an integer, at least 0, got 'two'"),
     'bound of a setting': ({'batch_size': 0}, ValueError, '`batch_size` must be at least 1, got 0'),
+    'a designer': ({'designer': 'genetic'}, TypeError, "'designer' is no setting here: this searches a supernet; `nas.ask_tell` takes"),
     'setting of the space': ({'stage_filters': (8,)}, TypeError, "'stage_filters' is no setting here: `space` says it"),
     'large batch': ({'validation_batch_size': 1000}, ValueError, 'set `validation_batch_size`, or enlarge'),
     'two paths': ({'space': spaces.widths(), 'images': data.images(classes=10, size=16), 'optimizer': nas.optimizers.TwoPath()}, ValueError,

@@ -55,6 +55,7 @@ def test_mistakes(tmp_path, flagfiles, values, message):
     ('search', ('--objective=penalty_log',), '--objective=penalty_log serves --architecture_optimizer=gradient'),
     ('search', ('--target_latency_ms=3',), 'give exactly one of'),
     ('search', ('--latency_table=nothing',), 'is for a latency, not for --target_macs'),
+    ('search', ('--designer=genetic', '--evaluator=runs/other'), 'search.flags has a --designer; what is compared'),
     ('train', ('--init=model.keras',), 'train.flags: networks are trained from scratch'),
     ('train', ('--resolution=32',), 'train.flags: networks are trained from scratch'),
 ])

@@ -83,6 +83,13 @@ def with_normalization(architecture: io.Architecture, normalization: Mapping[str
   return dataclasses.replace(architecture, input_normalization=normalization)
 
 
+def of_space(space: network_lib.Network, genotype: schema.Genotype) -> io.Architecture:
+  """A network of a search space, with its multiply-adds and parameters."""
+  network = schema.resolve(space, genotype)
+  count = counting.count_network(network)
+  return io.Architecture(network, genotype, cost=io.Cost(count.macs, count.parameters))
+
+
 def digest(architecture: io.Architecture) -> str:
   """SHA-256 of what is computed: the network, whatever its name, and the normalisation of its input."""
   normalization = architecture.input_normalization and dict(architecture.input_normalization)

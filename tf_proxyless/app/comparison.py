@@ -174,10 +174,7 @@ class Comparison:
 
   def _of_space(self, genotype: schema.Genotype) -> Candidate:
     if genotype not in self._known:
-      network = schema.resolve(self.space, genotype)
-      count = counting.count_network(network)
-      architecture = io.Architecture(network, genotype, cost=io.Cost(count.macs, count.parameters))
-      self._known[genotype] = _candidate(architecture, self.cost_model.cost(genotype))
+      self._known[genotype] = _candidate(architectures.of_space(self.space, genotype), self.cost_model.cost(genotype))
     return self._known[genotype]
 
   def _make_standards(self) -> list[tuple[float, float]]:

@@ -16,7 +16,6 @@ from tf_proxyless.app import jobs
 from tf_proxyless.app import models
 from tf_proxyless.app import options
 from tf_proxyless.app import problem as problem_lib
-from tf_proxyless.cost import counting
 from tf_proxyless.infra import files
 from tf_proxyless.infra import run_directory as run_directory_lib
 from tf_proxyless.search import run_directory
@@ -87,10 +86,7 @@ class Trainings:
 
   def _prepare(self, path: list[int]) -> pathlib.Path:
     """The folder of a network, beside which its file is."""
-    genotype = schema.genotype(self._space, path)
-    network = schema.resolve(self._space, genotype)
-    count = counting.count_network(network)
-    architecture = io.Architecture(network, genotype, cost=io.Cost(count.macs, count.parameters))
+    architecture = architectures.of_space(self._space, schema.genotype(self._space, path))
     folder = self._folder / architectures.digest(architecture)[:12]
     if not self._file(folder).exists():
       io.save_architecture(architecture, self._file(folder))
