@@ -85,7 +85,8 @@ def _search_all(config: Config, space: nas.Network, work: pathlib.Path) -> tuple
   from tf_proxyless.app import build_search  # TensorFlow
 
   settings = options.flat(config)
-  said = {'dataset', 'run_dir', 'objective', *options.options(config_lib.SpaceConfig), *options.options(config_lib.TargetConfig)}
+  said = {'dataset', 'run_dir', 'objective', *options.options(config_lib.SpaceConfig), *options.options(config_lib.TargetConfig),
+          *options.options(config_lib.DesignerConfig)}
   settings = {name: settings[name] for name in options.options(config_lib.SearchConfig) if name not in said}
   tables, results = {}, {}
   for runtime, (precision, kernels) in RUNTIMES.items():
@@ -109,6 +110,8 @@ def _accuracies(config: Config, result: nas.SearchResult, folder: pathlib.Path) 
 def main(config: Config) -> None:
   with errors.user_errors():
     config.require('work_dir', 'dataset')
+    if config.designer.designer is not None:
+      raise ValueError(f'`designer={config.designer.designer}`: what is compared are searches with a supernet')
     if config.target.target_latency_fraction is None:
       raise ValueError('`target_latency_fraction` is required: the share of its own range that each runtime is given; '
                        'is --flagfile=specialization.flags missing?')

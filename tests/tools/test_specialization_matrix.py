@@ -35,6 +35,7 @@ def test_verdicts(accuracies, times, outcome, within):
 def test_mistakes(tmp_path):
   runs.check_mistake(matrix(), '--work_dir is required')
   runs.check_mistake(matrix(f'--work_dir={tmp_path}', '--dataset=digits'), 'is --flagfile=specialization.flags missing?')
+  runs.check_mistake(matrix(f'--work_dir={tmp_path}', '--dataset=digits', '--designer=genetic'), '--designer=genetic: what is compared')
 
 
 @pytest.mark.long
