@@ -3,7 +3,7 @@
   python docs/examples/cost.py
 
 Each layer reads its input and its weights, and writes its output, one byte a number in int8. A second constraint, on the bytes of the
-weights, holds for a network that is derived afterwards.
+file, holds for a network that is derived afterwards.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ def main(run_dir: str = 'runs/cost', **settings) -> nas.SearchResult:
 
 
 def derive_smaller(result: nas.SearchResult):
-  """The network of a search that keeps its target, and half of the bytes of weights as well."""
-  weights = nas.costs.weight_bytes(result.space)
-  return result.derive(others=[nas.Constraint(weights, (weights.smallest + weights.largest) / 2)])
+  """The network of a search that keeps its target, and half of the range of files as well."""
+  size = nas.costs.file_bytes(result.space)
+  return result.derive(others=[nas.Constraint(size, (size.smallest + size.largest) / 2)])
 
 
 if __name__ == '__main__':

@@ -213,7 +213,7 @@ def test_pareto(result):
 
 @pytest.mark.parametrize('by', ['validation', 'evidence', 'probability'])
 def test_derives_within_several_limits(by, result):
-  weights, macs = nas.costs.weight_bytes(data.SPACE), result.problem.cost_model
+  weights, macs = nas.costs.file_bytes(data.SPACE), result.problem.cost_model
   limit = (macs.smallest + macs.largest) / 2
   constraint = nas.Constraint(weights, weights.smallest + 0.3 * (weights.largest - weights.smallest))
   found = nas.derive(result.run.path, limit, by, others=[constraint])
@@ -221,7 +221,7 @@ def test_derives_within_several_limits(by, result):
 
 
 def test_limits_that_cannot_be_kept(result):
-  weights = nas.costs.weight_bytes(data.SPACE)
+  weights = nas.costs.file_bytes(data.SPACE)
   with pytest.raises(ValueError, match='`limit=1` is below the smallest network'):
     result.derive(1.0)
   with pytest.raises(ValueError, match='smallest'):

@@ -143,7 +143,7 @@ def test_the_entries_of_a_space_have_no_sum(space, table):
 
 
 @pytest.mark.parametrize('name', spaces.COUPLED)
-@pytest.mark.parametrize('price, unit', [(counting.macs, 'macs'), (counting.weight_bytes, 'bytes')])
+@pytest.mark.parametrize('price, unit', [(counting.macs, 'macs'), (counting.file_bytes, 'bytes')])
 def test_coupled_decisions_cost_what_the_resolved_network_costs(name, price, unit):
   """costs = the resolved network = expected at one-hot; smallest and largest = brute force."""
   small = spaces.COUPLED[name]()

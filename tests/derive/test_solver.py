@@ -30,7 +30,7 @@ def value_of(values, decisions, path):
 @pytest.mark.parametrize('seed', range(3))
 def test_equals_brute_force(name, seed):
   space = spaces.COUPLED[name]()
-  macs, size = model_lib.from_macs(space), model_lib.build(space, counting.weight_bytes, 'bytes')
+  macs, size = model_lib.from_macs(space), model_lib.build(space, counting.file_bytes, 'bytes')
   generator = np.random.default_rng(seed)
   values = [generator.normal(size=count) for count in macs.choice_counts]
   middle = [model.smallest + share * (model.largest - model.smallest) for model, share in ((macs, 0.4), (size, 0.5))]

@@ -105,7 +105,7 @@ def test_traffic_is_counted_by_hand():
 def test_the_cost_of_bytes_and_of_weights_both_hold(results):
   result = results('cost')
   smaller = examples.load('cost').derive_smaller(result)
-  weights = nas.costs.weight_bytes(result.space)
+  weights = nas.costs.file_bytes(result.space)
   assert weights.cost(smaller.genotype) <= (weights.smallest + weights.largest) / 2
   assert result.problem.cost_model.cost(smaller.genotype) <= result.problem.target
 

@@ -7,7 +7,9 @@ import pytest
 
 from tests.search import landscapes
 from tests.space import spaces
+from tf_proxyless.cost import memory
 from tf_proxyless.cost import model as model_lib
+from tf_proxyless.derive import limits
 from tf_proxyless.derive import solver
 from tf_proxyless.search import ask_tell
 from tf_proxyless.search.designers import bayesian
@@ -49,6 +51,17 @@ def test_moves(name):
               if moves.fits(other, [limit])]
     # Decisions that count share as many choices as in any network within the limit.
     assert shared >= max(sum(a == b for i, (a, b) in enumerate(zip(other, path)) if schema.counts(decisions, other, i)) for other in within)
+
+
+@pytest.mark.parametrize('designer', [bayesian.Bayesian, evolution.Evolution, genetic.Genetic, local_search.LocalSearch, random.Random])
+def test_networks_within_a_limit_on_memory(designer):
+  space = spaces.widths()
+  macs = model_lib.from_macs(space)
+  arena = lambda path: memory.plan(schema.resolve(space, schema.genotype(space, path))).bytes
+  paths = random.draw(macs.decisions, 20, np.random.default_rng(0)).tolist()
+  limit = sorted(map(arena, paths))[8]
+  found = ask_tell.ask_tell(designer(macs.decisions, limits.make(space, None, limit), 0), lambda paths: paths.sum(axis=1) / 10, macs, 30)
+  assert max(map(arena, found.paths.tolist())) <= limit
 
 
 def test_random_networks_within_a_tight_limit():

@@ -11,6 +11,8 @@ import pytest
 
 from tests.search import runs
 from tf_proxyless.cost import counting
+from tf_proxyless.cost import memory
+from tf_proxyless.cost import model as model_lib
 from tf_proxyless.space import io
 from tf_proxyless.space import schema
 
@@ -55,6 +57,22 @@ def test_another_budget_without_the_dataset(finished, tmp_path, by):
   assert found.derivation.by == by and found.derivation.budget == 100_000
   assert re.search(r'^by probability .*estimated', result.stdout, re.MULTILINE)
   assert re.search(r'^by evidence .*\+- ', result.stdout, re.MULTILINE)
+
+
+def test_limits_on_memory_and_size(finished, tmp_path):
+  space = io.load_search_space(finished / 'search_space.json')
+  size = model_lib.from_file_bytes(space)
+  max_size = int((size.smallest + size.largest) / 2)
+  output = tmp_path / 'small.json'
+  free, limited = (derive(f'--run_dir={finished}', '--by=probability', f'--output={output}', *limits) for limits in (
+      (), ('--max_memory=4.2kB', f'--max_size={max_size}')))
+  assert limited.returncode == free.returncode == 0, limited.stderr
+  network = io.load_architecture(output).network
+  assert memory.plan(network).bytes <= 4200 and model_lib.from_file_bytes(network).fixed <= max_size
+  for limits, message in [(('--max_memory=1kB',), '--max_memory=1000: each network of the space needs'),
+                          (('--max_size=2kB',), '--max_size=2000: the smallest network of the space takes about'),
+                          (('--max_memory=3 apples',), "--max_memory=3 apples must be a number of bytes, or one with kB")]:
+    runs.check_mistake(derive(f'--run_dir={finished}', *limits, '--data_dir=/nowhere'), message)
 
 
 @pytest.mark.parametrize('by', [pytest.param('evidence', marks=pytest.mark.long), 'validation'])

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any, Union
 
 from tf_proxyless.cost import counting
+from tf_proxyless.cost import memory as memory_lib
 from tf_proxyless.cost import model as model_lib
 from tf_proxyless.cost import named_tables
 from tf_proxyless.cost import table as table_lib
+from tf_proxyless.derive import limits as limits_lib
+from tf_proxyless.derive import solver
 from tf_proxyless.infra import files
 from tf_proxyless.space import network as network_lib
 
@@ -34,9 +37,32 @@ def macs(space: network_lib.Network) -> model_lib.CostModel:
   return model_lib.from_macs(space)
 
 
-def weight_bytes(space: network_lib.Network) -> model_lib.CostModel:
-  """The bytes of the weights of each network of a space in int8."""
-  return model_lib.build(space, counting.weight_bytes, 'bytes')
+def file_bytes(space: network_lib.Network) -> model_lib.CostModel:
+  """The bytes of the .tflite file of each network of a space in int8; see `counting.file_bytes` for how near they are."""
+  return model_lib.from_file_bytes(space)
+
+
+def memory(network: network_lib.Network) -> int:
+  """The bytes of the arena that a network in int8 needs for its activations, as TFLite plans it.
+
+  Raises:
+    ValueError: Decisions are open in it.
+  """
+  return memory_lib.plan(network).bytes
+
+
+def limits(space: network_lib.Network, max_size: int | None = None, max_memory: int | None = None) -> tuple[solver.Constraint, ...]:
+  """Limits for `SearchResult.derive` and for designers.
+
+  Args:
+    space: A search space.
+    max_size: Greatest .tflite file in int8, bytes; None for any.
+    max_memory: Greatest arena, bytes; None for any.
+
+  Raises:
+    ValueError: No network is within one of them.
+  """
+  return limits_lib.make(space, max_size, max_memory)
 
 
 def model(space: network_lib.Network, cost: Cost | Any, unit: str = 'ms') -> model_lib.CostModel:
@@ -61,7 +87,7 @@ def model(space: network_lib.Network, cost: Cost | Any, unit: str = 'ms') -> mod
   if cost == 'macs':
     return macs(space)
   if cost == 'bytes':
-    return weight_bytes(space)
+    return file_bytes(space)
   if callable(cost):
     return model_lib.build(space, cost, unit)
   raise TypeError(f"cost must be 'macs', 'bytes', a LatencyTable, a CostModel or a function, got {cost!r}")

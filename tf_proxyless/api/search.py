@@ -64,7 +64,7 @@ def search(
     class_names: Names by label, for arrays and datasets.
     unit: Unit of the costs, where `cost` is a function.
     **settings: Fields of `app.config.SearchConfig` by name: `warmup_epochs`, `search_epochs`, `batch_size`, `validation_batch_size`,
-      `validation_images`, `augmentation`, `seed`, ...
+      `validation_images`, `augmentation`, `max_memory`, `seed`, ...
 
   Returns:
     The result.
@@ -82,6 +82,8 @@ def search(
   problem.check()
   config = options.make(config_lib.SearchConfig, {
       **_target_settings(problem), 'run_dir': os.fspath(run_dir), 'resolution': space.resolution, **settings, 'dataset': 'arrays:'})
+  problem = dataclasses.replace(problem, others=problem_lib.find_limits(config.target, space))
+  problem.check()
   from tf_proxyless.app import build_search
   from tf_proxyless.app.commands import search as search_command
 
@@ -102,7 +104,7 @@ def _check_settings(settings: Mapping[str, Any]) -> None:
     if name in settings and each.group == 'designer':
       raise TypeError(f'{name!r} is no setting here: this searches a supernet; `nas.ask_tell` takes a designer')
     argument = 'train_data' if name == 'dataset' else by_group.get(each.group)
-    if name in settings and argument:
+    if name in settings and argument and name not in ('max_size', 'max_memory'):
       raise TypeError(f'{name!r} is no setting here: `{argument}` says it')
 
 
@@ -253,7 +255,7 @@ class SearchResult:
       limit: Greatest cost; by default the target of the search.
       by: 'validation' (the best of thirty by the validation images and the estimates), 'evidence' (by estimates alone) or 'probability'.
       train_data: For 'validation' of a search on arrays in an earlier process, the same arrays.
-      others: Further constraints, for instance `Constraint(costs.weight_bytes(space), 1e6)`.
+      others: Further constraints, for instance `costs.limits(space, max_memory=320_000)`.
 
     Raises:
       ValueError: The limit cannot be reached, or the images are not there.

@@ -380,7 +380,7 @@ def front_from_run(config: config_lib.SearchConfig, searched: problem_lib.Search
     architecture: Restored.
     by: 'probability', 'evidence' or 'validation'.
     validation: For 'validation', see `candidates_lib.front`.
-    others: Further constraints.
+    others: Further constraints, besides the problem's.
   """
   _, samples = evaluations_lib.load(run.samples)
   state = architecture.state()
@@ -389,6 +389,7 @@ def front_from_run(config: config_lib.SearchConfig, searched: problem_lib.Search
                             config.data.validation_batch)
   with progress_lib.working('deriving'):
     derivations = result_lib.derive_networks(architecture.log_probabilities(), samples, not architecture.scores_networks,
-                                             problem.cost_model, limits, end, by, validation, config.seed, others)
+                                             problem.cost_model, limits, end, by, validation, config.seed,
+                                             (*problem.others, *others))
   return [(found, result_lib.make_architecture(problem.space, found, problem.table, versions.installed(), config.seed))
           for found in derivations]

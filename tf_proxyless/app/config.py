@@ -12,6 +12,8 @@ from tf_proxyless.space import published
 SUPERNET = 'supernet'  # value of `init`
 PROXYLESS = 'proxyless'  # value of `search_space`
 DATA_DIR = 'Where tensorflow-datasets keeps datasets, or IDX files lie; by default ~/tensorflow_datasets.'
+MAX_SIZE = 'Greatest .tflite file of the network in int8: bytes, or with kB, MB, KiB or MiB.'
+MAX_MEMORY = "Greatest memory for the network's activations in int8, as TFLite plans its arena; likewise."
 TARGETS = ('target_latency_ms', 'target_latency_fraction', 'target_macs')  # exactly one is given
 OPTIMIZERS = ('reinforce', 'gradient', 'gumbel', 'straight_through')
 DESIGNERS = ('bayesian', 'genetic', 'evolution', 'local_search', 'random')
@@ -89,6 +91,8 @@ class TargetConfig(options.Config):
   target_latency_fraction: float | None = option(
       None, "The target as a share of the space's range: 0 is its fastest network, 1 its slowest. Another of the three.")
   target_macs: float | None = option(None, 'The target in multiply-adds. Another of the three.')
+  max_size: str | None = option(None, f'{MAX_SIZE} By default any.')
+  max_memory: str | None = option(None, f'{MAX_MEMORY} By default any.')
 
   @property
   def given(self) -> str:

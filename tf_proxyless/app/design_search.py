@@ -168,7 +168,7 @@ def _evaluate(config: config_lib.SearchConfig, inputs: Inputs, run: run_director
   settings, cost_model = config.designer, inputs.problem.cost_model
   dearest = max(inputs.limits, key=lambda limit: limit.limit)
   more = {'targets': inputs.limits} if settings.designer == 'bayesian' else {}
-  designer = _DESIGNERS[settings.designer or ''](cost_model.decisions, [dearest], config.seed, **more)
+  designer = _DESIGNERS[settings.designer or ''](cost_model.decisions, [dearest, *inputs.problem.others], config.seed, **more)
   known = evaluations_lib.load(run.samples)[1] if run.samples.exists() else None
   done = ask_tell.batches(known) if known is not None else []
   run.rewind_history(len(done))
@@ -271,11 +271,11 @@ def derive(predictor: predictors_lib.Predictor, problem: problem_lib.SearchProbl
   """
   cost_model, paths, found = problem.cost_model, predictor.paths, {}
   for limit in progress_lib.over(sorted(limits), 'searching', len(limits), 'target'):
-    within = solver.Constraint(cost_model, limit)
-    searched = ask_tell.ask_tell(_DESIGNERS[designer](cost_model.decisions, [within], seed), lambda paths: _accuracy(predictor, paths),
+    within = [solver.Constraint(cost_model, limit), *problem.others]
+    searched = ask_tell.ask_tell(_DESIGNERS[designer](cost_model.decisions, within, seed), lambda paths: _accuracy(predictor, paths),
                                  cost_model, _PREDICTIONS)
     paths = np.unique(np.concatenate([paths, searched.paths]), axis=0)  # so that no larger limit has a worse network
-    admitted = paths[cost_model.costs(paths) <= limit]
+    admitted = paths[np.all([constraint.admitted(paths) for constraint in within], axis=0)]
     path = admitted[_accuracy(predictor, admitted).argmax()]
     mean, deviation = predictor.predict(path[None])
     by, cost = candidates_lib.PREDICTED, cost_model.cost(path)

@@ -8,6 +8,7 @@ import hashlib
 import inspect
 import json
 import math
+import re
 from typing import Any
 
 from tf_proxyless.app import config as config_lib
@@ -16,6 +17,8 @@ from tf_proxyless.app import tables
 from tf_proxyless.cost import model as model_lib
 from tf_proxyless.cost import table as table_lib
 from tf_proxyless.data import names as dataset_names
+from tf_proxyless.derive import limits as limits_lib
+from tf_proxyless.derive import solver
 from tf_proxyless.infra import errors
 from tf_proxyless.infra import files
 from tf_proxyless.infra import resources
@@ -27,6 +30,9 @@ from tf_proxyless.space import published
 from tf_proxyless.space import schema
 
 
+_BYTES = {'B': 1, 'kB': 1000, 'MB': 1000**2, 'KiB': 1024, 'MiB': 1024**2}
+
+
 @dataclasses.dataclass(frozen=True)
 class SearchProblem:
   """What is searched, and for what.
@@ -36,12 +42,14 @@ class SearchProblem:
     cost_model: In the unit of the target.
     target: Budget of the derived network.
     table: The latency table; None if costs are no latencies.
+    others: Further limits of the derived network.
   """
 
   space: network_lib.Network
   cost_model: model_lib.CostModel
   target: float
   table: table_lib.LatencyTable | None = None
+  others: tuple[solver.Constraint, ...] = ()
 
   @classmethod
   def from_config(cls, config: config_lib.SearchConfig, space: network_lib.Network,
@@ -60,7 +68,7 @@ class SearchProblem:
     table = None if config.target.in_macs else table or tables.load(config, space)
     cost_model = model_lib.from_macs(space) if table is None else model_lib.from_latency_table(space, table)
     name, targets = find_targets(config, cost_model)
-    problem = cls(space, cost_model, targets[0], table)
+    problem = cls(space, cost_model, targets[0], table, find_limits(config.target, space))
     for target in targets:
       dataclasses.replace(problem, target=target).check(name)
     return problem
@@ -81,6 +89,8 @@ class SearchProblem:
     if self.target < smallest:
       raise ValueError(f'`{name}={self.target:g}` is below the smallest network of the space, '
                        f'{format_cost(smallest, self.cost_model.unit)} ({smallest:g})')
+    if self.others:
+      limits_lib.check((solver.Constraint(self.cost_model, self.target), *self.others))
 
   def check_limits(self, limits: Sequence[float], name: str = 'limits') -> None:
     """Checks limits of several networks: each between the cheapest and the dearest, none twice.
@@ -199,7 +209,8 @@ def restore(run: run_directory.RunDirectory, config: config_lib.SearchConfig) ->
     return SearchProblem.from_config(config, space, table)
   body = files.read_json(run.problem, 'search_problem')
   try:
-    return SearchProblem(space, model_lib.CostModel.from_json(schema.decisions(space), body), float(body['target']), table)
+    return SearchProblem(space, model_lib.CostModel.from_json(schema.decisions(space), body), float(body['target']), table,
+                         find_limits(config.target, space))
   except (KeyError, TypeError, ValueError) as error:
     raise ValueError(f'{run.problem} is damaged: {errors.one_line(error)}') from error
 
@@ -265,6 +276,33 @@ def find_targets(config: config_lib.SearchConfig, cost_model: model_lib.CostMode
   if target.target_latency_fraction is not None:
     return target.given, [cost_model.smallest + target.target_latency_fraction * (cost_model.largest - cost_model.smallest)]
   return target.given, [getattr(target, target.given)]
+
+
+def find_limits(target: Any, space: network_lib.Network) -> tuple[solver.Constraint, ...]:
+  """The limits that options say.
+
+  Args:
+    target: Has `max_size` and `max_memory`.
+    space: The search space.
+
+  Raises:
+    ValueError: One is no number of bytes, or the smallest network is over it.
+  """
+  return limits_lib.make(space, *(text and parse_bytes(name, text) for name, text in (
+      ('max_size', target.max_size), ('max_memory', target.max_memory))))
+
+
+def parse_bytes(name: str, text: str) -> int:
+  """'320kB' or '1 MiB' as bytes; `name` is the option's.
+
+  Raises:
+    ValueError: It is no such number.
+  """
+  found = re.fullmatch(r'(\d+(?:\.\d+)?) ?(B|kB|MB|KiB|MiB)?', text.strip())
+  size = round(float(found[1]) * _BYTES[found[2] or 'B']) if found else 0
+  if not size:
+    raise ValueError(f"`{name}={text}` must be a number of bytes, or one with kB, MB, KiB or MiB, such as '320kB'")
+  return size
 
 
 def parse_target(target: float | str, cost_model: model_lib.CostModel) -> float:

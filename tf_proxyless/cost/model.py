@@ -276,7 +276,7 @@ def build(space: network_lib.Network, price: Price, unit: str, calibration: tabl
 
   Args:
     space: A search space; also an architecture, which has the fixed part only.
-    price: What an operation costs where it stands, for instance `table.latency_ms`, `counting.macs`, `counting.weight_bytes`.
+    price: What an operation costs where it stands, for instance `table.latency_ms`, `counting.macs`, `counting.file_bytes`.
     unit: One of `UNITS`.
     calibration: From sums of prices to the cost of a network; None leaves sums as they are.
 
@@ -314,6 +314,12 @@ def from_latency_table(space: network_lib.Network, table: table_lib.LatencyTable
 def from_macs(space: network_lib.Network) -> CostModel:
   """Multiply-adds; see `counting`."""
   return build(space, counting.macs, 'macs')
+
+
+def from_file_bytes(space: network_lib.Network) -> CostModel:
+  """Bytes of int8 .tflite files; see `counting`."""
+  found = build(space, counting.file_bytes, 'bytes')
+  return dataclasses.replace(found, terms=(Term((), found.terms[0].values + counting.FILE_HEADER), *found.terms[1:]))
 
 
 def entry_sum(table: table_lib.LatencyTable, network: network_lib.Network) -> float:

@@ -50,7 +50,7 @@ class Budget:
 
   def admits(self, choices: Sequence[int]) -> bool:
     """Whether a network is within all limits."""
-    return all(each.cost.cost(choices) <= each.limit for each in (solver.Constraint(self.cost_model, self.limit), *self.others))
+    return all(each.admits(choices) for each in (solver.Constraint(self.cost_model, self.limit), *self.others))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,7 +19,7 @@ from tf_proxyless.cost import model as model_lib
 from tf_proxyless.derive import knapsack
 from tf_proxyless.space import schema
 
-_MOST_CUTS = 1000  # networks over a limit by no more than the program's tolerance
+_MOST_CUTS = 1000  # for networks over a limit by no more than the program's tolerance, and for what limits say besides sums
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -33,6 +33,25 @@ class Constraint:
 
   cost: model_lib.CostModel
   limit: float
+
+  def __str__(self) -> str:
+    return f'{self.limit:g} {self.cost.unit} (the smallest alone {self.cost.smallest:g})'
+
+  def admits(self, path: Sequence[int]) -> bool:
+    """Whether a network is within the limit."""
+    return self.cost.cost(path) <= self.limit
+
+  def admitted(self, paths: np.ndarray) -> np.ndarray:
+    """Which networks of int [networks, decisions] are within the limit, bool [networks]."""
+    return self.cost.costs(paths) <= self.limit
+
+  def excess(self, path: Sequence[int]) -> float:
+    """By which share a network is over the limit; 0 if it is not."""
+    return max(0.0, self.cost.cost(path) / self.limit - 1)
+
+  def conflict(self, path: Sequence[int]) -> dict[int, int]:
+    """Choices of a network over the limit that bring it there; here all."""
+    return dict(enumerate(path))
 
 
 def solve(values: knapsack.Rows, constraints: Sequence[Constraint]) -> np.ndarray:
@@ -53,7 +72,8 @@ def solve(values: knapsack.Rows, constraints: Sequence[Constraint]) -> np.ndarra
   model = constraints[0].cost
   if len(values) != len(model.decisions):
     raise ValueError(f'values must have a row for each of {len(model.decisions)} decisions, got {len(values)}')
-  if len(constraints) == 1 and model.is_additive and not any(decision.parents for decision in model.decisions):
+  is_sum = len(constraints) == 1 and type(constraints[0]) is Constraint
+  if is_sum and model.is_additive and not any(decision.parents for decision in model.decisions):
     return knapsack.solve(values, model.choice_costs, constraints[0].limit, model.fixed)
   for constraint in constraints:
     if not constraint.limit >= constraint.cost.smallest:
@@ -138,13 +158,16 @@ class _Program:
       found = optimize.milp(-self._value, integrality=integrality, bounds=optimize.Bounds(0, 1), options={'mip_rel_gap': 0.0},
                             constraints=program)
       if found.x is None:
-        raise ValueError('no network is within all limits at once: ' + ', '.join(
-            f'{constraint.limit:g} {constraint.cost.unit} (the smallest alone {constraint.cost.smallest:g})'
-            for constraint in self._constraints))
+        raise ValueError(f'no network is within all limits at once: {", ".join(map(str, self._constraints))}')
       path = [int(np.argmax(found.x[start:stop])) for start, stop in itertools.pairwise(self._offsets)]
-      if all(constraint.cost.cost(path) <= constraint.limit for constraint in self._constraints):
+      over = next((constraint for constraint in self._constraints if not constraint.admits(path)), None)
+      if over is None:
         return np.array(schema.canonical(self._decisions, path), np.int32)
-      cut = np.zeros(self._size)  # within the tolerance, but over a limit: any network but this one
-      cut[self._offsets[:-1] + path] = 1.0
-      program.append(optimize.LinearConstraint(cut, -np.inf, len(path) - 1))
-    raise ValueError('more networks than can be tried are over a limit by rounding only; choose another limit')
+      program.append(optimize.LinearConstraint(*self._cut(over.conflict(path))))
+    raise ValueError(f'none of {_MOST_CUTS} networks is within all limits: {", ".join(map(str, self._constraints))}; choose another limit')
+
+  def _cut(self, choices: dict[int, int]) -> tuple[np.ndarray, float, int]:
+    """Any network but those that make all of some choices."""
+    row = np.zeros(self._size)
+    row[[self._offsets[decision] + choice for decision, choice in choices.items()]] = 1.0
+    return row, -np.inf, len(choices) - 1

@@ -33,6 +33,8 @@ class Config(options.Config):
   max_latency_ms: tuple[float, ...] = options.option(
       (), "Budget, ms by the run's latency table, or several with commas between them. By default the search's target.")
   max_macs: tuple[float, ...] = options.option((), "Budget in multiply-adds, or several. By default the search's target.")
+  max_size: str | None = options.option(None, f"{config_lib.MAX_SIZE} By default the search's limit.")
+  max_memory: str | None = options.option(None, f"{config_lib.MAX_MEMORY} By default the search's limit.")
   by: str = options.option(
       'validation', 'How the network is chosen: the best of thirty by the validation images and the estimates, by estimates alone, or '
       'the most likely.', choices=('validation', 'evidence', 'probability'))
@@ -47,13 +49,19 @@ def _read_problems(config: Config, run: run_directory.RunDirectory, search: conf
   """The problem of the search, the one with the costs asked for, and the budgets."""
   searched = problem_lib.restore(run, search)
   space, table = searched.space, searched.table
+  if config.max_size or config.max_memory:
+    given = dataclasses.replace(search.target, max_size=config.max_size or search.target.max_size,
+                                max_memory=config.max_memory or search.target.max_memory)
+    searched = dataclasses.replace(searched, others=problem_lib.find_limits(given, space))
   if not config.max_macs and not config.max_latency_ms:
+    searched.check()
     return searched, searched, (searched.target,)
   name = 'max_macs' if config.max_macs else 'max_latency_ms'
   limits = config.max_macs or config.max_latency_ms
   if not config.max_macs and table is None:
     raise ValueError('the search had no latency table; use `max_macs`')
-  problem = problem_lib.SearchProblem(space, model_lib.from_macs(space) if config.max_macs else searched.cost_model, limits[0], table)
+  problem = problem_lib.SearchProblem(space, model_lib.from_macs(space) if config.max_macs else searched.cost_model, limits[0], table,
+                                      searched.others)
   if len(limits) > 1:
     problem.check_limits(limits, name)
     if config.output and pathlib.Path(config.output).is_file():

@@ -13,6 +13,7 @@ from typing import Any
 from tf_proxyless.app import architectures
 from tf_proxyless.app import options
 from tf_proxyless.cost import counting
+from tf_proxyless.cost import memory
 from tf_proxyless.cost import model as model_lib
 from tf_proxyless.cost import named_tables
 from tf_proxyless.cost import table as table_lib
@@ -40,7 +41,8 @@ def describe(network: network_lib.Network, table: table_lib.LatencyTable | None)
     table: Covers the network; entries are scaled by its calibration, whose offset is in the total only.
 
   Returns:
-    'name', 'macs', 'parameters', 'latency_ms' and 'blocks', a list of dicts; latencies are None without a table.
+    'name', 'macs', 'parameters', 'file_bytes' and 'memory_bytes' in int8, 'latency_ms' and 'blocks', a list of dicts; latencies are None
+    without a table.
 
   Raises:
     ValueError: Decisions are open, or the table lacks entries.
@@ -61,7 +63,9 @@ def describe(network: network_lib.Network, table: table_lib.LatencyTable | None)
         'latency_ms': None if table is None else table.calibration.scale * table.latency_ms(row.signature),
     })
   total = counting.count_network(network)
-  return {'name': network.name, 'macs': total.macs, 'parameters': total.parameters, 'latency_ms': latency_ms, 'blocks': blocks}
+  return {'name': network.name, 'macs': total.macs, 'parameters': total.parameters,
+          'file_bytes': round(model_lib.from_file_bytes(network).fixed), 'memory_bytes': memory.plan(network).bytes,
+          'latency_ms': latency_ms, 'blocks': blocks}
 
 
 def to_text(description: dict[str, Any], table: table_lib.LatencyTable | None) -> str:
@@ -74,7 +78,8 @@ def to_text(description: dict[str, Any], table: table_lib.LatencyTable | None) -
   widths = [max(map(len, column)) for column in zip(*rows)]
   lines = ['  '.join(cell.ljust(width) if i < 4 else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths)))
            for row in rows]
-  lines += ['', f'{description["name"]}: {description["macs"] / 1e6:.2f} M MACs, {description["parameters"]:,} parameters']
+  lines += ['', f'{description["name"]}: {description["macs"] / 1e6:.2f} M MACs, {description["parameters"]:,} parameters',
+            f'in int8: a file of about {description["file_bytes"] / 1e3:,.0f} kB, {description["memory_bytes"] / 1e3:,.0f} kB of memory']
   if table is not None:
     lines.append(f'{description["latency_ms"]:.4g} ms by {table.name} ({table.provenance}; {table.runtime.device}, '
                  f'{table.runtime.precision}, kernels {table.runtime.kernels})')

@@ -95,5 +95,5 @@ def _fit(paths: np.ndarray, constraints: Sequence[solver.Constraint]) -> np.ndar
   """Which networks are within all limits, bool [networks]."""
   within = np.ones(len(paths), bool)
   for constraint in constraints:
-    within &= constraint.cost.costs(paths) <= constraint.limit
+    within &= constraint.admitted(paths)
   return within

@@ -100,7 +100,7 @@ class Genetic:
   def _excess(self, path: moves.Path) -> float:
     if self._penalty is None:
       return 0.0
-    over = [max(0.0, constraint.cost.cost(path) / constraint.limit - 1) for constraint in self._constraints]
+    over = [constraint.excess(path) for constraint in self._constraints]
     return sum((self._penalty * each)**2 for each in over)
 
   def _new_child(self, crossed: bool, rng: np.random.Generator, made: Sequence[moves.Path]) -> moves.Path:

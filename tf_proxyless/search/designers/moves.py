@@ -14,7 +14,7 @@ Path = tuple[int, ...]
 
 def fits(path: Path, constraints: Sequence[solver.Constraint]) -> bool:
   """Whether a network is within all limits."""
-  return all(constraint.cost.cost(path) <= constraint.limit for constraint in constraints)
+  return all(constraint.admits(path) for constraint in constraints)
 
 
 def mutate(decisions: Sequence[schema.Decision], path: Path, changes: int, rng: np.random.Generator) -> Path:

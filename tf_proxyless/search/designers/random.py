@@ -36,14 +36,14 @@ def draw(decisions: Sequence[schema.Decision], count: int, rng: np.random.Genera
   for drawn in range(0, _MOST_DRAWS, max(count, 100)):
     paths = rng.integers(0, choice_counts, (max(count, 100), len(decisions)))
     paths = np.array([schema.canonical(decisions, path) for path in paths], np.int32)
-    fits = np.all([constraint.cost.costs(paths) <= constraint.limit for constraint in constraints], axis=0)
+    fits = np.all([constraint.admitted(paths) for constraint in constraints], axis=0)
     found.extend(map(tuple, paths[np.broadcast_to(fits, len(paths))]))
     if repaired and drawn >= 10 * count:
       found.extend(moves.repair(tuple(path), constraints, rng) for path in paths[:count - len(found)].tolist())
     if len(found) >= count:
       return np.array(found[:count], np.int32).reshape(count, len(decisions))
   raise ValueError(f'of {_MOST_DRAWS:,} networks drawn at random, {len(found)} are within the limits '
-                   f'{", ".join(f"{constraint.limit:g} {constraint.cost.unit}" for constraint in constraints)}')
+                   f'{", ".join(map(str, constraints))}')
 
 
 class Random:
