@@ -16,10 +16,17 @@ from tf_proxyless.infra import run_directory
 class Options(Protocol):
   """What a command says of its dataset; see `config.DataConfig`."""
 
-  data_dir: str | None
-  download: bool
-  verify_images: bool
-  skip_unreadable: bool
+  @property
+  def data_dir(self) -> str | None: ...
+
+  @property
+  def download(self) -> bool: ...
+
+  @property
+  def verify_images(self) -> bool: ...
+
+  @property
+  def skip_unreadable(self) -> bool: ...
 
 
 def open_source(name: str | None, options: Options, run: run_directory.RunDirectory | None = None) -> sources.Source:

@@ -168,10 +168,10 @@ def _is_image(name: str) -> bool:
   return os.path.splitext(name)[1].lower() in EXTENSIONS
 
 
-def _folders(root: str) -> dict[str, _Folder]:
-  """The visible folders in a folder."""
+def _list_folders(root: str) -> list[str]:
+  """Names of the visible folders in a folder, sorted."""
   with os.scandir(root) as entries:
-    return {entry.name: _look_into(entry.path) for entry in entries if _is_visible(entry.name) and entry.is_dir()}
+    return sorted(entry.name for entry in entries if _is_visible(entry.name) and entry.is_dir())
 
 
 def _look_into(path: str) -> _Folder:
@@ -199,7 +199,7 @@ def _find_parts(root: str, passed_over: collections.Counter[str]) -> dict[str, s
   Raises:
     ValueError: The layout can be understood in more than one way.
   """
-  folders = _folders(root)
+  folders = {name: _look_into(os.path.join(root, name)) for name in _list_folders(root)}
   named: dict[str, list[str]] = {}
   for name in sorted(folders):
     if name.lower() in _PARTS:
@@ -246,10 +246,10 @@ def _find_classes(train_root: str) -> tuple[str, ...]:
   Raises:
     ValueError: There are fewer than two, one has a name that cannot be a label, or two have the same.
   """
-  folders = _folders(train_root)
-  found = tuple(sorted(folders))
+  found = tuple(_list_folders(train_root))
   if len(found) < 2:
-    deeper = f'; if {found[0]!r} holds the class folders, give it as the folder' if found and folders[found[0]].folders else ''
+    is_deeper = found and _list_folders(os.path.join(train_root, found[0]))
+    deeper = f'; if {found[0]!r} holds the class folders, give it as the folder' if is_deeper else ''
     raise ValueError(f'{train_root} holds {len(found)} class folders; at least 2 are needed, each with images{deeper}')
   for name in found:
     if class_names_lib.fault(name):
@@ -267,7 +267,7 @@ def _normal(name: str) -> str:
 
 def _is_unlabelled(part: str, class_names: tuple[str, ...]) -> bool:
   """Whether the images of a part lie in no class folder, or all in one that is none."""
-  found = {_normal(name) for name in _folders(part)}
+  found = {_normal(name) for name in _list_folders(part)}
   return len(found) < 2 and found.isdisjoint(map(_normal, class_names))
 
 
@@ -287,7 +287,7 @@ def _files(root: str, part: str, class_names: tuple[str, ...], passed_over: coll
   """The images of the class folders of `part`, sorted by their path relative to `root`."""
   part_root = _join(root, part)
   labels = {_normal(name): label for label, name in enumerate(class_names)}
-  there = sorted(_folders(part_root))
+  there = _list_folders(part_root)
   unknown = [name for name in there if _normal(name) not in labels]
   if unknown:
     cases = {name.casefold(): name for name in class_names}
