@@ -11,6 +11,7 @@ from tests.data import cifar_archive
 from tests.data import train_only
 from tf_proxyless.data import records
 from tf_proxyless.data import sources
+from tf_proxyless.data import splits
 from tf_proxyless.data import tfds_records
 
 
@@ -95,6 +96,19 @@ def test_dataset_without_test_split_gives_a_stratified_fifth(tmp_path):
                  for part in ('train', 'test'))
   assert sorted(train + test) == list(range(train_only.EXAMPLES))
   assert sum(index % 5 < 3 for index in test) == 6
+
+
+def test_validation_split_is_the_validation_set_or_stands_in_for_hidden_labels(tmp_path):
+  for builder in (train_only.HiddenLabels, train_only.ThreeParts):
+    builder(data_dir=str(tmp_path)).download_and_prepare()
+  hidden, whole = (sources.open_dataset(name, str(tmp_path)) for name in ('hidden_labels', 'three_parts'))
+  assert [(each.num_train, each.num_validation, each.num_test) for each in (hidden, whole)] == [(50, 0, 50), (50, 50, 50)]
+  assert dict(hidden.rows) == {'test images': "50, its split 'validation': hidden_labels has no test images with labels"}
+  assert dict(whole.rows) == {'validation images': "50 of the dataset's own, whatever `validation_images` says"}
+  assert [record['label'] for record in _contents(hidden, 'test')].count(0) == 30
+  split = splits.make(whole, 0.1, seed=0)
+  assert len(split.training) == len(split.validation) == 50
+  assert {name.split(b'.')[0].rpartition(b'-')[2] for name in split.records.ids[split.validation]} == {b'validation'}
 
 
 @pytest.mark.parametrize('name, message', [

@@ -48,10 +48,14 @@ def open_source(name: str | None, options: Options, run: run_directory.RunDirect
     return source
   found = verification.verify(source, options.skip_unreadable)
   if found.skipped:
-    print(f'{"skipped":<22} {len(found.skipped):,} images that cannot be read', file=sys.stderr)
+    print(f'{"skipped":<22} {_count(len(found.skipped))} that cannot be read', file=sys.stderr)
     if run is not None:
       files.write_json(run.skipped_images, 'skipped_images', {'images': [files.one_line(os.fsdecode(image)) for image in found.skipped]})
   if found.duplicates:
-    print(f'warning: {found.duplicates:,} images to validate or test on are among the training images too, for instance {found.example}',
+    print(f'warning: {_count(found.duplicates)} to validate or test on equal training images, for instance {found.example}',
           file=sys.stderr)
   return found.source
+
+
+def _count(images: int) -> str:
+  return f'{images:,} image{"s" * (images != 1)}'

@@ -125,7 +125,7 @@ def _open_tfds(name: str, data_dir: str | None, download: bool) -> Source:
     load = lambda part: held_out()[part]
   rows = []
   if 'validation' in splits:
-    rows.append(('validation images', f"{sizes['validation']:,} of the dataset's own; `validation_images` plays no part"))
+    rows.append(('validation images', f"{sizes['validation']:,} of the dataset's own, whatever `validation_images` says"))
   if splits.get('test') != 'test':
     of = f'its split {splits["test"]!r}' if 'test' in splits else 'a stratified fifth of the training images'
     rows.append(('test images', f"{sizes['test']:,}, {of}: {name} has no test images with labels"))
