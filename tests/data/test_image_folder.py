@@ -24,7 +24,7 @@ def rows(root):
   return dict(sources.open_dataset(f'folder:{root}').rows)
 
 
-@pytest.mark.parametrize('train, test', [('train', 'test'), ('Training', 'Testing'), ('TRAIN', 'Test'), ('training', 'test')])
+@pytest.mark.parametrize('train, test', [('train', 'test'), ('Training', 'Testing'), ('TRAIN', 'Test'), ('training_set', 'testSet')])
 def test_parts_in_any_spelling(tmp_path, train, test):
   put(tmp_path, {f'{train}/a': 3, f'{train}/b': 3, f'{test}/a': 1, f'{test}/b': 1})
   found = image_folder.scan(str(tmp_path))
@@ -66,7 +66,9 @@ def test_imagenet_as_everybody_has_it(tmp_path):
     ({'train/a': 1, 'train/b': 1, 'val/a': 1, 'valid/a': 1}, "'val' and 'valid', which mean the same part"),
     ({'a': 1, 'b': 1, 'test/a': 1, 'test/b': 1}, "holds 'test', but no training part"),
     ({'train': 3, 'test': 3}, "holds 'test', 'train', but no training part"),
-    ({'train_set/a': 1, 'train_set/b': 1, 'test_set/a': 1, 'test_set/b': 1}, "'test_set', 'train_set' all hold folders of the same names: "
+    ({'train_images': 3, 'val_images': 3}, "holds 'train_images', 'val_images', but no training part"),
+    ({'training_set/training_set/a': 1, 'training_set/training_set/b': 1, 'test_set/test_set/a': 1}, "if 'training_set' holds the class"),
+    ({'fold1/a': 1, 'fold1/b': 1, 'fold2/a': 1, 'fold2/b': 1}, "'fold1', 'fold2' all hold folders of the same names: "
      "'a', 'b'.*call them train, val and test"),
     ({'cat/train': 1, 'cat/test': 1, 'dog/train': 1, 'dog/test': 1}, "'cat', 'dog' all hold .* 'test', 'train'.*PATH/train/CLASS"),
     ({'photos/a': 1, 'photos/b': 1}, "holds 1 class folders; at least 2 .*; if 'photos' holds the class folders, give it as the folder"),
@@ -136,10 +138,12 @@ def test_linked_folders_are_followed_once(tmp_path):
   os.symlink(tmp_path / 'elsewhere', tmp_path / 'data' / 'a' / 'again')
   os.symlink('..', tmp_path / 'data' / 'a' / 'loop')
   os.symlink('.', tmp_path / 'elsewhere' / 'self')
+  os.symlink('itself', tmp_path / 'data' / 'a' / 'itself')
+  os.symlink('/nowhere', tmp_path / 'data' / 'nowhere')
   os.symlink(tmp_path / 'data' / 'b', tmp_path / 'data' / 'c')
   found = image_folder.scan(str(tmp_path / 'data'))
   assert [len(found.train.ids), found.class_names, found.train.labels.tolist()] == [9, ('a', 'b', 'c'), [0] * 5 + [1] * 2 + [2] * 2]
-  assert found.passed_over == {'link to a folder that is seen already': 3}
+  assert found.passed_over == {'link to a folder that is seen already': 3, 'broken link': 2}
 
 
 def test_names_that_are_not_utf_8_and_webp_are_read(tmp_path):

@@ -6,6 +6,7 @@ import collections
 from collections.abc import Collection, Iterator, Mapping
 import dataclasses
 import os
+import re
 import unicodedata
 import warnings
 
@@ -18,8 +19,8 @@ from tf_proxyless.infra import class_names as class_names_lib
 from tf_proxyless.infra import files
 
 EXTENSIONS = ('.bmp', '.gif', '.jpeg', '.jpg', '.png', '.webp')
-_PARTS = {'train': 'train', 'training': 'train', 'val': 'validation', 'valid': 'validation', 'validation': 'validation', 'test': 'test',
-          'testing': 'test'}  # by the name of a folder
+_PART = re.compile('(?P<train>train|training)|(?P<validation>val|valid|validation)|(?P<test>test|testing)', re.IGNORECASE)
+_SET = re.compile('[ _-]?(set|data|images|split)$', re.IGNORECASE)  # may follow
 _NAMES = 'train, val and test'  # of parts, as messages have it
 _JUNK = ('__MACOSX',)  # which are passed over like hidden folders
 _SAMPLE = 100  # images
@@ -76,8 +77,8 @@ class _Folder:
 def scan(path: str) -> ImageFolder:
   """Lists the images of a folder, PATH/PART/CLASS/* or PATH/CLASS/*, at any depth below CLASS.
 
-  Parts are folders with class folders in them that are called train (or training), val (valid, validation) and test (testing), in any case.
-  Without test, val is the test set.
+  Parts are folders with class folders in them that are called train (or training), val (valid, validation) and test (testing), in any case,
+  perhaps with 'set' behind it. Without test, val is the test set.
 
   Args:
     path: The folder; `~` is the home directory.
@@ -98,13 +99,13 @@ def scan(path: str) -> ImageFolder:
   for part in [part for part in names if part != 'train' and _is_unlabelled(os.path.join(root, names[part]), class_names)]:
     passed_over[f'folder {names.pop(part)!r} without classes'] += 1
   for folder in {root, *(os.path.join(root, name) for name in names.values())}:
-    passed_over['image beside class folders'] += _count_images(folder)
+    _count_beside(folder, passed_over)
   found = {part: _files(root, name, class_names, passed_over) for part, name in (names or {'train': ''}).items()}
   _check_images(root, class_names, found, names)
   if 'test' not in found and 'validation' in found:
     found['test'], names['test'] = found.pop('validation'), names.pop('validation')
   return ImageFolder(root, class_names, found['train'], found.get('validation'), found.get('test'), names,
-                     dict(+passed_over))
+                     dict(passed_over))
 
 
 def describe(folder: ImageFolder, parts: Mapping[str, records.Records]) -> tuple[tuple[str, str], ...]:
@@ -164,6 +165,17 @@ def _is_visible(name: str) -> bool:
   return not name.startswith('.') and name not in _JUNK
 
 
+def _part(name: str) -> str | None:
+  """The part that a folder is called like."""
+  match = _PART.fullmatch(_SET.sub('', name))
+  return match.lastgroup if match else None
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+  """Whether it is a folder, or a link that leads to one."""
+  return os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()
+
+
 def _is_image(name: str) -> bool:
   return os.path.splitext(name)[1].lower() in EXTENSIONS
 
@@ -171,7 +183,7 @@ def _is_image(name: str) -> bool:
 def _list_folders(root: str) -> list[str]:
   """Names of the visible folders in a folder, sorted."""
   with os.scandir(root) as entries:
-    return sorted(entry.name for entry in entries if _is_visible(entry.name) and entry.is_dir())
+    return sorted(entry.name for entry in entries if _is_visible(entry.name) and _is_folder(entry))
 
 
 def _look_into(path: str) -> _Folder:
@@ -180,17 +192,21 @@ def _look_into(path: str) -> _Folder:
     for entry in entries:
       if not _is_visible(entry.name):
         continue
-      if entry.is_dir():
+      if _is_folder(entry):
         folders.add(entry.name)
       else:
         images = images or _is_image(entry.name)
   return _Folder(frozenset(folders), images)
 
 
-def _count_images(folder: str) -> int:
-  """Images that lie directly in a folder."""
+def _count_beside(folder: str, passed_over: collections.Counter[str]) -> None:
+  """Counts images that lie directly in a folder of class folders, and links there that lead nowhere."""
   with os.scandir(folder) as entries:
-    return sum(_is_visible(entry.name) and _is_image(entry.name) and entry.is_file() for entry in entries)
+    for entry in entries:
+      if _is_visible(entry.name) and not os.path.exists(entry.path):
+        passed_over['broken link'] += 1
+      elif _is_visible(entry.name) and _is_image(entry.name) and not _is_folder(entry):
+        passed_over['image beside class folders'] += 1
 
 
 def _find_parts(root: str, passed_over: collections.Counter[str]) -> dict[str, str]:
@@ -202,8 +218,9 @@ def _find_parts(root: str, passed_over: collections.Counter[str]) -> dict[str, s
   folders = {name: _look_into(os.path.join(root, name)) for name in _list_folders(root)}
   named: dict[str, list[str]] = {}
   for name in sorted(folders):
-    if name.lower() in _PARTS:
-      named.setdefault(_PARTS[name.lower()], []).append(name)
+    part = _part(name)
+    if part:
+      named.setdefault(part, []).append(name)
   holding = {part: [name for name in names if folders[name].folders] for part, names in named.items()}
   twice = next((names for names in holding.values() if len(names) > 1), None)
   if twice:
@@ -216,7 +233,7 @@ def _find_parts(root: str, passed_over: collections.Counter[str]) -> dict[str, s
     if folders[name].folders & folders[train].folders:
       raise ValueError(f'{root}: {train!r} was taken for the training images; {name!r} holds folders of the same names, but is not called '
                        f'like a part; parts are called {_NAMES}: rename it, or move it away')
-    passed_over[f'folder {name!r} ' + ('without classes' if name.lower() in _PARTS else f'beside {train!r}')] += 1
+    passed_over[f'folder {name!r} ' + ('without classes' if _part(name) else f'beside {train!r}')] += 1
   return {part: names[0] for part, names in holding.items() if names}
 
 
@@ -230,7 +247,7 @@ def _refuse_parts_as_classes(root: str, folders: Mapping[str, _Folder], named: M
   if len(inner) < 2 or any(folder.images for folder in folders.values()):
     return
   common, everything = frozenset.intersection(*inner), frozenset.union(*inner)
-  if len(common) > len(everything) / 2 and (len(common) > 1 or any(name.lower() in _PARTS for name in common)):
+  if len(common) > len(everything) / 2 and (len(common) > 1 or any(map(_part, common))):
     raise ValueError(f'{root}: the folders {_some(folders)} all hold folders of the same names: {_some(common)}. If the former are parts '
                      f'of a dataset, call them {_NAMES}; if the latter are, put them outermost, as PATH/train/CLASS; else put the images '
                      'of each class into one folder')
@@ -310,14 +327,14 @@ def _walk(root: str, folder: str, passed_over: collections.Counter[str]) -> Iter
         if not _is_visible(name):
           continue
         path, is_image = f'{folder}/{name}', _is_image(name)
-        if entry.is_dir():
+        if _is_folder(entry):
           if is_image:
             passed_over['folder called like an image'] += 1
           elif entry.is_symlink() and not _is_new(entry.path, links):
             passed_over['link to a folder that is seen already'] += 1
           else:
             waiting.append(path)
-        elif not entry.is_file():
+        elif not os.path.isfile(entry.path) if entry.is_symlink() else not entry.is_file():
           passed_over['broken link' if entry.is_symlink() else 'device or pipe'] += 1
         elif is_image:
           yield path
