@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tests.data import test_image_folder
+from tests.data import image_folders
 from tf_proxyless.app import config as config_lib
 from tf_proxyless.app import dataset
 from tf_proxyless.infra import files
@@ -13,7 +13,7 @@ from tf_proxyless.infra import run_directory
 
 @pytest.fixture
 def folder(tmp_path):
-  root = test_image_folder.put(tmp_path / 'photos', {'train/a': 4, 'train/b': 3, 'val/a': 2, 'test/b': 1})
+  root = image_folders.put(tmp_path / 'photos', {'train/a': 4, 'train/b': 3, 'val/a': 2, 'test/b': 1})
   (root / 'train' / 'a' / 'empty.jpg').touch()
   (root / 'train' / 'a' / 'notes.txt').touch()
   return root

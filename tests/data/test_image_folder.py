@@ -6,18 +6,9 @@ from PIL import Image
 import pytest
 import tensorflow as tf
 
+from tests.data import image_folders
 from tf_proxyless.data import image_folder
 from tf_proxyless.data import sources
-
-
-def put(root, layout):
-  """Writes small images, 'part/class': count, each of its own colour; the root."""
-  for index, (folder, count) in enumerate(layout.items()):
-    path = root / folder
-    path.mkdir(parents=True, exist_ok=True)
-    for number in range(count):
-      Image.new('RGB', (9, 7), (index, number, len(folder))).save(path / f'{number:02d}.png')
-  return root
 
 
 def rows(root):
@@ -26,18 +17,18 @@ def rows(root):
 
 @pytest.mark.parametrize('train, test', [('train', 'test'), ('Training', 'Testing'), ('TRAIN', 'Test'), ('training_set', 'testSet')])
 def test_parts_in_any_spelling(tmp_path, train, test):
-  put(tmp_path, {f'{train}/a': 3, f'{train}/b': 3, f'{test}/a': 1, f'{test}/b': 1})
+  image_folders.put(tmp_path, {f'{train}/a': 3, f'{train}/b': 3, f'{test}/a': 1, f'{test}/b': 1})
   found = image_folder.scan(str(tmp_path))
   assert (found.class_names, len(found.train.ids), len(found.test.ids), found.validation) == (('a', 'b'), 6, 2, None)
 
 
 @pytest.mark.parametrize('name', ['val', 'valid', 'Validation'])
 def test_validation_part_is_the_test_set_or_beside_one_the_validation_set(tmp_path, name):
-  put(tmp_path, {'train/a': 5, 'train/b': 5, f'{name}/a': 2, f'{name}/b': 2})
+  image_folders.put(tmp_path, {'train/a': 5, 'train/b': 5, f'{name}/a': 2, f'{name}/b': 2})
   source = sources.open_dataset(f'folder:{tmp_path}')
   assert (source.num_train, source.num_validation, source.num_test) == (10, 0, 4)
   assert dict(source.rows)['test images'] == f'4, those in {name!r}'
-  put(tmp_path, {'test/a': 1, 'test/b': 1})
+  image_folders.put(tmp_path, {'test/a': 1, 'test/b': 1})
   source = sources.open_dataset(f'folder:{tmp_path}')
   assert (source.num_train, source.num_validation, source.num_test) == (10, 4, 2)
   assert dict(source.rows)['validation images'] == f'4, those in {name!r}, whatever `validation_images` says'
@@ -84,7 +75,7 @@ def test_imagenet_as_everybody_has_it(tmp_path):
     ({os.fsdecode(b'caf\xe9'): 1, 'dog': 1}, 'it is not UTF-8 text; rename it'),
 ])
 def test_layouts_that_are_refused(tmp_path, layout, message):
-  put(tmp_path, layout)
+  image_folders.put(tmp_path, layout)
   with pytest.raises(ValueError, match=message) as error:
     image_folder.scan(str(tmp_path))
   assert '\n' not in str(error.value)
@@ -100,25 +91,25 @@ def test_layouts_that_are_refused(tmp_path, layout, message):
     ({'caf\u00e9': 1, 'a\u200db': 1}, ('a\u200db', 'caf\u00e9')),
 ])
 def test_layouts_that_are_understood(tmp_path, layout, classes):
-  assert image_folder.scan(str(put(tmp_path, layout))).class_names == classes
+  assert image_folder.scan(str(image_folders.put(tmp_path, layout))).class_names == classes
 
 
 def test_names_of_classes_are_compared_as_they_read(tmp_path):
-  put(tmp_path, {'train/caf\u00e9': 2, 'train/tea': 2, 'test/cafe\u0301': 1, 'test/tea': 1})
+  image_folders.put(tmp_path, {'train/caf\u00e9': 2, 'train/tea': 2, 'test/cafe\u0301': 1, 'test/tea': 1})
   found = image_folder.scan(str(tmp_path))
   assert found.class_names == ('caf\u00e9', 'tea') and found.test.labels.tolist() == [0, 1]
 
 
 @pytest.mark.parametrize('layout', [{'test': 3}, {'test/images': 3}])
 def test_test_images_without_classes_are_not_used(tmp_path, layout):
-  put(tmp_path, {'train/a': 5, 'train/b': 5, **layout})
+  image_folders.put(tmp_path, {'train/a': 5, 'train/b': 5, **layout})
   found = rows(tmp_path)
   assert found['test images'].startswith('2, a stratified fifth of all')
   assert "1 folder 'test' without classes" in found['passed over']
 
 
 def test_what_is_no_image_is_counted(tmp_path):
-  put(tmp_path, {'a': 3, 'b/deep/er': 2, '.thumbnails': 2, '__MACOSX/a': 2, 'a/.ipynb_checkpoints': 2})
+  image_folders.put(tmp_path, {'a': 3, 'b/deep/er': 2, '.thumbnails': 2, '__MACOSX/a': 2, 'a/.ipynb_checkpoints': 2})
   for name in ('a/1.tif', 'a/2.TIF', 'a/x.heic', 'b/notes', 'a/Thumbs.db', 'a/.DS_Store', 'a/._00.png', 'top.jpg', f'b/{"g" * 200}.PNG'):
     (tmp_path / name).touch()
   (tmp_path / 'a' / 'folder.jpg').mkdir()
@@ -132,8 +123,8 @@ def test_what_is_no_image_is_counted(tmp_path):
 
 
 def test_linked_folders_are_followed_once(tmp_path):
-  put(tmp_path / 'data', {'a': 2, 'b': 2})
-  put(tmp_path, {'elsewhere': 3})
+  image_folders.put(tmp_path / 'data', {'a': 2, 'b': 2})
+  image_folders.put(tmp_path, {'elsewhere': 3})
   os.symlink(tmp_path / 'elsewhere', tmp_path / 'data' / 'a' / 'more')
   os.symlink(tmp_path / 'elsewhere', tmp_path / 'data' / 'a' / 'again')
   os.symlink('..', tmp_path / 'data' / 'a' / 'loop')
@@ -147,7 +138,7 @@ def test_linked_folders_are_followed_once(tmp_path):
 
 
 def test_names_that_are_not_utf_8_and_webp_are_read(tmp_path):
-  put(tmp_path, {'a': 1, 'b': 1})
+  image_folders.put(tmp_path, {'a': 1, 'b': 1})
   with open(os.fsencode(tmp_path) + b'/a/caf\xe9.png', 'wb') as file:
     Image.new('RGB', (9, 7), (250, 0, 0)).save(file, 'png')
   Image.new('RGB', (9, 7), (0, 250, 0)).save(tmp_path / 'b' / 'x.WEBP', lossless=True)
@@ -159,12 +150,12 @@ def test_names_that_are_not_utf_8_and_webp_are_read(tmp_path):
 
 
 def test_many_classes_take_one_line(tmp_path):
-  put(tmp_path, {f'train/{index:02d}': 1 + index % 2 for index in range(12)} | {'test/00': 1})
+  image_folders.put(tmp_path, {f'train/{index:02d}': 1 + index % 2 for index in range(12)} | {'test/00': 1})
   assert rows(tmp_path)['training images'] == '18 of 12 classes: 1 to 2 each'
 
 
 def test_any_spelling_of_a_folder_is_one_dataset(tmp_path, monkeypatch):
-  put(tmp_path / 'photos', {'a': 2, 'b': 2})
+  image_folders.put(tmp_path / 'photos', {'a': 2, 'b': 2})
   monkeypatch.chdir(tmp_path)
   names = {sources.open_dataset(f'folder:{path}').name for path in ('photos', 'photos/', './photos', tmp_path / 'photos')}
   assert names == {f'folder:{tmp_path}/photos'}

@@ -6,7 +6,7 @@ import os
 from PIL import Image
 import pytest
 
-from tests.data import test_image_folder
+from tests.data import image_folders
 from tf_proxyless.data import sources
 from tf_proxyless.data import splits
 from tf_proxyless.data import verification
@@ -24,7 +24,7 @@ BAD = {'empty.jpg': b'', 'cut.jpg': jpeg()[:500], 'page.png': b'<html>404</html>
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
   monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
-  return test_image_folder.put(tmp_path / 'data', {'train/a': 4, 'train/b': 4, 'test/a': 2, 'test/b': 2})
+  return image_folders.put(tmp_path / 'data', {'train/a': 4, 'train/b': 4, 'test/a': 2, 'test/b': 2})
 
 
 def _decoded(monkeypatch):
@@ -57,7 +57,7 @@ def test_ten_are_listed(folder):
 
 def test_bad_files_can_be_left_out_and_are_then_as_if_they_were_not_there(tmp_path, monkeypatch):
   monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
-  folder = test_image_folder.put(tmp_path / 'data', {'a': 10, 'b': 10})
+  folder = image_folders.put(tmp_path / 'data', {'a': 10, 'b': 10})
   clean = splits.make(open_folder(folder), 4, seed=0)
   for name, content in BAD.items():
     (folder / 'a' / name).write_bytes(content)

@@ -192,7 +192,7 @@ def load(path: str, source: sources.Source, over: bool = False) -> Split:
     if not over or 'files' in header or 'ids' not in columns:
       raise ValueError(f'{path} was made of other images: {_describe_change(header, columns, records)}; restore what it was made of to '
                        'continue, or begin in another `run_dir`')
-    print(f'since this run began, {_describe_change(header, columns, records)}; nothing is learned any more, and the others do',
+    print(f'since this run began, {_describe_change(header, columns, records)}; all is learned, and the others do for the rest',
           file=sys.stderr)
     chosen, known = np.isin(records.ids, columns['ids'][chosen]), np.isin(records.ids, columns['ids'])
     records, chosen = records.select(np.flatnonzero(known)), chosen[known]
