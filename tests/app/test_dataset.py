@@ -54,7 +54,7 @@ def test_a_training_that_is_over_is_evaluated_on_what_is_left(folder, tmp_path):
   make = lambda: training_images.make(config, open_source(folder, skip_unreadable=True), architecture, run, True, 'none')
   assert [len(part) for part in (make().split.training, make().split.validation)] == [7, 2]
   (folder / 'train' / 'b' / '00.png').unlink()
-  with pytest.raises(ValueError, match="other images: folder:.* has lost 1 image, for instance 'train/b/00.png'; restore what it was made of"):
+  with pytest.raises(ValueError, match="other images: folder:.* has lost 1 image, for instance 'train/b/00.png'; restore"):
     make()
   run.model.touch()
   assert len(make().split.training) == 6
