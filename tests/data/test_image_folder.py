@@ -51,8 +51,10 @@ def test_imagenet_as_everybody_has_it(tmp_path):
 
 
 @pytest.mark.parametrize('layout, message', [
-    ({'Train/a': 1, 'Train/b': 1, 'tset/a': 1, 'tset/b': 1}, "'Train' was taken for the training images; 'tset' holds folders of the same"),
-    ({'train/a': 1, 'train/b': 1, 'tests/a': 1, 'tests/b': 1}, "'tests' holds folders of the same names, .* rename it, or move it away"),
+    ({'Train/a': 1, 'Train/b': 1, 'tset/a': 1, 'tset/b': 1}, "'Train' was taken for the training images; beside it 'tset' holds 'a', 'b',"),
+    ({'train/a': 1, 'train/b': 1, 'tests/a': 1, 'tests/b': 1}, "'tests' holds 'a', 'b', .* rename it, or move it away"),
+    ({'train/red': 1, 'train/blue': 1, 'bus/big': 1, 'car': 1}, "beside it 'bus' holds 'big', but is not"),
+    ({'train/a': 1, 'train/b': 1, 'test/a': 1, 'tset/b': 1}, "beside it 'tset' holds 'b', but is not"),
     ({'train/a': 1, 'train/b': 1, 'Train/a': 1}, "'Train' and 'train', which mean the same part"),
     ({'train/a': 1, 'train/b': 1, 'val/a': 1, 'valid/a': 1}, "'val' and 'valid', which mean the same part"),
     ({'a': 1, 'b': 1, 'test/a': 1, 'test/b': 1}, "holds 'test', but no training part"),

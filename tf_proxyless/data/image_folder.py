@@ -230,9 +230,11 @@ def _find_parts(root: str, passed_over: collections.Counter[str]) -> dict[str, s
     _refuse_parts_as_classes(root, folders, named)
     return {}
   for name in sorted(folders.keys() - {name for names in holding.values() for name in names}):
-    if folders[name].folders & folders[train].folders:
-      raise ValueError(f'{root}: {train!r} was taken for the training images; {name!r} holds folders of the same names, but is not called '
-                       f'like a part; parts are called {_NAMES}: rename it, or move it away')
+    is_class = len(named) == 1 and (folders[name].folders or folders[name].images)  # where 'train' may be one, too
+    if is_class or folders[name].folders & folders[train].folders:
+      raise ValueError(f'{root}: {train!r} was taken for the training images; beside it {name!r} holds '
+                       f'{_some(folders[name].folders) or "images"}, but is not called like a part; parts are called {_NAMES}: rename it, '
+                       'or move it away')
     passed_over[f'folder {name!r} ' + ('without classes' if _part(name) else f'beside {train!r}')] += 1
   return {part: names[0] for part, names in holding.items() if names}
 
