@@ -140,7 +140,7 @@ def _reason(directory: str, name: bytes) -> str:
   except OSError as error:
     return error.strerror
   except (tf.errors.OpError, ValueError) as error:
-    text = re.sub(r'\{\{.*?\}\}|\[Op:.*?\]', '', str(getattr(error, 'message', error))).split('\n')[0]
+    text = re.sub(r'\{\{.*?\}\}|\[Op:.*?\]| name:.*', '', str(getattr(error, 'message', error))).split('\n')[0]
     return files.one_line(' '.join(text.split()), 80).rstrip('. ')
   return 'cannot be decoded beside others'
 
