@@ -5,6 +5,14 @@ from __future__ import annotations
 import pytest
 
 
+@pytest.fixture(scope='session', autouse=True)
+def cache(tmp_path_factory):
+  """A cache of this session in place of the user's."""
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setenv('XDG_CACHE_HOME', str(tmp_path_factory.mktemp('cache')))
+    yield
+
+
 @pytest.fixture(scope='session')
 def data_dir(tmp_path_factory):
   """A data_dir of this session, in which digits are prepared on first use."""

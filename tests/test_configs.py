@@ -159,13 +159,14 @@ def data_dirs(imagenet_data_dir, tmp_path_factory):
 def test_a_search_is_built_and_makes_a_step(name, classes, data_dirs, tmp_path):
   """The real supernet of its space, on a batch of its dataset's format."""
   from tf_proxyless.app import build_search
+  from tf_proxyless.app import dataset
   from tf_proxyless.search import loop
   from tf_proxyless.search import run_directory
 
   config = parse(name, *FEW_STEPS, *FEW_IMAGES.get(name, ()), '--batch_size=2', f'--data_dir={data_dirs[name]}', f'--run_dir={tmp_path}')
   run = run_directory.RunDirectory(config.run_dir)
   run.create()
-  source = build_search.open_source(config.data)
+  source = dataset.open_source(config.data.dataset, config.data)
   problem = problem_lib.SearchProblem.from_config(config, problem_lib.make_space(config.space, source.classes, source.channels))
   assert not build_search.write_inputs(config, problem, source, run)
   losses = []

@@ -101,6 +101,7 @@ REFUSED = {
     'negative': ({'images': (np.zeros((6, 8, 8, 3), np.uint8), np.arange(6) - 1)}, ValueError, 'labels must be in 0..4, got -1 to 4'),
     'classes': ({'images': data.images(classes=4)}, ValueError, 'the space has 3 classes, the images 4'),
     'names': ({'class_names': ['a', 'b']}, ValueError, 'labels must be in 0..1, got 0 to 2'),
+    'blank': ({'class_names': ['a', 'b', 'c ']}, ValueError, "'c ' among `class_names` cannot be a label: it ends with a blank"),
     'kind of data': ({'images': [1, 2]}, TypeError, 'must be .images, labels., a tf.data.Dataset of such pairs, or the name of a dataset'),
     'kind of elements': ({'images': tf.data.Dataset.range(3)}, TypeError, r'must hold \(image, label\) pairs'),
     'unknown dataset': ({'images': 'mnits'}, ValueError, 'mnits'),

@@ -38,18 +38,44 @@ class Outer(options.Config):
 
 def test_a_run_of_the_first_edition_is_the_same_run():
   config = flags.read(FIRST_EDITION / 'flags.txt', config_lib.SearchConfig)
-  later = '--weight_sharing=separate\n'  # what held before there was this option
-  text = flags.to_flagfile(config, problem.silent(config))
-  assert text.replace(later, '', 1) == (FIRST_EDITION / 'flags.txt').read_text() and later in text
+  later = {'--weight_sharing=separate', '--verify_images', '--noskip_unreadable'}  # options that there were not
+  lines = flags.to_flagfile(config, problem.silent(config)).splitlines()
+  assert [line for line in lines if line not in later] == (FIRST_EDITION / 'flags.txt').read_text().splitlines() and later < set(lines)
   known = json.loads((FIRST_EDITION / 'identity.json').read_text())['identity']
   assert known.keys() <= options.identity(config).keys() and run_directory.differences(known, options.identity(config)) == ''
 
 
 @pytest.mark.parametrize('config_class', RUNS)
 def test_what_is_written_is_read_back(config_class):
-  config = flags.from_flagfile(['--seed=7', '--dataset=folder:a b', '--batch_size=12', ''], config_class)
-  assert (config.seed, config.data.dataset, config.data.batch_size) == (7, 'folder:a b', 12)
+  config = flags.from_flagfile(['--seed=7', '--dataset=folder:/a b', '--batch_size=12', ''], config_class)
+  assert (config.seed, config.data.dataset, config.data.batch_size) == (7, 'folder:/a b', 12)
   assert flags.from_flagfile(flags.to_flagfile(config).splitlines(), config_class) == config
+
+
+@pytest.mark.parametrize('config_class', RUNS)
+def test_the_same_place_is_the_same_run_however_it_is_spelled(config_class, tmp_path, monkeypatch):
+  (tmp_path / 'photos').mkdir()
+  (tmp_path / 'link').symlink_to(tmp_path / 'photos')
+  monkeypatch.chdir(tmp_path)
+  spellings = ('photos', 'photos/', './photos', 'link', f'{tmp_path}/photos/')
+  configs = [flags.from_flagfile([f'--dataset=folder:{path}'], config_class) for path in spellings]
+  assert {config.data.dataset for config in configs} == {f'folder:{tmp_path}/photos'}
+  identity = options.identity(configs[0])
+  earlier = {**identity, 'dataset': 'folder:photos/'}  # which kept what was typed
+  assert run_directory.differences(earlier, identity) == ''
+  assert 'dataset was' in run_directory.differences({**identity, 'dataset': 'folder:others'}, identity)
+
+
+def test_paths_of_trainings_are_kept_whole_and_names_as_they_are(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  given = ['--init=before', '--search_dir=search/', '--data_dir=~/data']
+  network = flags.from_flagfile(given, config_lib.TrainConfig).network
+  assert (network.init, network.search_dir) == (f'{tmp_path}/before', f'{tmp_path}/search')
+  assert flags.from_flagfile(['--init=supernet'], config_lib.TrainConfig).network.init == 'supernet'
+  (tmp_path / 'phone.json').touch()
+  found = [flags.from_flagfile([f'--latency_table={name}'], config_lib.SearchConfig).target.latency_table
+           for name in ('./phone.json', 'host', 'absent.json')]
+  assert found == [f'{tmp_path}/phone.json', 'host', 'absent.json']
 
 
 def test_identity_leaves_out_what_may_change():

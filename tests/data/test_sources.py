@@ -11,6 +11,7 @@ from tests.data import cifar_archive
 from tests.data import train_only
 from tf_proxyless.data import records
 from tf_proxyless.data import sources
+from tf_proxyless.data import splits
 from tf_proxyless.data import tfds_records
 
 
@@ -27,12 +28,12 @@ def test_records_have_ids_encoded_images_and_labels(data_dir):
   ids = [record['id'] for record in found]
   assert ids == sorted(set(ids)) and len(ids) == source.num_train
   assert all(record['image'].startswith(b'\x89PNG') for record in found)
-  with pytest.raises(ValueError, match=r"parts \('train', 'test'\), got 'validation'"):
+  with pytest.raises(ValueError, match="has the parts train, test, got 'validation'"):
     source.records('validation')
 
 
 def test_random_access_in_tfrecord_files_equals_reading_in_memory(imagenet_data_dir, monkeypatch):
-  for part in sources.PARTS:
+  for part in ('train', 'test'):
     small, large = (sources.open_dataset('imagenet2012', imagenet_data_dir) for _ in range(2))
     assert isinstance(small.load(part), records.InMemory)
     with monkeypatch.context() as patch:
@@ -59,7 +60,7 @@ def test_ids_are_those_of_tensorflow_datasets_over_several_files(tmp_path, monke
     monkeypatch.setattr(tfds_records, 'IN_MEMORY_BYTES', limit)
     source = sources.open_dataset('train_only', str(tmp_path))
     found = {record['id']: (tf.io.decode_png(record['image'])[0, 0, 0].numpy(), record['label'])
-             for part in sources.PARTS for record in _contents(source, part)}
+             for part in ('train', 'test') for record in _contents(source, part)}
     assert found == expected
 
 
@@ -92,9 +93,22 @@ def test_dataset_without_test_split_gives_a_stratified_fifth(tmp_path):
   source = sources.open_dataset('train_only', str(tmp_path))
   assert (source.num_train, source.num_test) == (40, 10)
   train, test = ([tf.io.decode_png(record['image'])[0, 0, 0].numpy() for record in _contents(source, part)]
-                 for part in sources.PARTS)
+                 for part in ('train', 'test'))
   assert sorted(train + test) == list(range(train_only.EXAMPLES))
   assert sum(index % 5 < 3 for index in test) == 6
+
+
+def test_validation_split_is_the_validation_set_or_stands_in_for_hidden_labels(tmp_path):
+  for builder in (train_only.HiddenLabels, train_only.ThreeParts):
+    builder(data_dir=str(tmp_path)).download_and_prepare()
+  hidden, whole = (sources.open_dataset(name, str(tmp_path)) for name in ('hidden_labels', 'three_parts'))
+  assert [(each.num_train, each.num_validation, each.num_test) for each in (hidden, whole)] == [(50, 0, 50), (50, 50, 50)]
+  assert dict(hidden.rows) == {'test images': "50, its split 'validation': hidden_labels has no test images with labels"}
+  assert dict(whole.rows) == {'validation images': "50 of the dataset's own, whatever `validation_images` says"}
+  assert [record['label'] for record in _contents(hidden, 'test')].count(0) == 30
+  split = splits.make(whole, 0.1, seed=0)
+  assert len(split.training) == len(split.validation) == 50
+  assert {name.split(b'.')[0].rpartition(b'-')[2] for name in split.records.ids[split.validation]} == {b'validation'}
 
 
 @pytest.mark.parametrize('name, message', [
@@ -152,7 +166,7 @@ def test_folder_with_train_and_test(tmp_path):
   ids = [record['id'].decode() for record in _contents(source, 'test')]
   assert ids == ['test/a/0.png', 'test/a/1.png', 'test/b/0.png', 'test/b/1.png']
   _image(tmp_path / 'test' / 'c' / '0.png', (0, 0, 0))
-  with pytest.raises(ValueError, match='classes of .*test that the training images do not have: c'):
+  with pytest.raises(ValueError, match='classes of .*test that the training images do not have: \'c\''):
     sources.open_dataset(f'folder:{tmp_path}')
 
 

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 from PIL import Image
 import pytest
+import tensorflow as tf
 
 from tf_proxyless.data import records
 from tf_proxyless.data import sources
@@ -74,14 +75,30 @@ def test_only_classes_that_occur_count(imagenet_data_dir):
     (9, 'validation_images=9 means 9 images, fewer than the 10 classes'),
     (1, 'means 1 images, fewer than the 10 classes'),
     (0.001, 'validation_images=0.001 means 1 images, fewer than the 10 classes'),
-    (1400, "takes 140 images of each of 10 classes, but class '8' has 139 training images and must keep one; "
-           'at most 1380 are possible'),
+    (1430, 'takes 1430 of 1437 training images, but each of 10 classes must keep one; at most 1427 are possible'),
 ])
 def test_impossible_numbers_name_both_sides(digits, value, message):
   with pytest.raises(ValueError, match=message):
     splits.make(digits, value, seed=0)
-  if value == 1400:
-    assert _per_class(splits.make(digits, 1380, seed=0)) == [138] * 10
+
+
+def test_where_a_class_is_too_small_all_give_in_proportion(digits, folder, capsys):
+  assert _per_class(splits.make(digits, 1380, seed=0)) == [138] * 10  # as many of each as long as that is possible
+  assert capsys.readouterr().err == ''
+  sizes = np.bincount(digits.load('train').labels)
+  assert _per_class(splits.make(digits, 1427, seed=0)) == (sizes - 1).tolist()
+  source = sources.open_dataset(f'folder:{folder}')
+  assert _per_class(splits.make(source, 9, seed=0)) == [3, 3, 3]
+  capsys.readouterr()
+  assert _per_class(splits.make(source, 12, seed=0)) == [7, 3, 2]
+  assert capsys.readouterr().err.strip() == ("validation images are taken in proportion to the classes, 2 to 7 of each: class 'small' has "
+                                             'only 4 images to train on')
+  labels = np.repeat([0, 1, 2], [100, 100, 5])
+  tail = dataclasses.replace(source, num_train=205, load=lambda part: records.Files('/', np.arange(205).astype('S'), labels))
+  assert _per_class(splits.make(tail, 20, seed=0)) == [10, 9, 1]
+  alone = dataclasses.replace(tail, load=lambda part: records.Files('/', np.arange(205).astype('S'), np.repeat([0, 1, 2], [104, 100, 1])))
+  with pytest.raises(ValueError, match="class 'small' has 1 training image; it needs 2"):
+    splits.make(alone, 20, seed=0)
 
 
 def test_round_trip(digits, tmp_path):
@@ -120,7 +137,8 @@ def test_changed_folder_is_refused(folder, tmp_path):
   splits.save(splits.make(source, 3, seed=0), tmp_path / 'split.npz')
   renamed = folder / 'train' / 'large' / '0.png'
   renamed.rename(folder / 'train' / 'large' / 'renamed.png')
-  with pytest.raises(ValueError, match='was made of other images: the dataset folder:.* has changed'):
+  changed = r"has lost 1 image, for instance 'train/large/0.png' and gained 1 image, for instance 'train/large/renamed.png'"
+  with pytest.raises(ValueError, match=f'was made of other images: folder:.* {changed}; restore'):
     splits.load(tmp_path / 'split.npz', sources.open_dataset(f'folder:{folder}'))
   (folder / 'train' / 'large' / 'renamed.png').rename(renamed)
 
@@ -129,3 +147,66 @@ def test_whole_has_all_training_images(digits):
   split = splits.whole(digits, seed=3)
   assert split.training.tolist() == list(range(digits.num_train)) and len(split.validation) == 0
   assert split.records.ids.tolist() == digits.load('train').ids.tolist()
+
+
+@pytest.fixture
+def small(tmp_path):
+  """Two classes of six images, of which the validation set has the even ones of one."""
+  for name in 'ab':
+    for part in ('train', 'test'):
+      (tmp_path / 'data' / part / name).mkdir(parents=True)
+    for index in range(6):
+      Image.new('RGB', (4, 4), (index, 0, 0)).save(tmp_path / 'data' / 'train' / name / f'{index}.png')
+    Image.new('RGB', (4, 4)).save(tmp_path / 'data' / 'test' / name / '0.png')
+  return tmp_path / 'data'
+
+
+def test_a_run_that_is_over_goes_on_without_images_that_came_or_went(small, tmp_path, capsys):
+  first = splits.make(sources.open_dataset(f'folder:{small}'), 4, seed=0)
+  splits.save(first, tmp_path / 'split.npz')
+  ids = lambda split, positions: set(split.records.ids[positions].tolist())
+  gone = [first.records.ids[first.validation[0]], first.records.ids[first.training[0]]]
+  for name in gone:
+    (small / name.decode()).unlink()
+  Image.new('RGB', (4, 4)).save(small / 'train' / 'b' / '9.png')
+  loaded = splits.load(tmp_path / 'split.npz', sources.open_dataset(f'folder:{small}'), over=True)
+  assert ids(loaded, loaded.validation) == ids(first, first.validation) - set(gone)
+  assert ids(loaded, loaded.training) == ids(first, first.training) - set(gone)
+  assert "has lost 2 images, for instance 'train/" in capsys.readouterr().err
+
+
+def test_a_split_of_an_earlier_edition_is_of_the_same_folder(small, tmp_path, monkeypatch):
+  split = splits.make(sources.open_dataset(f'folder:{small}'), 4, seed=0)
+  monkeypatch.chdir(tmp_path)
+  splits.save(dataclasses.replace(split, dataset='folder:data'), tmp_path / 'split.npz')  # as it was typed
+  source = sources.open_dataset(f'folder:{small}/')
+  assert splits.load(tmp_path / 'split.npz', source).dataset == f'folder:{small}' and splits.is_of(tmp_path / 'split.npz', source)
+
+
+def test_a_validation_part_is_the_validation_set(small, tmp_path):
+  (small / 'test' / 'a').rename(small / 'a')
+  (small / 'val' / 'a').mkdir(parents=True)
+  (small / 'a').rename(small / 'test' / 'a')
+  Image.new('RGB', (4, 4), (9, 9, 9)).save(small / 'val' / 'a' / '0.png')
+  source = sources.open_dataset(f'folder:{small}')
+  split = splits.make(source, 0.5, seed=0)
+  assert split.records.ids[split.validation].tolist() == [b'val/a/0.png'] and len(split.training) == 12
+  assert splits.sizes(source, 0.5) == (12, 1) and len(splits.whole(source, 0).training) == 12
+  splits.save(split, tmp_path / 'split.npz')
+  loaded = splits.load(tmp_path / 'split.npz', source)
+  assert np.array_equal(loaded.validation, split.validation) and np.array_equal(loaded.records.labels, split.records.labels)
+
+
+def test_join_keeps_images_with_their_labels(digits, imagenet_data_dir, monkeypatch):
+  large = sources.open_dataset('imagenet2012', imagenet_data_dir)
+  monkeypatch.setattr(tfds_records, 'IN_MEMORY_BYTES', 1000)
+  for source, kind in ((digits, records.InMemory), (large, records.TfRecords)):
+    parts = [source.load(part) for part in ('test', 'train')]
+    joined, second = records.join(*parts)
+    assert isinstance(joined, kind) and joined.ids.tolist() == sorted(joined.ids.tolist())
+    for part, chosen in zip(parts, (~second, second)):
+      found = joined.select(np.flatnonzero(chosen))
+      assert found.ids.tolist() == part.ids.tolist() and found.labels.tolist() == part.labels.tolist()
+      first = [next(iter(each.attach_images(tf.data.Dataset.from_tensors({'position': 0})).as_numpy_iterator()))['image']
+               for each in (found, part)]
+      assert first[0] == first[1]

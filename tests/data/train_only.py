@@ -1,4 +1,4 @@
-"""A dataset of tensorflow-datasets that has no test split, and one whose labels are not classes."""
+"""Datasets of tensorflow-datasets: without a test split, with one whose labels are hidden, with all three parts, and without classes."""
 
 from __future__ import annotations
 
@@ -24,6 +24,21 @@ class TrainOnly(tfds.core.GeneratorBasedBuilder):
   def _generate_examples(self):
     for index in range(EXAMPLES):
       yield index, {'image': np.full((4, 4, 3), index, np.uint8), 'label': int(index % 5 >= 3)}
+
+
+class HiddenLabels(TrainOnly):
+  """The same with a validation split, and a test split that has no labels."""
+
+  def _split_generators(self, dl_manager):
+    unknown = ((key, {**example, 'label': -1}) for key, example in self._generate_examples())
+    return {'train': self._generate_examples(), 'validation': self._generate_examples(), 'test': unknown}
+
+
+class ThreeParts(TrainOnly):
+  """The same images in three splits."""
+
+  def _split_generators(self, dl_manager):
+    return {split: self._generate_examples() for split in ('train', 'validation', 'test')}
 
 
 class Unlabelled(tfds.core.GeneratorBasedBuilder):

@@ -115,9 +115,10 @@ def test_without_labels(content):
 
 @pytest.mark.parametrize('labels, message', [
     (LABELS[:4], '4 labels for 5 outputs'),
-    ([*LABELS[:4], 'two\nlines'], r"one line .* got 'two\\nlines'"),
-    ([*LABELS[:4], ''], "got ''"),
-    ([*LABELS[:4], ' five'], "got ' five'"),
+    ([*LABELS[:4], 'two\nlines'], r"'two\\nlines' cannot be a label: it has a line break"),
+    ([*LABELS[:4], ''], "'' cannot be a label: it is empty"),
+    ([*LABELS[:4], ' five'], "' five' cannot be a label: it begins with a blank"),
+    ([*LABELS[:4], 'a\tb'], 'a control character'),
 ])
 def test_labels_that_a_reader_would_confuse(content, labels, message):
   with pytest.raises(ValueError, match=message):

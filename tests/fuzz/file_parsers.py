@@ -376,7 +376,7 @@ def _split_source():
   ids = np.array([b'%s/%d.png' % (name, i) for name in (b'a', b'b') for i in range(9)])
   labels = np.repeat([0, 1], 9)
   found = records.Files('/nowhere', ids, labels)
-  source = sources.Source('folder:x', ('a', 'b'), 18, 0, (None, None, None), '/nowhere', lambda part: found)
+  source = sources.Source('folder:/x', ('a', 'b'), 18, 0, (None, None, None), '/nowhere', lambda part: found)
   split = splits.make(source, 4, seed=1)
   placed = records.TfRecords('/nowhere', ('x-0', 'x-1'), ids, labels, np.repeat([0, 1], 9).astype(np.int32), np.arange(18, dtype=np.int64))
   other = splits.Split(source.name, 1, placed, split.training, split.validation)

@@ -7,6 +7,7 @@ import os
 from tests.search import runs
 from tf_proxyless.app import build_search
 from tf_proxyless.app import config as config_lib
+from tf_proxyless.app import dataset
 from tf_proxyless.app import flags
 from tf_proxyless.app import problem as problem_lib
 from tf_proxyless.search import loop
@@ -19,7 +20,7 @@ def assemble(path: os.PathLike, *arguments: str, observer: loop.Observer | None 
   config.check()
   run = run_directory.RunDirectory(path)
   run.create()
-  source = build_search.open_source(config.data)
+  source = dataset.open_source(config.data.dataset, config.data)
   problem = problem_lib.SearchProblem.from_config(config, problem_lib.make_space(config.space, source.classes))
   build_search.write_inputs(config, problem, source, run)
   components = build_search.build_search(config, problem, source, run, observer or loop.Observer())

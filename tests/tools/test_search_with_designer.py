@@ -151,7 +151,7 @@ def test_mistakes_before_anything_is_evaluated(space_file, tmp_path):
       (['--designer=random', '--evaluator=train', f'--train_flagfile={tmp_path}/wrong.flags', '--targets=5e4'],
        'is for fashion_mnist, the search for digits'),
       (['--designer=random', '--evaluator=train', f'--train_flagfile={tmp_path}/resized.flags', '--targets=5e4'], 'trained from scratch'),
-      (['--designer=random', '--evaluator=nowhere', '--targets=5e4'], "--evaluator=nowhere is neither 'train' nor the directory of a"),
+      (['--designer=random', '--evaluator=nowhere', '--targets=5e4'], "/nowhere is neither 'train' nor the directory of a"),
       (['--designer=random', '--evaluator=nowhere', '--targets=1'], '--targets=1 is below the smallest network'),
       (['--designer=random', '--evaluator=nowhere', '--targets=many'], "got 'many'"),
       (['--designer=random', '--evaluator=nowhere', '--targets=50%,50%'], 'the same stands there twice'),

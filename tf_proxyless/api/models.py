@@ -157,13 +157,13 @@ def evaluate(model: TrainedModel | files.PathLike, test_data: Any, batch_size: i
     A share in [0, 1].
   """
   from tf_proxyless.app import build_training
+  from tf_proxyless.app import dataset
   from tf_proxyless.app import training_images
   from tf_proxyless.data import preprocessing
-  from tf_proxyless.data import sources
 
   loaded = models_lib.load(model.run.path if isinstance(model, TrainedModel) else model)
   data = test_data if isinstance(test_data, str) else data_lib.open_source(test_data, test=test_data)[0]
-  source = sources.open_dataset(data)
+  source = dataset.open_source(data, config_lib.TrainingDataConfig(dataset=data))
   size, _, channels = loaded.architecture.network.input_shape
   transform = preprocessing.for_source(source, size, models_lib.augmentation(loaded.results), channels=channels)
   batches = training_images.test_images(source, transform, loaded.architecture.input_normalization, batch_size)

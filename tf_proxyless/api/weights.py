@@ -30,7 +30,7 @@ def build(result: Any, weights: str, train_data: Any) -> Any:
     data_lib.open_source(train_data)
   config = result.config
   source = sources.open_dataset(config.data.dataset, config.data.data_dir)
-  split = splits.load(str(result.run.split), source)
+  split = splits.load(str(result.run.split), source, over=True)
   supernet = supernet_lib.Supernet(result.space, nested=config.weights.nested)
   newest = result.run.newest_checkpoint()
   with infra_run_directory.restoring(newest):

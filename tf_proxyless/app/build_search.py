@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tf_proxyless.app import augmentation as augmentation_lib
 from tf_proxyless.app import config as config_lib
+from tf_proxyless.app import dataset
 from tf_proxyless.app import flags
 from tf_proxyless.app import problem as problem_lib
 from tf_proxyless.app import tables
@@ -102,12 +103,6 @@ class SearchComponents:
     """Scores networks for derivation."""
     return candidates_lib.Validation(lambda paths: self.steps.accuracies_over(
         paths, progress_lib.over_batches(self.data.validation_pass(), f'scoring {len(paths)} networks')), self.validation_images)
-
-
-def open_source(data: config_lib.DataConfig | config_lib.TrainingDataConfig) -> sources.Source:
-  """The dataset of a configuration."""
-  with progress_lib.working(f'opening {data.dataset}'):
-    return sources.open_dataset(data.dataset or '', data.data_dir, data.download)
 
 
 def objective_config(objective: config_lib.ObjectiveConfig) -> objectives.Config:
@@ -212,9 +207,9 @@ def check_images(config: config_lib.SearchConfig, methods: Methods, space: netwo
   Raises:
     ValueError: The images fill no batch, or the schedule holds no update.
   """
-  held_out = splits.validation_count(config.data.validation_images, source.num_train)
-  _check_validation_batch(held_out, config.data.validation_batch)
-  make_schedule(config, methods.optimizer, space, source.num_train - held_out)
+  training, validation = splits.sizes(source, config.data.validation_images)
+  _check_validation_batch(validation, config.data.validation_batch)
+  make_schedule(config, methods.optimizer, space, training)
 
 
 def write_inputs(config: config_lib.SearchConfig, problem: problem_lib.SearchProblem, source: sources.Source,
@@ -256,7 +251,7 @@ def write_inputs(config: config_lib.SearchConfig, problem: problem_lib.SearchPro
 def _make_split(config: config_lib.SearchConfig, source: sources.Source, run: run_directory.RunDirectory,
                 validation: np.ndarray | None) -> splits.Split:
   if run.split.exists():
-    return splits.load(str(run.split), source)
+    return splits.load(str(run.split), source, over=run.is_finished())
   if validation is not None:
     split = splits.Split(source.name, config.seed, source.load('train'), np.flatnonzero(~validation), np.flatnonzero(validation))
     splits.save(split, str(run.split))
@@ -342,7 +337,7 @@ def restore(config: config_lib.SearchConfig, problem: problem_lib.SearchProblem,
     ValueError: There is no checkpoint, or it is damaged, or the dataset is not there.
   """
   if with_data:
-    components = build_search(config, problem, open_source(config.data), run, loop.Observer(), methods)
+    components = build_search(config, problem, dataset.open_source(config.data.dataset, config.data), run, loop.Observer(), methods)
     if not components.checkpoint.restore():
       raise ValueError(f'{run.checkpoints} holds no checkpoint; run the search first')
     return components.architecture, components.validation

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 
 from tf_proxyless.app import options
 from tf_proxyless.data import names as dataset_names
+from tf_proxyless.infra import files
 from tf_proxyless.infra import suggest
 from tf_proxyless.space import published
 
@@ -14,6 +16,8 @@ PROXYLESS = 'proxyless'  # value of `search_space`
 DATA_DIR = 'Where tensorflow-datasets keeps datasets, or IDX files lie; by default ~/tensorflow_datasets.'
 MAX_SIZE = 'Greatest .tflite file of the network in int8: bytes, or with kB, MB, KiB or MiB.'
 MAX_MEMORY = "Greatest memory for the network's activations in int8, as TFLite plans its arena; likewise."
+VERIFY_IMAGES = 'Whether all images of a folder are read before anything is made of them; once, until they change.'
+SKIP_UNREADABLE = 'Whether to go on without images of a folder that cannot be read; the run keeps which.'
 TARGETS = ('target_latency_ms', 'target_latency_fraction', 'target_macs')  # exactly one is given
 OPTIMIZERS = ('reinforce', 'gradient', 'gumbel', 'straight_through')
 DESIGNERS = ('bayesian', 'genetic', 'evolution', 'local_search', 'random')
@@ -57,9 +61,11 @@ def check_validation_images(images: float, may_be_none: bool = False) -> None:
 class DataConfig(options.Config):
   """The images of a search."""
 
-  dataset: str | None = option(None, f'{_DATASET}.', required=True)
-  data_dir: str | None = option(None, DATA_DIR, may_change=True)
+  dataset: str | None = option(None, f'{_DATASET}.', required=True, resolve=dataset_names.resolve)
+  data_dir: str | None = option(None, DATA_DIR, may_change=True, resolve=files.resolve)
   download: bool = option(False, 'Whether a dataset that is not there may be downloaded.', may_change=True)
+  verify_images: bool = option(True, VERIFY_IMAGES, may_change=True)
+  skip_unreadable: bool = option(False, SKIP_UNREADABLE, may_change=True)
   validation_images: float = option(
       0.1, 'Images taken out of the training set to learn the architecture: a count from 1, or a fraction below 1.')
   augmentation: str | None = option(None, f'Augmentation of training images; by default {_BY_IMAGES}.', choices=_AUGMENTATIONS)
@@ -78,7 +84,8 @@ class TargetConfig(options.Config):
   """What the network may cost, and by which table."""
 
   latency_table: str | None = option(
-      None, "File or shipped name of a latency table; 'host' measures this machine on first use. Required unless the target is in MACs.")
+      None, "File or shipped name of a latency table; 'host' measures this machine on first use. Required unless the target is in MACs.",
+      resolve=lambda table: files.resolve(table) if table.endswith('.json') and os.path.isfile(table) else table)
   allow_estimates: bool = option(False, 'Whether latencies may be used that were estimated, not measured.')
   cache_dir: str | None = option(None, 'Where tables of this machine are kept; by default ~/.cache/tf_proxyless.', may_change=True)
   expected_device: str | None = option(
@@ -226,7 +233,8 @@ class DesignerConfig(options.Config):
       'supernet is trained.', choices=DESIGNERS)
   evaluator: str | None = option(
       None, f"How accurate networks are: '{TRAIN}' trains each by `train_flagfile`; the directory of a search is asked, its shared weights "
-      'or, if it had a designer, its predictor. Required with a designer.')
+      'or, if it had a designer, its predictor. Required with a designer.',
+      resolve=lambda evaluator: evaluator if evaluator == TRAIN else files.resolve(evaluator))
   evaluations: int = option(120, 'Networks that are evaluated. May be raised later.', low=10, may_change=True)
   targets: tuple[str, ...] = option(
       (), 'What networks may cost, with commas between them, each a number in ms (with a table) or multiply-adds, or a share of the range '
@@ -300,9 +308,11 @@ class SearchConfig(options.Config):
 class TrainingDataConfig(options.Config):
   """The images that a network is trained on."""
 
-  dataset: str | None = option(None, f'{_DATASET}.', required=True)
-  data_dir: str | None = option(None, DATA_DIR, may_change=True)
+  dataset: str | None = option(None, f'{_DATASET}.', required=True, resolve=dataset_names.resolve)
+  data_dir: str | None = option(None, DATA_DIR, may_change=True, resolve=files.resolve)
   download: bool = option(False, 'Whether a dataset that is not there may be downloaded.', may_change=True)
+  verify_images: bool = option(True, VERIFY_IMAGES, may_change=True)
+  skip_unreadable: bool = option(False, SKIP_UNREADABLE, may_change=True)
   validation_images: float = option(0.0, 'Images taken out of the training set to evaluate on: a count above 1, a fraction below 1, or 0 '
                                     'to train on all.', low=0.0)
   augmentation: str | None = option(None, 'Augmentation of training images; by default that of the search (on the same images) or training '
@@ -330,8 +340,9 @@ class NetworkConfig(options.Config):
   dropout_rate: float | None = option(None, "Share of inputs of the classifier that is dropped; by default the network's own.", low=0.0,
                                       below=1.0)
   init: str | None = option(None, "Where start values come from: 'supernet' (of `search_dir`), a .keras file or the directory of a "
-                            'training; by default they are random.')
-  search_dir: str | None = option(None, 'Directory of the search that found the architecture. Required for `init=supernet`.')
+                            'training; by default they are random.', resolve=lambda init: init if init == SUPERNET else files.resolve(init))
+  search_dir: str | None = option(None, 'Directory of the search that found the architecture. Required for `init=supernet`.',
+                                  resolve=files.resolve)
 
   def check(self) -> None:
     """Refuses options that do not fit each other.
@@ -432,7 +443,7 @@ class TrainConfig(options.Config):
 class QuantizeDataConfig(TrainingDataConfig):
   """The images of a fine-tuning."""
 
-  dataset: str | None = option(None, f'{_DATASET}; by default the one that the model was trained on.')
+  dataset: str | None = option(None, f'{_DATASET}; by default the one that the model was trained on.', resolve=dataset_names.resolve)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -465,7 +476,7 @@ class QuantizeConfig(options.Config):
   HEADING = 'Run'
 
   model: str | None = option(None, 'A .keras file with its architecture beside it, or the directory of a training.', required=True,
-                             may_change=True)
+                             may_change=True, resolve=files.resolve)
   run_dir: str | None = option(None, 'Directory of the run; one that was interrupted there continues.', required=True, may_change=True)
   checkpoint_every_steps: int = option(1000, 'Steps between checkpoints; one is also made after each epoch.', low=1, may_change=True)
   deterministic: bool = option(False, _DETERMINISTIC)
@@ -523,8 +534,10 @@ class MeasureConfig(options.Config):
   model: str | None = option(None, 'The .tflite file, with its card beside it.', required=True)
   latency_table: str | None = option(None, 'Whose prediction is compared; by default that of the card, if it has one.')
   accuracy: bool = option(True, 'Whether to compute the accuracy too, where the dataset is known.')
-  dataset: str | None = option(None, "Whose test images are run. By default the card's.")
+  dataset: str | None = option(None, "Whose test images are run. By default the card's.", resolve=dataset_names.resolve)
   data_dir: str | None = option(None, DATA_DIR)
   download: bool = option(False, 'Whether tensorflow-datasets may download what is not there.')
+  verify_images: bool = option(True, VERIFY_IMAGES)
+  skip_unreadable: bool = option(False, SKIP_UNREADABLE)
   workers: int | None = option(None, 'Interpreters that run images at the same time; by default one for each core.', low=1)
   device: DeviceConfig = group('Measuring', DeviceConfig)

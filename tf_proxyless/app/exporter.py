@@ -11,6 +11,7 @@ import numpy as np
 import tf_keras as keras
 
 from tf_proxyless.measure import model_card
+from tf_proxyless.app import dataset
 from tf_proxyless.app import models
 from tf_proxyless.cost import counting
 from tf_proxyless.data import pipelines
@@ -61,21 +62,21 @@ class Data:
     return pipelines.test_pass(self.source, self.transform, min(_BATCH, self.source.num_test)).as_numpy_iterator()
 
 
-def open_data(name: str, network: network_lib.Network, data_dir: str | None = None, download: bool = False,
-              any_classes: bool = False, augmentation: str | None = None) -> Data:
+def open_data(name: str, network: network_lib.Network, options: dataset.Options, any_classes: bool = False,
+              augmentation: str | None = None) -> Data:
   """Opens a dataset for a network.
 
   Args:
-    name: As for `sources.open_dataset`, as `data_dir` and `download`.
+    name: As for `sources.open_dataset`.
     network: Whose images are wanted.
+    options: How it is opened.
     any_classes: Whether images are wanted only, so that other classes than the network's will do.
     augmentation: What the network was trained with; None is the one that suits the dataset.
 
   Raises:
     ValueError: It cannot be opened, or has other classes than the network.
   """
-  with progress_lib.working(f'opening {name}'):
-    source = sources.open_dataset(name, data_dir, download)
+  source = dataset.open_source(name, options)
   if source.classes != network.classes and not any_classes:
     raise ValueError(f'the network {network.name!r} has {network.classes} classes, the dataset {source.name} {source.classes}')
   height, width, channels = network.input_shape

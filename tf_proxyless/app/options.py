@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 import dataclasses
 import functools
 import math
@@ -39,6 +39,7 @@ class Option:
     repeated: Whether several values are given by several flags, not with commas between them.
     positional: Whether it is an argument without a name.
     rest: Whether it is everything after '--'.
+    resolve: Of what names a path, gives the one spelling that is kept, so that it is found from another folder and is the same run.
   """
 
   name: str
@@ -61,6 +62,7 @@ class Option:
   repeated: bool = False
   positional: bool = False
   rest: bool = False
+  resolve: Callable[[str], str] | None = None
 
   @property
   def is_flag(self) -> bool:
@@ -129,8 +131,11 @@ class Config:
 
   def __post_init__(self) -> None:
     for each in options(type(self)).values():
+      value = None if each.group else getattr(self, each.name)
       if not each.group:
-        each.check(getattr(self, each.name))
+        each.check(value)
+      if value and each.resolve:
+        object.__setattr__(self, each.name, each.resolve(value))
 
   def require(self, *names: str) -> None:
     """Refuses a configuration that lacks one of these options, by default of those that are required.

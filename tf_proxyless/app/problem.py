@@ -248,9 +248,9 @@ def find_space(config: config_lib.SearchConfig) -> network_lib.Network:
   classes, of_images = dataset_names.classes(dataset), dataset_names.channels(dataset)
   if classes is None:
     stderr_lib.load_tensorflow()
-    from tf_proxyless.data import sources
+    from tf_proxyless.app import dataset as dataset_lib
 
-    source = sources.open_dataset(dataset, config.data.data_dir, config.data.download)
+    source = dataset_lib.open_source(dataset, config.data)
     classes, of_images = source.classes, source.channels
   return make_space(config.space, classes, of_images or 3)
 

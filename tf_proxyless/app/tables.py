@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import os
 import pathlib
 import platform
 import re
@@ -140,8 +139,7 @@ def cache_directory(config: config_lib.SearchConfig) -> pathlib.Path:
 
 
 def _cache_folder(cache_dir: files.PathLike | None) -> pathlib.Path:
-  base = os.environ.get('XDG_CACHE_HOME') or os.path.join(os.path.expanduser('~'), '.cache')
-  return pathlib.Path(cache_dir or os.path.join(base, 'tf_proxyless'))
+  return pathlib.Path(cache_dir or files.cache_folder())
 
 
 def _host_path(config: config_lib.SearchConfig, space: network_lib.Network) -> pathlib.Path:

@@ -12,6 +12,7 @@ from tf_proxyless.data import pipelines
 from tf_proxyless.data import preprocessing
 from tf_proxyless.data import sources
 from tf_proxyless.data import splits
+from tf_proxyless.deploy import qat
 from tf_proxyless.infra import progress
 from tf_proxyless.space import io
 from tf_proxyless.train import run_directory
@@ -84,11 +85,12 @@ def make(config: config_lib.TrainConfig | config_lib.QuantizeConfig, source: sou
     ValueError: The split is not possible, or the one that is there is damaged.
   """
   if writes and run.split.exists():
-    split = splits.load(str(run.split), source)
+    split = splits.load(str(run.split), source, over=run.model.exists() or (run.path / qat.WEIGHTS).exists())
   else:  # a function of the options, and so the same on all workers
     with progress.working(f'reading {source.name}'):
       held_out = config.data.validation_images
-      split = splits.make(source, held_out, config.seed) if held_out else splits.whole(source, config.seed)
+      holds_out = held_out or source.num_validation
+      split = splits.make(source, held_out, config.seed) if holds_out else splits.whole(source, config.seed)
     if writes:
       splits.save(split, str(run.split))
   size, _, channels = architecture.network.input_shape

@@ -10,6 +10,6 @@
       ...
 
 `digits` and `cluttered_digits` are builders of tensorflow-datasets, `idx` makes some that read files, `image_folder` and `tfds_records`
-find the records of a dataset, `records` reads them in any order, `selection` chooses examples by the hash of their ids, `crops` and `color`
-are the parts of `preprocessing`.
+find the records of a dataset, `verification` reads all images of a folder once, `records` reads them in any order, `selection` chooses
+examples by the hash of their ids, `crops` and `color` are the parts of `preprocessing`.
 """

@@ -12,6 +12,7 @@ import tensorflow as tf
 from tf_proxyless.data import names
 from tf_proxyless.data import records as records_lib
 from tf_proxyless.data import sources
+from tf_proxyless.infra import class_names as class_names_lib
 
 
 def open_arrays(train: Any, validation: Any = None, test: Any = None, class_names: Sequence[str] | None = None) -> tuple[
@@ -31,6 +32,9 @@ def open_arrays(train: Any, validation: Any = None, test: Any = None, class_name
   Raises:
     TypeError, ValueError: The data is not of that kind.
   """
+  bad = next(filter(class_names_lib.fault, class_names or ()), None)
+  if bad is not None:
+    raise ValueError(f'{bad!r} among `class_names` cannot be a label: {class_names_lib.fault(bad)}')
   shapes: set[tuple[int, ...]] = set()
   given = {'train': train, 'validation': validation, 'test': test}
   parts = {name: _read(data, name, shapes) for name, data in given.items() if data is not None}

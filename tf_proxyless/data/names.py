@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 
+from tf_proxyless.infra import files
 from tf_proxyless.infra import suggest
 
 EMBEDDED = ('digits', 'cluttered_digits')  # need no download
@@ -20,6 +21,11 @@ _NAME = re.compile(r'(?P<name>\w+)(/[\w\-.]+)?(:\d+\.\d+\.\d+)?')  # no namespac
 def classes(name: str) -> int | None:
   """Number of classes of a dataset if known without opening it, else None."""
   return _CLASSES.get(name.split(':')[0])
+
+
+def resolve(name: str) -> str:
+  """A name as it is kept: that of a folder with its absolute path, however it was spelled."""
+  return FOLDER_PREFIX + files.resolve(name.removeprefix(FOLDER_PREFIX)) if name.startswith(FOLDER_PREFIX) else name
 
 
 def base(name: str) -> str:

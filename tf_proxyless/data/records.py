@@ -99,10 +99,10 @@ class Files:
 
   def attach_images(self, examples: tf.data.Dataset) -> tf.data.Dataset:
     """Adds 'image', the encoded bytes, to elements with a 'position'; the order stays."""
-    ids = tf.constant(self.ids)
+    ids, root = tf.constant(self.ids), tf.constant(os.fsencode(self.directory))
 
     def read(example):
-      path = tf.strings.join([self.directory, ids[example['position']]], separator='/')
+      path = tf.strings.join([root, ids[example['position']]], separator='/')
       return {**example, 'image': tf.io.read_file(path)}
 
     return examples.map(read, num_parallel_calls=_PARALLEL_READS)
@@ -198,3 +198,25 @@ def _record_at(path: tf.Tensor, offset: tf.Tensor) -> tf.data.Dataset:
 
 
 Records = Union[InMemory, Files, TfRecords]
+
+
+def join(first: Records, second: Records) -> tuple[Records, np.ndarray]:
+  """The records of two parts of a dataset.
+
+  Args:
+    first: Some records.
+    second: Others of the same kind, with other ids.
+
+  Returns:
+    All, sorted by id, and which of them are of `second`, bool [examples].
+  """
+  ids, labels = (np.concatenate([getattr(part, name) for part in (first, second)]) for name in ('ids', 'labels'))
+  order = np.argsort(ids, kind='stable')
+  if isinstance(first, Files):
+    joined: Records = Files(first.directory, ids, labels)
+  elif isinstance(first, InMemory):
+    joined = InMemory(ids, labels, tf.concat([first.images, second.images], 0), first.shape)
+  else:
+    shard = np.concatenate([first.shard, second.shard + len(first.files)])
+    joined = TfRecords(first.directory, (*first.files, *second.files), ids, labels, shard, np.concatenate([first.offset, second.offset]))
+  return joined.select(order), (np.arange(len(ids)) >= len(first.ids))[order]

@@ -7,12 +7,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import dataclasses
 import hashlib
 import io
 import json
 import math
 import os
+import sys
 
 import numpy as np
 
@@ -50,7 +52,9 @@ class Split:
 def make(source: sources.Source, validation_images: float, seed: int) -> Split:
   """Takes a validation set out of the training examples: as many of each class that occurs, chosen by the hash of their ids.
 
-  Where the number does not divide by the classes, the first classes give one more.
+  Where the number does not divide by the classes, the first classes give one more. Where a class is too small for that, each gives in
+  proportion to its size, but at least one image, and keeps one. A dataset with a validation part of its own gives that, whatever the
+  number.
 
   Args:
     source: The dataset.
@@ -63,6 +67,9 @@ def make(source: sources.Source, validation_images: float, seed: int) -> Split:
   Raises:
     ValueError: The number is not one of those, leaves no training example of some class, or is below the number of classes.
   """
+  if source.num_validation:
+    records, is_validation = records_lib.join(source.load('train'), source.load('validation'))
+    return Split(source.name, seed, records, np.flatnonzero(~is_validation), np.flatnonzero(is_validation))
   count = validation_count(validation_images, source.num_train)
   records = source.load('train')
   sizes = np.bincount(records.labels, minlength=source.classes)
@@ -71,14 +78,36 @@ def make(source: sources.Source, validation_images: float, seed: int) -> Split:
   if count < classes:
     raise ValueError(f'validation_images={validation_images} means {count} images, fewer than the {classes} classes')
   counts = selection.apportion(count, occurring)
-  short = np.flatnonzero(occurring & (counts >= sizes))
-  if len(short):
-    label = short[np.argmin(sizes[short])]
-    raise ValueError(f'validation_images={validation_images} takes {counts[label]} images of each of {classes} classes, but '
-                     f'class {source.class_names[label]!r} has {sizes[label]} training images and must keep one; '
-                     f'at most {classes * (sizes[label] - 1)} are possible')
+  if (occurring & (counts >= sizes)).any():
+    smallest = np.flatnonzero(occurring)[np.argmin(sizes[occurring])]
+    counts = _in_proportion(count, sizes, source.class_names, f'validation_images={validation_images}')
+    print(f'validation images are taken in proportion to the classes, {counts[occurring].min():,} to {counts.max():,} of each: class '
+          f'{source.class_names[smallest]!r} has only {sizes[smallest]:,} images to train on', file=sys.stderr)
   chosen = selection.choose(records.ids, records.labels, counts, f'validation/{seed}')
   return Split(source.name, seed, records, np.flatnonzero(~chosen), np.flatnonzero(chosen))
+
+
+def _in_proportion(count: int, sizes: np.ndarray, class_names: Sequence[str], option: str) -> np.ndarray:
+  """How many images each class that occurs gives: one, and of the others in proportion to the others, but for one that it keeps."""
+  single = np.flatnonzero(sizes == 1)
+  if len(single):
+    raise ValueError(f'class {class_names[single[0]]!r} has 1 training image; it needs 2, one of them to validate on')
+  occurring = sizes > 0
+  most = int((sizes - occurring).sum())
+  if count > most:
+    raise ValueError(f'{option} takes {count} of {sizes.sum()} training images, but each of {np.count_nonzero(occurring)} classes must '
+                     f'keep one; at most {most} are possible')
+  return occurring + selection.apportion(count - np.count_nonzero(occurring), np.maximum(sizes - 2, 0))
+
+
+def sizes(source: sources.Source, validation_images: float) -> tuple[int, int]:
+  """How many training and validation examples `make` gives, as far as it can be known without reading them.
+
+  Raises:
+    ValueError: As for `validation_count`.
+  """
+  count = source.num_validation or validation_count(validation_images, source.num_train)
+  return source.num_train - (0 if source.num_validation else count), count
 
 
 def validation_count(validation_images: float, num_train: int) -> int:
@@ -113,7 +142,7 @@ def whole(source: sources.Source, seed: int) -> Split:
 
 
 def save(split: Split, path: str) -> None:
-  """Writes a split, and for a large dataset the place of each record, as an npz file.
+  """Writes a split, and of files which they are, for a large dataset the place of each record, as an npz file.
 
   Raises:
     OSError: The file cannot be written.
@@ -124,39 +153,59 @@ def save(split: Split, path: str) -> None:
   if isinstance(split.records, records_lib.TfRecords):
     header['files'] = split.records.files
     columns.update({name: getattr(split.records, name) for name in split.records.INDEX})
+  elif isinstance(split.records, records_lib.Files):
+    columns['ids'] = split.records.ids
   buffer = io.BytesIO()
   np.savez_compressed(buffer, header=np.array(json.dumps(header)), **columns)
   files.write_atomically(path, buffer.getvalue())
 
 
-def load(path: str, source: sources.Source) -> Split:
+def load(path: str, source: sources.Source, over: bool = False) -> Split:
   """Reads what `save` wrote.
 
   Args:
     path: The file.
     source: The dataset of the split, perhaps in another folder.
+    over: Whether nothing learns from the images any more. Files that were lost or gained since are then left out, which is said.
 
   Returns:
     The split.
 
   Raises:
-    ValueError: The file is not a split, or not one of this dataset.
+    ValueError: The file is not a split, not one of this dataset, or that has lost or gained images.
     OSError: The file cannot be read.
   """
   header, columns = _read(path)
-  if (header['dataset'], header['examples']) != (source.name, source.num_train):
-    raise ValueError(f'{path} splits {header["examples"]} images of {header["dataset"]}, '
-                     f'not {source.num_train} of {source.name}')
+  examples = source.num_train + source.num_validation
+  if names.resolve(header['dataset']) != source.name or 'files' in header and header['examples'] != examples:
+    raise ValueError(f'{path} splits {header["examples"]} images of {header["dataset"]}, not {examples} of {source.name}')
   _check_columns(path, header, columns, source)
   if 'files' in header:
     index = {name: columns[name] for name in records_lib.TfRecords.INDEX}
     records = records_lib.TfRecords(source.directory, tuple(header['files']), **index)
   else:
     records = source.load('train')
+    if source.num_validation:
+      records, _ = records_lib.join(records, source.load('validation'))
+  chosen = np.unpackbits(columns['validation'], count=header['examples']).astype(bool)
   if header['ids_sha256'] != _digest(records.ids):
-    raise ValueError(f'{path} was made of other images: the dataset {source.name} in {source.directory} has changed')
-  chosen = np.unpackbits(columns['validation'], count=len(records.ids)).astype(bool)
-  return Split(header['dataset'], header['seed'], records, np.flatnonzero(~chosen), np.flatnonzero(chosen))
+    if not over or 'files' in header or 'ids' not in columns:
+      raise ValueError(f'{path} was made of other images: {_describe_change(header, columns, records)}; restore what it was made of to '
+                       'continue, or begin in another `run_dir`')
+    print(f'since this run began, {_describe_change(header, columns, records)}; all is learned, and the others do for the rest',
+          file=sys.stderr)
+    chosen, known = np.isin(records.ids, columns['ids'][chosen]), np.isin(records.ids, columns['ids'])
+    records, chosen = records.select(np.flatnonzero(known)), chosen[known]
+  return Split(source.name, header['seed'], records, np.flatnonzero(~chosen), np.flatnonzero(chosen))
+
+
+def _describe_change(header: dict, columns: dict[str, np.ndarray], records: records_lib.Records) -> str:
+  """How the images of a dataset are others than those of a split."""
+  known = columns.get('ids', records.ids)
+  changes = {'lost': np.setdiff1d(known, records.ids), 'gained': np.setdiff1d(records.ids, known)}
+  texts = [f'{verb} {len(ids):,} image{"s" * (len(ids) > 1)}, for instance {os.fsdecode(ids[0])!r}'
+           for verb, ids in changes.items() if len(ids)]
+  return f'{header["dataset"]} has ' + (' and '.join(texts) or f'{len(records.ids):,} images, and had {header["examples"]:,}, or others')
 
 
 def is_of(path: files.PathLike, source: sources.Source) -> bool:
@@ -168,7 +217,7 @@ def is_of(path: files.PathLike, source: sources.Source) -> bool:
   """
   header, _ = _read(os.fspath(path))
   if not all(name.startswith(names.ARRAYS_PREFIX) for name in (header['dataset'], source.name)):
-    return header['dataset'] == source.name
+    return names.resolve(header['dataset']) == source.name
   return header['ids_sha256'] == _digest(source.load('train').ids)
 
 
@@ -204,6 +253,8 @@ def _check_columns(path: str, header: dict, columns: dict[str, np.ndarray], sour
   """Refuses columns of other sizes, and places of records outside of the dataset's files."""
   examples, validation = header['examples'], columns['validation']
   wrong = ['validation'] if validation.dtype != np.uint8 or validation.shape != (-(-examples // 8),) else []
+  if 'files' not in header and 'ids' in columns and (columns['ids'].dtype.kind != 'S' or columns['ids'].shape != (examples,)):
+    wrong.append('ids')
   if 'files' in header:
     names = header['files']
     wrong += [name for name, kind in _COLUMNS.items() if columns[name].dtype.kind != kind or columns[name].shape != (examples,)]

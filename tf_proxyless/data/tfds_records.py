@@ -146,10 +146,28 @@ def _quiet():
     logger.setLevel(levels[1])
 
 
-def test_split(info: tfds.core.DatasetInfo) -> str | None:
-  """The split that is the test set; None where there is none. The `test` of imagenet2012 has no labels."""
-  name = 'validation' if info.name == 'imagenet2012' else 'test'
-  return name if name in info.splits else None
+def find_splits(builder: tfds.core.DatasetBuilder) -> dict[str, str]:
+  """The split that is each part: 'train', and 'test' and 'validation' where there are such.
+
+  A split called test may have no labels, as that of imagenet2012; the one called validation is then the test set, as it is without test.
+  """
+  there = builder.info.splits
+  found = {part: part for part in ('train', 'validation', 'test') if part in there and there[part].num_examples}
+  if 'test' in found and (builder.name == 'imagenet2012' or not _has_labels(builder, 'test')):  # of which nobody needs the files
+    del found['test']
+  if 'test' not in found and 'validation' in found:
+    found['test'] = found.pop('validation')
+  return found
+
+
+def _has_labels(builder: tfds.core.DatasetBuilder, split: str) -> bool:
+  """Whether the first example of a split has a label; of files of other formats, which are read at once, `load` says it."""
+  if builder.info.file_format != tfds.core.FileFormat.TFRECORD:
+    return True
+  paths = [os.fspath(path) for path in builder.info.splits[split].filepaths]
+  first = tf.data.TFRecordDataset(paths).take(1).map(
+      lambda serialized: tf.io.parse_single_example(serialized, {'label': records.EXAMPLE_FEATURES['label']})['label'])
+  return next(first.as_numpy_iterator(), 0) >= 0
 
 
 def load(builder: tfds.core.DatasetBuilder, split: str) -> records.Records:

@@ -18,6 +18,7 @@ from ai_edge_litert import schema_py_generated as schema
 import numpy as np
 
 from tf_proxyless.deploy import inspection
+from tf_proxyless.infra import class_names
 from tf_proxyless.infra import safe_zip
 
 _NAME = 'TFLITE_METADATA'  # of the buffer in the model
@@ -52,15 +53,15 @@ def add(content: bytes, name: str, description: str, labels: Sequence[str]) -> b
     The content of the file with metadata; the model computes what it did.
 
   Raises:
-    ValueError: Labels and outputs differ in number, or a label spans lines.
+    ValueError: Labels and outputs differ in number, or a name cannot be a label.
   """
   found = inspection.read(content)
   outputs = found.outputs[0].shape[-1]
   if labels and len(labels) != outputs:
     raise ValueError(f'{len(labels)} labels for {outputs} outputs')
-  bad = [label for label in labels if len(label.splitlines()) != 1 or label != label.strip()]
+  bad = [label for label in labels if class_names.fault(label)]
   if bad:
-    raise ValueError(f'a label must be one line that neither begins nor ends with a space, got {bad[0]!r}')
+    raise ValueError(f'{bad[0]!r} cannot be a label: {class_names.fault(bad[0])}')
   model = inspection.unpack(content)
   buffer, entry = schema.BufferT(), schema.MetadataT()
   buffer.data = np.frombuffer(_encode(found, name, description, bool(labels)), np.uint8)

@@ -71,6 +71,16 @@ def _umask() -> int:
   return mask
 
 
+def resolve(path: PathLike) -> str:
+  """The absolute path without links of a file or folder, however it was spelled; `~` is the home directory."""
+  return os.path.realpath(os.path.expanduser(path))
+
+
+def cache_folder() -> str:
+  """Where files are kept that can be made again: ~/.cache/tf_proxyless, or by XDG_CACHE_HOME."""
+  return os.path.join(os.environ.get('XDG_CACHE_HOME') or os.path.join(os.path.expanduser('~'), '.cache'), 'tf_proxyless')
+
+
 def write_json(path: PathLike, kind: str, body: Mapping[str, Any], version: int = 1) -> None:
   """Writes `body` atomically under the schema 'tf_proxyless/<kind>'.
 

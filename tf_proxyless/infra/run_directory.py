@@ -29,6 +29,7 @@ class RunDirectory:
     self.identity = self.path / 'identity.json'
     self.status = self.path / 'status.json'
     self.split = self.path / 'split.npz'
+    self.skipped_images = self.path / 'skipped_images.json'
     self.history = self.path / 'history.jsonl'
     self.checkpoints = self.path / 'checkpoints'
     self.logs = self.path / 'logs'
@@ -196,7 +197,19 @@ def differences(known: Mapping[str, Any], given: Mapping[str, Any]) -> str:
   given = json.loads(json.dumps(given))
   return files.one_line('; '.join(
       f'{files.one_line(name, 60)} was {files.shorten(known.get(name))}, is now {files.shorten(given.get(name))}'
-      for name in sorted(known.keys() | given.keys()) if known.get(name) != given.get(name)), 2000)
+      for name in sorted(known.keys() | given.keys()) if not _same(known.get(name), given.get(name))), 2000)
+
+
+def _same(known: Any, given: Any) -> bool:
+  """Whether settings are equal; paths, which earlier editions kept as they were typed, 'folder:PATH' too, if they lead to one place."""
+  if isinstance(known, dict) and isinstance(given, dict):
+    return known.keys() == given.keys() and all(_same(known[name], given[name]) for name in known)
+  if isinstance(known, list) and isinstance(given, list):
+    return len(known) == len(given) and all(map(_same, known, given))
+  if known == given or not (isinstance(known, str) and isinstance(given, str) and '/' in given):
+    return known == given
+  before = given.partition('/')[0]  # 'folder:', '--dataset=folder:', or nothing of an absolute path
+  return known.startswith(before) and files.resolve(known.removeprefix(before)) == given.removeprefix(before)
 
 
 @contextlib.contextmanager

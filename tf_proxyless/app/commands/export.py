@@ -34,9 +34,12 @@ class Config(options.Config):
   quantization: str = options.option(
       'int8', 'How numbers are stored: as they are, as float16, or as 8-bit integers with 8-bit arithmetic.', choices=_QUANTIZATIONS)
   output: str | None = options.option(None, 'The .tflite file. Its card is called likewise, with _card.json.', required=True)
-  dataset: str | None = options.option(None, 'What the network was trained on; by default what its results.json says.')
+  dataset: str | None = options.option(None, 'What the network was trained on; by default what its results.json says.',
+                                       resolve=dataset_names.resolve)
   data_dir: str | None = options.option(None, config_lib.DATA_DIR)
   download: bool = options.option(False, 'Whether tensorflow-datasets may download what is not there.')
+  verify_images: bool = options.option(True, config_lib.VERIFY_IMAGES)
+  skip_unreadable: bool = options.option(False, config_lib.SKIP_UNREADABLE)
   try_both: bool = options.option(
       False, 'For a network with quantization-aware training, whether to try post-training quantization of the float network too; the '
       'file of higher test accuracy is kept.')
@@ -44,7 +47,7 @@ class Config(options.Config):
   ovic: bool = options.option(False, 'Whether to make a model for the Low-Power Image Recognition Challenge.')
   io: str = options.option('uint8', 'Type of input and output of an int8 file; uint8 takes pixels as they are.', choices=('uint8', 'int8'))
   representative_dataset: str | None = options.option(
-      None, 'Whose training images ranges of activations are taken from; by default `dataset`.')
+      None, 'Whose training images ranges of activations are taken from; by default `dataset`.', resolve=dataset_names.resolve)
   representative_images: int = options.option(200, 'Images that ranges of activations are taken from.', low=1)
   min_agreement: float = options.option(
       0.98, 'Share of test images of which file and network must say the same; 0 for one that was not trained.', low=0.0, high=1.0)
@@ -155,7 +158,7 @@ def _export(config: Config, job: _Job) -> tuple[model_card.ModelCard, bytes]:
   request = exporter.Request(config.quantization, config.io, config.ovic, config.min_agreement, config.workers)
   augmentation = models.augmentation(job.found.results)
   open_data = lambda name, **how: name and exporter.open_data(
-      name, network, config.data_dir, config.download, augmentation=augmentation, **how)
+      name, network, config, augmentation=augmentation, **how)
   data = open_data(job.dataset)
   source = data if job.representative == job.dataset else open_data(job.representative, any_classes=True)
   exports, refused = [], []

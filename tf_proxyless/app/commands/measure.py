@@ -75,9 +75,9 @@ def _evaluate(config: Config, card: model_card.ModelCard, content: bytes, datase
   """The card with the accuracy of the file on the whole test set."""
   from tf_proxyless.app import exporter
 
-  data = exporter.open_data(dataset, card.network, config.data_dir, config.download, augmentation=card.augmentation)
+  data = exporter.open_data(dataset, card.network, config, augmentation=card.augmentation)
   found = exporter.evaluate(content, data, card.ovic, config.workers)
-  same = card.dataset in (None, dataset)
+  same = card.dataset is None or dataset_names.resolve(card.dataset) == dataset_names.resolve(dataset)
   return dataclasses.replace(
       card, dataset=dataset, test_images=found.images,
       accuracies={**(card.accuracies or {} if same else {}), 'tflite': found.top1},

@@ -82,12 +82,12 @@ def main(config: Config) -> int:
 def _quantize(config: Config, start: models.ModelFiles, run: run_directory.RunDirectory, stop: shutdown.StopRequest) -> int:
   _start_tensorflow(config)
   from tf_proxyless.app import augmentation
-  from tf_proxyless.app import build_search
   from tf_proxyless.app import build_quantization
+  from tf_proxyless.app import dataset
   from tf_proxyless.app import train_loop
 
   with errors.user_errors():
-    source = build_search.open_source(config.data)
+    source = dataset.open_source(config.data.dataset, config.data, run)
     architectures.adapt(start.architecture, config.model, source.classes)
     components = build_quantization.build(config, source, models.load_found(start), _identity(config, start), run)
     if not components.training.prepare():

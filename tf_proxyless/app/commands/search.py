@@ -106,13 +106,14 @@ def _search(config: Config, given: problem_lib.Given, run: run_directory.RunDire
   stderr_lib.load_tensorflow()
   from tf_proxyless.app import augmentation
   from tf_proxyless.app import build_search
+  from tf_proxyless.app import dataset
   from tf_proxyless.derive import result as result_lib
   from tf_proxyless.search import checks
   from tf_proxyless.search import loop
   from tf_proxyless.search import scoring
 
   with errors.user_errors():
-    source = build_search.open_source(config.data)
+    source = dataset.open_source(config.data.dataset, config.data, run)
     space = given.problem.space if given.problem else problem_lib.make_space(
         config.space, source.classes, problem_lib.channels(run, source.channels))
     if source.classes != space.classes:

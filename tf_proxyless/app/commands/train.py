@@ -126,15 +126,15 @@ def _train_in(run: run_directory.RunDirectory, lock: _Lock, config: Config, star
     strategy = _load_tensorflow(config)
   stop.listen()
   from tf_proxyless.app import augmentation
-  from tf_proxyless.app import build_search
   from tf_proxyless.app import build_training
+  from tf_proxyless.app import dataset
   from tf_proxyless.app import train_loop
   from tf_proxyless.train import distribution
 
   with errors.user_errors():
     if distribution.is_chief(strategy):
       lock.take()
-    source = build_search.open_source(config.data)
+    source = dataset.open_source(config.data.dataset, config.data, run)
     architecture = _find_architecture(config, start, source.classes)
     images = build_training.make_inputs(config, source, _identity(config, start, architecture), architecture, run, strategy)
     trainer, training = build_training.make_training(config, images, architecture, run, strategy)
@@ -158,11 +158,11 @@ def _evaluate(config: Config) -> int:
     found = models.find(config.network.init or config.run_dir)
     architectures.adapt(found.architecture, str(found.model or found.directory), dataset_names.classes(config.data.dataset))
   stderr_lib.load_tensorflow()
-  from tf_proxyless.app import build_search
   from tf_proxyless.app import build_training
+  from tf_proxyless.app import dataset
 
   with errors.user_errors():
-    source = build_search.open_source(config.data)
+    source = dataset.open_source(config.data.dataset, config.data)
     architectures.adapt(found.architecture, str(found.model or found.directory), source.classes)
     _show(build_training.evaluate_test(config, source, models.load_found(found)), found.architecture)
   return 0

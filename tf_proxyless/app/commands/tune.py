@@ -16,6 +16,7 @@ too sure of them to tell values apart.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 import dataclasses
 import pathlib
 import signal
@@ -78,7 +79,7 @@ def _check(config: Config) -> tuple[tuning.Study, list[tuning.Hyperparameter]]:
   unknown = [name for name in names if name not in known]
   if unknown:
     raise ValueError(f'`hyperparameter`: {unknown[0]!r} is no flag of {config.job}{suggest.hint(unknown[0], known)}')
-  arguments = (*config.arguments, f'--validation_images={config.validation_images:g}')
+  arguments = (*(_resolve(argument, known) for argument in config.arguments), f'--validation_images={config.validation_images:g}')
   study, folder = tuning.Study(config.job, tuple(written), arguments, config.seed), pathlib.Path(config.run_dir)
   if (folder / _STUDY).exists():
     known = tuning.load(folder / _STUDY)
@@ -89,6 +90,13 @@ def _check(config: Config) -> tuple[tuning.Study, list[tuning.Hyperparameter]]:
     study = study if differing else known
   folder.mkdir(parents=True, exist_ok=True)
   return study, hyperparameters
+
+
+def _resolve(argument: str, known: Mapping[str, options.Option]) -> str:
+  """A flag with its path, if its value is one, as a run keeps it."""
+  name, _, value = argument.partition('=')
+  option = known.get(name.lstrip('-'))
+  return f'{name}={option.resolve(value)}' if option is not None and option.resolve and value else argument
 
 
 def _run_trial(study: tuning.Study, trial: tuning.Trial, directory: pathlib.Path, lock: TextIO, stop: shutdown.StopRequest) -> int:
