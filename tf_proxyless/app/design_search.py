@@ -95,7 +95,7 @@ def main(config: config_lib.SearchConfig) -> int:
     lock = locking.take(run.path)
   report = writer.RunReport(run, headings=options.headings(config_lib.SearchConfig))
   stop = shutdown.StopRequest(report.on_deadline)
-  with lock, errors.user_errors(), shutdown.status_kept(report.write_status, stop):
+  with lock, errors.user_errors(), shutdown.status_kept(run, report.write_status, stop):
     _write_inputs(config, inputs, run)
     report.write_status('running')
     try:

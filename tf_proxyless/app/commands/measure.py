@@ -15,14 +15,16 @@ import hashlib
 import pathlib
 import shutil
 
+from tf_proxyless.app import accuracy
 from tf_proxyless.app import config as config_lib
 from tf_proxyless.app import device
-from tf_proxyless.measure import model_card
 from tf_proxyless.cost import named_tables
 from tf_proxyless.data import names as dataset_names
 from tf_proxyless.infra import errors
 from tf_proxyless.infra import stderr as stderr_lib
+from tf_proxyless.measure import model_card
 from tf_proxyless.measure import table_builder
+from tf_proxyless.space import io
 
 Config = config_lib.MeasureConfig
 
@@ -74,9 +76,15 @@ def _measure(config: Config, card: model_card.ModelCard, setup: table_builder.Se
 def _evaluate(config: Config, card: model_card.ModelCard, content: bytes, dataset: str) -> model_card.ModelCard:
   """The card with the accuracy of the file on the whole test set."""
   from tf_proxyless.app import exporter
+  from tf_proxyless.deploy import metadata
 
-  data = exporter.open_data(dataset, card.network, config.data_dir, config.download, augmentation=card.augmentation)
+  labels = tuple(metadata.read_labels(content)[card.ovic:])  # without the background
+  architecture = io.Architecture(card.network, card.genotype, class_names=labels or None, augmentation=card.augmentation)
+  data = exporter.open_data(dataset, architecture, config.data_dir, config.download)
   found = exporter.evaluate(content, data, card.ovic, config.workers)
+  if 'tflite' in (card.accuracies or {}):
+    earlier = accuracy.Accuracy(card.accuracies['tflite'], card.test_images, card.dataset)
+    print(*accuracy.compare('file', earlier, accuracy.Accuracy(found.top1, found.images, dataset)), sep='\n')
   same = card.dataset in (None, dataset)
   return dataclasses.replace(
       card, dataset=dataset, test_images=found.images,
