@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 import dataclasses
+from typing import Any
 
 _STANDARD_ERRORS = 2.0
 _COLLAPSE = 0.03  # int8 costs a point or so
@@ -53,6 +54,12 @@ def compare(name: str, earlier: Accuracy, now: Accuracy) -> Iterator[str]:
   if abs(earlier.top1 - now.top1) > _STANDARD_ERRORS * error:
     yield (f'warning: these differ by {100 * abs(earlier.top1 - now.top1):.2f} points, more than chance (a standard error is '
            f'{100 * error:.2f}): {why}')
+
+
+def of_results(name: str, results: Mapping[str, Any] | None, now: Accuracy) -> Iterator[str]:
+  """`compare` with what results.json says, if there is one, of a model that is evaluated again."""
+  if results and 'test_top1' in results:
+    yield from compare(name, Accuracy(results['test_top1'], results.get('test_images', now.images), results.get('dataset')), now)
 
 
 def collapse(name: str, plain: Accuracy, now: Accuracy) -> Iterator[str]:

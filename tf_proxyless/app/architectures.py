@@ -126,6 +126,33 @@ def check_classes(architecture: io.Architecture, name: str, dataset: str, class_
     raise ValueError(f'{name} has {architecture.network.classes} classes, the dataset has {len(class_names)}')
 
 
+def check_start(network: network_lib.Network, start: network_lib.Network) -> None:
+  """Refuses start values of a network that computes something else with weights of the same shapes.
+
+  Resolution, classes and dropout may differ. A last operation of one's own is not looked into.
+
+  Raises:
+    ValueError: Padding, a stride or an activation differs.
+  """
+  if not hasattr(network.blocks[-1].op, 'units'):
+    return
+  alike = lambda each: _with_classifier(dataclasses.replace(each, input_shape=network.input_shape), units=network.classes, dropout_rate=0.0)
+  ours, theirs = (counting.count_blocks(alike(each)) for each in (network, start))
+  differing = [row.traced.block.name for row, other in zip(ours, theirs) if row.signature != other.signature]
+  if differing or len(ours) != len(theirs):
+    paddings = f', and padding {start.padding!r} instead of {network.padding!r}' if start.padding != network.padding else ''
+    raise ValueError('the start values are of a network with weights of the same shapes, but other strides, activations or connections'
+                     f'{paddings}, for instance in {", ".join(differing[:3])}; leave `architecture` out, to train on the same network')
+
+
+def describe_unknown(architecture: io.Architecture) -> list[str]:
+  """Lines for the user of a network that does not say what its inputs and outputs mean, as imported weights and old files do not."""
+  unknown = {'the names of its classes: they are taken for those of the dataset, of which only the number is compared':
+             architecture.class_names,
+             'how it was trained to see images: they are cut and resized as suits the dataset': architecture.augmentation}
+  return [f'warning: nothing beside the model says {text}' for text, value in unknown.items() if value is None]
+
+
 def augmentation_of(architecture: io.Architecture, given: str | None) -> str | None:
   """The augmentation that says how the test images of a trained network are cut and resized: the one that it was trained with.
 

@@ -171,6 +171,8 @@ def start_from(config: config_lib.TrainConfig, start: models.ModelFiles | None, 
     inherited, known = models.load_found(start).model, start.architecture.class_names
   differing = architectures.other_classes(known, images.source.name, images.source.class_names)
   kept = copy_weights(plain, inherited, not differing)
+  if start is not None:
+    architectures.check_start(architecture.network, start.architecture.network)
   model.set_weights(plain.get_weights())
   return [f'{name} starts from random values: {differing or "the classes are others"}' for name in kept]
 

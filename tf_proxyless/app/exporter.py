@@ -227,9 +227,7 @@ def describe_accuracies(made: Export, found: models.ModelFiles, plain: models.Mo
   images, results = made.comparison.images, found.results or {}
   here = accuracy.Accuracy(made.comparison.reference_top1, images, dataset)
   model = 'qat' if made.how == 'qat' else 'float'
-  if 'test_top1' in results:
-    yield from accuracy.compare(model, accuracy.Accuracy(results['test_top1'], results.get('test_images', images), results.get('dataset')),
-                                here)
+  yield from accuracy.of_results(model, results, here)
   top1 = here.top1 if model == 'float' else results.get('float_test_top1', ((plain and plain.results) or {}).get('test_top1'))
   if top1 is None:
     yield 'warning: nothing says how accurate the float network is; the same quantize command, started again, finds it out'

@@ -163,6 +163,8 @@ def _export(config: Config, job: _Job) -> tuple[model_card.ModelCard, bytes]:
   open_data = lambda name, **how: name and exporter.open_data(name, architecture, config.data_dir, config.download, **how)
   data = open_data(job.dataset)
   source = data if job.representative == job.dataset else open_data(job.representative, any_classes=True)
+  for line in architectures.describe_unknown(architecture) if data else ():
+    print(line)
   exports, refused = [], []
   for how, found in job.attempts:
     model = exporter.load(found)
@@ -175,14 +177,11 @@ def _export(config: Config, job: _Job) -> tuple[model_card.ModelCard, bytes]:
     raise ValueError('; '.join(refused))
   for reason in refused:
     print(f'warning: left out {reason}')
-  made, class_names = exporter.best(exports), architecture.class_names
-  if class_names is None and data:
-    class_names = data.source.class_names
-    print(f'warning: nothing beside the model names its classes; taken for those of {job.dataset}: only their number is known')
   for each in exports if data else ():
     for line in exporter.describe_accuracies(each, dict(job.attempts)[each.how], job.float_found, job.dataset):
       print(line)
+  made, class_names = exporter.best(exports), architecture.class_names or (data.source.class_names if data else ())
   architecture = dict(job.attempts)[made.how].architecture
-  content = exporter.finish(made, architecture, class_names or (), request)
+  content = exporter.finish(made, architecture, class_names, request)
   known = exporter.accuracies(job.dataset, exports, made, job.found.results or {}) if data else {}
   return exporter.make_card(made, content, architecture, request, predicted=job.predicted, **known), content

@@ -16,6 +16,7 @@ import pathlib
 import shutil
 
 from tf_proxyless.app import accuracy
+from tf_proxyless.app import architectures
 from tf_proxyless.app import config as config_lib
 from tf_proxyless.app import device
 from tf_proxyless.cost import named_tables
@@ -82,6 +83,8 @@ def _evaluate(config: Config, card: model_card.ModelCard, content: bytes, datase
   architecture = io.Architecture(card.network, card.genotype, class_names=labels or None, augmentation=card.augmentation)
   data = exporter.open_data(dataset, architecture, config.data_dir, config.download)
   found = exporter.evaluate(content, data, card.ovic, config.workers)
+  for line in architectures.describe_unknown(architecture):
+    print(line)
   if 'tflite' in (card.accuracies or {}):
     earlier = accuracy.Accuracy(card.accuracies['tflite'], card.test_images, card.dataset)
     print(*accuracy.compare('file', earlier, accuracy.Accuracy(found.top1, found.images, dataset)), sep='\n')

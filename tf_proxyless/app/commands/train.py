@@ -168,10 +168,9 @@ def _evaluate(config: Config) -> int:
     source = build_search.open_source(config.data)
     results = build_training.evaluate_test(source, models.load_found(found), config.data.evaluation_batch, config.data.augmentation)
     _show(results, found.architecture)
-    if 'test_top1' in (found.results or {}):
-      earlier = accuracy.Accuracy(found.results['test_top1'], found.results.get('test_images', results['test_images']),
-                                  found.results.get('dataset'))
-      print(*accuracy.compare('model', earlier, accuracy.Accuracy(results['test_top1'], results['test_images'], source.name)), sep='\n')
+    now = accuracy.Accuracy(results['test_top1'], results['test_images'], source.name)
+    for line in (*architectures.describe_unknown(found.architecture), *accuracy.of_results('model', found.results, now)):
+      print(line)
   return 0
 
 
