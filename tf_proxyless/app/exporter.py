@@ -248,7 +248,9 @@ def finish(made: Export, architecture: io.Architecture, class_names: Sequence[st
     ValueError: The classes are not those of the outputs.
   """
   count, pixels = counting.count_network(architecture.network), 'RGB' if architecture.network.input_shape[2] == 3 else 'grey'
-  description = (f'Image classification network of {count.macs / 1e6:.1f} million multiply-adds. Input: {pixels} pixels, as bytes or '
+  cut = {None: '', 'imagenet': ' of the middle square of an image, 7/8 of its shorter side,'}.get(
+      architecture.augmentation, ' of a whole image, resized to a square,')
+  description = (f'Image classification network of {count.macs / 1e6:.1f} million multiply-adds. Input: {pixels} pixels{cut} as bytes or '
                  'as pixel / 255. Output: one number a class, the higher the likelier.')
   labels = [ovic.BACKGROUND, *class_names] if request.ovic and class_names else list(class_names)
   content = metadata.add(made.content, architecture.network.name, description, labels)
