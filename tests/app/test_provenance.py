@@ -324,6 +324,15 @@ def test_flags_of_a_start_on_the_same_images(frames):
   assert augmentation.before(config, models.dataclasses.replace(start, results={'dataset': 'other'}), source) is None
 
 
+def test_a_card_is_of_the_network_in_the_file(frames, tmp_path):
+  """Of the same shapes outside, with another one described beside it."""
+  shutil.copy(frames[1].run.model, tmp_path / 'm.keras')
+  other = schema.resolve(api_data.SPACE, schema.genotype(api_data.SPACE, (3, 1)))
+  io.save_architecture(io.Architecture(other, {}), tmp_path / 'm.json')
+  with pytest.raises(ValueError, match='m.keras has [0-9,]+ weights, the architecture beside it, .* it is of another network'):
+    nas.export(tmp_path / 'm.keras', tmp_path / 'm.tflite', quantization='none', dataset=frames[0])
+
+
 def test_architectures_hold_as_many_names_as_outputs():
   with pytest.raises(ValueError, match='class_names must be 3, as many as the network has outputs, got 2'):
     io.Architecture(NETWORK, {}, class_names=('a', 'b'))

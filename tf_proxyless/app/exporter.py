@@ -86,8 +86,17 @@ def open_data(name: str, architecture: io.Architecture, data_dir: str | None = N
 
 
 def load(found: models.ModelFiles) -> keras.Model:
-  """Loads a network as one that takes pixels / 255."""
-  return normalization.prepend(models.load_found(found).model, found.architecture.input_normalization)
+  """Loads a network as one that takes pixels / 255.
+
+  Raises:
+    ValueError: It cannot be loaded, or is another network than the one described beside it, of which the card would be.
+  """
+  model, network = models.load_found(found).model, found.architecture.network
+  weights, described = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights), counting.count_network(network).parameters
+  if found.model is not None and weights != described:
+    raise ValueError(f'{found.model} has {weights:,} weights, the architecture beside it, {network.name!r}, {described:,}: it is of another '
+                     'network')
+  return normalization.prepend(model, found.architecture.input_normalization)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -291,13 +300,13 @@ def accuracies(dataset: str, exports: Sequence[Export], kept: Export, results: M
     kept: The one that is written.
     results: Results of the training, or of the quantization-aware training, as in results.json.
   """
-  top1, top5 = {}, {}
-  if 'float_test_top1' in results:
+  top1, top5, found = {}, {}, kept.comparison
+  then = results.get('dataset', dataset), results.get('test_images', found.images)
+  if 'float_test_top1' in results and then == (dataset, found.images):  # else it is of other images
     top1['float'] = results['float_test_top1']
   for made in exports:
     model = 'qat' if made.how == 'qat' else 'float'
     top1[model], top5[model] = made.comparison.reference_top1, made.comparison.reference_top5
-  found = kept.comparison
   return {'dataset': dataset, 'test_images': found.images,
           'agreement': found.agreement, 'difference': found.difference, 'steps': kept.steps,
           'accuracies': {**top1, 'tflite': found.top1}, 'top5_accuracies': {**top5, 'tflite': found.top5},

@@ -88,7 +88,7 @@ def _evaluate(config: Config, card: model_card.ModelCard, content: bytes, datase
   if 'tflite' in (card.accuracies or {}):
     earlier = accuracy.Accuracy(card.accuracies['tflite'], card.test_images, card.dataset)
     print(*accuracy.compare('file', earlier, accuracy.Accuracy(found.top1, found.images, dataset)), sep='\n')
-  same = card.dataset in (None, dataset)
+  same = card.dataset is None or (card.dataset, card.test_images) == (dataset, found.images)
   return dataclasses.replace(
       card, dataset=dataset, test_images=found.images,
       accuracies={**(card.accuracies or {} if same else {}), 'tflite': found.top1},
