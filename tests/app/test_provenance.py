@@ -306,7 +306,8 @@ def test_whatever_ends_a_run_is_in_its_status(tmp_path, error, reason):
 def test_what_operations_say_becomes_a_line():
   import tensorflow as tf
 
-  message = ('{{function_node __wrapped__IteratorGetNext_output_types_2_device_/job:localhost}} Input is empty.\n'
+  message = ('{{function_node __wrapped__IteratorGetNext_output_types_2_device_/job:localhost}} Error in user-defined '
+             'function passed to MapDataset:1 transformation with iterator: Iterator::Root::ParallelMapV2: Input is empty.\n'
              '\t [[{{node DecodeImage}}]] [Op:IteratorGetNext] name: ')
   assert errors.describe(tf.errors.InvalidArgumentError(None, None, message)) == 'an image of the dataset cannot be read: Input is empty.'
   with pytest.raises(errors.UserError, match='^mine.jpg; No such file$'), errors.user_errors():

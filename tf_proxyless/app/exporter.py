@@ -94,8 +94,8 @@ def load(found: models.ModelFiles) -> keras.Model:
   model, network = models.load_found(found).model, found.architecture.network
   weights, described = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights), counting.count_network(network).parameters
   if found.model is not None and weights != described:
-    raise ValueError(f'{found.model} has {weights:,} weights, the architecture beside it, {network.name!r}, {described:,}: it is of another '
-                     'network')
+    raise ValueError(f'{found.model} has {weights:,} weights, the architecture beside it, {network.name!r}, {described:,}: it is of '
+                     'another network')
   return normalization.prepend(model, found.architecture.input_normalization)
 
 

@@ -12,6 +12,8 @@ MISTAKE = 2
 INTERRUPTED = 130
 PIPE_CLOSED = 141
 _LONGEST = 300  # characters of what an operation says
+_NODES = (r'\{\{.*?\}\}|\[\[.*?\]\]|\[Op:.*?\](?: name:.*)?|Original stack trace.*|Error in user-defined function passed to \S+ '
+          r'transformation with iterator: \S+: ')
 
 
 class UserError(ValueError):
@@ -51,7 +53,7 @@ def describe(error: Exception) -> str:
 def _describe_operation(message: str) -> str:
   """What went wrong, without the names of nodes; of the images, where it is their iterator that says so."""
   of_images = 'an image of the dataset cannot be read: ' if 'IteratorGetNext' in message else ''
-  text = one_line(re.sub(r'\{\{.*?\}\}|\[\[.*?\]\]|\[Op:.*?\](?: name:.*)?|Original stack trace.*', '', message.replace('\n', ' ')))
+  text = one_line(re.sub(_NODES, '', message.replace('\n', ' ')))
   return of_images + (text if len(text) <= _LONGEST else f'{text[:_LONGEST]}...')
 
 

@@ -115,8 +115,8 @@ def status_kept(run: run_directory.RunDirectory, write_status: Callable[..., obj
 
   Raises:
     KeyboardInterrupt: After SIGINT.
-    UserError: A file could not be written or read, for instance since the disk is full; the status says so if there is room for it.
-    Whatever else ended the run, once the status says so.
+    UserError: A file could not be written or read, for instance since the disk is full.
+    Whatever else ended the run; the status says so, if there is room for it.
   """
   try:
     yield
@@ -129,15 +129,11 @@ def status_kept(run: run_directory.RunDirectory, write_status: Callable[..., obj
       raise
   except BrokenPipeError:  # of what is printed
     raise
-  except OSError as error:
-    with contextlib.suppress(OSError):
-      write_status('interrupted', reason=str(error))
-    with errors.user_errors():
-      raise
   except Exception as error:
     if run.written == 'running':
-      write_status('failed', reason=errors.describe(error))
-    if isinstance(error, errors.of_operations()):
+      with contextlib.suppress(OSError):
+        write_status('failed', reason=errors.describe(error))
+    if isinstance(error, (OSError, *errors.of_operations())):
       raise errors.UserError(errors.describe(error)) from error
     raise
   finally:
