@@ -163,8 +163,6 @@ def _export(config: Config, job: _Job) -> tuple[model_card.ModelCard, bytes]:
   open_data = lambda name, **how: name and exporter.open_data(name, architecture, config.data_dir, config.download, **how)
   data = open_data(job.dataset)
   source = data if job.representative == job.dataset else open_data(job.representative, any_classes=True)
-  for line in architectures.describe_unknown(architecture) if data else ():
-    print(line)
   exports, refused = [], []
   for how, found in job.attempts:
     model = exporter.load(found)
@@ -177,6 +175,8 @@ def _export(config: Config, job: _Job) -> tuple[model_card.ModelCard, bytes]:
     raise ValueError('; '.join(refused))
   for reason in refused:
     print(f'warning: left out {reason}')
+  for line in architectures.describe_unknown(architecture) if data else ():
+    print(line)
   for each in exports if data else ():
     for line in exporter.describe_accuracies(each, dict(job.attempts)[each.how], job.float_found, job.dataset):
       print(line)

@@ -93,13 +93,13 @@ def _quantize(config: Config, start: models.ModelFiles, run: run_directory.RunDi
   with errors.user_errors():
     source = build_search.open_source(config.data)
     architectures.check_classes(start.architecture, str(start.model), source.name, source.class_names)
-    for line in architectures.describe_unknown(start.architecture):
-      print(line)
     components = build_quantization.build(config, source, models.load_found(start), _identity(config, start), run)
     run.write_status('running')
     if not components.training.prepare():
       build_quantization.calibrate(components)
     augmentation.show(config.data.augmentation, source, run, start.architecture.network.input_shape[2], start)
+    for line in architectures.describe_unknown(start.architecture):
+      print(line)
   if not train_loop.run('quantizing', run, run.write_status, components.trainer, components.training, stop):
     return stop.exit_code
   _show(build_quantization.finish(components), start, run.path)
