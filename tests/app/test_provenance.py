@@ -1,5 +1,6 @@
 """What a network was trained with goes with it: every later command uses it, and refuses what differs by its name."""
 
+import dataclasses
 import json
 import shutil
 
@@ -17,6 +18,7 @@ from tf_proxyless.app import models
 from tf_proxyless.app import options
 from tf_proxyless.app.commands import measure as measure_command
 from tf_proxyless.app.commands import train as train_command
+from tf_proxyless.data import sources
 from tf_proxyless.deploy import metadata
 from tf_proxyless.infra import errors
 from tf_proxyless.infra import files
@@ -191,7 +193,7 @@ def test_classes_are_compared_by_name_and_order(known, given, dataset, expected)
 def test_start_values_of_the_same_shapes_and_another_computation_are_refused():
   network = architectures.find('proxyless_mobile', None).network
   architectures.check_start(network, architectures.find('proxyless_mobile', 10, resolution=96).network)
-  other = architectures.dataclasses.replace(network, padding='symmetric')
+  other = dataclasses.replace(network, padding='symmetric')
   with pytest.raises(ValueError, match="same shapes, but other .* padding 'symmetric' instead of 'same', for instance in stem"):
     architectures.check_start(network, other)
 
@@ -318,11 +320,11 @@ def test_what_operations_say_becomes_a_line():
 
 def test_flags_of_a_start_on_the_same_images(frames):
   name, trained = frames
-  source = augmentation.sources.open_dataset(name)
+  source = sources.open_dataset(name)
   config = options.make(config_lib.TrainConfig, {'init': str(trained.run.path), 'dataset': name})
   start = models.find(trained.run.path)
   assert augmentation.before(config, start, source) == 'cifar'
-  assert augmentation.before(config, models.dataclasses.replace(start, results={'dataset': 'other'}), source) is None
+  assert augmentation.before(config, dataclasses.replace(start, results={'dataset': 'other'}), source) is None
 
 
 def test_a_card_is_of_the_network_in_the_file(frames, tmp_path):
