@@ -66,7 +66,7 @@ def test_a_search_says_and_records_what_it_makes_of_small_grey_images(tmp_path, 
   said = 'images                 up to 28 x 28 pixels, grey, as 1 channel; augmentation cifar: shifts by up to 4 pixels, mirror images\n'
   assert capsys.readouterr().out.startswith(said)
   run = run_directory.RunDirectory(tmp_path / 'run')
-  assert json.loads(run.identity.read_text())['chosen'] == {'augmentation': 'cifar'}
+  assert json.loads(run.identity.read_text())['chosen'] == {'augmentation': 'cifar', 'class_names': 'dark\nlight'}
   assert io.load_search_space(run.search_space).input_shape == io.load_architecture(run.architecture).network.input_shape == (8, 8, 1)
   write_images(tmp_path / 'images', (100, 100), 'RGB')  # the same names
   assert search(config) == 0

@@ -137,6 +137,8 @@ def test_where_all_trainings_fail_the_search_ends_with_the_reason(space_file, da
 def test_mistakes_before_anything_is_evaluated(space_file, tmp_path):
   other = tmp_path / 'other.json'
   io.save_search_space(chamnet.chamnet(resolution=32, classes=10), other)
+  (tmp_path / 'photos').mkdir()
+  (tmp_path / 'photos' / 'flags.txt').write_text('--dataset=cifar10\n')
   (tmp_path / 'wrong.flags').write_text('--dataset=fashion_mnist\n--epochs=1\n')
   (tmp_path / 'resized.flags').write_text('--dataset=digits\n--resolution=16\n')
   directory = tmp_path / 'run'
@@ -152,6 +154,8 @@ def test_mistakes_before_anything_is_evaluated(space_file, tmp_path):
        'is for fashion_mnist, the search for digits'),
       (['--designer=random', '--evaluator=train', f'--train_flagfile={tmp_path}/resized.flags', '--targets=5e4'], 'trained from scratch'),
       (['--designer=random', '--evaluator=nowhere', '--targets=5e4'], "/nowhere is neither 'train' nor the directory of a"),
+      (['--designer=random', '--evaluator=photos', '--targets=5e4'],
+       '/photos is a search on cifar10, whose accuracies say nothing of --dataset=digits'),
       (['--designer=random', '--evaluator=nowhere', '--targets=1'], '--targets=1 is below the smallest network'),
       (['--designer=random', '--evaluator=nowhere', '--targets=many'], "got 'many'"),
       (['--designer=random', '--evaluator=nowhere', '--targets=50%,50%'], 'the same stands there twice'),

@@ -113,7 +113,10 @@ def test_evaluate_only(trained, data_dir, more):
   flags = [f'--init={run.model}'] if more else [f'--run_dir={run.path}']
   result = runs.run('--evaluate_only', '--dataset=digits', f'--data_dir={data_dir}', *flags)
   assert (result.returncode, result.stderr) == (0, '')
-  assert result.stdout.splitlines() == printed.splitlines()[1:3]  # after what is made of training images
+  *found, compared = result.stdout.splitlines()
+  assert found == printed.splitlines()[1:3]  # after what is made of training images
+  accuracy = f'{files.read_json(run.results, models.RESULTS)["test_top1"]:.2%} of 360 test images'
+  assert compared == f'model when made        {accuracy}; now {accuracy}'
 
 
 @pytest.mark.long

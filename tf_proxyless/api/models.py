@@ -155,19 +155,19 @@ def evaluate(model: TrainedModel | files.PathLike, test_data: Any, batch_size: i
 
   Returns:
     A share in [0, 1].
+
+  Raises:
+    ValueError: The images have labels, or the dataset has classes, that the model does not have.
   """
   from tf_proxyless.app import build_training
   from tf_proxyless.app import dataset
-  from tf_proxyless.app import training_images
-  from tf_proxyless.data import preprocessing
 
   loaded = models_lib.load(model.run.path if isinstance(model, TrainedModel) else model)
-  data = test_data if isinstance(test_data, str) else data_lib.open_source(test_data, test=test_data)[0]
-  source = dataset.open_source(data, config_lib.TrainingDataConfig(dataset=data))
-  size, _, channels = loaded.architecture.network.input_shape
-  transform = preprocessing.for_source(source, size, models_lib.augmentation(loaded.results), channels=channels)
-  batches = training_images.test_images(source, transform, loaded.architecture.input_normalization, batch_size)
-  return build_training.evaluate(loaded.model, batches).top1
+  if not isinstance(test_data, str):
+    names = loaded.architecture.class_names or tuple(map(str, range(loaded.architecture.network.classes)))
+    test_data = data_lib.open_source(test_data, test=test_data, class_names=names)[0]
+  source = dataset.open_source(test_data, config_lib.TrainingDataConfig(dataset=test_data))
+  return build_training.evaluate_test(source, loaded, batch_size)['test_top1']
 
 
 @shutdown.signals_given_back()
@@ -198,7 +198,8 @@ def quantize(
 
   path = os.fspath(model.run.path if isinstance(model, TrainedModel) else model)
   if train_data is not None:
-    settings['dataset'] = data_lib.open_source(train_data, test=test_data)[0]
+    names = None if isinstance(train_data, str) else models_lib.find(path).architecture.class_names
+    settings['dataset'] = data_lib.open_source(train_data, test=test_data, class_names=names)[0]
   quantize_command.main(options.make(config_lib.QuantizeConfig, {
       'validation_images': 0.0, **settings, 'model': path, 'run_dir': os.fspath(run_dir)}))
   return _finished(run_directory.RunDirectory(run_dir))

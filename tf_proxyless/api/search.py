@@ -225,7 +225,8 @@ class SearchResult:
   @property
   def state(self) -> str:
     """'finished', 'interrupted', 'running' or 'failed'."""
-    return files.read_json(self.run.status, 'status')['state']
+    status = self.run.read_status()
+    return status['state'] if status else 'interrupted'
 
   @property
   def architecture(self) -> io.Architecture:

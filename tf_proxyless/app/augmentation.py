@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from tf_proxyless.app import config as config_lib
+from tf_proxyless.app import models
 from tf_proxyless.data import names as dataset_names
 from tf_proxyless.data import preprocessing
 from tf_proxyless.data import sources
@@ -40,6 +41,13 @@ def choose(given: str | None, source: sources.Source, run: run_directory_lib.Run
   return run.chosen(NAME) or _EARLIER.get(dataset_names.base(source.name)) or preprocessing.default_augmentation(source)
 
 
+def before(config: config_lib.TrainConfig, start: models.ModelFiles | None, source: sources.Source) -> str | None:
+  """The augmentation of the training or search before, if it was on the same images: a dataset of the same name."""
+  if start is not None and (start.results or {}).get('dataset') == source.name:
+    return start.architecture.augmentation
+  return of_search(config.network, source)
+
+
 def of_search(network: config_lib.NetworkConfig, source: sources.Source) -> str | None:
   """The augmentation of the search in whose directory the network to train lies, if it saw the same images."""
   path = network.architecture or ''
@@ -50,10 +58,21 @@ def of_search(network: config_lib.NetworkConfig, source: sources.Source) -> str 
   return run.chosen(NAME)
 
 
-def show(given: str | None, source: sources.Source, run: run_directory_lib.RunDirectory, channels: int) -> None:
-  """Tells the user what a run that is about to start makes of its images: the channels of its network, and the augmentation."""
+def show(given: str | None, source: sources.Source, run: run_directory_lib.RunDirectory, channels: int,
+         start: models.ModelFiles | None = None) -> None:
+  """Tells the user what a run that is about to start makes of its images: the channels of its network, and the augmentation.
+
+  Args:
+    given: The augmentation of its options.
+    source: Its images.
+    run: Its directory.
+    channels: Of its network.
+    start: The model that it starts from, if there is one.
+  """
   height, width, found = source.image_shape
   name = choose(given, source, run, known=True)
+  earlier = start and start.architecture.augmentation
+  change = f' (the network was trained with {earlier})' if earlier not in (None, name) else ''
   size = f'up to {height} x {width} pixels, ' if height and width else ''
   print(f'images                 {size}{"grey" if found == 1 else "in colour"}, as {channels} channel{"s" * (channels > 1)}; '
-        f'augmentation {name}: {_MEANINGS[name]}', flush=True)
+        f'augmentation {name}: {_MEANINGS[name]}{change}', flush=True)

@@ -63,12 +63,11 @@ def build(config: config_lib.QuantizeConfig, source: sources.Source, start: mode
     ValueError: Another run lies there, the split is not possible, or the model cannot be quantised.
   """
   settings = qat.Settings(range_momentum=config.ranges.range_momentum)
-  architecture = dataclasses.replace(start.architecture, input_normalization=None)
   folded = keras.models.clone_model(start.model)
   folded.set_weights(start.model.get_weights())
   folding.fold_normalization(folded, start.architecture.input_normalization)
   model = qat.quantize(folded, settings)
-  images = _make_images(config, source, identity, architecture, run, models.augmentation(start.results))
+  architecture, images = _make_inputs(config, source, identity, start.architecture, run)
   recipe = recipe_lib.Recipe(config.recipe.epochs, pipelines.steps_per_epoch(images.split, config.data.batch_size),
                              config.learning_rate, config.recipe.momentum, config.recipe.weight_decay, config.recipe.label_smoothing,
                              decoupled=False)
@@ -86,17 +85,20 @@ def _tracing(model: keras.Model, learning: tf.Tensor) -> Iterator[None]:
     yield
 
 
-def _make_images(config: config_lib.QuantizeConfig, source: sources.Source, identity: dict[str, object], architecture: io.Architecture,
-                 run: run_directory.RunDirectory, before: str | None) -> training_images.Images:
+def _make_inputs(config: config_lib.QuantizeConfig, source: sources.Source, identity: dict[str, object], start: io.Architecture,
+                 run: run_directory.RunDirectory) -> tuple[io.Architecture, training_images.Images]:
+  """What the quantized network is, and its images; the directory is claimed."""
   known = run.check(identity)
-  augmentation = augmentation_lib.choose(config.data.augmentation, source, run, known, before)
+  augmentation = augmentation_lib.choose(config.data.augmentation, source, run, known, start.augmentation)
+  architecture = dataclasses.replace(start, input_normalization=None, augmentation=augmentation,
+                                     class_names=start.class_names or source.class_names)
   if not known:
     for file in (run.split, run.results, run.path / qat.SETTINGS, run.path / qat.WEIGHTS):  # of a run that came to nothing
       file.unlink(missing_ok=True)
     files.write_atomically(run.flags, flags.to_flagfile(config))
     io.save_architecture(architecture, run.architecture)
     run.claim(identity, **{augmentation_lib.NAME: augmentation})
-  return training_images.make(config, source, architecture, run, True, augmentation)
+  return architecture, training_images.make(config, source, architecture, run, True)
 
 
 def calibrate(components: QuantizationComponents) -> None:
@@ -113,11 +115,11 @@ def finish(components: QuantizationComponents) -> dict:
   """Writes the quantized network and what it is worth."""
   config, run, start, model = components.config, components.run, components.start, components.trainer.model
   qat_rounding.round_biases(model)
+  qat.save(model, components.architecture, run.path, components.settings)  # an evaluation can fail; the same command then only evaluates
   history = run.read_history()
   found = build_training.results(config, components.images, components.architecture, model, sum(entry['seconds'] for entry in history))
   plain = training_images.normalize(components.images.test(), start.architecture.input_normalization)
   found['float_test_top1'] = build_training.evaluate(start.model, plain).top1
   found['calibrated_test_top1'] = next(entry['test_top1'] for entry in history if entry['epoch'] < 0)
-  qat.save(model, components.architecture, run.path, components.settings)
   files.write_json(run.results, models.RESULTS, found)
   return found

@@ -9,6 +9,7 @@ import os
 import numpy as np
 import tensorflow as tf
 
+from tf_proxyless.app import architectures
 from tf_proxyless.app import augmentation as augmentation_lib
 from tf_proxyless.app import config as config_lib
 from tf_proxyless.app import dataset
@@ -244,13 +245,17 @@ def write_inputs(config: config_lib.SearchConfig, problem: problem_lib.SearchPro
       table_lib.save(problem.table, run.latency_table)
     if proof is not None and proof != run.latency_table_proof:
       files.write_atomically(run.latency_table_proof, proof.read_bytes())
-    run.claim(identity, **{augmentation_lib.NAME: augmentation_lib.choose(config.data.augmentation, source, run, known)})
+    run.claim(identity, class_names='\n'.join(source.class_names),
+              **{augmentation_lib.NAME: augmentation_lib.choose(config.data.augmentation, source, run, known)})
   return known
 
 
 def _make_split(config: config_lib.SearchConfig, source: sources.Source, run: run_directory.RunDirectory,
                 validation: np.ndarray | None) -> splits.Split:
   if run.split.exists():
+    differing = architectures.other_classes(run.class_names, source.name, source.class_names)
+    if differing:
+      raise ValueError(f'{run.path} searched on other classes: {differing}')
     return splits.load(str(run.split), source, over=run.is_finished())
   if validation is not None:
     split = splits.Split(source.name, config.seed, source.load('train'), np.flatnonzero(~validation), np.flatnonzero(validation))

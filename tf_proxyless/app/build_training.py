@@ -7,6 +7,7 @@ import dataclasses
 import tensorflow as tf
 import tf_keras as keras
 
+from tf_proxyless.app import architectures
 from tf_proxyless.app import augmentation as augmentation_lib
 from tf_proxyless.app import config as config_lib
 from tf_proxyless.app import flags
@@ -36,23 +37,36 @@ _STATISTICS_BATCHES = 50  # for batch normalisation of inherited weights
 
 
 def make_inputs(config: config_lib.TrainConfig, source: sources.Source, identity: dict[str, object], architecture: io.Architecture,
-                run: run_directory.RunDirectory, strategy: tf.distribute.Strategy) -> training_images.Images:
+                start: models.ModelFiles | None, run: run_directory.RunDirectory, strategy: tf.distribute.Strategy,
+                ) -> training_images.Images:
   """Claims the run directory, puts flags, architecture and split into it if they are not there, and returns the images.
 
+  Args:
+    config: Configuration of the training.
+    source: The dataset.
+    identity: What makes the run this run.
+    architecture: The network; what its inputs and outputs mean is written beside it.
+    start: The model that it starts from, if there is one.
+    run: The directory.
+    strategy: Says which of several workers writes.
+
   Raises:
-    ValueError: Another run lies there, or the split is not possible.
+    ValueError: Another run lies there, or one with other classes, or the split is not possible.
   """
   writes = distribution.is_chief(strategy)
   known = run.check(identity)
-  before = None if known or config.data.augmentation else augmentation_lib.of_search(config.network, source)
+  if known:
+    architectures.check_classes(io.load_architecture(run.architecture), str(run.path), source.name, source.class_names)
+  before = None if known or config.data.augmentation else augmentation_lib.before(config, start, source)
   augmentation = augmentation_lib.choose(config.data.augmentation, source, run, known, before)
+  architecture = dataclasses.replace(architecture, class_names=source.class_names, augmentation=augmentation)
   if not known and writes:
     for file in (run.split, run.model, run.results):  # of a run that came to nothing
       file.unlink(missing_ok=True)
     files.write_atomically(run.flags, flags.to_flagfile(config))
     io.save_architecture(architecture, run.architecture)
     run.claim(identity, **{augmentation_lib.NAME: augmentation})
-  return training_images.make(config, source, architecture, run, writes, augmentation)
+  return training_images.make(config, source, architecture, run, writes)
 
 
 def make_loop(config: config_lib.TrainConfig | config_lib.QuantizeConfig, images: training_images.Images, trainer: trainer_lib.Trainer,
@@ -82,8 +96,13 @@ def build(config: config_lib.TrainConfig, architecture: io.Architecture, precisi
     keras.mixed_precision.set_global_policy(previous)
 
 
-def copy_weights(model: keras.Model, start: keras.Model) -> list[str]:
+def copy_weights(model: keras.Model, start: keras.Model, same_classes: bool = True) -> list[str]:
   """Copies weights by layer, all but those of a classifier of other classes.
+
+  Args:
+    model: Gets them.
+    start: Has them.
+    same_classes: Whether as many classes are the same ones.
 
   Returns:
     Names of the layers that keep their own weights.
@@ -92,12 +111,15 @@ def copy_weights(model: keras.Model, start: keras.Model) -> list[str]:
     ValueError: The models are not of the same network otherwise; the layers that differ are named.
   """
   differing, kept, sources_by_name = [], [], {layer.name: layer for layer in start.layers}
+  *_, classifier = (layer.name for layer in model.layers if layer.weights)
   for layer in model.layers:
     shapes = [tuple(weight.shape) for weight in layer.weights]
     source = sources_by_name.pop(layer.name, None)
     found = None if source is None else [tuple(weight.shape) for weight in source.weights]
     if shapes == (found or []):
-      if shapes:
+      if layer.name == classifier and not same_classes:
+        kept.append(layer.name)
+      elif shapes:
         layer.set_weights(source.get_weights())
     elif isinstance(layer, keras.layers.Dense) and found and found[0][0] == shapes[0][0]:
       kept.append(layer.name)
@@ -109,13 +131,13 @@ def copy_weights(model: keras.Model, start: keras.Model) -> list[str]:
   return kept
 
 
-def inherit(model: keras.Model, architecture: io.Architecture, search_dir: str, images: training_images.Images) -> None:
+def inherit(model: keras.Model, architecture: io.Architecture, search: search_directory.RunDirectory,
+            images: training_images.Images) -> None:
   """Gives a model the weights of a search, and statistics of batch normalisation over training images.
 
   Raises:
     ValueError: The search has no checkpoint, or a damaged one.
   """
-  search = search_directory.RunDirectory(search_dir)
   newest = search.newest_checkpoint()
   if newest is None:
     raise ValueError(f'{search.checkpoints} holds no checkpoint to inherit weights from')
@@ -140,13 +162,19 @@ def start_from(config: config_lib.TrainConfig, start: models.ModelFiles | None, 
   """
   if not config.network.init:
     return []
-  plain, kept = build(config, architecture), []  # the model itself may lie on several devices
+  plain = build(config, architecture)  # the model itself may lie on several devices
   if start is None:
-    inherit(plain, architecture, config.network.search_dir or '', images)
+    search = search_directory.RunDirectory(config.network.search_dir or '')
+    inherited, known = build(config, architecture), search.class_names
+    inherit(inherited, architecture, search, images)
   else:
-    kept = copy_weights(plain, models.load_found(start).model)
+    inherited, known = models.load_found(start).model, start.architecture.class_names
+  differing = architectures.other_classes(known, images.source.name, images.source.class_names)
+  kept = copy_weights(plain, inherited, not differing)
+  if start is not None:
+    architectures.check_start(architecture.network, start.architecture.network)
   model.set_weights(plain.get_weights())
-  return [f'{name} starts from random values: the classes are others' for name in kept]
+  return [f'{name} starts from random values: {differing or "the classes are others"}' for name in kept]
 
 
 def make_training(config: config_lib.TrainConfig, images: training_images.Images, architecture: io.Architecture,
@@ -168,15 +196,15 @@ def make_training(config: config_lib.TrainConfig, images: training_images.Images
 
 def finish(config: config_lib.TrainConfig, images: training_images.Images, architecture: io.Architecture, trainer: trainer_lib.Trainer,
            run: run_directory.RunDirectory) -> dict | None:
-  """Writes the model, whatever it was trained in, in float32, and what it is worth; None on workers that write nothing."""
+  """Writes the model, whatever it was trained in, in float32, then what it is worth; None on workers that write nothing."""
   with trainer.averaged():
     weights = trainer.model.get_weights()
   if not trainer.is_chief:
     return None
   model = build(config, architecture)
   model.set_weights(weights)
+  models.save(model, run.model)  # an evaluation can fail, and the same command then only evaluates
   found = results(config, images, architecture, model, seconds=sum(entry['seconds'] for entry in run.read_history()))
-  models.save(model, run.model)
   files.write_json(run.results, models.RESULTS, found)
   return found
 
@@ -194,7 +222,7 @@ def results(config: config_lib.TrainConfig | config_lib.QuantizeConfig, images: 
     validation = evaluate(model, images.validation(), 'validation images')
     found.update(validation_top1=validation.top1, validation_top5=validation.top5, validation_loss=validation.loss,
                  validation_images=validation.images)
-  return {**found, 'epochs': config.recipe.epochs, 'dataset': config.data.dataset, 'class_names': list(images.source.class_names),
+  return {**found, 'epochs': config.recipe.epochs, 'dataset': config.data.dataset, 'class_names': list(images.class_names),
           'resolution': architecture.network.input_shape[0], 'preprocessing': describe_preprocessing(config, images),
           'versions': versions.installed(), 'seed': config.seed, 'seconds': seconds}
 
@@ -206,13 +234,22 @@ def describe_preprocessing(config: config_lib.TrainConfig | config_lib.QuantizeC
           'input_range': [0.0, 1.0], 'input_normalization': images.normalization and dict(images.normalization)}
 
 
-def evaluate_test(config: config_lib.TrainConfig, source: sources.Source, loaded: models.LoadedModel) -> dict:
-  """What a model is worth on the test images."""
+def evaluate_test(source: sources.Source, loaded: models.LoadedModel, batch_size: int, augmentation: str | None = None) -> dict:
+  """What a model is worth on the test images of a dataset.
+
+  Args:
+    source: The dataset.
+    loaded: The model.
+    batch_size: Images a batch.
+    augmentation: For a model that does not say what it was trained with.
+
+  Raises:
+    ValueError: The dataset has other classes, or the model was trained with another augmentation.
+  """
   architecture = loaded.architecture
+  architectures.check_classes(architecture, str(loaded.directory), source.name, source.class_names)
   size, _, channels = architecture.network.input_shape
-  augmentation = config.data.augmentation or models.augmentation(loaded.results)
-  transform = preprocessing.for_source(source, size, augmentation, channels=channels)
-  batch_size = config.data.evaluation_batch
+  transform = preprocessing.for_source(source, size, architectures.augmentation_of(architecture, augmentation), channels=channels)
   batches = training_images.test_images(source, transform, architecture.input_normalization, batch_size)
   return _test_results(evaluate(loaded.model, batches))
 

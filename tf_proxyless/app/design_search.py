@@ -95,7 +95,7 @@ def main(config: config_lib.SearchConfig) -> int:
     lock = locking.take(run.path)
   report = writer.RunReport(run, headings=options.headings(config_lib.SearchConfig))
   stop = shutdown.StopRequest(report.on_deadline)
-  with lock, errors.user_errors(), shutdown.status_kept(report.write_status, stop):
+  with lock, errors.user_errors(), shutdown.status_kept(run, report.write_status, stop):
     _write_inputs(config, inputs, run)
     report.write_status('running')
     try:
@@ -122,7 +122,7 @@ def _read_inputs(config: config_lib.SearchConfig) -> Inputs:
   if config.designer.evaluator == config_lib.TRAIN:
     return Inputs(problem, targets, evaluators.train_config(config.designer.train_flagfile or '', config))
   asked = run_directory.RunDirectory(config.designer.evaluator or '')
-  evaluators.check_space(asked, space)
+  evaluators.check_search(asked, space, config.data.dataset)
   if not asked.predictor.exists():
     return Inputs(problem, targets, None, asked)
   if config.designer.designer == 'bayesian':

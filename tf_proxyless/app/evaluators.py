@@ -131,14 +131,17 @@ def supernet(run: run_directory.RunDirectory, data_dir: str | None) -> Callable[
   return validation.score
 
 
-def check_space(run: run_directory.RunDirectory, space: network_lib.Network) -> None:
-  """Refuses the directory of a search of another space.
+def check_search(run: run_directory.RunDirectory, space: network_lib.Network, dataset: str | None) -> None:
+  """Refuses the directory of a search of another space, or on other images.
 
   Raises:
-    ValueError: It is none, or of another; in one line.
+    ValueError: It is none, or of others; in one line.
   """
   if not run.flags.exists():
     raise ValueError(f'`evaluator={run.path}` is neither {config_lib.TRAIN!r} nor the directory of a search: there is no {run.flags.name}')
+  searched = flags.read(run.flags, config_lib.SearchConfig).data.dataset
+  if searched != dataset:
+    raise ValueError(f'`evaluator={run.path}` is a search on {searched}, whose accuracies say nothing of `dataset={dataset}`')
   theirs = io.load_search_space(run.search_space)
   if io.digest(theirs) != io.digest(space):
     shapes = [f'{each.name} with input {files.shorten(each.input_shape)} and {each.classes} classes' for each in (theirs, space)]

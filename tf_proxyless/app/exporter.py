@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import tf_keras as keras
 
-from tf_proxyless.measure import model_card
+from tf_proxyless.app import accuracy
+from tf_proxyless.app import architectures
 from tf_proxyless.app import dataset
 from tf_proxyless.app import models
 from tf_proxyless.cost import counting
@@ -26,8 +27,8 @@ from tf_proxyless.deploy import normalization
 from tf_proxyless.deploy import ovic
 from tf_proxyless.infra import progress as progress_lib
 from tf_proxyless.infra import versions
+from tf_proxyless.measure import model_card
 from tf_proxyless.space import io
-from tf_proxyless.space import network as network_lib
 
 # Steps that the outputs of a file may differ from those of its QAT model by, and the share of outputs that may differ by more. That is
 # judged on XNNPACK's kernels, which round once, as the model does: of 3,600 outputs of the quickstart's network 33 differed by 1 and 4 by
@@ -62,32 +63,40 @@ class Data:
     return pipelines.test_pass(self.source, self.transform, min(_BATCH, self.source.num_test)).as_numpy_iterator()
 
 
-def open_data(name: str, network: network_lib.Network, options: dataset.Options, any_classes: bool = False,
-              augmentation: str | None = None) -> Data:
+def open_data(name: str, architecture: io.Architecture, options: dataset.Options, any_classes: bool = False) -> Data:
   """Opens a dataset for a network.
 
   Args:
     name: As for `sources.open_dataset`.
-    network: Whose images are wanted.
+    architecture: Network whose images are wanted, as it was trained on them; where it does not say how, as suits the dataset.
     options: How it is opened.
     any_classes: Whether images are wanted only, so that other classes than the network's will do.
-    augmentation: What the network was trained with; None is the one that suits the dataset.
 
   Raises:
     ValueError: It cannot be opened, or has other classes than the network.
   """
   source = dataset.open_source(name, options)
-  if source.classes != network.classes and not any_classes:
-    raise ValueError(f'the network {network.name!r} has {network.classes} classes, the dataset {source.name} {source.classes}')
+  network = architecture.network
+  if not any_classes:
+    architectures.check_classes(architecture, f'the network {network.name!r}', source.name, source.class_names)
   height, width, channels = network.input_shape
   if height != width:
     raise ValueError(f'images are square, the network {network.name!r} takes {height} x {width}')
-  return Data(source, preprocessing.for_source(source, height, augmentation, channels=channels))
+  return Data(source, preprocessing.for_source(source, height, architecture.augmentation, channels=channels))
 
 
 def load(found: models.ModelFiles) -> keras.Model:
-  """Loads a network as one that takes pixels / 255."""
-  return normalization.prepend(models.load_found(found).model, found.architecture.input_normalization)
+  """Loads a network as one that takes pixels / 255.
+
+  Raises:
+    ValueError: It cannot be loaded, or is another network than the one described beside it, of which the card would be.
+  """
+  model, network = models.load_found(found).model, found.architecture.network
+  weights, described = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights), counting.count_network(network).parameters
+  if found.model is not None and weights != described:
+    raise ValueError(f'{found.model} has {weights:,} weights, the architecture beside it, {network.name!r}, {described:,}: it is of '
+                     'another network')
+  return normalization.prepend(model, found.architecture.input_normalization)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -215,6 +224,26 @@ def best(exports: Sequence[Export]) -> Export:
   return max(exports, key=lambda made: made.comparison.top1)
 
 
+def describe_accuracies(made: Export, found: models.ModelFiles, plain: models.ModelFiles | None, dataset: str) -> Iterator[str]:
+  """Lines for the user: whether a network is as accurate here as when it was made, and its file as accurate as the float network.
+
+  Args:
+    made: The file, and how it compares with its Keras model on the test images.
+    found: That model.
+    plain: The float network that it was made of, if it is another and known.
+    dataset: Name of the dataset.
+  """
+  images, results = made.comparison.images, found.results or {}
+  here = accuracy.Accuracy(made.comparison.reference_top1, images, dataset)
+  model = 'qat' if made.how == 'qat' else 'float'
+  yield from accuracy.of_results(model, results, here)
+  top1 = here.top1 if model == 'float' else results.get('float_test_top1', ((plain and plain.results) or {}).get('test_top1'))
+  if top1 is None:
+    yield 'warning: nothing says how accurate the float network is; the same quantize command, started again, finds it out'
+  else:
+    yield from accuracy.collapse(f'the {made.how} file', accuracy.Accuracy(top1, images), accuracy.Accuracy(made.comparison.top1, images))
+
+
 def finish(made: Export, architecture: io.Architecture, class_names: Sequence[str], request: Request) -> bytes:
   """The file as it is written: with metadata for tools on phones, and still the same model.
 
@@ -228,7 +257,9 @@ def finish(made: Export, architecture: io.Architecture, class_names: Sequence[st
     ValueError: The classes are not those of the outputs.
   """
   count, pixels = counting.count_network(architecture.network), 'RGB' if architecture.network.input_shape[2] == 3 else 'grey'
-  description = (f'Image classification network of {count.macs / 1e6:.1f} million multiply-adds. Input: {pixels} pixels, as bytes or '
+  cut = {None: '', 'imagenet': ' of the middle square of an image, 7/8 of its shorter side,'}.get(
+      architecture.augmentation, ' of a whole image, resized to a square,')
+  description = (f'Image classification network of {count.macs / 1e6:.1f} million multiply-adds. Input: {pixels} pixels{cut} as bytes or '
                  'as pixel / 255. Output: one number a class, the higher the likelier.')
   labels = [ovic.BACKGROUND, *class_names] if request.ovic and class_names else list(class_names)
   content = metadata.add(made.content, architecture.network.name, description, labels)
@@ -257,7 +288,7 @@ def make_card(made: Export, content: bytes, architecture: io.Architecture, reque
       quantization=request.quantization, how=made.how, ovic=request.ovic, size_bytes=len(content),
       sha256=hashlib.sha256(content).hexdigest(), input=describe(found.inputs[0]), output=describe(found.outputs[0]),
       operators=found.operators, labels=len(labels), versions=versions.installed(),
-      input_normalization=architecture.input_normalization, **known)
+      input_normalization=architecture.input_normalization, augmentation=architecture.augmentation, **known)
 
 
 def accuracies(dataset: str, exports: Sequence[Export], kept: Export, results: Mapping[str, Any]) -> dict[str, Any]:
@@ -269,13 +300,13 @@ def accuracies(dataset: str, exports: Sequence[Export], kept: Export, results: M
     kept: The one that is written.
     results: Results of the training, or of the quantization-aware training, as in results.json.
   """
-  top1, top5 = {}, {}
-  if 'float_test_top1' in results:
+  top1, top5, found = {}, {}, kept.comparison
+  then = results.get('dataset', dataset), results.get('test_images', found.images)
+  if 'float_test_top1' in results and then == (dataset, found.images):  # else it is of other images
     top1['float'] = results['float_test_top1']
   for made in exports:
     model = 'qat' if made.how == 'qat' else 'float'
     top1[model], top5[model] = made.comparison.reference_top1, made.comparison.reference_top5
-  found = kept.comparison
   return {'dataset': dataset, 'test_images': found.images,
           'agreement': found.agreement, 'difference': found.difference, 'steps': kept.steps,
           'accuracies': {**top1, 'tflite': found.top1}, 'top5_accuracies': {**top5, 'tflite': found.top5},

@@ -24,7 +24,7 @@ class ModelFiles:
 
   Attributes:
     model: The .keras file; None for a quantized run, whose directory is its model.
-    architecture: What the model is.
+    architecture: What the model is, and what its inputs and outputs mean.
     results: What is known of its accuracy, as in results.json; None if that is not there.
     directory: That all of these lie in.
   """
@@ -43,13 +43,6 @@ class LoadedModel:
   architecture: io.Architecture
   results: Mapping[str, Any] | None
   directory: pathlib.Path
-
-
-def augmentation(results: Mapping[str, Any] | None) -> str | None:
-  """The augmentation that a model was trained with, which says how its test images are cut, from its results; None if it is not known."""
-  preprocessing = (results or {}).get('preprocessing')
-  found = preprocessing.get('augmentation') if isinstance(preprocessing, Mapping) else None
-  return found if isinstance(found, str) else None
 
 
 def find(path: files.PathLike) -> ModelFiles:
@@ -76,8 +69,22 @@ def find(path: files.PathLike) -> ModelFiles:
     raise ValueError(f'{path}: there is no {" or ".join(str(file) for file in dict.fromkeys([*own, directory / "architecture.json"]))}, '
                      'which says what the model is')
   results = directory / 'results.json'
-  known = results.is_file() and (model is None or model.name == 'model.keras')
-  return ModelFiles(model, io.load_architecture(described), read_results(results) if known else None, directory)
+  known = read_results(results) if results.is_file() and (model is None or model.name == 'model.keras') else None
+  return ModelFiles(model, _with_record(io.load_architecture(described), results, known or {}), known, directory)
+
+
+def _with_record(architecture: io.Architecture, path: pathlib.Path, results: Mapping[str, Any]) -> io.Architecture:
+  """An architecture with what its inputs and outputs mean, which earlier editions wrote into results.json only.
+
+  Raises:
+    ValueError: The results are of another network.
+  """
+  names, preprocessing = architecture.class_names or tuple(results.get('class_names', ())) or None, results.get('preprocessing')
+  augmentation = preprocessing.get('augmentation') if isinstance(preprocessing, Mapping) else None
+  try:
+    return dataclasses.replace(architecture, class_names=names, augmentation=architecture.augmentation or augmentation)
+  except ValueError as error:
+    raise ValueError(f'{path}: {error}') from error
 
 
 def read_results(path: files.PathLike) -> dict[str, Any]:
@@ -91,6 +98,8 @@ def read_results(path: files.PathLike) -> dict[str, Any]:
   for name, value in results.items():
     if name.endswith(('_top1', '_top5')) and not (type(value) in (int, float) and 0 <= value <= 1):
       raise ValueError(f'{path}: {files.one_line(name)} must be in [0, 1], got {files.shorten(value)}')
+    if name.endswith('_images') and not (type(value) is int and value > 0):
+      raise ValueError(f'{path}: {files.one_line(name)} must be a number of images, got {files.shorten(value)}')
   if not isinstance(results.get('dataset', ''), str):
     raise ValueError(f'{path}: dataset must be text, got {files.shorten(results["dataset"])}')
   names = results.get('class_names', [])

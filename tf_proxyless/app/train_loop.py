@@ -31,7 +31,6 @@ def run(text: str, directory: run_directory.RunDirectory, write_status: Callable
   Raises:
     UserError: A loss was not finite.
   """
-  write_status('running')
   progress = progress_lib.TrainingProgress(text, directory.logs if trainer.is_chief else None, trainer.recipe.steps,
                                            int(trainer.progress.total_steps))
   try:

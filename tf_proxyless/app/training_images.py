@@ -33,6 +33,7 @@ class Images:
     batch_size: Batch size of training.
     evaluation_batch_size: Images in a batch of an evaluation.
     seed: Seed of order and augmentation.
+    class_names: What the outputs of the network stand for.
   """
 
   source: sources.Source
@@ -43,6 +44,7 @@ class Images:
   batch_size: int
   evaluation_batch_size: int
   seed: int
+  class_names: tuple[str, ...]
 
   def training(self, epoch: int, step: int = 0, augment: bool = True) -> tf.data.Dataset:
     """The batches of an epoch from a step on."""
@@ -78,8 +80,15 @@ def test_images(source: sources.Source, transform: preprocessing.Transform, norm
 
 
 def make(config: config_lib.TrainConfig | config_lib.QuantizeConfig, source: sources.Source, architecture: io.Architecture,
-         run: run_directory.RunDirectory, writes: bool, augmentation: str) -> Images:
+         run: run_directory.RunDirectory, writes: bool) -> Images:
   """The images of a run, by the split that its directory has, or gets if it `writes`.
+
+  Args:
+    config: Configuration of the run.
+    source: The dataset.
+    architecture: The network, with its classes and its augmentation.
+    run: The directory.
+    writes: Whether this process does; of several workers one.
 
   Raises:
     ValueError: The split is not possible, or the one that is there is damaged.
@@ -94,6 +103,7 @@ def make(config: config_lib.TrainConfig | config_lib.QuantizeConfig, source: sou
     if writes:
       splits.save(split, str(run.split))
   size, _, channels = architecture.network.input_shape
+  augmentation = architecture.augmentation or preprocessing.default_augmentation(source)
   transform = preprocessing.for_source(source, size, augmentation, config.data.color_jitter, channels)
   return Images(source, split, augmentation, transform, architecture.input_normalization, config.data.batch_size,
-                config.data.evaluation_batch, config.seed)
+                config.data.evaluation_batch, config.seed, architecture.class_names or source.class_names)

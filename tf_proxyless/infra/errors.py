@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 import contextlib
+import re
+import sys
 from typing import Any
 
 MISTAKE = 2
 INTERRUPTED = 130
 PIPE_CLOSED = 141
+_LONGEST = 300  # characters of what an operation says
+_NODES = (r'\{\{.*?\}\}|\[\[.*?\]\]|\[Op:.*?\](?: name:.*)?|Original stack trace.*|Error in user-defined function passed to \S+ '
+          r'transformation with iterator: \S+: ')
 
 
 class UserError(ValueError):
@@ -22,8 +27,16 @@ def user_errors() -> Iterator[None]:
     yield
   except UserError:
     raise
-  except (ValueError, KeyError, TypeError, OSError) as error:
+  except (ValueError, KeyError, TypeError, OSError, *of_operations()) as error:
     raise UserError(describe(error)) from error
+
+
+def of_operations() -> tuple[type[Exception], ...]:
+  """What TensorFlow's operations raise of files that cannot be read or decoded, and of a memory that is full; none before it is loaded."""
+  kinds = getattr(sys.modules.get('tensorflow'), 'errors', None)
+  names = ('InvalidArgumentError', 'NotFoundError', 'FailedPreconditionError', 'DataLossError', 'PermissionDeniedError',
+           'ResourceExhaustedError')
+  return tuple(getattr(kinds, name) for name in names) if kinds else ()
 
 
 def describe(error: Exception) -> str:
@@ -32,7 +45,16 @@ def describe(error: Exception) -> str:
     return f'{error.filename}: {error.strerror}' if error.filename else error.strerror
   if isinstance(error, KeyError) and error.args:
     return one_line(error.args[0])  # str() of a KeyError is the repr of its message
-  return one_line(error)
+  if isinstance(error, of_operations()):
+    return _describe_operation(str(error))
+  return one_line(error) or type(error).__name__
+
+
+def _describe_operation(message: str) -> str:
+  """What went wrong, without the names of nodes; of the images, where it is their iterator that says so."""
+  of_images = 'an image of the dataset cannot be read: ' if 'IteratorGetNext' in message else ''
+  text = one_line(re.sub(_NODES, '', message.replace('\n', ' ')))
+  return of_images + (text if len(text) <= _LONGEST else f'{text[:_LONGEST]}...')
 
 
 def one_line(message: Any) -> str:

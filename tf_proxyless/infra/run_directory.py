@@ -11,6 +11,7 @@ from typing import Any
 
 from tf_proxyless.infra import checkpoints
 from tf_proxyless.infra import files
+from tf_proxyless.infra import locking
 
 STATES = ('running', 'interrupted', 'finished', 'failed')
 _MAX_HISTORY_BYTES = 2**28
@@ -21,10 +22,12 @@ class RunDirectory:
 
   Attributes:
     path: The run directory.
+    written: The state that this object has written last; None if it has written none.
   """
 
   def __init__(self, path: files.PathLike):
     self.path = pathlib.Path(path)
+    self.written: str | None = None
     self.flags = self.path / 'flags.txt'
     self.identity = self.path / 'identity.json'
     self.status = self.path / 'status.json'
@@ -125,9 +128,12 @@ class RunDirectory:
       **details: JSON values; of a failure its `reason`, and `repeats=True` where the same run would fail again, which `check` refuses.
     """
     files.write_json(self.status, 'status', {'state': state, **details})
+    self.written = state
 
   def read_status(self) -> dict[str, Any] | None:
     """What status.json says: its 'state', of a failure its 'reason', and details; None if there is none.
+
+    A run that is said to be running, but whose process has ended, was interrupted.
 
     Raises:
       ValueError: It is damaged.
@@ -140,6 +146,9 @@ class RunDirectory:
     if status['state'] == 'failed':
       reason = status.get('reason')
       status['reason'] = files.one_line(reason) if isinstance(reason, str) else 'no reason given'
+    if status['state'] == 'running' and locking.is_free(self.path):
+      status.update(state='interrupted', reason='its process has ended without saying so; the same command continues from the last '
+                    'checkpoint')
     return status
 
   def is_finished(self) -> bool:

@@ -11,6 +11,7 @@ import types
 
 from tf_proxyless.infra import child_processes
 from tf_proxyless.infra import errors
+from tf_proxyless.infra import run_directory
 
 DEADLINE_S = 8.0  # preemptible machines give ten at least
 LATE_S = 1.0  # and a disk that hangs must not take the rest of them
@@ -102,18 +103,20 @@ def signals_given_back() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def status_kept(write_status: Callable[..., object], stop: StopRequest) -> Iterator[None]:
-  """Writes into the status of a run that it was interrupted, where this comes as an exception.
+def status_kept(run: run_directory.RunDirectory, write_status: Callable[..., object], stop: StopRequest) -> Iterator[None]:
+  """Writes into the status of a run that it was interrupted or failed, where this comes as an exception.
 
   After SIGTERM while another process worked for the run, the block is left without an exception: the run ends with `stop.exit_code`.
 
   Args:
-    write_status: `RunDirectory.write_status`.
+    run: Its directory. What fails before this process has written that the run is running, did not happen to the run.
+    write_status: Its `write_status`, or one that does more.
     stop: Settled at the end.
 
   Raises:
     KeyboardInterrupt: After SIGINT.
-    UserError: A file could not be written or read, for instance since the disk is full; the status says so if there is room for it.
+    UserError: A file could not be written or read, for instance since the disk is full.
+    Whatever else ended the run; the status says so, if there is room for it.
   """
   try:
     yield
@@ -126,10 +129,12 @@ def status_kept(write_status: Callable[..., object], stop: StopRequest) -> Itera
       raise
   except BrokenPipeError:  # of what is printed
     raise
-  except OSError as error:
-    with contextlib.suppress(OSError):
-      write_status('interrupted', reason=str(error))
-    with errors.user_errors():
-      raise
+  except Exception as error:
+    if run.written == 'running':
+      with contextlib.suppress(OSError):
+        write_status('failed', reason=errors.describe(error))
+    if isinstance(error, (OSError, *errors.of_operations())):
+      raise errors.UserError(errors.describe(error)) from error
+    raise
   finally:
     stop.settle()

@@ -23,6 +23,12 @@ class RunDirectory(run_directory.RunDirectory):
     self.predictor = self.path / 'predictor.json'  # fitted to these
 
   @property
+  def class_names(self) -> tuple[str, ...] | None:
+    """The classes of its images, in the order of their labels; None of runs of earlier editions."""
+    found = self.chosen('class_names')
+    return tuple(found.split('\n')) if found else None
+
+  @property
   def begun(self) -> bool:
     """Whether a run is here that has something to lose: a checkpoint, or trainings."""
     return super().begun or self.identity.exists() and self.trainings.is_dir()

@@ -79,6 +79,8 @@ class Architecture:
     input_normalization: 'mean' and 'std' by channel, if pixels in [0, 1] are to be normalised before the first layer.
     versions: Version by package name.
     seed: Seed of the search.
+    class_names: What the outputs stand for, of a network that was trained; None is not known.
+    augmentation: What it was trained with, which also says how an image is cut and resized for it; None is not known.
   """
 
   network: network_lib.Network
@@ -89,6 +91,8 @@ class Architecture:
   input_normalization: Mapping[str, tuple[float, ...]] | None = None
   versions: Mapping[str, str] | None = None
   seed: int | None = None
+  class_names: tuple[str, ...] | None = None
+  augmentation: str | None = None
 
   def __post_init__(self) -> None:
     if not schema.is_resolved(self.network):
@@ -96,6 +100,8 @@ class Architecture:
     if not isinstance(self.genotype, schema.Genotype):
       object.__setattr__(self, 'genotype', schema.Genotype(self.genotype))
     check_normalization(self.input_normalization, self.network.input_shape[2])
+    if self.class_names is not None and len(self.class_names) != self.network.classes:
+      raise ValueError(f'class_names must be {self.network.classes}, as many as the network has outputs, got {len(self.class_names)}')
 
 
 def check_normalization(normalization: Mapping[str, tuple[float, ...]] | None, channels: int) -> None:

@@ -76,8 +76,13 @@ class Training:
     with run_directory.restoring(newest):
       self._checkpoint.read(newest).assert_consumed()
     if self._trainer.is_chief:
-      self._run.rewind_history(self.epoch)
+      self._run.rewind_history(self.epoch - self._unfinished)
     return True
+
+  @property
+  def _unfinished(self) -> bool:
+    """Whether all steps of the epoch before are made, and it is still to be evaluated."""
+    return self.step == 0 and int(self._trainer.progress.images) > 0
 
   @property
   def epoch(self) -> int:
@@ -97,6 +102,8 @@ class Training:
     """
     self._observer = observer
     self._check_weights('at the start', 'look at the model that the training starts from')
+    if self._unfinished:
+      self._finish_epoch(self.epoch - 1, time.monotonic())
     for epoch in range(self.epoch, self._trainer.recipe.epochs):
       started = time.monotonic()
       if not self._run_epoch(epoch):
@@ -147,6 +154,7 @@ class Training:
     last_step = int(trainer.progress.total_steps) - 1
     entry = {'epoch': epoch, **trainer.progress.figures(), 'learning_rate': trainer.recipe.learning_rate_at(last_step)}
     if self._data.evaluation is not None and (epoch + 1) % self._evaluate_every_epochs == 0:
+      self.save()  # an evaluation can fail
       try:
         scores = trainer.evaluate(self._data.evaluation())
       except trainer_lib.NotFiniteError as error:

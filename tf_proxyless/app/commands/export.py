@@ -16,7 +16,7 @@ import pathlib
 
 from tf_proxyless.app import config as config_lib
 from tf_proxyless.app import flags
-from tf_proxyless.measure import model_card
+from tf_proxyless.app import architectures
 from tf_proxyless.app import models
 from tf_proxyless.app import options
 from tf_proxyless.cost import named_tables
@@ -24,6 +24,7 @@ from tf_proxyless.data import names as dataset_names
 from tf_proxyless.infra import errors
 from tf_proxyless.infra import files
 from tf_proxyless.infra import stderr as stderr_lib
+from tf_proxyless.measure import model_card
 
 _QUANTIZATIONS = ('none', 'float16', 'int8')  # those of deploy.export, which loads TensorFlow
 
@@ -136,6 +137,12 @@ def _find_float(config: Config, found: models.ModelFiles) -> models.ModelFiles:
   float_found = models.find(path)
   if float_found.architecture.network != found.architecture.network:
     raise ValueError(f'{path} is another network than {found.directory}')
+  ours, theirs = found.architecture, float_found.architecture
+  if ours.class_names and theirs.class_names:
+    architectures.check_classes(theirs, str(path), str(found.directory), ours.class_names)
+  if 'imagenet' in (ours.augmentation, theirs.augmentation) and ours.augmentation != theirs.augmentation:
+    raise ValueError(f'{path} was trained with the augmentation {theirs.augmentation}, {found.directory} with {ours.augmentation}: their '
+                     'images are not cut and resized alike')
   return float_found
 
 
@@ -154,11 +161,9 @@ def main(config: Config) -> None:
 def _export(config: Config, job: _Job) -> tuple[model_card.ModelCard, bytes]:
   from tf_proxyless.app import exporter
 
-  network = job.found.architecture.network
+  architecture = job.found.architecture
   request = exporter.Request(config.quantization, config.io, config.ovic, config.min_agreement, config.workers)
-  augmentation = models.augmentation(job.found.results)
-  open_data = lambda name, **how: name and exporter.open_data(
-      name, network, config, augmentation=augmentation, **how)
+  open_data = lambda name, **how: name and exporter.open_data(name, architecture, config, **how)
   data = open_data(job.dataset)
   source = data if job.representative == job.dataset else open_data(job.representative, any_classes=True)
   exports, refused = [], []
@@ -173,10 +178,13 @@ def _export(config: Config, job: _Job) -> tuple[model_card.ModelCard, bytes]:
     raise ValueError('; '.join(refused))
   for reason in refused:
     print(f'warning: left out {reason}')
-  made, results = exporter.best(exports), job.found.results or {}
+  for line in architectures.describe_unknown(architecture) if data else ():
+    print(line)
+  for each in exports if data else ():
+    for line in exporter.describe_accuracies(each, dict(job.attempts)[each.how], job.float_found, job.dataset):
+      print(line)
+  made, class_names = exporter.best(exports), architecture.class_names or (data.source.class_names if data else ())
   architecture = dict(job.attempts)[made.how].architecture
-  class_names = data.source.class_names if data else results.get('class_names', ())
   content = exporter.finish(made, architecture, class_names, request)
-  known = exporter.accuracies(job.dataset, exports, made, results) if data else {}
-  return exporter.make_card(
-      made, content, architecture, request, predicted=job.predicted, augmentation=augmentation, **known), content
+  known = exporter.accuracies(job.dataset, exports, made, job.found.results or {}) if data else {}
+  return exporter.make_card(made, content, architecture, request, predicted=job.predicted, **known), content

@@ -15,14 +15,17 @@ import hashlib
 import pathlib
 import shutil
 
+from tf_proxyless.app import accuracy
+from tf_proxyless.app import architectures
 from tf_proxyless.app import config as config_lib
 from tf_proxyless.app import device
-from tf_proxyless.measure import model_card
 from tf_proxyless.cost import named_tables
 from tf_proxyless.data import names as dataset_names
 from tf_proxyless.infra import errors
 from tf_proxyless.infra import stderr as stderr_lib
+from tf_proxyless.measure import model_card
 from tf_proxyless.measure import table_builder
+from tf_proxyless.space import io
 
 Config = config_lib.MeasureConfig
 
@@ -74,10 +77,20 @@ def _measure(config: Config, card: model_card.ModelCard, setup: table_builder.Se
 def _evaluate(config: Config, card: model_card.ModelCard, content: bytes, dataset: str) -> model_card.ModelCard:
   """The card with the accuracy of the file on the whole test set."""
   from tf_proxyless.app import exporter
+  from tf_proxyless.deploy import metadata
 
-  data = exporter.open_data(dataset, card.network, config, augmentation=card.augmentation)
+  labels = tuple(metadata.read_labels(content)[card.ovic:])  # without the background
+  architecture = io.Architecture(card.network, card.genotype, class_names=labels or None, augmentation=card.augmentation)
+  data = exporter.open_data(dataset, architecture, config)
   found = exporter.evaluate(content, data, card.ovic, config.workers)
-  same = card.dataset is None or dataset_names.resolve(card.dataset) == dataset_names.resolve(dataset)
+  for line in architectures.describe_unknown(architecture):
+    print(line)
+  before = card.dataset and dataset_names.resolve(card.dataset)
+  dataset = dataset_names.resolve(dataset)
+  if 'tflite' in (card.accuracies or {}):
+    earlier = accuracy.Accuracy(card.accuracies['tflite'], card.test_images, before)
+    print(*accuracy.compare('file', earlier, accuracy.Accuracy(found.top1, found.images, dataset)), sep='\n')
+  same = card.dataset is None or (before, card.test_images) == (dataset, found.images)
   return dataclasses.replace(
       card, dataset=dataset, test_images=found.images,
       accuracies={**(card.accuracies or {} if same else {}), 'tflite': found.top1},

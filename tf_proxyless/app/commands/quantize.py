@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import pathlib
 
+from tf_proxyless.app import accuracy
 from tf_proxyless.app import architectures
 from tf_proxyless.app import config as config_lib
 from tf_proxyless.app import models
@@ -60,12 +61,15 @@ def _start_tensorflow(config: Config) -> None:
   stderr_lib.load_tensorflow(start)
 
 
-def _show(found: dict, directory: pathlib.Path) -> None:
+def _show(found: dict, start: models.ModelFiles, directory: pathlib.Path) -> None:
   rows = {'float': 'float_test_top1', 'int8, calibrated': 'calibrated_test_top1', 'int8, fine-tuned': 'test_top1'}
   for text, name in rows.items():
     print(f'{text:<22} {100 * found[name]:.2f} % top-1 of {found["test_images"]:,} test images')
   if 'validation_top1' in found:
     print(f'{"validation":<22} {100 * found["validation_top1"]:.2f} % top-1 of {found["validation_images"]:,} images')
+  plain, now = (accuracy.Accuracy(found[name], found['test_images'], found['dataset']) for name in ('float_test_top1', 'test_top1'))
+  for line in (*accuracy.of_results('float', start.results, plain), *accuracy.collapse('the quantized network', plain, now)):
+    print(line)
   print(f'{"quantized network":<22} {directory}')
 
 
@@ -74,7 +78,7 @@ def main(config: Config) -> int:
     config, start, run = _check(config)
     lock = locking.take(run.path)
   stop = shutdown.StopRequest(lambda: run.write_status('interrupted'))
-  with lock, shutdown.status_kept(run.write_status, stop):
+  with lock, shutdown.status_kept(run, run.write_status, stop):
     return _quantize(config, start, run, stop)
   return stop.exit_code
 
@@ -88,13 +92,16 @@ def _quantize(config: Config, start: models.ModelFiles, run: run_directory.RunDi
 
   with errors.user_errors():
     source = dataset.open_source(config.data.dataset, config.data, run)
-    architectures.adapt(start.architecture, config.model, source.classes)
+    architectures.check_classes(start.architecture, str(start.model), source.name, source.class_names)
     components = build_quantization.build(config, source, models.load_found(start), _identity(config, start), run)
+    run.write_status('running')
     if not components.training.prepare():
       build_quantization.calibrate(components)
-    augmentation.show(config.data.augmentation, source, run, start.architecture.network.input_shape[2])
+    augmentation.show(config.data.augmentation, source, run, start.architecture.network.input_shape[2], start)
+    for line in architectures.describe_unknown(start.architecture):
+      print(line)
   if not train_loop.run('quantizing', run, run.write_status, components.trainer, components.training, stop):
     return stop.exit_code
-  _show(build_quantization.finish(components), run.path)
+  _show(build_quantization.finish(components), start, run.path)
   run.write_status('finished')
   return 0

@@ -96,7 +96,7 @@ def main(config: Config, given: problem_lib.Given = problem_lib.NOTHING_GIVEN) -
     lock = locking.take(run.path)
   report = writer.RunReport(run, headings=options.headings(Config))
   stop = shutdown.StopRequest(report.on_deadline)
-  with lock, shutdown.status_kept(report.write_status, stop):
+  with lock, shutdown.status_kept(run, report.write_status, stop):
     return _search(config, given, run, report, stop)
   return stop.exit_code
 
@@ -127,6 +127,7 @@ def _search(config: Config, given: problem_lib.Given, run: run_directory.RunDire
       logging.warning('the target %s is not below the largest network, %s: accuracy alone is searched for',
                       problem.format_cost(problem.target), problem.format_cost(problem.cost_model.largest))
     build_search.write_inputs(config, problem, source, run, given)
+    report.write_status('running')
     progress = progress_lib.SearchProgress(run.logs, problem.format_cost)
 
     def on_epoch(entry: dict) -> None:
@@ -137,7 +138,6 @@ def _search(config: Config, given: problem_lib.Given, run: run_directory.RunDire
     components = build_search.build_search(config, problem, source, run, observer, methods, given.validation)
     restored = components.search.prepare()
     augmentation.show(config.data.augmentation, source, run, problem.space.input_shape[2])
-  report.write_status('running')
   if not restored:
     print(progress_lib.describe(components.plan()), flush=True)
   done = int(components.progress.epoch) * components.schedule.steps_per_epoch + int(components.progress.step)

@@ -14,6 +14,7 @@ import contextlib
 import os
 import sys
 
+from tf_proxyless.app import accuracy
 from tf_proxyless.app import architectures
 from tf_proxyless.app import config as config_lib
 from tf_proxyless.app import models
@@ -96,7 +97,7 @@ def _train(config: Config) -> int:
     if not os.environ.get('TF_CONFIG'):
       lock.take()
   stop = shutdown.StopRequest(lambda: lock.write_status('interrupted'))
-  with lock, shutdown.status_kept(lock.write_status, stop):
+  with lock, shutdown.status_kept(run, lock.write_status, stop):
     return _train_in(run, lock, config, start, stop)
   return stop.exit_code
 
@@ -136,13 +137,14 @@ def _train_in(run: run_directory.RunDirectory, lock: _Lock, config: Config, star
       lock.take()
     source = dataset.open_source(config.data.dataset, config.data, run)
     architecture = _find_architecture(config, start, source.classes)
-    images = build_training.make_inputs(config, source, _identity(config, start, architecture), architecture, run, strategy)
+    images = build_training.make_inputs(config, source, _identity(config, start, architecture), architecture, start, run, strategy)
+    lock.write_status('running')
     trainer, training = build_training.make_training(config, images, architecture, run, strategy)
     if not training.prepare():
       for line in build_training.start_from(config, start, architecture, images, trainer.model):
         print(line, file=sys.stderr)
     if distribution.is_chief(strategy):
-      augmentation.show(config.data.augmentation, source, run, architecture.network.input_shape[2])
+      augmentation.show(config.data.augmentation, source, run, architecture.network.input_shape[2], start)
   if not train_loop.run('training', run, lock.write_status, trainer, training, stop):
     return stop.exit_code
   found = build_training.finish(config, images, architecture, trainer, run)
@@ -157,14 +159,18 @@ def _evaluate(config: Config) -> int:
   with errors.user_errors():
     found = models.find(config.network.init or config.run_dir)
     architectures.adapt(found.architecture, str(found.model or found.directory), dataset_names.classes(config.data.dataset))
+    architectures.augmentation_of(found.architecture, config.data.augmentation)
   stderr_lib.load_tensorflow()
   from tf_proxyless.app import build_training
   from tf_proxyless.app import dataset
 
   with errors.user_errors():
     source = dataset.open_source(config.data.dataset, config.data)
-    architectures.adapt(found.architecture, str(found.model or found.directory), source.classes)
-    _show(build_training.evaluate_test(config, source, models.load_found(found)), found.architecture)
+    results = build_training.evaluate_test(source, models.load_found(found), config.data.evaluation_batch, config.data.augmentation)
+    _show(results, found.architecture)
+    now = accuracy.Accuracy(results['test_top1'], results['test_images'], source.name)
+    for line in (*architectures.describe_unknown(found.architecture), *accuracy.of_results('model', found.results, now)):
+      print(line)
   return 0
 
 

@@ -18,7 +18,6 @@ from tf_proxyless.cost import table as table_lib
 from tf_proxyless.derive import evaluations as evaluations_lib
 from tf_proxyless.derive import result as result_lib
 from tf_proxyless.infra import files
-from tf_proxyless.infra import locking
 from tf_proxyless.report.document import cards as cards_lib
 from tf_proxyless.report.document import history as history_lib
 from tf_proxyless.report.document import networks as networks_lib
@@ -173,8 +172,6 @@ def _state(run: run_directory.RunDirectory, reader: report_files.Reader) -> tupl
   status = reader.read(run.status, lambda _: run.read_status())
   if status is None:
     return None, None
-  if status['state'] == RUNNING and locking.is_free(run.path):
-    return INTERRUPTED, 'its process has ended without saying so; the same command continues from the last checkpoint'
   reason = status.get('reason')
   return status['state'], reason if isinstance(reason, str) else None
 
