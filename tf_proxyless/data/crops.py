@@ -19,7 +19,8 @@ def decode_window(image: tf.Tensor, window: Callable[[tf.Tensor, tf.Tensor], Win
   """Decodes a window of an encoded image.
 
   Args:
-    image: string [], an encoded JPEG, which is turned as its EXIF data say, PNG, BMP, WebP or GIF (of the last two the first frame counts).
+    image: string [], an encoded JPEG, which is turned as its EXIF data say, PNG, BMP, still WebP or GIF (of which
+      the first frame counts). What is transparent has the colour that is stored for it.
     window: From the image's height and width to (top, left, height, width), all int32 [].
     channels: 3, of which those of a grey image are equal; or 1, the brightness of a colour image.
 
@@ -79,11 +80,11 @@ def _decode_other(image: tf.Tensor, window: Callable[[tf.Tensor, tf.Tensor], Win
   """The window, of a whole that is decoded, and the shape of this."""
   decode = lambda text, channels: tf.io.decode_image(text, channels, expand_animations=False)[..., :3]
   head = tf.strings.substr(image, 0, 12)
-  animated = lambda: tf.cond(
+  gif_or_webp = lambda: tf.cond(
       tf.strings.regex_full_match(head, r'GIF\C*'),
       lambda: decode(_opaque(image), 3),
-      lambda: decode(image, 0))  # a WebP with transparency gives 4 channels or nothing
-  decoded = tf.cond(tf.strings.regex_full_match(head, r'GIF8\C*|RIFF\C{4}WEBP'), rarely(animated), lambda: decode(image, 3))
+      lambda: decode(_still(image), 0))  # a WebP with transparency gives 4 channels or nothing
+  decoded = tf.cond(tf.strings.regex_full_match(head, r'GIF8\C*|RIFF\C{4}WEBP'), rarely(gif_or_webp), lambda: decode(image, 3))
   shape = tf.shape(decoded)[:2]
   top, left, height, width = window(shape[0], shape[1])
   return decoded[top:top + height, left:left + width], shape
@@ -93,6 +94,14 @@ def _opaque(gif: tf.Tensor) -> tf.Tensor:
   """Without transparency in the first frame, which would be black: what counts is the colour beneath, as in other formats."""
   control = r'(!\C\x04)[\x01\x03\x05\x07\x09\x0b\x0d\x0f](\C{3}\x00,\x00{4})'  # a graphic control extension and the frame's begin
   return tf.strings.regex_replace(gif, control, b'\\1\x00\\2', replace_global=False)
+
+
+def _still(webp: tf.Tensor) -> tf.Tensor:
+  """The same, if it is not animated: TensorFlow 2.21 then writes beyond the array that it has made."""
+  flags = tf.io.decode_raw(tf.strings.substr(webp, 20, 1), tf.uint8)
+  is_animated = (tf.strings.substr(webp, 12, 4) == b'VP8X') & tf.reduce_any(tf.bitwise.bitwise_and(flags, 2) != 0)
+  with tf.control_dependencies([tf.debugging.Assert(~is_animated, ['an animated WebP cannot be decoded'])]):
+    return tf.identity(webp)
 
 
 def random_window(height: tf.Tensor, width: tf.Tensor, seed: tf.Tensor, scale: tuple[float, float] = (0.08, 1.0),
