@@ -71,11 +71,9 @@ def _orientations(image: Image.Image, encoded: bytes) -> tuple[int, int]:
   if image.format == 'PNG' and not any(name in encoded for name in _METADATA_OF_PNG):
     return 1, 1  # to be sure, PIL would decode it
   try:
-    shown = image.getexif().get(ExifTags.Base.Orientation, 1)
-  except SyntaxError:  # which says nothing of the pixels
+    shown, exif = image.getexif().get(ExifTags.Base.Orientation, 1), Image.Exif()
+    exif.load(image.info.get('exif', b''))  # without what stands elsewhere, as in XMP data
+  except SyntaxError:  # no EXIF data at all, which says nothing of the pixels
     return 1, 1
-  if image.format not in ('JPEG', 'MPO') or b'Exif\x00\x00' not in encoded[:orientation.HEAD]:
-    return shown, 1
-  exif = Image.Exif()
-  exif.load(image.info.get('exif', b''))  # without what stands elsewhere, as in XMP data
-  return shown, exif.get(ExifTags.Base.Orientation, 1)
+  is_read = image.format in ('JPEG', 'MPO') and b'Exif\x00\x00' in encoded[:orientation.HEAD]
+  return shown, exif.get(ExifTags.Base.Orientation, 1) if is_read else 1
