@@ -44,50 +44,37 @@ def decode_whole(image: tf.Tensor, channels: int = 3) -> tf.Tensor:
   return decode_window(image, lambda height, width: (0, 0, height, width), channels)
 
 
-def rarely(make: Callable) -> Callable:
-  """A function whose graph is entered only where it is called for: the operations of inlined branches that are not taken cost time too."""
-  return make if tf.executing_eagerly() else tf.function(make, autograph=False, experimental_attributes={'_noinline': True})
-
-
 def _decode_jpeg(image: tf.Tensor, window: Callable[[tf.Tensor, tf.Tensor], Window]) -> tuple[tf.Tensor, tf.Tensor]:
   """The window as it is shown, and the shape of the whole as it is shown."""
   stored_shape = tf.image.extract_jpeg_shape(image)[:2]
-
-  def upright():
-    return _decode_stored(image, stored_shape, window(stored_shape[0], stored_shape[1])), stored_shape
-
-  def turned():
-    turns = orientation.of_jpeg(image)
-    shape = orientation.shown_shape(stored_shape, turns)
-    top, left, height, width = window(shape[0], shape[1])
-    start, size = orientation.stored_window(tf.stack([top, left]), tf.stack([height, width]), stored_shape, turns)
-    stored = _decode_stored(image, stored_shape, (start[0], start[1], size[0], size[1]))
-    return orientation.turn(stored, turns), shape
-
-  return tf.cond(orientation.is_written(image), rarely(turned), upright)
-
-
-def _decode_stored(image: tf.Tensor, shape: tf.Tensor, window: Window) -> tf.Tensor:
-  """A window of a JPEG as it is stored."""
-  top, left, height, width = window
+  turns = tf.cond(orientation.is_written(image), lambda: orientation.of_jpeg(image), lambda: 1)
+  shape = orientation.shown_shape(stored_shape, turns)
+  top, left, height, width = window(shape[0], shape[1])
+  (top, left), (height, width) = orientation.stored_window((top, left), (height, width), stored_shape, turns)
   # The chroma of a column is interpolated from its neighbours', so that these are decoded as well; rows take care of theirs.
-  first, end = tf.maximum(left - _CHROMA_MARGIN, 0), tf.minimum(left + width + _CHROMA_MARGIN, shape[1])
+  first, end = tf.maximum(left - _CHROMA_MARGIN, 0), tf.minimum(left + width + _CHROMA_MARGIN, stored_shape[1])
   decoded = tf.image.decode_and_crop_jpeg(image, tf.stack([top, first, height, end - first]), channels=3, dct_method='INTEGER_ACCURATE')
-  return decoded[:, left - first:left - first + width]
+  decoded = decoded[:, left - first:left - first + width]
+  return tf.cond(turns == 1, lambda: decoded, lambda: orientation.turn(decoded, turns)), shape
 
 
 def _decode_other(image: tf.Tensor, window: Callable[[tf.Tensor, tf.Tensor], Window]) -> tuple[tf.Tensor, tf.Tensor]:
   """The window, of a whole that is decoded, and the shape of this."""
-  decode = lambda text, channels: tf.io.decode_image(text, channels, expand_animations=False)[..., :3]
-  head = tf.strings.substr(image, 0, 12)
-  gif_or_webp = lambda: tf.cond(
-      tf.strings.regex_full_match(head, r'GIF\C*'),
-      lambda: decode(_opaque(image), 3),
-      lambda: decode(_still(image), 0))  # a WebP with transparency gives 4 channels or nothing
-  decoded = tf.cond(tf.strings.regex_full_match(head, r'GIF8\C*|RIFF\C{4}WEBP'), rarely(gif_or_webp), lambda: decode(image, 3))
+  has_frames = tf.strings.regex_full_match(tf.strings.substr(image, 0, 12), r'GIF8\C*|RIFF\C{4}WEBP')
+  decoded = tf.cond(has_frames, lambda: _decode_gif_or_webp(image), lambda: tf.io.decode_image(image, 3, expand_animations=False))
   shape = tf.shape(decoded)[:2]
   top, left, height, width = window(shape[0], shape[1])
   return decoded[top:top + height, left:left + width], shape
+
+
+@tf.function(input_signature=[tf.TensorSpec([], tf.string)], autograph=False, experimental_attributes={'_noinline': True})
+def _decode_gif_or_webp(image: tf.Tensor) -> tf.Tensor:
+  """uint8 [height, width, 3]; a function of its own as in `orientation`."""
+  decode = lambda text, channels: tf.io.decode_image(text, channels, expand_animations=False)[..., :3]
+  return tf.cond(
+      tf.strings.regex_full_match(tf.strings.substr(image, 0, 4), 'GIF8'),
+      lambda: decode(_opaque(image), 3),
+      lambda: decode(_still(image), 0))  # a WebP with transparency gives 4 channels or nothing
 
 
 def _opaque(gif: tf.Tensor) -> tf.Tensor:

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+# Not inlined, so that the operations of a branch that is not taken cost nothing; traced once.
+_FUNCTION = {'autograph': False, 'experimental_attributes': {'_noinline': True}}
+
 HEAD = 2**16  # bytes of a JPEG in which its EXIF data begin
 
 _TAG, _SHORT, _LONG = 0x0112, 3, 4
@@ -23,13 +26,15 @@ def is_written(image: tf.Tensor) -> tf.Tensor:
   return tf.strings.length(without) < tf.strings.length(head)
 
 
+@tf.function(input_signature=[tf.TensorSpec([], tf.string)], **_FUNCTION)
 def of_jpeg(image: tf.Tensor) -> tf.Tensor:
   """The orientation of an encoded JPEG, string []: int32 [], 1 to 8; 1 where none is written, or none that is understood."""
   return _of_tiff(_exif(image))
 
 
+@tf.function(input_signature=[tf.TensorSpec([None, None, 3], tf.uint8), tf.TensorSpec([], tf.int32)], **_FUNCTION)
 def turn(pixels: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
-  """Stored pixels [height, width, channels] as they are shown, [width, height, channels] from the fifth orientation on."""
+  """Stored pixels, uint8 [height, width, 3], as they are shown: [width, height, 3] from the fifth orientation on."""
   flipped = tf.raw_ops.Reverse(tensor=pixels, dims=tf.concat([_flips(orientation), [False]], 0))
   return tf.transpose(flipped, tf.where(_is_transposed(orientation), [1, 0, 2], [0, 1, 2]))
 
@@ -39,20 +44,21 @@ def shown_shape(shape: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
   return tf.where(_is_transposed(orientation), shape[::-1], shape)
 
 
-def stored_window(start: tf.Tensor, size: tf.Tensor, shape: tf.Tensor, orientation: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def stored_window(start: tuple[tf.Tensor, tf.Tensor], size: tuple[tf.Tensor, tf.Tensor], shape: tf.Tensor,
+                  orientation: tf.Tensor) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
   """Where a window of the image as it is shown lies in the image as it is stored.
 
   Args:
-    start: int32 [2], its first row and column.
-    size: int32 [2], its height and width.
+    start: Its first row and column, int32 [] each.
+    size: Its height and width, int32 [] each.
     shape: int32 [2], height and width of the stored image.
     orientation: int32 [].
 
   Returns:
     The same of the stored image.
   """
-  start, size = shown_shape(start, orientation), shown_shape(size, orientation)
-  return tf.where(_flips(orientation), shape - start - size, start), size
+  begin, sides = shown_shape(tf.stack(start), orientation), shown_shape(tf.stack(size), orientation)
+  return tf.unstack(tf.where(_flips(orientation), shape - begin - sides, begin)), tf.unstack(sides)
 
 
 def _is_transposed(orientation: tf.Tensor) -> tf.Tensor:

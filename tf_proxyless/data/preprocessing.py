@@ -183,8 +183,7 @@ class ImageNet:
   def evaluate(self, image: tf.Tensor) -> tf.Tensor:
     """The short side resized to 256/224 of the image size, then the centre; of a large or very long image this part alone is resized."""
     decoded, shape = crops.decode_part(image, self._source, self.channels)
-    crop = tf.cond(self._is_usual(shape), lambda: self._centre_of_whole(decoded, shape),
-                   crops.rarely(lambda: self._centre_of_part(decoded, shape)))
+    crop = tf.cond(self._is_usual(shape), lambda: self._centre_of_whole(decoded, shape), lambda: self._centre_of_part(decoded, shape))
     return tf.ensure_shape(crop, [self.image_size, self.image_size, self.channels])
 
   def _is_usual(self, shape: tf.Tensor) -> tf.Tensor:
@@ -199,17 +198,12 @@ class ImageNet:
   def _source(self, height: tf.Tensor, width: tf.Tensor) -> crops.Window:
     """The window of an image that `evaluate` needs: all of one of a usual shape, so that the results stay the same bit for bit."""
     shape = tf.stack([height, width])
-
-    def part():
-      scaled, first = self._scaled(shape)
-      pixels = tf.cast(shape / scaled, tf.float32)  # of the source, for one of the result
-      reach = tf.maximum(pixels, 1.0) + 1.0  # of the filter
-      begin = tf.maximum(tf.cast(tf.cast(first, tf.float32) * pixels - reach, tf.int32), 0)
-      end = tf.minimum(tf.cast(tf.cast(first + self.image_size, tf.float32) * pixels + reach, tf.int32) + 1, shape)
-      return begin, end - begin
-
-    begin, size = tf.cond(self._is_usual(shape), lambda: (tf.zeros_like(shape), shape), crops.rarely(part))
-    return begin[0], begin[1], size[0], size[1]
+    scaled, first = self._scaled(shape)
+    pixels = tf.cast(shape / scaled, tf.float32)  # of the source, for one of the result
+    reach = tf.where(self._is_usual(shape), tf.cast(shape, tf.float32), tf.maximum(pixels, 1.0) + 1.0)  # of the filter
+    edges = tf.cast([first, first + self.image_size], tf.float32) * pixels + [-reach, reach]
+    begin, end = tf.unstack(tf.clip_by_value(tf.cast(edges, tf.int32) + [[0], [1]], 0, shape))
+    return begin[0], begin[1], end[0] - begin[0], end[1] - begin[1]
 
   def _centre_of_whole(self, decoded: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
     (height, width), (top, left) = (tf.unstack(pair) for pair in self._scaled(shape))
