@@ -29,7 +29,7 @@ def open_source(folder, run=None, **settings):
 
 
 def test_the_table_and_what_cannot_be_read(folder, capsys):
-  with pytest.raises(ValueError, match=r'1 of 11 images in .* cannot be read: train/a/empty.jpg \(empty\); .*by `skip_unreadable`'):
+  with pytest.raises(ValueError, match=r'1 of 11 images in .* cannot be read: train/a/empty.jpg \(is empty\); .*by `skip_unreadable`'):
     open_source(folder)
   assert capsys.readouterr().err.splitlines() == [
       f'folder                 {folder}', 'training images        8 of 2 classes: a 5, b 3',

@@ -122,6 +122,28 @@ def test_imagenet_evaluation_is_that_of_pil(height, width):
   np.testing.assert_allclose(image, expected, atol=1.01 / 255)  # PIL rounds to 8 bits after each direction
 
 
+@pytest.mark.parametrize('height, width', [(1, 400), (400, 1), (9, 300), (260, 31), (33, 400)])
+def test_of_a_long_image_only_the_centre_is_resized(height, width, monkeypatch):
+  transform, encoded = preprocessing.ImageNet(32), tf.constant(_png(_noise(height, width)))
+  alone = transform.evaluate(encoded)
+  rows, columns = transform._source(tf.constant(height), tf.constant(width))[2:]
+  assert max(rows, columns) <= 3 * min(height, width) + 4
+  monkeypatch.setattr(preprocessing, '_LONG_RATIO', 1000)
+  np.testing.assert_allclose(alone, transform.evaluate(encoded), atol=0.1 / 255)
+
+
+@pytest.mark.parametrize('encoding', ['PNG', 'JPEG'])
+def test_large_images_are_resized_as_bytes_with_the_same_result(encoding, monkeypatch):
+  buffer = io.BytesIO()
+  Image.fromarray(_noise(75, 100)).save(buffer, encoding)
+  transform, encoded, seed = preprocessing.ImageNet(32), tf.constant(buffer.getvalue()), tf.constant([1, 2])
+  usual = transform.evaluate(encoded), transform.train(encoded, seed), preprocessing.Plain(32).evaluate(encoded)
+  monkeypatch.setattr(preprocessing, '_LARGE_PIXELS', 0)
+  large = transform.evaluate(encoded), transform.train(encoded, seed), preprocessing.Plain(32).evaluate(encoded)
+  for ours, expected in zip(large, usual, strict=True):
+    np.testing.assert_allclose(ours, expected, atol=0.1 / 255)
+
+
 def test_imagenet_crops_of_a_constant_image_only_change_its_colour():
   encoded = _png(np.full((50, 60, 3), (200, 100, 50), np.uint8))
   plain = _train(preprocessing.ImageNet(16, 'none'), encoded, 20)

@@ -111,11 +111,12 @@ class _Lives:
     traced = list(network_lib.trace(network))
     takers = [[i for i, sources in enumerate(network.sources) if source in sources] for source in range(-1, len(traced))]
     order = _order([block.block.name for block in traced], takers)
-    position = {block: i for i, block in enumerate(order)}
+    position = dict(zip(order, range(len(order))))
+    last = [max((position[taker] for taker in found), default=-1) for found in takers]
     outputs = {-1: self._make(tensor_bytes(network.input_shape))}  # int8, of bytes
     for block in order:
       self._at = block
-      inputs = [(outputs[source], max(map(position.get, takers[1 + source])) > position[block]) for source in network.sources[block]]
+      inputs = [(outputs[source], last[1 + source] > position[block]) for source in network.sources[block]]
       x = self._sum(inputs)
       outputs[block] = x if ops.is_zero(traced[block].block.op) else self._block(x, traced[block], network.padding)
     outputs[order[-1]].last = self._operator
@@ -171,9 +172,9 @@ def _operators(traced: layers_lib.TracedLayer, above: layers_lib.Layer | None, p
     case layers_lib.SqueezeExcite():
       yield 0, 2 * tensor_bytes((1, 1, shape[2]))
       return
-  is_even = shape[0] % 2 == 0 or shape[1] % 2 == 0  # else the converter finds that it is 'same'
-  if isinstance(layer, _CONVOLUTIONS) and padding == 'symmetric' and layer.strides > 1 and layer.kernel_size > 1 and is_even:
-    margin = 2 * (layer.kernel_size // 2)
+  margin = 2 * (getattr(layer, 'kernel_size', 1) // 2)
+  is_even = shape[0] % 2 == 0 or shape[1] % 2 == 0  # else the converter finds that the padding is 'same'
+  if margin and padding == 'symmetric' and getattr(layer, 'strides', 1) > 1 and is_even:
     yield tensor_bytes((shape[0] + margin, shape[1] + margin, shape[2])), 0
   copies = isinstance(layer, layers_lib.Conv) and layer.groups == 1 and (layer.kernel_size > 1 or layer.strides > 1)
   yield output, tensor_bytes((*traced.output_shape[:2], layer.kernel_size**2 * shape[2])) if copies else 0

@@ -7,6 +7,8 @@ import math
 
 import tensorflow as tf
 
+from tf_proxyless.data import orientation
+
 Window = tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]  # top, left, height, width: int32 scalars
 
 _ATTEMPTS = 10
@@ -17,36 +19,76 @@ def decode_window(image: tf.Tensor, window: Callable[[tf.Tensor, tf.Tensor], Win
   """Decodes a window of an encoded image.
 
   Args:
-    image: string [], an encoded JPEG, PNG, BMP or GIF (of which the first frame counts).
+    image: string [], an encoded JPEG, which is turned as its EXIF data say, PNG, BMP, still WebP or GIF (of which
+      the first frame counts). What is transparent has the colour that is stored for it.
     window: From the image's height and width to (top, left, height, width), all int32 [].
     channels: 3, of which those of a grey image are equal; or 1, the brightness of a colour image.
 
   Returns:
     uint8 [window height, window width, channels].
   """
+  return decode_part(image, window, channels)[0]
 
-  def decode_jpeg():
-    shape = tf.image.extract_jpeg_shape(image)
-    top, left, height, width = window(shape[0], shape[1])
-    # The chroma of a column is interpolated from its neighbours', so that these are decoded as well; rows take care of theirs.
-    first, end = tf.maximum(left - _CHROMA_MARGIN, 0), tf.minimum(left + width + _CHROMA_MARGIN, shape[1])
-    decoded = tf.image.decode_and_crop_jpeg(
-        image, tf.stack([top, first, height, end - first]), channels=3, dct_method='INTEGER_ACCURATE')
-    return decoded[:, left - first:left - first + width]
 
-  def decode_other():
-    decoded = tf.io.decode_image(image, channels=3, expand_animations=False)
-    shape = tf.shape(decoded)
-    top, left, height, width = window(shape[0], shape[1])
-    return decoded[top:top + height, left:left + width]
-
-  decoded = tf.ensure_shape(tf.cond(tf.io.is_jpeg(image), decode_jpeg, decode_other), [None, None, 3])
-  return decoded if channels == 3 else tf.image.rgb_to_grayscale(decoded)  # which leaves grey as it is
+def decode_part(image: tf.Tensor, window: Callable[[tf.Tensor, tf.Tensor], Window],
+                channels: int = 3) -> tuple[tf.Tensor, tf.Tensor]:
+  """What `decode_window` returns, and the height and width of the whole image, int32 [2]."""
+  decoded, shape = tf.cond(
+      tf.io.is_jpeg(image), lambda: _decode_jpeg(image, window), lambda: _decode_other(image, window))
+  decoded = tf.ensure_shape(decoded, [None, None, 3])
+  return decoded if channels == 3 else tf.image.rgb_to_grayscale(decoded), shape  # which leaves grey as it is
 
 
 def decode_whole(image: tf.Tensor, channels: int = 3) -> tf.Tensor:
   """uint8 [height, width, channels] of an encoded image, see `decode_window`."""
   return decode_window(image, lambda height, width: (0, 0, height, width), channels)
+
+
+def _decode_jpeg(image: tf.Tensor, window: Callable[[tf.Tensor, tf.Tensor], Window]) -> tuple[tf.Tensor, tf.Tensor]:
+  """The window as it is shown, and the shape of the whole as it is shown."""
+  stored_shape = tf.image.extract_jpeg_shape(image)[:2]
+  turns = tf.cond(orientation.is_written(image), lambda: orientation.of_jpeg(image), lambda: 1)
+  shape = orientation.shown_shape(stored_shape, turns)
+  top, left, height, width = window(shape[0], shape[1])
+  (top, left), (height, width) = orientation.stored_window((top, left), (height, width), stored_shape, turns)
+  # The chroma of a column is interpolated from its neighbours', so that these are decoded as well; rows take care of theirs.
+  first, end = tf.maximum(left - _CHROMA_MARGIN, 0), tf.minimum(left + width + _CHROMA_MARGIN, stored_shape[1])
+  decoded = tf.image.decode_and_crop_jpeg(image, tf.stack([top, first, height, end - first]), channels=3, dct_method='INTEGER_ACCURATE')
+  decoded = decoded[:, left - first:left - first + width]
+  return tf.cond(turns == 1, lambda: decoded, lambda: orientation.turn(decoded, turns)), shape
+
+
+def _decode_other(image: tf.Tensor, window: Callable[[tf.Tensor, tf.Tensor], Window]) -> tuple[tf.Tensor, tf.Tensor]:
+  """The window, of a whole that is decoded, and the shape of this."""
+  has_frames = tf.strings.regex_full_match(tf.strings.substr(image, 0, 12), r'GIF8\C*|RIFF\C{4}WEBP')
+  decoded = tf.cond(has_frames, lambda: _decode_gif_or_webp(image), lambda: tf.io.decode_image(image, 3, expand_animations=False))
+  shape = tf.shape(decoded)[:2]
+  top, left, height, width = window(shape[0], shape[1])
+  return decoded[top:top + height, left:left + width], shape
+
+
+@tf.function(input_signature=[tf.TensorSpec([], tf.string)], autograph=False, experimental_attributes={'_noinline': True})
+def _decode_gif_or_webp(image: tf.Tensor) -> tf.Tensor:
+  """uint8 [height, width, 3]; a function of its own as in `orientation`."""
+  decode = lambda text, channels: tf.io.decode_image(text, channels, expand_animations=False)[..., :3]
+  return tf.cond(
+      tf.strings.regex_full_match(tf.strings.substr(image, 0, 4), 'GIF8'),
+      lambda: decode(_opaque(image), 3),
+      lambda: decode(_still(image), 0))  # a WebP with transparency gives 4 channels or nothing
+
+
+def _opaque(gif: tf.Tensor) -> tf.Tensor:
+  """Without transparency in the first frame, which would be black: what counts is the colour beneath, as in other formats."""
+  control = r'(!\C\x04)[\x01\x03\x05\x07\x09\x0b\x0d\x0f](\C{3}\x00,\x00{4})'  # a graphic control extension and the frame's begin
+  return tf.strings.regex_replace(gif, control, b'\\1\x00\\2', replace_global=False)
+
+
+def _still(webp: tf.Tensor) -> tf.Tensor:
+  """The same, if it is not animated: TensorFlow 2.21 then writes beyond the array that it has made."""
+  flags = tf.io.decode_raw(tf.strings.substr(webp, 20, 1), tf.uint8)
+  is_animated = (tf.strings.substr(webp, 12, 4) == b'VP8X') & tf.reduce_any(tf.bitwise.bitwise_and(flags, 2) != 0)
+  with tf.control_dependencies([tf.debugging.Assert(~is_animated, ['an animated WebP cannot be decoded'])]):
+    return tf.identity(webp)
 
 
 def random_window(height: tf.Tensor, width: tf.Tensor, seed: tf.Tensor, scale: tuple[float, float] = (0.08, 1.0),

@@ -18,6 +18,8 @@ from tf_proxyless.data import sources
 
 AUGMENTATIONS = ('imagenet', 'cifar', 'cifar_cutout', 'digits', 'none')
 _CIFAR_MAX_SIZE = 64
+_LARGE_PIXELS = 2**24  # images above are resized as bytes, not as floats
+_LONG_RATIO = 8  # images whose sides differ by more are not resized as a whole
 _CHARACTERS = (*names.EMBEDDED, 'mnist', 'kmnist', 'emnist')  # whose mirror images are none
 
 
@@ -41,10 +43,18 @@ def _to_channels(images: tf.Tensor, channels: int) -> tf.Tensor:
 
 
 def _resize(images: tf.Tensor, height: int | tf.Tensor, width: int | tf.Tensor) -> tf.Tensor:
-  """[..., height, width, channels], bilinear as in PIL, which averages over the source where it shrinks; stays in [0, 1]."""
-  resize = lambda: tf.clip_by_value(tf.image.resize(images, (height, width), antialias=True), 0.0, 1.0)
-  fits = tf.reduce_all(tf.equal(tf.shape(images)[-3:-1], (height, width)))
-  return tf.cond(fits, lambda: images, resize)  # which gives the same bits, and takes half of the time of a small image
+  """Of uint8 [..., height, width, channels], in [0, 1]: bilinear as in PIL, which averages over the source where it shrinks."""
+  resize = lambda images: tf.image.resize(images, (height, width), antialias=True)
+  shape = tf.shape(images)[-3:-1]
+  fits = tf.reduce_all(tf.equal(shape, (height, width)))
+  scale = lambda: tf.cond(_is_large(shape), lambda: _to_float(resize(images)), lambda: resize(_to_float(images)))
+  clip = lambda images: tf.clip_by_value(images, 0.0, 1.0)
+  return tf.cond(fits, lambda: _to_float(images), lambda: clip(scale()))  # the same bits, in half of the time of a small image
+
+
+def _is_large(shape: tf.Tensor) -> tf.Tensor:
+  """Whether an image of a height and width, int32 [2], is too large to be turned into floats before it is resized."""
+  return tf.reduce_prod(tf.cast(shape, tf.float32)) > _LARGE_PIXELS
 
 
 def _flip(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
@@ -101,7 +111,7 @@ class Plain:
 
   def fit(self, images: tf.Tensor) -> tf.Tensor:
     """Of uint8 [images, height, width, 1 or 3]: float32 [images, image_size, image_size, channels]."""
-    resized = _resize(_to_float(_to_channels(images, self.channels)), self.image_size, self.image_size)
+    resized = _resize(_to_channels(images, self.channels), self.image_size, self.image_size)
     return tf.ensure_shape(resized, [None, self.image_size, self.image_size, self.channels])
 
 
@@ -166,20 +176,48 @@ class ImageNet:
     """RandomResizedCrop, flip, colour jitter; of a JPEG only the crop is decoded."""
     crop_seed, flip_seed, color_seed = tf.unstack(tf.random.split(seed, 3))
     window = lambda height, width: crops.random_window(height, width, crop_seed)
-    crop = _to_float(crops.decode_window(image, window, self.channels))
-    resized = _resize(crop, self.image_size, self.image_size)
+    resized = _resize(crops.decode_window(image, window, self.channels), self.image_size, self.image_size)
     jittered = color.jitter(_flip(resized, flip_seed), color.JITTERS[self.color_jitter], color_seed)
     return tf.ensure_shape(jittered, [self.image_size, self.image_size, self.channels])
 
   def evaluate(self, image: tf.Tensor) -> tf.Tensor:
-    """The short side resized to 256/224 of the image size, then the centre."""
-    decoded = _to_float(crops.decode_whole(image, self.channels))
-    short_side = round(self.image_size * 256 / 224)
-    height, width = crops.scale_short_side(tf.shape(decoded)[0], tf.shape(decoded)[1], short_side)
-    resized = _resize(decoded, height, width)
-    top, left = crops.centre(height, self.image_size), crops.centre(width, self.image_size)
-    crop = resized[top:top + self.image_size, left:left + self.image_size]
+    """The short side resized to 256/224 of the image size, then the centre; of a large or very long image this part alone is resized."""
+    decoded, shape = crops.decode_part(image, self._source, self.channels)
+    crop = tf.cond(self._is_usual(shape), lambda: self._centre_of_whole(decoded, shape), lambda: self._centre_of_part(decoded, shape))
     return tf.ensure_shape(crop, [self.image_size, self.image_size, self.channels])
+
+  def _is_usual(self, shape: tf.Tensor) -> tf.Tensor:
+    """Whether neither an image of a height and width, int32 [2], takes much memory nor what it is resized to."""
+    return ~_is_large(shape) & (tf.reduce_max(shape) <= _LONG_RATIO * tf.reduce_min(shape))
+
+  def _scaled(self, shape: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The height and width after resizing, and the first row and column of the centre: int32 [2] each."""
+    scaled = tf.stack(crops.scale_short_side(shape[0], shape[1], round(self.image_size * 256 / 224)))
+    return scaled, crops.centre(scaled, self.image_size)
+
+  def _source(self, height: tf.Tensor, width: tf.Tensor) -> crops.Window:
+    """The window of an image that `evaluate` needs: all of one of a usual shape, so that the results stay the same bit for bit."""
+    shape = tf.stack([height, width])
+    scaled, first = self._scaled(shape)
+    pixels = tf.cast(shape / scaled, tf.float32)  # of the source, for one of the result
+    reach = tf.where(self._is_usual(shape), tf.cast(shape, tf.float32), tf.maximum(pixels, 1.0) + 1.0)  # of the filter
+    edges = tf.cast([first, first + self.image_size], tf.float32) * pixels + [-reach, reach]
+    begin, end = tf.unstack(tf.clip_by_value(tf.cast(edges, tf.int32) + [[0], [1]], 0, shape))
+    return begin[0], begin[1], end[0] - begin[0], end[1] - begin[1]
+
+  def _centre_of_whole(self, decoded: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
+    (height, width), (top, left) = (tf.unstack(pair) for pair in self._scaled(shape))
+    return _resize(decoded, height, width)[top:top + self.image_size, left:left + self.image_size]
+
+  def _centre_of_part(self, decoded: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
+    """What `_centre_of_whole` gives, within rounding, from the window of `_source`."""
+    scaled, first = self._scaled(shape)
+    scale = scaled / shape  # in double precision, since places in a long image are large numbers
+    begin = tf.stack(self._source(shape[0], shape[1])[:2])
+    crop = tf.raw_ops.ScaleAndTranslate(
+        images=decoded[tf.newaxis], size=[self.image_size] * 2, scale=tf.cast(scale, tf.float32),
+        translation=tf.cast(tf.cast(begin, tf.float64) * scale - tf.cast(first, tf.float64), tf.float32), kernel_type='triangle')
+    return tf.clip_by_value(_to_float(crop[0]), 0.0, 1.0)
 
 
 Transform = Union[Plain, Digits, Cifar, CifarCutout, ImageNet]

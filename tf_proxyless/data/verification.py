@@ -6,6 +6,7 @@ as they were prepared, and are not read.
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import dataclasses
 import hashlib
@@ -13,11 +14,13 @@ import io
 import os
 import pathlib
 import re
+import warnings
 
 import numpy as np
 import tensorflow as tf
 
 from tf_proxyless.data import crops
+from tf_proxyless.data import image_formats
 from tf_proxyless.data import selection
 from tf_proxyless.data import sources
 from tf_proxyless.infra import files
@@ -98,6 +101,8 @@ def _find_contents(directory: str, ids: np.ndarray) -> np.ndarray:
                        for known_size, known_time, content in [kept.get(name, (-1, -1, _UNREAD))]], np.int64)
   unread = np.flatnonzero(contents == _UNREAD)
   if len(unread):
+    unread = unread[[refusal is None for refusal in _refusals(directory, ids[unread])]]  # TensorFlow has not seen the others
+    contents[contents == _UNREAD] = _UNREADABLE
     contents[unread] = _decode(directory, ids[unread])
     good = contents >= 0
     columns = {'ids': ids, 'sizes': sizes, 'times': times, 'contents': contents}
@@ -112,6 +117,21 @@ def _stat(path: bytes) -> tuple[int, int]:
   except OSError:
     return -1, 0
   return found.st_size, found.st_mtime_ns
+
+
+def _refusals(directory: str, ids: np.ndarray) -> list[str | None]:
+  """Why files cannot be used, by their headers; None where nothing is against it."""
+  with warnings.catch_warnings(), concurrent.futures.ThreadPoolExecutor() as pool:
+    warnings.simplefilter('ignore')  # of Pillow, on files that can be decoded
+    return list(pool.map(lambda name: _refusal(_path(directory, name)), ids.tolist()))
+
+
+def _refusal(path: bytes) -> str | None:
+  try:
+    with open(path, 'rb') as file:
+      return image_formats.refusal(file.read())
+  except OSError as error:
+    return error.strerror
 
 
 def _decode(directory: str, ids: np.ndarray) -> np.ndarray:
@@ -131,14 +151,11 @@ def _decode(directory: str, ids: np.ndarray) -> np.ndarray:
 
 def _reason(directory: str, name: bytes) -> str:
   """Why an image cannot be read, in a few words."""
-  path = _path(directory, name)
+  refusal, = _refusals(directory, np.array([name]))
+  if refusal:
+    return refusal
   try:
-    if not os.stat(path).st_size:
-      return 'empty'
-    with open(path, 'rb') as file:
-      crops.decode_whole(tf.constant(file.read()))
-  except OSError as error:
-    return error.strerror
+    crops.decode_whole(tf.io.read_file(_path(directory, name)))
   except (tf.errors.OpError, ValueError) as error:
     text = re.sub(r'\{\{.*?\}\}|\[Op:.*?\]| name:.*', '', str(getattr(error, 'message', error))).split('\n')[0]
     return files.one_line(' '.join(text.split()), 80).rstrip('. ')
