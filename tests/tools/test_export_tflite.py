@@ -43,7 +43,7 @@ def check_files(folder, name, result):
   content, card = (folder / f'{name}.tflite').read_bytes(), model_card.load(folder / f'{name}_card.json')
   assert (card.size_bytes, card.sha256) == (len(content), hashlib.sha256(content).hexdigest())
   assert metadata.read_labels(content) == list('0123456789') and card.labels == 10
-  assert model_card.describe(card) in result.stdout
+  assert model_card.describe(card) in result.stdout and 'TensorFlow Lite 2.5.0 or newer' in result.stdout
   return card
 
 

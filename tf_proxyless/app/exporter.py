@@ -256,7 +256,7 @@ def make_card(made: Export, content: bytes, architecture: io.Architecture, reque
       quantization=request.quantization, how=made.how, ovic=request.ovic, size_bytes=len(content),
       sha256=hashlib.sha256(content).hexdigest(), input=describe(found.inputs[0]), output=describe(found.outputs[0]),
       operators=found.operators, labels=len(labels), versions=versions.installed(),
-      input_normalization=architecture.input_normalization, **known)
+      input_normalization=architecture.input_normalization, min_runtime=found.min_runtime, **known)
 
 
 def accuracies(dataset: str, exports: Sequence[Export], kept: Export, results: Mapping[str, Any]) -> dict[str, Any]:
