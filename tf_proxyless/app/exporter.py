@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+import contextlib
 import dataclasses
 import hashlib
+import io as io_lib
+import os
+import pathlib
+import shutil
+import tempfile
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 import tf_keras as keras
 
 from tf_proxyless.measure import model_card
@@ -20,10 +27,13 @@ from tf_proxyless.data import splits
 from tf_proxyless.deploy import evaluation
 from tf_proxyless.deploy import export
 from tf_proxyless.deploy import inspection
+from tf_proxyless.deploy import keras3
 from tf_proxyless.deploy import metadata
 from tf_proxyless.deploy import normalization
 from tf_proxyless.deploy import ovic
+from tf_proxyless.infra import files
 from tf_proxyless.infra import progress as progress_lib
+from tf_proxyless.infra import stderr as stderr_lib
 from tf_proxyless.infra import versions
 from tf_proxyless.space import io
 from tf_proxyless.space import network as network_lib
@@ -87,6 +97,32 @@ def open_data(name: str, network: network_lib.Network, data_dir: str | None = No
 def load(found: models.ModelFiles) -> keras.Model:
   """Loads a network as one that takes pixels / 255."""
   return normalization.prepend(models.load_found(found).model, found.architecture.input_normalization)
+
+
+def write_keras3(found: models.ModelFiles, path: files.PathLike) -> None:
+  """Writes a network as Keras 3 source with weights; see `deploy.keras3`."""
+  architecture, class_names = found.architecture, (found.results or {}).get('class_names', ())
+  keras3.write(models.load_found(found).model, path, architecture.input_normalization, class_names)
+
+
+def write_saved_model(model: keras.Model, path: files.PathLike) -> None:
+  """Writes a model as a SavedModel, after it was loaded and computed what the model computes.
+
+  Raises:
+    ValueError: It computes something else.
+  """
+  path, images = pathlib.Path(path), np.random.default_rng(0).random((_RANDOM_IMAGES, *model.input_shape[1:]), np.float32)
+  with tempfile.TemporaryDirectory(dir=path.parent, prefix=f'.{path.name}.') as folder:
+    written = pathlib.Path(folder, path.name)
+    with stderr_lib.suppress_stderr(), contextlib.redirect_stdout(io_lib.StringIO()):  # Keras tells of its endpoints
+      model.export(written)
+    found, expected = tf.saved_model.load(str(written)).serve(images).numpy(), model(images, training=False).numpy()
+    difference = float(np.abs(found - expected).max() / np.abs(expected).max())
+    if not difference <= _MAX_RELATIVE['none']:
+      raise ValueError(f'the SavedModel differs from its Keras model by {difference:.2g} of the largest output')
+    if path.exists():
+      shutil.rmtree(path)
+    os.replace(written, path)
 
 
 @dataclasses.dataclass(frozen=True)
