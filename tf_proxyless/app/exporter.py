@@ -116,7 +116,8 @@ def write_saved_model(model: keras.Model, path: files.PathLike) -> None:
     written = pathlib.Path(folder, path.name)
     with stderr_lib.suppress_stderr(), contextlib.redirect_stdout(io_lib.StringIO()):  # Keras tells of its endpoints
       model.export(written)
-    found, expected = tf.saved_model.load(str(written)).serve(images).numpy(), model(images, training=False).numpy()
+    loaded, expected = tf.saved_model.load(str(written)), model(images, training=False).numpy()
+    found = loaded.serve(images).numpy()
     difference = float(np.abs(found - expected).max() / np.abs(expected).max())
     if not difference <= _MAX_RELATIVE['none']:
       raise ValueError(f'the SavedModel differs from its Keras model by {difference:.2g} of the largest output')

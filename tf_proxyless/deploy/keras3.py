@@ -209,9 +209,11 @@ def _call(layer: keras.layers.Layer) -> str:
 
 
 def _short(value: Any) -> Any:
-  """Plain Python, and (3, 3) as 3, which means the same."""
+  """Plain Python, and (3, 3) or ((3, 3), (3, 3)) as 3, which means the same."""
   value = value.tolist() if isinstance(value, (np.ndarray, np.generic)) else tuple(value) if isinstance(value, list) else value
-  return value[0] if isinstance(value, tuple) and len(value) == 2 and value[0] == value[1] and isinstance(value[0], int) else value
+  if isinstance(value, tuple) and len(value) == 2 and value[0] == value[1] and isinstance(_short(value[0]), int):
+    return _short(value[0])
+  return value
 
 
 def _identifier(name: str) -> str:
