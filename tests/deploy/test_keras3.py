@@ -36,7 +36,7 @@ def test_the_source_is_a_line_a_layer():
   assert imports == ['import pathlib', 'import keras', 'from keras import layers']
   lines = [line.strip() for line in text.splitlines() if '= layers.' in line]
   assert len(lines) == len(model.layers) - 1
-  assert lines[:3] == ["x = layers.ZeroPadding2D(padding=1, name='stem_conv_pad')(images)",
+  assert lines[:3] == ["x = layers.ZeroPadding2D(name='stem_conv_pad')(images)",
                        "x = layers.Conv2D(filters=8, kernel_size=3, strides=2, use_bias=False, name='stem_conv')(x)",
                        "x = layers.BatchNormalization(momentum=0.9, name='stem_conv_bn')(x)"]
   assert lines[-1] == "logits = layers.Dense(units=5, name='classifier_dense')(x)"

@@ -41,7 +41,7 @@ def fit(sums_ms: Sequence[float], measured_ms: Sequence[float], names: Sequence[
     raise ValueError(f'of the networks {", ".join(names)}, those with larger sums were measured faster (scale {scale:g}): is this the '
                      'table of that runtime?')
   for thousand, side in ((1e3, 'measurements'), (1e-3, "table's entries")):
-    if _is_usual(scale / thousand):
+    if is_usual(scale / thousand):
       raise ValueError(f'the measurements are {scale:.4g} times the sums of {", ".join(names)}: are the {side} in microseconds? '
                        'Both must be milliseconds')
   return table_lib.Calibration(scale, offset_ms, len(sums))
@@ -49,12 +49,13 @@ def fit(sums_ms: Sequence[float], measured_ms: Sequence[float], names: Sequence[
 
 def doubt(line: table_lib.Calibration) -> str | None:
   """What is to be said of a scale far from 1; None of others."""
-  if _is_usual(line.scale):
+  if is_usual(line.scale):
     return None
   return f'the scale {line.scale:.4g} is far from 1: are all latencies in milliseconds, and is this the table of that device?'
 
 
-def _is_usual(scale: float) -> bool:
+def is_usual(scale: float) -> bool:
+  """Whether latencies of one device may be so many times those of a similar one."""
   return _USUAL[0] <= scale <= _USUAL[1]
 
 
