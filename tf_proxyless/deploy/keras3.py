@@ -23,7 +23,9 @@ from tf_proxyless.infra import child_processes
 from tf_proxyless.infra import files
 from tf_proxyless.nn import keras_network
 
-_TOLERANCE = 1e-5  # of the largest output
+# Of the largest output, as for float .tflite files. Small networks differ by 1e-6; one of 203 layers with random weights, which amplifies
+# the last bits of a float32, by 4e-5.
+_TOLERANCE = 1e-3
 _LAYERS = keras.layers
 # What of a layer is written, if it is not Keras's default; the rest has no effect on a trained network, or is the default of both editions.
 _ARGUMENTS: Mapping[type, tuple[str, ...]] = {
