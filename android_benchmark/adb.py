@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import contextlib
+import dataclasses
 import os
 import pathlib
 import re
@@ -35,6 +37,10 @@ _ADVICE = {
 }
 
 
+# What adb's -s takes besides serials, and -t's transport_id; `adb devices -l` lists them.
+_QUALIFIERS = ('usb', 'transport_id', 'product', 'model', 'device')
+_DETAIL = re.compile(rf'(?:^|\s)({"|".join(_QUALIFIERS)}):(\S+)')
+
 # The mark of a command is in the environment of all that it started. Until none are left, because they start others meanwhile.
 _KILL_FOUND = '''while files=$(found); [ -n "$files" ]; do
   for file in $files; do
@@ -45,15 +51,33 @@ done
 echo ended'''
 
 
+@dataclasses.dataclass(frozen=True)
+class _Attached:
+  """A device that adb sees: its state, and by name what tells it from others of its serial."""
+
+  serial: str
+  state: str
+  details: dict[str, str]
+
+  def is_meant(self, selector: str) -> bool:
+    name, _, value = selector.partition(':')
+    return selector == self.serial or self.details.get(name) == value
+
+  def describe(self, *names: str) -> str:
+    return f'{self.serial} ({", ".join([self.state, *(f"{name}:{self.details[name]}" for name in names if name in self.details)])})'
+
+
 class AdbDevice(device.Device):
   """A phone, through the adb client of the environment variable ADB, or the one on the PATH.
 
   adb's own exit codes and messages differ by version, and without the shell_v2 protocol it has no exit code of a command at all. So every
   command is wrapped and prints its exit code behind a mark that nothing else prints: without the mark the connection was lost, whatever
-  adb says. Files are compared by SHA-256 after a transfer.
+  adb says. What a ROM or a login script prints before a command's output stands before another mark. Files are compared by SHA-256 after
+  a transfer.
 
   Args:
-    serial: Serial as `adb devices` shows it, or HOST:PORT to connect to; '' takes the only device.
+    serial: Serial as `adb devices` shows it, or HOST:PORT to connect to; or a place or name as `adb devices -l` shows them, such as
+      usb:1-4.2, transport_id:7 or model:Pixel_2; '' takes that of the variable ANDROID_SERIAL, else the only device.
     folder: Absolute folder on the phone in which programs may be executed; made if missing, and kept.
   """
 
@@ -68,7 +92,8 @@ class AdbDevice(device.Device):
     self._program = os.environ.get('ADB') or shutil.which('adb') or ''
     if not self._program:
       raise errors.DeviceError("adb is not installed: put Android's platform-tools on the PATH, or name the program in the variable ADB")
-    if ':' in self.serial:
+    self.serial = self.serial or os.environ.get('ANDROID_SERIAL', '')
+    if self._is_address():
       self._connect()
     self.serial = self._find()
     self.name = f'adb:{self.serial}'
@@ -114,7 +139,8 @@ class AdbDevice(device.Device):
     mark = f'mark_{uuid.uuid4().hex}'
     self._lost_commands.append(mark)
     try:
-      done = self._adb('shell', f'{mark}= sh -c {shlex.quote(command)}; code=$?; echo; echo {mark} $code', timeout_s=timeout_s)
+      marked = shlex.quote(f'echo; echo {mark} begins\n{command}')
+      done = self._adb('shell', f'{mark}= sh -c {marked}; code=$?; echo; echo {mark} $code', timeout_s=timeout_s)
     except BaseException:  # Ctrl-C too: a benchmark that nobody waits for would disturb the next
       with contextlib.suppress(errors.DeviceError):
         self._end_lost_commands()
@@ -123,7 +149,8 @@ class AdbDevice(device.Device):
     if not found:
       raise errors.ConnectionLost(f'{self.name}: connection lost: {_reason(done)}')
     self._lost_commands.remove(mark)
-    return device.CommandResult(int(found.group(1)), done.stdout[:found.start()], done.stderr)
+    noise = re.search(rf'{mark} begins\r?\n', done.stdout)
+    return device.CommandResult(int(found.group(1)), done.stdout[noise.end() if noise else 0:found.start()], done.stderr)
 
   def describe(self) -> device.Description:
     return android_state.parse_description(self.run(android_state.DESCRIBE).stdout)
@@ -135,9 +162,9 @@ class AdbDevice(device.Device):
     end = time.monotonic() + timeout_s
     while True:
       try:
-        if ':' in self.serial:
+        if self._is_address():
           self._connect(max(1.0, end - time.monotonic()))
-        if self._attached().get(self.serial) == 'device':
+        if self._states() == ['device']:
           self.run(f'mkdir -p {shlex.quote(self.folder)}')
           self._end_lost_commands()
           return not self._lost_commands
@@ -158,26 +185,31 @@ class AdbDevice(device.Device):
           raise
         time.sleep(0.1)
 
+  def _is_address(self) -> bool:
+    """Whether it is HOST:PORT."""
+    return ':' in self.serial and self.serial.partition(':')[0] not in _QUALIFIERS
+
+  def _states(self) -> list[str]:
+    return [found.state for found in self._attached() if found.is_meant(self.serial)]
+
   def _connect(self, timeout_s: float = _CALL_TIMEOUT_S) -> None:
     """Connects to HOST:PORT. adb exits with 0 even on failure, and may say so of a device that it then can use: `adb devices` decides."""
     done = self._call('connect', self.serial, timeout_s=timeout_s)
-    if self._attached().get(self.serial) == 'offline':  # a connection that was lost and that adb holds on to
+    if self._states() == ['offline']:  # a connection that was lost and that adb holds on to
       self._call('disconnect', self.serial)
       done = self._call('connect', self.serial, timeout_s=timeout_s)
-    if self.serial not in self._attached():
+    if not self._states():
       raise errors.DeviceError(f'{self.name}: {_reason(done)}')
 
-  def _attached(self) -> dict[str, str]:
-    """State by serial of all devices that adb sees."""
-    lines = self._call('devices').stdout.splitlines()
-    rows = [line.split('\t', 1) for line in lines if '\t' in line]
-    return {serial: re.split(r'[(;]', state)[0].strip() for serial, state in rows}
+  def _attached(self) -> list[_Attached]:
+    """All devices that adb sees."""
+    return _parse_devices(self._call('devices', '-l').stdout)
 
   def _end_lost_commands(self) -> None:
     """Kills what lost commands left running; as far as the device answers."""
     for mark in tuple(self._lost_commands):
       done = self._adb('shell', f'found() {{ grep -ls {mark}= /proc/[0-9]*/environ; }}\n{_KILL_FOUND}', timeout_s=10)
-      if 'ended' in done.stdout:
+      if re.search(r'^ended\r?$', done.stdout, re.MULTILINE):
         self._lost_commands.remove(mark)
 
   def _check_transfer(self, done: subprocess.CompletedProcess, what: str) -> None:
@@ -188,7 +220,9 @@ class AdbDevice(device.Device):
       raise (errors.TransferError if refused else errors.ConnectionLost)(f'{self.name}: {what}: {reason}')
 
   def _adb(self, *arguments: str, timeout_s: float) -> subprocess.CompletedProcess:
-    return self._call('-s', self.serial, *arguments, timeout_s=timeout_s)
+    name, _, value = self.serial.partition(':')
+    chosen = ('-t', value) if name == 'transport_id' else ('-s', self.serial)
+    return self._call(*chosen, *arguments, timeout_s=timeout_s)
 
   def _call(self, *arguments: str, timeout_s: float = _CALL_TIMEOUT_S) -> subprocess.CompletedProcess:
     try:
@@ -199,21 +233,47 @@ class AdbDevice(device.Device):
       raise errors.DeviceError(f'{self._program} cannot be run: {error.strerror}') from error
 
 
-def _choose(attached: dict[str, str], serial: str) -> str:
-  """The serial of the device that is meant, '' for the only one, which must be usable."""
-  listing = ', '.join(f'{name} ({state})' for name, state in attached.items()) or 'none'
-  if serial and serial not in attached:
-    raise errors.DeviceError(f'no device {serial} is connected; found: {listing}')
-  candidates = [serial] if serial else [name for name, state in attached.items() if state == 'device'] or list(attached)
+def _parse_devices(text: str) -> list[_Attached]:
+  """Reads `adb devices -l`: behind its heading a serial, a state and details in each line."""
+  _, _, listed = text.partition('List of devices attached')
+  found = []
+  for line in listed.splitlines():
+    serial, _, rest = line.strip().replace('\t', ' ').partition(' ')
+    if serial and rest.strip():
+      details = dict(_DETAIL.findall(rest))
+      found.append(_Attached(serial, re.split(r'[(;]', _DETAIL.sub('', rest))[0].strip(), details))
+  return found
+
+
+def _choose(attached: Sequence[_Attached], selector: str) -> str:
+  """What names the device that is meant, '' for the only one, which must be usable.
+
+  A transport's number is another after the phone was lost; so what stays is returned, if there is such.
+  """
+  serials = [found.serial for found in attached]
+  listing = ', '.join(found.describe('usb', *(['transport_id'] if serials.count(found.serial) > 1 else [])) for found in attached) or 'none'
+  if selector:
+    candidates = [found for found in attached if found.is_meant(selector)]
+  else:
+    candidates = [found for found in attached if found.state == 'device'] or list(attached)
+  if selector and not candidates:
+    raise errors.DeviceError(f'no device {selector} is connected; found: {listing}')
   if not candidates:
     raise errors.DeviceError('no device is connected: plug in a phone whose developer options allow USB debugging')
+  if len(candidates) > 1 and len({found.serial for found in candidates}) < len(candidates):
+    raise errors.DeviceError(f'several devices have the serial {candidates[0].serial}: choose one by --device=adb:usb:PATH or '
+                             f'--device=adb:transport_id:NUMBER; found: {listing}')
   if len(candidates) > 1:
     raise errors.DeviceError(f'several devices are connected, choose one by --device=adb:SERIAL; found: {listing}')
-  state = attached[candidates[0]]
-  if state != 'device':
-    advice = _ADVICE.get(state, 'it must be in the state device')
-    raise errors.DeviceError(f'{candidates[0]} is {state}: {advice}')
-  return candidates[0]
+  chosen, = candidates
+  if chosen.state != 'device':
+    advice = _ADVICE.get(chosen.state, 'it must be in the state device')
+    raise errors.DeviceError(f'{chosen.serial} is {chosen.state}: {advice}')
+  if selector.startswith('usb:'):
+    return selector
+  if serials.count(chosen.serial) == 1:
+    return chosen.serial
+  return f'usb:{chosen.details["usb"]}' if 'usb' in chosen.details else selector
 
 
 def _parse_listing(text: str, what: str) -> tuple[int, str]:

@@ -30,7 +30,7 @@ _RESTORING = re.compile('|'.join([
     *(f'settings delete {namespace} {key}' for namespace, key in _PLAIN),
     f"(?:sh|su) -c 'start (?:{'|'.join(map(re.escape, _SERVICES))})'",
     rf"(?:sh|su) -c 'echo (?:{_CLOCK_VALUE}) > {_CPUFREQ.format(core='[0-9]{1,3}')}/(?:{'|'.join(_CLOCK_FILES[:3])})'"]), re.ASCII)
-_LOOPBACK = re.compile(r'(localhost|127\.[\d.]+|\[::1\]):\d+')
+_NEAR = re.compile(r'(localhost|127\.[\d.]+|\[::1\]):\d+|(usb|transport_id):.+')  # not by network
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,7 +101,7 @@ def _plain(device: device_lib.Device, namespace: str, key: str, value: str, name
 def _airplane_mode(device: device_lib.Device, report: Callable[[str], None]) -> Iterator[Setting]:
   """The radios, of which the shell may only dispose from Android 11 on."""
   serial = device.name.removeprefix('adb:')
-  if ':' in serial and not _LOOPBACK.fullmatch(serial):
+  if ':' in serial and not _NEAR.fullmatch(serial):
     report(f'{device.name}: no airplane mode, because the phone is connected by network')
     return
   state = device.run('cmd connectivity airplane-mode').stdout.strip()

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -66,12 +67,14 @@ class Android:
   Attributes:
     root: The folder that holds all of it.
     free_bytes: Maximum size of a file, as on a full disk; None is without limit.
+    greeting: What each shell prints before the command's output.
   """
 
   def __init__(self, root: pathlib.Path, rooted: bool = False, properties: dict[str, str] | None = None):
     self.root = pathlib.Path(root)
     self._prefix = str(self.root).encode()
     self.free_bytes: int | None = None
+    self.greeting = ''
     self._sessions: set[int] = set()  # of running commands
     for folder in ('data/local/tmp', 'bin', 'props', 'settings/global', 'settings/system', 'settings/secure', 'dumpsys', 'faults'):
       (self.root / folder).mkdir(parents=True, exist_ok=True)
@@ -98,7 +101,8 @@ class Android:
 
   def start(self, command: str, **streams) -> subprocess.Popen:
     """Starts a shell command as adbd does, in a session of its own; `finish` must follow its end."""
-    prefix = f'ulimit -f {self.free_bytes // 512}; trap "" XFSZ; ' if self.free_bytes is not None else ''
+    prefix = f'printf %s {shlex.quote(self.greeting)}; ' if self.greeting else ''
+    prefix += f'ulimit -f {self.free_bytes // 512}; trap "" XFSZ; ' if self.free_bytes is not None else ''
     mapped = _DEVICE_PATH.sub(lambda found: f'{self.root}/{found[1]}', command)
     environment = {'PATH': str(self.root / 'bin'), 'ANDROID': str(self.root), 'ANDROID_UID': '2000',
                    'TMPDIR': str(self.root / 'data/local/tmp')}

@@ -7,6 +7,7 @@ import pytest
 from android_benchmark import adb
 from android_benchmark import device
 from android_benchmark import errors
+from android_benchmark import settings
 from tests.android_benchmark import transfers
 
 
@@ -30,6 +31,22 @@ def test_signals_are_exit_codes(opened, signal_name, exit_code):
 
 def test_much_output(opened):
   assert opened.run('seq 200000').stdout == ''.join(f'{number}\n' for number in range(1, 200001))
+
+
+@pytest.mark.parametrize('features', ['shell_v2,cmd,stat_v2', 'cmd'])
+@pytest.mark.parametrize('greeting', ['Welcome to this ROM\nended\n 7 lines\r\n', 'WARNING: linker: unused DT entry $ '])
+def test_what_a_rom_prints_before_each_output_is_none_of_it(start_phone, local, tmp_path, features, greeting):
+  phone = start_phone(features=features)
+  phone.android.greeting = greeting
+  with adb.AdbDevice(phone.serial) as opened:
+    assert opened.run('echo out; exit 3') == device.CommandResult(3, 'out\n', '')
+    assert opened.run('printf "no newline"').stdout == 'no newline' and opened.run('true').stdout == ''
+    opened.push(local, f'{transfers.FOLDER}/file')
+    opened.pull(f'{transfers.FOLDER}/file', tmp_path / 'back')
+    assert (tmp_path / 'back').read_bytes() == transfers.CONTENT
+    assert opened.describe().model == 'Pixel 2' and opened.health().battery_percent == 87
+    read = settings.read(opened, None, False, lambda line: None)
+    assert "settings put system screen_brightness 120" in [setting.restore for setting in read]
 
 
 def test_a_phone_without_the_shell_protocol(start_phone, local, tmp_path):

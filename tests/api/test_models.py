@@ -56,6 +56,7 @@ def test_refuses(name, tmp_path):
 
 def test_a_float_file(trained, tmp_path):
   card = nas.export(trained, tmp_path / 'float.tflite', quantization='none')
+  assert nas.export(trained, tmp_path / 'saved', format='saved_model') is None and (tmp_path / 'saved' / 'saved_model.pb').is_file()
   assert (tmp_path / 'float.tflite').stat().st_size > 1000
   assert card.accuracies['float'] == pytest.approx(trained.accuracy)
   assert card.accuracies['tflite'] == pytest.approx(trained.accuracy, abs=0.03)

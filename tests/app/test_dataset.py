@@ -48,10 +48,11 @@ def test_skipped_images_are_kept_by_the_run(folder, capsys, tmp_path):
 
 def test_a_training_that_is_over_is_evaluated_on_what_is_left(folder, tmp_path):
   config = options.make(config_lib.TrainConfig, {'dataset': f'folder:{folder}', 'skip_unreadable': True, 'architecture': 'x'})
-  architecture = types.SimpleNamespace(network=types.SimpleNamespace(input_shape=(8, 8, 3)), input_normalization=None)
+  architecture = types.SimpleNamespace(network=types.SimpleNamespace(input_shape=(8, 8, 3)), input_normalization=None,
+                                       class_names=('a', 'b'), augmentation='none')
   run = train_directory.RunDirectory(tmp_path / 'run')
   run.create()
-  make = lambda: training_images.make(config, open_source(folder, skip_unreadable=True), architecture, run, True, 'none')
+  make = lambda: training_images.make(config, open_source(folder, skip_unreadable=True), architecture, run, True)
   assert [len(part) for part in (make().split.training, make().split.validation)] == [7, 2]
   (folder / 'train' / 'b' / '00.png').unlink()
   with pytest.raises(ValueError, match="other images: folder:.* has lost 1 image, for instance 'train/b/00.png'; restore"):

@@ -60,6 +60,18 @@ def test_networks_that_are_refused(sums, measured, names, message):
       function(sums, measured, names)
 
 
+@pytest.mark.parametrize('factor, said', [(0.25, False), (1.0, False), (4.9, False), (0.1, True), (30.0, True)])
+def test_a_scale_far_from_1_is_said(factor, said):
+  line = calibration.fit([1.0, 2.0, 3.0], [factor, 2 * factor, 3 * factor], ['a', 'b', 'c'])
+  assert (calibration.doubt(line) is not None) == said
+
+
+@pytest.mark.parametrize('factor, side', [(300.0, 'measurements'), (1100.0, 'measurements'), (9e-4, "table's entries")])
+def test_microseconds_are_refused(factor, side):
+  with pytest.raises(ValueError, match=f'times the sums of a, b, c: are the {side} in microseconds'):
+    calibration.fit([1.0, 2.0, 3.0], [factor, 2 * factor, 3 * factor], ['a', 'b', 'c'])
+
+
 def test_no_order_no_rank_correlation():
   with pytest.raises(ValueError, match='values that differ'):
     calibration.validate([1, 1, 1], [1, 2, 3], 'abc')

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ai_edge_litert import interpreter as litert
 import numpy as np
 
+from tf_proxyless.deploy import inspection
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import ops
 from tf_proxyless.space import proxyless
@@ -29,6 +30,18 @@ def interpreter(model) -> litert.Interpreter:
   result = litert.Interpreter(**source, experimental_op_resolver_type=litert.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
   result.allocate_tensors()
   return result
+
+
+def with_dense_scales(content: bytes, count: int) -> bytes:
+  """The file with so many scales of a dense layer, as converters make them that are not told otherwise."""
+  model = inspection.unpack(content)
+  codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
+  graph = model.subgraphs[0]
+  for operator in graph.operators:
+    if codes[operator.opcodeIndex] == inspection.schema.BuiltinOperator.FULLY_CONNECTED:
+      weights = graph.tensors[operator.inputs[1]].quantization
+      weights.scale, weights.zeroPoint = [float(weights.scale[0])] * count, [0] * count
+  return inspection.pack(model)
 
 
 def op_names(model) -> list[str]:

@@ -7,6 +7,7 @@ from tests.deploy import classifiers
 from tests.deploy import models
 from tf_proxyless.deploy import evaluation
 from tf_proxyless.deploy import export
+from tf_proxyless.deploy import inspection
 from tf_proxyless.deploy import tflite
 
 SHAPE = (32, 32, 3)
@@ -35,6 +36,13 @@ def test_a_file_agrees_with_its_model(model, quantization):
   result = evaluation.compare(evaluation.LiteRtModel(content), model.predict_on_batch, [(images, np.zeros(100, int))])
   assert result.agreement >= {'none': 1.0, 'float16': 0.99, 'int8': 0.95}[quantization]
   assert result.difference < {'none': 1e-4, 'float16': 0.03, 'int8': 20}[quantization]
+
+
+def test_a_dense_layer_has_one_scale(model):
+  content = export.convert(model, 'int8', classifiers.images(16))
+  assert inspection.read(content).dense_scales == 1
+  with pytest.raises(ValueError, match='a dense layer of 5 scales, of which older runtimes know the first alone'):
+    export.check(models.with_dense_scales(content, 5), 'int8', SHAPE)
 
 
 def test_stretching_touches_only_the_image_of_most_contrast():

@@ -100,10 +100,17 @@ def test_labels_are_in_an_archive_behind_the_model(written):
 
 
 def test_the_model_stays_as_it_is(content, written):
-  assert inspection.read(written) == inspection.read(content)
+  assert dataclasses.replace(inspection.read(written), min_runtime=None) == dataclasses.replace(inspection.read(content), min_runtime=None)
   images = classifiers.images(8)
   np.testing.assert_array_equal(evaluation.LiteRtModel(written)(images), evaluation.LiteRtModel(content)(images))
   assert metadata.add(content, 'small', 'A network for tests.', LABELS) == written
+
+
+def test_no_older_runtime_is_claimed_than_was_tried(content, written):
+  assert inspection.read(content).min_runtime in ('1.6.0', '1.14.0') and inspection.read(written).min_runtime == '2.5.0'
+  model = inspection.unpack(content)
+  inspection.metadata_buffer(model, inspection.MIN_RUNTIME).data = np.frombuffer(b'2.10.0'.ljust(16, b'\0'), np.uint8)
+  assert inspection.read(metadata.add(inspection.pack(model), 'small', '', [])).min_runtime == '2.10.0'
 
 
 def test_without_labels(content):

@@ -50,6 +50,11 @@ def test_a_valid_model(valid):
   assert ovic.validate(valid) is None
 
 
+def test_a_dense_layer_of_several_scales_is_refused(valid):
+  with pytest.raises(ValueError, match='not a model for OVIC: a dense layer of 1001 scales'):
+    ovic.validate(models.with_dense_scales(valid, 1001))
+
+
 def test_pixels_from_minus_1_to_1_are_valid_too():
   images = classifiers.images(8) * 2 - 1
   images[0, 0, 0] = (-1, 0, 1)

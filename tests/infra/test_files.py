@@ -59,6 +59,12 @@ def test_what_a_windows_editor_saved(tmp_path):
   path.write_text(path.read_text(encoding='utf-8').replace('\n', '\r\n'), encoding='utf-8-sig', newline='')
   assert files.read_json(path, 'kind') == {'x': 'ü'}
   assert files.read_text(path, 1000).startswith('{')
+  for encoding in ('utf-16-le', 'utf-16-be'):  # PowerShell's >
+    path.write_bytes('\ufeff{"x": "ü"}\r\n'.encode(encoding))
+    assert files.read_object(path) == {'x': 'ü'} and files.read_text(path, 1000) == '{"x": "ü"}\r\n'
+  path.write_bytes(b'\xff\xfe\x00')
+  with pytest.raises(ValueError, match='not UTF-8 text'):
+    files.read_object(path)
 
 
 @pytest.mark.parametrize('content, message', [

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from tests.search import runs
+from tf_proxyless.app.commands import audit_table
 from tf_proxyless.cost import table as table_lib
 
 PIXEL1 = runs.ROOT / 'configs' / 'latency' / 'pixel1_tflite_float.json'
@@ -58,6 +59,14 @@ def test_a_table_is_like_itself_up_to_scale(tmp_path):
   assert lines[3:5] == ['entries  72 in common, 0 only in first, 0 only in second',
                         '         second / first 0.80 (0.80 to 0.80); Spearman 1.000']
   assert lines[-1] == '         after one scale and offset 0.0 % apart (rms); Spearman 1.000'
+
+
+def test_microseconds_are_told(tmp_path, capsys):
+  table_lib.save(change(table_lib.load(PIXEL1), lambda signature: 1100.0), tmp_path / 'other.json')
+  audit_table.main(audit_table.Config(first_table='pixel1_tflite_float', second_table=str(tmp_path / 'other.json'), networks=5))
+  lines = capsys.readouterr().out.splitlines()
+  assert 'warning  that is far from 1: are both tables in milliseconds?' in lines
+  assert 'are the measurements in microseconds' in lines[-1]
 
 
 def test_an_estimate_against_a_published_table(tmp_path):

@@ -6,10 +6,12 @@ import json
 import pytest
 
 from tests.search import runs
+from tf_proxyless.app.commands import calibrate_table
 from tf_proxyless.cost import mobilenets
 from tf_proxyless.cost import model as model_lib
 from tf_proxyless.cost import pixel2
 from tf_proxyless.cost import table as table_lib
+from tf_proxyless.infra import errors
 from tf_proxyless.space import io
 from tf_proxyless.space import proxyless
 from tf_proxyless.space import published
@@ -63,6 +65,37 @@ def test_a_phone_that_keeps_to_the_estimate(folder, measurements):
   assert table.provenance == 'estimated' and table.name == 'pixel2_int8_estimate, calibrated'
   net = schema.resolve(space, schema.Genotype({path: 0 for path, _ in schema.walk(space)}))
   assert model_lib.from_latency_table(net, table).fixed == pytest.approx(2.0 + 0.8 * server_ms(net), rel=1e-6)
+
+
+@pytest.mark.parametrize('lines, encoding', [
+    (['network,latency (ms)', 'small.json,12.5', 'medium.json,40 ms', 'proxyless_cpu,1e1'], 'utf-16'),  # PowerShell
+    (['Netz;ms', 'small.json;12,5', 'medium.json;40,0\xa0ms', 'proxyless_cpu;10'], 'utf-8-sig'),
+    (['small.json\t12,5 ', ' medium.json\t40.0', 'proxyless_cpu\t10'], 'utf-8'),
+])
+def test_files_as_people_have_them(folder, lines, encoding):
+  path = folder / 'measured' / 'theirs.csv'
+  path.write_bytes('\r\n'.join(lines).encode(encoding))
+  assert [(item.name, item.latency_ms) for item in calibrate_table.read_csv(path)] == [
+      ('small.json', 12.5), ('medium.json', 40.0), ('proxyless_cpu', 10.0)]
+
+
+@pytest.mark.parametrize('cell', ['12 us', '12.5µs', '"1,234.5"', '"1,234"', '1.234.5', '0x10', '1_000', 'nan', '', '12 5'])
+def test_other_units_and_thousands_are_no_milliseconds(folder, cell):
+  path = folder / 'measured' / 'theirs.csv'
+  path.write_text(f'proxyless_cpu,{cell}\n')
+  with pytest.raises(ValueError, match='theirs.csv:1: expected a network and its milliseconds, got '):
+    calibrate_table.read_csv(path)
+
+
+def test_microseconds_are_refused(folder):
+  body = json.loads((folder / 'measured' / 'measurements.json').read_text())
+  for figures in body['models'].values():
+    figures['median_ms'] *= 1000
+  (folder / 'measured' / 'other.json').write_text(json.dumps(body))
+  with pytest.raises(errors.UserError, match='are the measurements in microseconds'):
+    calibrate_table.main(calibrate_table.Config(
+        latency_table='pixel2_int8_estimate', measurements=str(folder / 'measured' / 'other.json'), output=str(folder / 'mine.json')))
+  assert not (folder / 'mine.json').exists()
 
 
 def test_a_table_that_was_measured_and_a_space_from_a_file(folder):

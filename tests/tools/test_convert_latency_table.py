@@ -8,7 +8,9 @@ import pytest
 from tests.cost.importers import test_once_for_all
 from tests.cost.importers import test_tunas_model
 from tests.search import runs
+from tf_proxyless.app.commands import convert_table
 from tf_proxyless.cost import table as table_lib
+from tf_proxyless.cost.importers import official_yaml
 
 PIXEL1 = runs.ROOT / 'configs' / 'latency' / 'pixel1_tflite_float.json'
 
@@ -39,6 +41,17 @@ def test_tables_of_others(tmp_path):
     assert table_lib.load(tmp_path / f'{name}.json').runtime.device == 'phone'
   result = convert('--input=decoded.json', '--output=x.yaml', *stated, cwd=tmp_path)
   runs.check_mistake(result, 'the official YAML form has no key for conv_bn 224x224x3 -> 32 k3 s2 relu')
+
+
+def test_microseconds_are_told(tmp_path, capsys):
+  table = table_lib.load(PIXEL1)
+  scaled = [dataclasses.replace(entry, latency=table_lib.LatencyStats('published', mean_ms=1000 * entry.latency.latency_ms))
+            for entry in table.entries]
+  for name, entries in (('us', scaled), ('ms', table.entries)):
+    official_yaml.save(dataclasses.replace(table, entries=tuple(entries)), tmp_path / f'{name}.yaml')
+    convert_table.main(convert_table.Config(input=str(tmp_path / f'{name}.yaml'), output=str(tmp_path / f'{name}.json'), device='Pixel 1',
+                                            precision='float32', provenance='published'))
+    assert ('are these microseconds?' in capsys.readouterr().out) == (name == 'us')
 
 
 def test_a_calibration_that_is_lost_is_told(tmp_path):

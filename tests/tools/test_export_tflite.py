@@ -7,6 +7,7 @@ import json
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.search import runs
 from tests.tools import digits_model
@@ -43,7 +44,7 @@ def check_files(folder, name, result):
   content, card = (folder / f'{name}.tflite').read_bytes(), model_card.load(folder / f'{name}_card.json')
   assert (card.size_bytes, card.sha256) == (len(content), hashlib.sha256(content).hexdigest())
   assert metadata.read_labels(content) == list('0123456789') and card.labels == 10
-  assert model_card.describe(card) in result.stdout
+  assert model_card.describe(card) in result.stdout and 'TensorFlow Lite 2.5.0 or newer' in result.stdout
   return card
 
 
@@ -67,6 +68,33 @@ def test_floats(trained, data_dir, tmp_path, quantization, most):
   card = check_files(tmp_path, 'm', result)
   assert (card.how, card.input.type, card.accuracies['tflite']) == ('float', 'float32', card.accuracies['float'])
   assert card.difference < most
+
+
+@pytest.mark.long
+def test_for_keras_3_and_as_a_saved_model(trained, quantized, tmp_path):
+  assert (done := run(f'--model={trained}', '--format=keras3', f'--output={tmp_path}/net.py')).returncode == 0, done.stderr
+  assert done.stdout.split()[1::2] == [f'{tmp_path}/net.py', f'{tmp_path}/net.weights.h5'] and done.stderr == ''
+  assert f'CLASS_NAMES = {list("0123456789")}' in (tmp_path / 'net.py').read_text()
+  for _ in range(2):  # another one replaces it
+    assert (done := run(f'--model={trained}', '--format=saved_model', f'--output={tmp_path}/saved')).returncode == 0, done.stderr
+  assert done.stdout.split() == ['model', f'{tmp_path}/saved'] and done.stderr == ''
+  images = np.random.default_rng(0).random((4, 8, 8, 3), np.float32)
+  loaded = tf.saved_model.load(str(tmp_path / 'saved'))
+  np.testing.assert_allclose(loaded.serve(images), models.load(trained).model(images), rtol=1e-4, atol=1e-5)
+
+
+def test_what_other_formats_refuse(trained, quantized, tmp_path):
+  for arguments, message in [
+      ([f'--model={trained}', '--format=keras3', '--output=m.py', '--quantization=int8'], '--quantization is for --format=tflite'),
+      ([f'--model={trained}', '--format=saved_model', '--output=m', '--try_both'], '--try_both is for --format=tflite'),
+      ([f'--model={trained}', '--format=keras3', '--output=m.tflite'], "must be a .py file that Python can import, got 'm.tflite'"),
+      ([f'--model={trained}', '--format=keras3', '--output=my-net.py'], "--output must be a .py file that Python can import"),
+      ([f'--model={trained}', '--format=saved_model', '--output=.'], "--output must be a new folder or that of a SavedModel, got '.'"),
+      ([f'--model={trained}', '--format=keras3', '--output=nowhere/m.py'], "--output: there is no folder 'nowhere'"),
+      ([f'--model={quantized}', '--format=keras3', '--output=m.py'], 'had quantization-aware training, which only a .tflite file holds'),
+      ([f'--model={trained}', '--format=onnx', '--output=m.onnx'], '--format=onnx: must be one of tflite, keras3, saved_model'),
+  ]:
+    runs.check_mistake(run(*arguments, cwd=tmp_path), message)
 
 
 @pytest.mark.long

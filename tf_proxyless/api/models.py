@@ -209,21 +209,21 @@ def export(
     model: TrainedModel | files.PathLike,
     output: files.PathLike,
     *,
-    quantization: str = 'int8',
+    quantization: str | None = None,
     latency_table: table_lib.LatencyTable | None = None,
     **settings: Any,
-) -> model_card.ModelCard:
-  """Writes a .tflite file and its card, after it was compared with its Keras model on the test images.
+) -> model_card.ModelCard | None:
+  """Writes a .tflite file and its card, after it was compared with its Keras model on the test images; or for Keras 3, or a SavedModel.
 
   Args:
     model: From `train` or `quantize`, or its directory or file.
-    output: The .tflite file.
-    quantization: 'int8' (of a model that was only trained: after training), 'float16' or 'none'.
+    output: The .tflite file; with `format='keras3'` a .py file, with `format='saved_model'` a folder.
+    quantization: Of a .tflite file 'int8' (by default; of a model that was only trained: after training), 'float16' or 'none'.
     latency_table: Its prediction goes into the card.
     **settings: Options of `tf-proxyless export` by name: `dataset`, `io`, `representative_images`, `min_agreement`, ...
 
   Returns:
-    The card: accuracies, size, operators, predicted latency.
+    The card: accuracies, size, operators, predicted latency; None of other formats.
 
   Raises:
     ValueError: The file would not be fit, or is not what the model is.
@@ -237,4 +237,4 @@ def export(
       latency_table.save(settings['latency_table'])
     export_command.main(options.make(export_command.Config, {
         **settings, 'model': path, 'output': os.fspath(output), 'quantization': quantization}))
-  return model_card.load(model_card.path_for(output))
+  return model_card.load(model_card.path_for(output)) if settings.get('format', 'tflite') == 'tflite' else None

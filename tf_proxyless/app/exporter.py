@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+import contextlib
 import dataclasses
 import hashlib
+import io as io_lib
+import os
+import pathlib
+import shutil
+import tempfile
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 import tf_keras as keras
 
 from tf_proxyless.app import accuracy
@@ -22,10 +29,13 @@ from tf_proxyless.data import splits
 from tf_proxyless.deploy import evaluation
 from tf_proxyless.deploy import export
 from tf_proxyless.deploy import inspection
+from tf_proxyless.deploy import keras3
 from tf_proxyless.deploy import metadata
 from tf_proxyless.deploy import normalization
 from tf_proxyless.deploy import ovic
+from tf_proxyless.infra import files
 from tf_proxyless.infra import progress as progress_lib
+from tf_proxyless.infra import stderr as stderr_lib
 from tf_proxyless.infra import versions
 from tf_proxyless.measure import model_card
 from tf_proxyless.space import io
@@ -97,6 +107,33 @@ def load(found: models.ModelFiles) -> keras.Model:
     raise ValueError(f'{found.model} has {weights:,} weights, the architecture beside it, {network.name!r}, {described:,}: it is of '
                      'another network')
   return normalization.prepend(model, found.architecture.input_normalization)
+
+
+def write_keras3(found: models.ModelFiles, path: files.PathLike) -> None:
+  """Writes a network as Keras 3 source with weights; see `deploy.keras3`."""
+  architecture = found.architecture
+  keras3.write(models.load_found(found).model, path, architecture.input_normalization, architecture.class_names or ())
+
+
+def write_saved_model(model: keras.Model, path: files.PathLike) -> None:
+  """Writes a model as a SavedModel, after it was loaded and computed what the model computes.
+
+  Raises:
+    ValueError: It computes something else.
+  """
+  path, images = pathlib.Path(path), np.random.default_rng(0).random((_RANDOM_IMAGES, *model.input_shape[1:]), np.float32)
+  with tempfile.TemporaryDirectory(dir=path.parent, prefix=f'.{path.name}.') as folder:
+    written = pathlib.Path(folder, path.name)
+    with stderr_lib.suppress_stderr(), contextlib.redirect_stdout(io_lib.StringIO()):  # Keras tells of its endpoints
+      model.export(written)
+    loaded, expected = tf.saved_model.load(str(written)), model(images, training=False).numpy()
+    found = loaded.serve(images).numpy()
+    difference = float(np.abs(found - expected).max() / np.abs(expected).max())
+    if not difference <= _MAX_RELATIVE['none']:
+      raise ValueError(f'the SavedModel differs from its Keras model by {difference:.2g} of the largest output')
+    if path.exists():
+      shutil.rmtree(path)
+    os.replace(written, path)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -288,7 +325,7 @@ def make_card(made: Export, content: bytes, architecture: io.Architecture, reque
       quantization=request.quantization, how=made.how, ovic=request.ovic, size_bytes=len(content),
       sha256=hashlib.sha256(content).hexdigest(), input=describe(found.inputs[0]), output=describe(found.outputs[0]),
       operators=found.operators, labels=len(labels), versions=versions.installed(),
-      input_normalization=architecture.input_normalization, augmentation=architecture.augmentation, **known)
+      input_normalization=architecture.input_normalization, augmentation=architecture.augmentation, min_runtime=found.min_runtime, **known)
 
 
 def accuracies(dataset: str, exports: Sequence[Export], kept: Export, results: Mapping[str, Any]) -> dict[str, Any]:

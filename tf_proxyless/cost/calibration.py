@@ -12,6 +12,7 @@ MIN_NETWORKS = 3
 
 # Sums that differ by a smaller part tell nothing about the scale: measurements are not repeatable to better than a few percent.
 _MIN_SPREAD = 0.05
+_USUAL = (0.2, 5.0)  # scales of tables of the same or a similar device
 
 
 def fit(sums_ms: Sequence[float], measured_ms: Sequence[float], names: Sequence[str]) -> table_lib.Calibration:
@@ -29,7 +30,7 @@ def fit(sums_ms: Sequence[float], measured_ms: Sequence[float], names: Sequence[
 
   Raises:
     ValueError: There are fewer than three networks, a number is not finite or a measurement not positive, the networks are too much
-      alike, or larger sums go with smaller latencies.
+      alike, larger sums go with smaller latencies, or one side is in microseconds.
   """
   sums, measured = _pairs(sums_ms, measured_ms, names)
   if np.ptp(sums) < _MIN_SPREAD * np.abs(sums).max():
@@ -39,7 +40,23 @@ def fit(sums_ms: Sequence[float], measured_ms: Sequence[float], names: Sequence[
   if scale <= 0:
     raise ValueError(f'of the networks {", ".join(names)}, those with larger sums were measured faster (scale {scale:g}): is this the '
                      'table of that runtime?')
+  for thousand, side in ((1e3, 'measurements'), (1e-3, "table's entries")):
+    if is_usual(scale / thousand):
+      raise ValueError(f'the measurements are {scale:.4g} times the sums of {", ".join(names)}: are the {side} in microseconds? '
+                       'Both must be milliseconds')
   return table_lib.Calibration(scale, offset_ms, len(sums))
+
+
+def doubt(line: table_lib.Calibration) -> str | None:
+  """What is to be said of a scale far from 1; None of others."""
+  if is_usual(line.scale):
+    return None
+  return f'the scale {line.scale:.4g} is far from 1: are all latencies in milliseconds, and is this the table of that device?'
+
+
+def is_usual(scale: float) -> bool:
+  """Whether latencies of one device may be so many times those of a similar one."""
+  return _USUAL[0] <= scale <= _USUAL[1]
 
 
 def leave_one_out(sums_ms: Sequence[float], measured_ms: Sequence[float], names: Sequence[str]) -> tuple[float, ...]:

@@ -45,7 +45,7 @@ def macs(signature: network_lib.OpSignature | None) -> int:
 
 
 FILE_HEADER = 4096  # bytes of a file besides its operations: tables, and metadata
-_CHANNEL_BYTES = 28  # of an output channel: its bias (4), and scale (4) and zero point (8) of its kernel and of its bias
+_CHANNEL_BYTES = {'Dense': 4}  # of an output channel: its bias; in other layers 28, with scales and zero points of kernel and bias
 _TENSOR_BYTES = 240  # of a tensor's entry with its name, of the operator that makes it, and of the buffer that it may have
 
 # Of layers in TFLite, besides three for each of their kernels.
@@ -66,7 +66,7 @@ def file_bytes(signature: network_lib.OpSignature | None) -> int:
     channels = [spec.shape[-2] if name == 'DepthwiseConv' else spec.shape[-1] for spec in kernels]
     if name == 'BatchNorm' and 'Conv' not in above:  # becomes a depthwise convolution
       channels, found = [layer.output_shape[2]], found + layer.output_shape[2]
-    found += sum(math.prod(spec.shape) for spec in kernels) + _CHANNEL_BYTES * sum(channels)
+    found += sum(math.prod(spec.shape) for spec in kernels) + _CHANNEL_BYTES.get(name, 28) * sum(channels)
     tensors += 3 * len(channels) + _OTHER_TENSORS.get(name, 0) + (getattr(layer.layer, 'kind', '') == 'hard_swish')
     above = name
   return found + _TENSOR_BYTES * tensors

@@ -176,8 +176,10 @@ def _operators(traced: layers_lib.TracedLayer, above: layers_lib.Layer | None, p
   is_even = shape[0] % 2 == 0 or shape[1] % 2 == 0  # else the converter finds that the padding is 'same'
   if margin and padding == 'symmetric' and getattr(layer, 'strides', 1) > 1 and is_even:
     yield tensor_bytes((shape[0] + margin, shape[1] + margin, shape[2])), 0
-  copies = isinstance(layer, layers_lib.Conv) and layer.groups == 1 and (layer.kernel_size > 1 or layer.strides > 1)
-  yield output, tensor_bytes((*traced.output_shape[:2], layer.kernel_size**2 * shape[2])) if copies else 0
+  own = 0
+  if isinstance(layer, layers_lib.Conv) and layer.groups == 1 and (layer.kernel_size > 1 or layer.strides > 1):
+    own = tensor_bytes((*traced.output_shape[:2], layer.kernel_size**2 * shape[2]))
+  yield output, own
 
 
 def _order(names: Sequence[str], takers: Sequence[Sequence[int]]) -> list[int]:

@@ -93,6 +93,8 @@ def _integer_faults(found: inspection.Content) -> list[str]:
   others = sorted(found.tensor_types - _INTEGERS)
   if others:
     faults.append(f'tensors of {", ".join(others)}')
+  if found.dense_scales > 1:
+    faults.append(f'a dense layer of {found.dense_scales} scales, of which older runtimes know the first alone')
   source = found.inputs[0]
   if source.scale is None or abs(source.scale * 255 - 1) > 1e-5 or source.zero_point != _ZERO_POINTS.get(source.type):
     faults.append(f'an input of {source.type}, scale {source.scale}, zero point {source.zero_point}: a pixel / 255 is not a step')

@@ -13,6 +13,7 @@ import flatbuffers
 from tf_proxyless.infra import files
 
 _IDENTIFIER = b'TFL3'
+MIN_RUNTIME = 'min_runtime_version'  # of metadata, 16 bytes
 # What reading beyond the end, and tables that refer to what is not there, raise.
 _DAMAGE = (struct.error, LookupError, ValueError, TypeError, AttributeError, OverflowError, MemoryError)
 _OPERATORS = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
@@ -44,6 +45,9 @@ class Content:
     operators: How often each builtin operation occurs, by name.
     foreign_operators: Names of operations that are not TFLite's own.
     tensor_types: Types that occur.
+    dense_scales: The most scales that weights of a dense layer have. No version of the operation says whether a runtime knows more than
+      one: TensorFlow Lite of 2021 (2.8) takes the first for all.
+    min_runtime: Version of the oldest TensorFlow Lite that runs the file, as the file claims; None if it claims nothing.
   """
 
   inputs: tuple[Tensor, ...]
@@ -51,6 +55,8 @@ class Content:
   operators: Mapping[str, int]
   foreign_operators: tuple[str, ...]
   tensor_types: frozenset[str]
+  dense_scales: int
+  min_runtime: str | None
 
 
 def unpack(content: bytes) -> schema.ModelT:
@@ -103,7 +109,25 @@ def _read(model: schema.ModelT) -> Content:
   inputs, outputs = (tuple(_tensor(main.tensors[index]) for index in indices) for indices in (main.inputs, main.outputs))
   if not inputs or not outputs:
     raise ValueError('it has no inputs, or no outputs')
-  return Content(inputs, outputs, dict(sorted(collections.Counter(names).items())), tuple(sorted(foreign)), types)
+  return Content(inputs, outputs, dict(sorted(collections.Counter(names).items())), tuple(sorted(foreign)), types, _dense_scales(model),
+                 _min_runtime(model))
+
+
+def _dense_scales(model: schema.ModelT) -> int:
+  codes = [_OPERATORS[max(code.builtinCode, code.deprecatedBuiltinCode)] for code in model.operatorCodes]
+  weights = [graph.tensors[operator.inputs[1]].quantization for graph in model.subgraphs for operator in graph.operators or ()
+             if codes[operator.opcodeIndex] == 'FULLY_CONNECTED']
+  return max((len(found.scale) for found in weights if found is not None and found.scale is not None), default=0)
+
+
+def _min_runtime(model: schema.ModelT) -> str | None:
+  buffer = metadata_buffer(model, MIN_RUNTIME)
+  return None if buffer is None else bytes(buffer.data).rstrip(b'\0').decode('ascii')
+
+
+def metadata_buffer(model: schema.ModelT, name: str) -> schema.BufferT | None:
+  """The buffer of a model's entry of metadata; None if it has none of that name."""
+  return next((model.buffers[entry.buffer] for entry in model.metadata or () if entry.name in (name, name.encode())), None)
 
 
 def _tensor(tensor: schema.TensorT) -> Tensor:

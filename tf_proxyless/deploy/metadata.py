@@ -23,6 +23,7 @@ from tf_proxyless.infra import safe_zip
 
 _NAME = 'TFLITE_METADATA'  # of the buffer in the model
 _IDENTIFIER, _MIN_PARSER_VERSION = b'M001', '1.0.0'
+_OLDEST_TRIED = '2.5.0'  # TensorFlow Lite, tests/deploy/test_old_runtimes.py; converters claim as little as 1.6
 LABELS = 'labels.txt'
 
 # Numbers of unions' members and of enumerations.
@@ -50,7 +51,7 @@ def add(content: bytes, name: str, description: str, labels: Sequence[str]) -> b
     labels: A name for each output, without line breaks; empty if they are not known.
 
   Returns:
-    The content of the file with metadata; the model computes what it did.
+    The content of the file with metadata; the model computes what it did. It claims no older runtime than was tried.
 
   Raises:
     ValueError: Labels and outputs differ in number, or a name cannot be a label.
@@ -68,8 +69,17 @@ def add(content: bytes, name: str, description: str, labels: Sequence[str]) -> b
   entry.name, entry.buffer = _NAME, len(model.buffers)
   model.buffers.append(buffer)
   model.metadata = [*(model.metadata or ()), entry]
+  _raise_min_runtime(model)
   packed = inspection.pack(model)
   return _attach(packed, LABELS, ''.join(f'{label}\n' for label in labels)) if labels else packed
+
+
+def _raise_min_runtime(model: schema.ModelT) -> None:
+  buffer = inspection.metadata_buffer(model, inspection.MIN_RUNTIME)
+  if buffer is not None:
+    claimed = bytes(buffer.data).rstrip(b'\0').decode('ascii')
+    version = max(claimed, _OLDEST_TRIED, key=lambda text: tuple(map(int, text.split('.'))))
+    buffer.data = np.frombuffer(version.encode('ascii').ljust(len(buffer.data), b'\0'), np.uint8)
 
 
 def read_labels(content: bytes) -> list[str]:

@@ -22,7 +22,7 @@ def add_background(content: bytes) -> bytes:
   """Puts an output in front of all others that always has the lowest value of its range; the others stay as they are, bit for bit.
 
   Args:
-    content: Bytes of an int8 .tflite file that ends with a dense layer.
+    content: Bytes of an int8 .tflite file that ends with a dense layer, whose weights have one scale.
 
   Raises:
     ValueError: It does not.
@@ -41,10 +41,10 @@ def add_background(content: bytes) -> bytes:
   if target.type != schema.TensorType.INT8 or kernel.type != schema.TensorType.INT8:
     raise ValueError('a background can be added to an int8 network')
   lowest = -128 - int(target.quantization.zeroPoint[0])  # the output, in steps from 0
-  kernel_scale = float(np.max(kernel.quantization.scale))
-  steps = np.floor(lowest * float(target.quantization.scale[0]) / (float(source.quantization.scale[0]) * kernel_scale))
-  _prepend(model, kernel, np.int8(0), kernel_scale)
-  _prepend(model, bias, np.int32(steps), float(source.quantization.scale[0]) * kernel_scale)
+  output_scale, input_scale, kernel_scale = (float(tensor.quantization.scale[0]) for tensor in (target, source, kernel))
+  steps = np.floor(lowest * output_scale / (input_scale * kernel_scale))
+  _prepend(model, kernel, np.int8(0))
+  _prepend(model, bias, np.int32(steps))
   outputs = {i for operator in graph.operators[index:] for i in operator.outputs}
   for tensor in (graph.tensors[i] for i in outputs):
     tensor.shape = [*tensor.shape[:-1], tensor.shape[-1] + 1]
@@ -65,8 +65,8 @@ def _add_biases(model: schema.ModelT, dense: schema.OperatorT) -> None:
   graph.tensors.append(tensor)
 
 
-def _prepend(model: schema.ModelT, tensor: schema.TensorT, value: np.generic, scale: float) -> None:
-  """Puts a value, or a row of it, in front of a constant tensor, with a scale of its own if the others have theirs."""
+def _prepend(model: schema.ModelT, tensor: schema.TensorT, value: np.generic) -> None:
+  """Puts a value, or a row of it, in front of a constant tensor."""
   values = np.frombuffer(np.asarray(model.buffers[tensor.buffer].data, np.uint8).tobytes(), value.dtype).reshape(tensor.shape)
   buffer = schema.BufferT()
   buffer.data = np.frombuffer(np.concatenate([np.full_like(values[:1], value), values]).tobytes(), np.uint8)
@@ -76,10 +76,6 @@ def _prepend(model: schema.ModelT, tensor: schema.TensorT, value: np.generic, sc
     tensor.buffer = len(model.buffers)
     model.buffers.append(buffer)
   tensor.shape = [tensor.shape[0] + 1, *tensor.shape[1:]]
-  quantization = tensor.quantization
-  if len(quantization.scale) > 1:
-    quantization.scale = [scale, *quantization.scale]
-    quantization.zeroPoint = [0, *quantization.zeroPoint]
 
 
 def validate(content: bytes) -> None:
@@ -95,6 +91,8 @@ def validate(content: bytes) -> None:
   if len(found.inputs) != 1 or len(found.outputs) != 1:
     raise ValueError(f'OVIC takes models of one input and one output, got {len(found.inputs)} and {len(found.outputs)}')
   faults = [f'operation {name} is not builtin' for name in found.foreign_operators]
+  if found.dense_scales > 1:
+    faults.append(f'a dense layer of {found.dense_scales} scales, of which older runtimes know the first alone')
   source, target = found.inputs[0], found.outputs[0]
   if len(source.shape) != 4 or (source.shape[0], source.shape[3]) != (1, 3) or max(source.shape) > MAX_SIZE:
     faults.append(f'input of shape {list(source.shape)}, must be [1, height, width, 3] of at most {MAX_SIZE} pixels')

@@ -23,7 +23,7 @@ def convert(model: keras.Model, precision: str, representative: np.ndarray | Non
   Args:
     model: From float32 images [batch, height, width, channels] to one tensor.
     precision: 'float32'; 'float16', weights in half the size that are made float32 again to compute; or 'int8', activations in int8
-      and weights too, per channel.
+      and weights too, per channel but for dense layers.
     representative: float32 [samples, height, width, channels], images from which int8 takes the ranges of activations; None if the
       model knows them, from quantization-aware training.
     io: Type of the model's input and output: 'float32', or for int8 also 'int8' or 'uint8'.
@@ -52,6 +52,8 @@ def convert(model: keras.Model, precision: str, representative: np.ndarray | Non
     if representative is not None:
       converter.representative_dataset = lambda: ([image[np.newaxis]] for image in representative)
       converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+      # A runtime of 2021 takes the first scale of a dense layer for all, and says nothing.
+      converter._experimental_disable_per_channel_quantization_for_dense_layers = True
     converter.inference_input_type = converter.inference_output_type = IO_TYPES[io]
   with _quiet():
     try:

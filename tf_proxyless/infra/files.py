@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import collections
 from collections.abc import Mapping, Sequence
 import contextlib
@@ -183,16 +184,25 @@ def read_bytes(path: PathLike, limit: int) -> bytes:
 
 
 def read_text(path: PathLike, limit: int) -> str:
-  """Reads a file of UTF-8 text; see `read_bytes`.
+  """Reads a file of text; see `read_bytes` and `decode`.
 
   Raises:
     ValueError: It is larger than `limit` bytes, or not UTF-8.
     OSError: It cannot be read.
   """
   try:
-    return read_bytes(path, limit).decode('utf-8-sig')  # editors of Windows put a mark before the text
+    return decode(read_bytes(path, limit))
   except UnicodeDecodeError as error:
     raise ValueError(f'{path}: not UTF-8 text') from error
+
+
+def decode(data: bytes) -> str:
+  """Text in UTF-8, or as Windows writes it: with a mark before it, by PowerShell's `>` in UTF-16.
+
+  Raises:
+    UnicodeDecodeError: It is neither.
+  """
+  return data.decode('utf-16' if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else 'utf-8-sig')
 
 
 def parse_json(text: bytes | str) -> Any:
@@ -208,7 +218,7 @@ def parse_json(text: bytes | str) -> Any:
   if not text.strip():
     raise ValueError('empty, not JSON')
   try:
-    text = text.decode('utf-8-sig') if isinstance(text, bytes) else text
+    text = decode(text) if isinstance(text, bytes) else text
     value = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite, parse_int=_integer)
     if _ESCAPED_SURROGATE.search(text):
       json.dumps(value, ensure_ascii=False).encode('utf-8')

@@ -94,6 +94,7 @@ class ModelCard:
     predicted: Latency by a table.
     measured: Latency on devices.
     augmentation: What the network was trained with, which says how test images are cut.
+    min_runtime: The oldest TensorFlow Lite that runs the file, as the file says too.
   """
 
   architecture: str
@@ -123,6 +124,7 @@ class ModelCard:
   predicted: Prediction | None = None
   measured: tuple[Measurement, ...] = ()
   augmentation: str | None = None
+  min_runtime: str | None = None
 
   def __post_init__(self) -> None:
     for name, accepted in (('quantization', _QUANTIZATIONS), ('how', tuple(_HOW))):
@@ -185,6 +187,8 @@ def describe(card: ModelCard) -> str:
   lines = [f'network                {card.architecture}, {card.macs / 1e6:.2f} M MACs, {card.parameters:,} parameters',
            f'file                   {card.size_bytes:,} bytes, {quantization}{_HOW[card.how]}, takes {_tensor(card.input)}, '
            f'gives {_tensor(card.output)}']
+  if card.min_runtime is not None:
+    lines.append(f'needs                  TensorFlow Lite {card.min_runtime} or newer')
   if card.accuracies is not None:
     accuracies = ', '.join(f'{name} {value:.2%}' for name, value in card.accuracies.items())
     agreement = '' if card.agreement is None else f'; file and network agree on {card.agreement:.2%}'

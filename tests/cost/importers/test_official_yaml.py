@@ -114,10 +114,17 @@ def test_a_table_that_cannot_be_written_leaves_no_file(tmp_path):
   assert not list(tmp_path.iterdir())
 
 
+def test_an_editor_may_leave_out_the_last_line_break(tmp_path):
+  text = TEXT.replace('var: 0.0', 'var: 0.25')
+  assert read(tmp_path, text[:-1]) == read(tmp_path, text)
+  assert read(tmp_path, text[:-1].encode('utf-16')) == read(tmp_path, text)
+
+
 @pytest.mark.parametrize('text, message', [
     ('', 'table.yaml: empty, or truncated'),
     ('# nothing\n', "table.yaml: latency table 'mine' has no entries"),
-    (TEXT[:-3], 'table.yaml: empty, or truncated: the last line does not end'),
+    (TEXT[:-3], r'table.yaml:7: the last line does not end and its number is the shortest of all; truncated\?.*: 0$'),
+    (TEXT[:TEXT.index('\n  var: 0.0')], r'table.yaml:7: the last line does not end and its entry lacks numbers; truncated\?'),
     (TEXT[:TEXT.index('  mean: 1.5')], r'table.yaml:7: the entry has no mean; truncated\?'),
     (TEXT + TEXT, 'table.yaml:11: a second entry for conv_bn 224x224x3 -> 32 k3 s2, after that of line 1'),
     (TEXT.replace('expand:3', 'expand:03') + f'{BLOCK}:\n', 'table.yaml:11: a second entry'),

@@ -138,6 +138,8 @@ def to_text(result: dict[str, Any]) -> str:
   only_first, only_second = len(entries['only_first']), len(entries['only_second'])
   lines += ['', f'entries  {entries["common"]} in common, {only_first} only in first, {only_second} only in second',
             f'         second / first {_range(entries["ratio"])}; Spearman {_number(entries["spearman"])}']
+  if not calibration.is_usual(entries['ratio']['median']):
+    lines.append('warning  that is far from 1: are both tables in milliseconds?')
   for text, key in (('kernel', 'by_kernel_size'), ('expansion', 'by_expand_ratio'), ('height', 'by_input_height')):
     for value, group in entries[key].items():
       lines.append(f'         {text} {value}: {_range(group)}, {group["entries"]} entries')

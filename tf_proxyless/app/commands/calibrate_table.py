@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 import csv
 import dataclasses
 import pathlib
+import re
 
 import numpy as np
 
@@ -46,6 +47,8 @@ class Config(options.Config):
 
 _MAX_CSV_BYTES = 2**20
 _LARGEST_MS = 1e12
+_LATENCY = re.compile(r'([+-]?[0-9]*[.,]?[0-9]+(?:e[+-]?[0-9]+)?)\s*(?:ms)?', re.IGNORECASE)
+_HEADING = re.compile(r'\D*(?<![a-z])(?:ms|milliseconds)(?![a-z])\D*', re.IGNORECASE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +61,9 @@ class Measured:
 
 
 def read_csv(path: pathlib.Path) -> tuple[Measured, ...]:
-  """Reads lines 'network,ms', or 'network;ms' with a decimal comma; blank ones and those that begin with # are skipped.
+  """Reads lines 'network,ms', or with a semicolon or tab between them, also with a decimal comma.
+
+  Blank lines, those that begin with #, and a heading whose second cell names ms are skipped.
 
   Raises:
     ValueError: In one line, which line is not as it should be.
@@ -70,8 +75,11 @@ def read_csv(path: pathlib.Path) -> tuple[Measured, ...]:
     if not line.strip() or line.startswith('#'):
       continue
     try:
-      name, text = (cell.strip() for row in csv.reader([line], delimiter=';' if ';' in line else ',') for cell in row)
-      latency_ms = float(text.replace(',', '.') if ';' in line else text)
+      delimiter = next((mark for mark in ';\t' if mark in line), ',')
+      name, text = (cell.strip() for row in csv.reader([line], delimiter=delimiter) for cell in row)
+      if not found and _HEADING.fullmatch(text):
+        continue
+      latency_ms = _milliseconds(text, decimal_comma=delimiter != ',')
     except (ValueError, csv.Error):
       raise ValueError(f'{path}:{number}: expected a network and its milliseconds, got {files.shorten(line)}') from None
     if not 0 < latency_ms < _LARGEST_MS:
@@ -80,6 +88,13 @@ def read_csv(path: pathlib.Path) -> tuple[Measured, ...]:
       networks[name] = _find_network(name, path.parent)
     found.append(Measured(name, networks[name], latency_ms))
   return tuple(found)
+
+
+def _milliseconds(text: str, decimal_comma: bool) -> float:
+  found = _LATENCY.fullmatch(text)
+  if not found or ',' in text and not decimal_comma:  # it would separate thousands
+    raise ValueError
+  return float(found[1].replace(',', '.'))
 
 
 def read_measurements(path: pathlib.Path, runtime: table_lib.Runtime) -> tuple[Measured, ...]:
@@ -150,6 +165,8 @@ def main(config: Config) -> None:
     if config.output:
       table_lib.save(calibrated, config.output)
   print(to_text(measured, sums, line, left_out))
+  if (doubt := calibration.doubt(line)) is not None:
+    print(f'warning: {doubt}')
   if 'estimated' in table.provenance and largest_kernel(item.network for item in measured) < 7:
     print('note: none of these networks has a 7x7 kernel, the cost of which is the weakest part of an estimate')
   if config.output:

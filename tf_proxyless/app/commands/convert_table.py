@@ -45,6 +45,7 @@ class Config(options.Config):
 
 _RUNTIME = ('device', 'precision', 'kernels', 'threads', 'batch_size', 'soc', 'core_mask', 'benchmark_tool')
 _YAML = {'.yaml', '.yml'}
+_IMPLAUSIBLE_MS = 1000  # for one operation, which takes some 0.01 to 50 on phones
 
 
 def _importer(path: pathlib.Path) -> types.ModuleType | None:
@@ -100,5 +101,8 @@ def main(config: Config) -> None:
   with errors.user_errors():
     table = convert(config)
   print(f'{config.output}: {len(table.entries)} entries, {table.provenance}')
+  largest = max(entry.latency.latency_ms for entry in table.entries)
+  if largest > _IMPLAUSIBLE_MS:
+    print(f'warning: an operation of {largest:,.0f} ms: are these microseconds? Tables are in milliseconds')
   if pathlib.Path(config.output).suffix in _YAML and table.calibration != table_lib.Calibration():
     print(f'the calibration stands in a comment only: ms = {table.calibration.offset_ms:g} + {table.calibration.scale:g} * sum')

@@ -1,11 +1,14 @@
-r"""Exports a trained network as a .tflite file, checked on the test set before it is written, with a card beside it.
+r"""Exports a trained network as a .tflite file, checked on the test set before it is written, with a card beside it; or for Keras 3.
 
   tf-proxyless export --model=runs/digits --quantization=int8 --output=digits.tflite
   tf-proxyless export --model=runs/digits_qat --try_both --output=digits.tflite --latency_table=host.json
   tf-proxyless export --model=runs/lpirc_qat --ovic --output=lpirc.tflite
+  tf-proxyless export --model=runs/digits --format=keras3 --output=digits.py
 
 --model is a .keras file, or the directory of a training or of a quantization-aware training. int8 takes ranges of activations from
 quantization-aware training, or else from some training images. Every file takes pixels / 255; an int8 one takes the bytes themselves.
+--format=keras3 writes Keras 3 source that builds the network, and digits.weights.h5 beside it; saved_model writes a folder. Both are
+float32, take pixels / 255 too, and are run before they are kept.
 --ovic makes a model for the Low-Power Image Recognition Challenge: its output 0 is the background, which never wins.
 """
 
@@ -27,14 +30,19 @@ from tf_proxyless.infra import stderr as stderr_lib
 from tf_proxyless.measure import model_card
 
 _QUANTIZATIONS = ('none', 'float16', 'int8')  # those of deploy.export, which loads TensorFlow
+_FORMATS = ('tflite', 'keras3', 'saved_model')
 
 
 @dataclasses.dataclass(frozen=True)
 class Config(options.Config):
   model: str | None = options.option(None, 'A .keras file, or the directory of a training or a quantization-aware training.', required=True)
-  quantization: str = options.option(
-      'int8', 'How numbers are stored: as they are, as float16, or as 8-bit integers with 8-bit arithmetic.', choices=_QUANTIZATIONS)
-  output: str | None = options.option(None, 'The .tflite file. Its card is called likewise, with _card.json.', required=True)
+  format: str = options.option('tflite', 'What is written: a .tflite file, Keras 3 source with weights, or a SavedModel.', choices=_FORMATS)
+  quantization: str | None = options.option(
+      None, 'How numbers of a .tflite file are stored: as they are, as float16, or (by default) as 8-bit integers with 8-bit arithmetic.',
+      choices=_QUANTIZATIONS)
+  output: str | None = options.option(
+      None, 'The .tflite file, whose card is called likewise, with _card.json; the .py file of Keras 3; or the folder of a SavedModel.',
+      required=True)
   dataset: str | None = options.option(None, 'What the network was trained on; by default what its results.json says.',
                                        resolve=dataset_names.resolve)
   data_dir: str | None = options.option(None, config_lib.DATA_DIR)
@@ -146,7 +154,46 @@ def _find_float(config: Config, found: models.ModelFiles) -> models.ModelFiles:
   return float_found
 
 
+def _check_float(config: Config) -> models.ModelFiles:
+  """The network for Keras 3 or a SavedModel."""
+  config.require()
+  given = [name for name, each in options.options(Config).items()
+           if name not in ('model', 'output', 'format') and getattr(config, name) != each.default]
+  if given:
+    raise ValueError(f'`{given[0]}` is for `format=tflite`; {config.format} has float32 numbers as they were trained')
+  output = pathlib.Path(config.output)
+  if config.format == 'keras3' and not (output.suffix == '.py' and output.stem.isidentifier()):
+    raise ValueError(f'`output` must be a .py file that Python can import, got {str(output)!r}')
+  if config.format == 'saved_model' and output.exists() and not (output / 'saved_model.pb').is_file():
+    raise ValueError(f'`output` must be a new folder or that of a SavedModel, got {str(output)!r}')
+  if not output.parent.is_dir():
+    raise ValueError(f'`output`: there is no folder {str(output.parent)!r}')
+  found = models.find(config.model)
+  if found.model is None:
+    raise ValueError(f'{found.directory} had quantization-aware training, which only a .tflite file holds; give its float network')
+  return found
+
+
+def _write_float(config: Config, found: models.ModelFiles) -> None:
+  from tf_proxyless.app import exporter
+
+  if config.format == 'saved_model':
+    exporter.write_saved_model(exporter.load(found), config.output)
+    print(f'model                  {config.output}')
+  else:
+    exporter.write_keras3(found, config.output)
+    print(f'model                  {config.output}\nweights                {pathlib.Path(config.output).with_suffix(".weights.h5")}')
+
+
 def main(config: Config) -> None:
+  if config.format != 'tflite':
+    with errors.user_errors():
+      found = _check_float(config)
+    stderr_lib.load_tensorflow()
+    with errors.user_errors():
+      _write_float(config, found)
+    return
+  config = dataclasses.replace(config, quantization=config.quantization or 'int8')
   with errors.user_errors():
     job = _check(config)
   stderr_lib.load_tensorflow()

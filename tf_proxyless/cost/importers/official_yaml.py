@@ -164,8 +164,8 @@ def read(path: files.PathLike, parse: Callable[[str], Key], names: tuple[str, ..
     OSError: The file cannot be read.
   """
   text = files.read_text(path, MAX_BYTES)
-  if not text.endswith('\n'):
-    raise ValueError(f'{path}: empty, or truncated: the last line does not end')
+  if not text.strip():
+    raise ValueError(f'{path}: empty, or truncated')
   found: dict[Key, tuple[int, dict[str, float]]] = {}
   below: dict[str, float] = {}  # the numbers of the last key
   errors: list[tuple[int, str]] = []
@@ -188,11 +188,28 @@ def read(path: files.PathLike, parse: Callable[[str], Key], names: tuple[str, ..
       errors.append((number, str(error)))
   if not errors:
     errors = [(number, 'the entry has no mean; truncated?') for number, numbers in found.values() if 'mean' not in numbers]
+    if not errors and not text.endswith('\n'):
+      errors = _cut(text, list(found.values()))
   if errors:
     more = f'; and {len(errors) - _MOST_ERRORS} more' if len(errors) > _MOST_ERRORS else ''
     rest = ''.join(f'; line {number}: {message}' for number, message in errors[1:_MOST_ERRORS])
     raise ValueError(f'{path}:{errors[0][0]}: {errors[0][1]}{rest}{more}')
   return found
+
+
+def _cut(text: str, entries: list[tuple[int, dict[str, float]]]) -> list[tuple[int, str]]:
+  """What looks as if a file whose last line does not end were cut: an entry that lacks numbers, or a number shorter than all others.
+
+  An editor may have left out the last line break; a file that was cut elsewhere is not a table, or has an entry without a mean.
+  """
+  number, last = entries[-1]
+  if any(numbers.keys() - last for _, numbers in entries[:-1]):
+    return [(number, 'the last line does not end and its entry lacks numbers; truncated?')]
+  name, _, value = text.rsplit('\n', 1)[-1].partition(':')
+  others = re.findall(rf'^ +{re.escape(name.strip())}: *(\S+)', text.rsplit('\n', 1)[0], re.MULTILINE)
+  if others and len(value.strip()) < min(map(len, others)):
+    return [(number, f'the last line does not end and its number is the shortest of all; truncated? If not, end it: {value.strip()}')]
+  return []
 
 
 def _read_number(name: str, text: str, below: dict[str, float] | None, names: tuple[str, ...]) -> None:
