@@ -56,7 +56,7 @@ LINE = {'epoch': 3, 'phase': 'joint', 'loss': 1.0}
 
 
 @pytest.mark.parametrize('line, problem', [
-    (b'', 'empty, not JSON'), (b'{"epoch": 3', 'not JSON, or truncated'), (b'\xff\xfe', 'not UTF-8 text'), (b'[3]', 'not a JSON object'),
+    (b'', 'empty, not JSON'), (b'{"epoch": 3', 'not JSON, or truncated'), (b'\xff', 'not UTF-8 text'), (b'[3]', 'not a JSON object'),
     (json.dumps(LINE).encode(), 'no 7 probabilities for decision blocks/block_1/op'),
     (b'{"epoch": 3, "loss": 1e999}', "'1e999' is beyond every number"),
     (b'{"epoch": 3, "loss": NaN}', 'NaN is not a number'), (b'{"epoch": true}', 'epoch must be a number from 0')])

@@ -188,7 +188,7 @@ def read(path: files.PathLike, parse: Callable[[str], Key], names: tuple[str, ..
       errors.append((number, str(error)))
   if not errors:
     errors = [(number, 'the entry has no mean; truncated?') for number, numbers in found.values() if 'mean' not in numbers]
-    if not errors and not text.endswith('\n'):
+    if found and not errors and not text.endswith('\n'):
       errors = _cut(text, list(found.values()))
   if errors:
     more = f'; and {len(errors) - _MOST_ERRORS} more' if len(errors) > _MOST_ERRORS else ''
