@@ -97,7 +97,7 @@ def test_comments_and_blank_lines(main, tmp_path):
     ('--flagfile=a.flags\n', 'a.flags includes itself'),
     ('--flagfile=b.flags\n', "flagfile 'b.flags' is neither a file nor one of those shipped"),
     ('--stepz=8\n', 'unknown flag --stepz; did you mean --steps?'),
-    (b'\xff\xfe', 'not UTF-8 text'),
+    (b'\xff', 'not UTF-8 text'),
 ])
 def test_flagfiles_that_are_refused(main, tmp_path, content, message):
   (tmp_path / 'a.flags').write_bytes(content if isinstance(content, bytes) else content.encode())

@@ -69,7 +69,8 @@ def test_text(architecture, tmp_path):
   lines = result.stdout.splitlines()
   assert lines[0].split() == ['name', 'op', 'input', 'output', 'stride', 'shortcut', 'MACs', 'parameters', 'ms']
   assert lines[3].split() == ['block_1', 'k7e6', '112x112x16', '56x56x24', '2', '41,244,672', '8,976', '22.105']
-  assert lines[-2].startswith('largest: 606.59 M MACs, ')
+  assert lines[-3].startswith('largest: 606.59 M MACs, ')
+  assert lines[-2] == 'in int8: a file of about 5,796 kB, 1,656 kB of memory'
   assert lines[-1] == '191 ms by pixel1_tflite_float (published; Pixel 1, float32, kernels unknown)'
 
 
