@@ -33,8 +33,9 @@ def decode_window(image: tf.Tensor, window: Callable[[tf.Tensor, tf.Tensor], Win
 def decode_part(image: tf.Tensor, window: Callable[[tf.Tensor, tf.Tensor], Window],
                 channels: int = 3) -> tuple[tf.Tensor, tf.Tensor]:
   """What `decode_window` returns, and the height and width of the whole image, int32 [2]."""
-  decoded, shape = tf.cond(
-      tf.io.is_jpeg(image), lambda: _decode_jpeg(image, window), lambda: _decode_other(image, window))
+  jpeg = lambda: tf.cond(orientation.is_written(image), orientation.rare(lambda: _decode_turned(image, window)),
+                         lambda: _decode_upright(image, window))
+  decoded, shape = tf.cond(tf.io.is_jpeg(image), jpeg, lambda: _decode_other(image, window))
   decoded = tf.ensure_shape(decoded, [None, None, 3])
   return decoded if channels == 3 else tf.image.rgb_to_grayscale(decoded), shape  # which leaves grey as it is
 
@@ -44,32 +45,41 @@ def decode_whole(image: tf.Tensor, channels: int = 3) -> tf.Tensor:
   return decode_window(image, lambda height, width: (0, 0, height, width), channels)
 
 
-def _decode_jpeg(image: tf.Tensor, window: Callable[[tf.Tensor, tf.Tensor], Window]) -> tuple[tf.Tensor, tf.Tensor]:
-  """The window as it is shown, and the shape of the whole as it is shown."""
-  stored_shape = tf.image.extract_jpeg_shape(image)[:2]
-  turns = tf.cond(orientation.is_written(image), lambda: orientation.of_jpeg(image), lambda: 1)
+def _decode_upright(image: tf.Tensor, window: Callable[[tf.Tensor, tf.Tensor], Window]) -> tuple[tf.Tensor, tf.Tensor]:
+  """The window of a JPEG as it is stored, and the shape of the whole."""
+  shape = tf.image.extract_jpeg_shape(image)[:2]
+  return _decode_stored(image, window(shape[0], shape[1]), shape), shape
+
+
+def _decode_turned(image: tf.Tensor, window: Callable[[tf.Tensor, tf.Tensor], Window]) -> tuple[tf.Tensor, tf.Tensor]:
+  """The window of a JPEG as it is shown, and the shape of the whole as it is shown."""
+  stored_shape, turns = tf.image.extract_jpeg_shape(image)[:2], orientation.of_jpeg(image)
   shape = orientation.shown_shape(stored_shape, turns)
-  top, left, height, width = window(shape[0], shape[1])
-  (top, left), (height, width) = orientation.stored_window((top, left), (height, width), stored_shape, turns)
+  stored = orientation.stored_window(window(shape[0], shape[1]), stored_shape, turns)
+  return orientation.turn(_decode_stored(image, stored, stored_shape), turns), shape
+
+
+def _decode_stored(image: tf.Tensor, window: Window, shape: tf.Tensor) -> tf.Tensor:
+  """A window of a JPEG of a shape, int32 [2], as it is stored."""
+  top, left, height, width = window
   # The chroma of a column is interpolated from its neighbours', so that these are decoded as well; rows take care of theirs.
-  first, end = tf.maximum(left - _CHROMA_MARGIN, 0), tf.minimum(left + width + _CHROMA_MARGIN, stored_shape[1])
+  first, end = tf.maximum(left - _CHROMA_MARGIN, 0), tf.minimum(left + width + _CHROMA_MARGIN, shape[1])
   decoded = tf.image.decode_and_crop_jpeg(image, tf.stack([top, first, height, end - first]), channels=3, dct_method='INTEGER_ACCURATE')
-  decoded = decoded[:, left - first:left - first + width]
-  return tf.cond(turns == 1, lambda: decoded, lambda: orientation.turn(decoded, turns)), shape
+  return decoded[:, left - first:left - first + width]
 
 
 def _decode_other(image: tf.Tensor, window: Callable[[tf.Tensor, tf.Tensor], Window]) -> tuple[tf.Tensor, tf.Tensor]:
   """The window, of a whole that is decoded, and the shape of this."""
   has_frames = tf.strings.regex_full_match(tf.strings.substr(image, 0, 12), r'GIF8\C*|RIFF\C{4}WEBP')
-  decoded = tf.cond(has_frames, lambda: _decode_gif_or_webp(image), lambda: tf.io.decode_image(image, 3, expand_animations=False))
+  decoded = tf.cond(has_frames, orientation.rare(lambda: _decode_gif_or_webp(image)),
+                    lambda: tf.io.decode_image(image, 3, expand_animations=False))
   shape = tf.shape(decoded)[:2]
   top, left, height, width = window(shape[0], shape[1])
   return decoded[top:top + height, left:left + width], shape
 
 
-@tf.function(input_signature=[tf.TensorSpec([], tf.string)], autograph=False, experimental_attributes={'_noinline': True})
 def _decode_gif_or_webp(image: tf.Tensor) -> tf.Tensor:
-  """uint8 [height, width, 3]; a function of its own as in `orientation`."""
+  """uint8 [height, width, 3]."""
   decode = lambda text, channels: tf.io.decode_image(text, channels, expand_animations=False)[..., :3]
   return tf.cond(
       tf.strings.regex_full_match(tf.strings.substr(image, 0, 4), 'GIF8'),

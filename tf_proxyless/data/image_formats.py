@@ -54,8 +54,8 @@ def _refusal(image: Image.Image, encoded: bytes) -> str | None:
     case unknown if unknown not in _FORMATS:
       return f'is {unknown}, whatever it is called; {_ACCEPTED} are accepted'
   shown, read = _orientations(image, encoded)
-  if shown != read and 2 <= shown <= 8:
-    return f'is to be turned (orientation {shown}), which is read of EXIF data at the begin of a JPEG alone; save it turned'
+  if shown != read:
+    return f'is to be shown in orientation {shown}, which is read of usual EXIF data at the begin of a JPEG alone; save it turned'
   return None
 
 
@@ -71,9 +71,8 @@ def _orientations(image: Image.Image, encoded: bytes) -> tuple[int, int]:
   if image.format == 'PNG' and not any(name in encoded for name in _METADATA_OF_PNG):
     return 1, 1  # to be sure, PIL would decode it
   try:
-    shown, exif = image.getexif().get(ExifTags.Base.Orientation, 1), Image.Exif()
-    exif.load(image.info.get('exif', b''))  # without what stands elsewhere, as in XMP data
+    found = image.getexif().get(ExifTags.Base.Orientation)
+    shown = found if found in range(1, 9) else 1
   except SyntaxError:  # no EXIF data at all, which says nothing of the pixels
     return 1, 1
-  is_read = image.format in ('JPEG', 'MPO') and b'Exif\x00\x00' in encoded[:orientation.HEAD]
-  return shown, exif.get(ExifTags.Base.Orientation, 1) if is_read else 1
+  return shown, orientation.of_bytes(encoded) if image.format in ('JPEG', 'MPO') else 1

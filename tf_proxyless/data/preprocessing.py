@@ -14,6 +14,7 @@ import tensorflow as tf
 from tf_proxyless.data import color
 from tf_proxyless.data import crops
 from tf_proxyless.data import names
+from tf_proxyless.data import orientation
 from tf_proxyless.data import sources
 
 AUGMENTATIONS = ('imagenet', 'cifar', 'cifar_cutout', 'digits', 'none')
@@ -47,7 +48,7 @@ def _resize(images: tf.Tensor, height: int | tf.Tensor, width: int | tf.Tensor) 
   resize = lambda images: tf.image.resize(images, (height, width), antialias=True)
   shape = tf.shape(images)[-3:-1]
   fits = tf.reduce_all(tf.equal(shape, (height, width)))
-  scale = lambda: tf.cond(_is_large(shape), lambda: _to_float(resize(images)), lambda: resize(_to_float(images)))
+  scale = lambda: tf.cond(_is_large(shape), orientation.rare(lambda: _to_float(resize(images))), lambda: resize(_to_float(images)))
   clip = lambda images: tf.clip_by_value(images, 0.0, 1.0)
   return tf.cond(fits, lambda: _to_float(images), lambda: clip(scale()))  # the same bits, in half of the time of a small image
 
@@ -183,7 +184,8 @@ class ImageNet:
   def evaluate(self, image: tf.Tensor) -> tf.Tensor:
     """The short side resized to 256/224 of the image size, then the centre; of a large or very long image this part alone is resized."""
     decoded, shape = crops.decode_part(image, self._source, self.channels)
-    crop = tf.cond(self._is_usual(shape), lambda: self._centre_of_whole(decoded, shape), lambda: self._centre_of_part(decoded, shape))
+    crop = tf.cond(self._is_usual(shape), lambda: self._centre_of_whole(decoded, shape),
+                   orientation.rare(lambda: self._centre_of_part(decoded, shape)))
     return tf.ensure_shape(crop, [self.image_size, self.image_size, self.channels])
 
   def _is_usual(self, shape: tf.Tensor) -> tf.Tensor:
@@ -198,9 +200,13 @@ class ImageNet:
   def _source(self, height: tf.Tensor, width: tf.Tensor) -> crops.Window:
     """The window of an image that `evaluate` needs: all of one of a usual shape, so that the results stay the same bit for bit."""
     shape = tf.stack([height, width])
+    return tf.cond(self._is_usual(shape), lambda: (tf.constant(0), tf.constant(0), height, width),
+                   orientation.rare(lambda: self._source_of_part(shape)))
+
+  def _source_of_part(self, shape: tf.Tensor) -> crops.Window:
     scaled, first = self._scaled(shape)
     pixels = tf.cast(shape / scaled, tf.float32)  # of the source, for one of the result
-    reach = tf.where(self._is_usual(shape), tf.cast(shape, tf.float32), tf.maximum(pixels, 1.0) + 1.0)  # of the filter
+    reach = tf.maximum(pixels, 1.0) + 1.0  # of the filter
     edges = tf.cast([first, first + self.image_size], tf.float32) * pixels + [-reach, reach]
     begin, end = tf.unstack(tf.clip_by_value(tf.cast(edges, tf.int32) + [[0], [1]], 0, shape))
     return begin[0], begin[1], end[0] - begin[0], end[1] - begin[1]
@@ -210,10 +216,10 @@ class ImageNet:
     return _resize(decoded, height, width)[top:top + self.image_size, left:left + self.image_size]
 
   def _centre_of_part(self, decoded: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
-    """What `_centre_of_whole` gives, within rounding, from the window of `_source`."""
+    """What `_centre_of_whole` gives, within rounding, from the window of `_source_of_part`."""
     scaled, first = self._scaled(shape)
     scale = scaled / shape  # in double precision, since places in a long image are large numbers
-    begin = tf.stack(self._source(shape[0], shape[1])[:2])
+    begin = tf.stack(self._source_of_part(shape)[:2])
     crop = tf.raw_ops.ScaleAndTranslate(
         images=decoded[tf.newaxis], size=[self.image_size] * 2, scale=tf.cast(scale, tf.float32),
         translation=tf.cast(tf.cast(begin, tf.float64) * scale - tf.cast(first, tf.float64), tf.float32), kernel_type='triangle')
