@@ -17,6 +17,7 @@ import numpy as np
 
 from tf_proxyless.cost import model as model_lib
 from tf_proxyless.derive import knapsack
+from tf_proxyless.infra import stderr as stderr_lib
 from tf_proxyless.space import schema
 
 _MOST_CUTS = 1000  # for networks over a limit by no more than the program's tolerance, and for what limits say besides sums
@@ -155,8 +156,9 @@ class _Program:
     program = [optimize.LinearConstraint(equal, sides, sides),
                optimize.LinearConstraint(self._costs / scales[:, None], -np.inf, limits / scales)]
     for _ in range(_MOST_CUTS):
-      found = optimize.milp(-self._value, integrality=integrality, bounds=optimize.Bounds(0, 1), options={'mip_rel_gap': 0.0},
-                            constraints=program)
+      with stderr_lib.suppress_stdout():  # HiGHS names functions of its own there, now and then
+        found = optimize.milp(-self._value, integrality=integrality, bounds=optimize.Bounds(0, 1), options={'mip_rel_gap': 0.0},
+                              constraints=program)
       if found.x is None:
         raise ValueError(f'no network is within all limits at once: {", ".join(map(str, self._constraints))}')
       path = [int(np.argmax(found.x[start:stop])) for start, stop in itertools.pairwise(self._offsets)]

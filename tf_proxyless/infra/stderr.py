@@ -1,4 +1,4 @@
-"""Suppresses what native libraries write to stderr; loads TensorFlow quietly."""
+"""Suppresses what native libraries write by themselves; loads TensorFlow quietly."""
 
 from __future__ import annotations
 
@@ -7,31 +7,40 @@ import contextlib
 import os
 import sys
 import tempfile
-from typing import TypeVar
+from typing import TextIO, TypeVar
 
 _T = TypeVar('_T')
 
 
-@contextlib.contextmanager
-def suppress_stderr() -> Iterator[None]:
+def suppress_stderr() -> contextlib.AbstractContextManager[None]:
   """A context in which nothing reaches stderr; the text is shown only after an exception.
 
   Native libraries write by themselves, so the file descriptor is diverted.
   """
-  sys.stderr.flush()
-  saved = os.dup(2)
+  return _suppress(2, sys.stderr)
+
+
+def suppress_stdout() -> contextlib.AbstractContextManager[None]:
+  """The same of stdout."""
+  return _suppress(1, sys.stdout)
+
+
+@contextlib.contextmanager
+def _suppress(descriptor: int, stream: TextIO) -> Iterator[None]:
+  stream.flush()
+  saved = os.dup(descriptor)
   with tempfile.TemporaryFile() as sink:
-    os.dup2(sink.fileno(), 2)
+    os.dup2(sink.fileno(), descriptor)
     try:
       yield
     except BaseException:
-      sys.stderr.flush()
+      stream.flush()
       sink.seek(0)
       os.write(saved, sink.read())
       raise
     finally:
-      sys.stderr.flush()
-      os.dup2(saved, 2)
+      stream.flush()
+      os.dup2(saved, descriptor)
       os.close(saved)
 
 
