@@ -55,6 +55,7 @@ def test_tf_data_batched_or_not_are_the_same_images(result):
     search(result.run.path, data.images(seed=1))
 
 
+@pytest.mark.long
 def test_own_validation_images_are_those_that_are_scored_on(tmp_path):
   images, labels = data.images(120)
   more = data.images(40, seed=5)
@@ -70,7 +71,8 @@ COSTS = {'nested': {'cost': lambda signature: 0.0 if signature is None else 1.0 
          'widths': {'cost': 'macs'}}
 
 
-@pytest.mark.parametrize('name', ['widths', *(pytest.param(name, marks=pytest.mark.long) for name in COSTS if name != 'widths')])
+@pytest.mark.long
+@pytest.mark.parametrize('name', COSTS)
 def test_decisions_of_any_kind_with_own_costs(name, tmp_path):
   found = search(tmp_path, data.images(classes=10, size=16), spaces.COUPLED[name](), **COSTS[name])
   check(found)
@@ -82,6 +84,7 @@ def test_decisions_of_any_kind_with_own_costs(name, tmp_path):
   assert found.report().path.stat().st_size > 10_000
 
 
+@pytest.mark.long
 def test_two_paths_on_a_latency_table(tmp_path):
   table = data.table()
   found = search(tmp_path, cost=table, target=0.02, optimizer=nas.optimizers.TwoPath(learning_rate=0.05))
@@ -161,7 +164,7 @@ def interrupt():
   raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize('action', [lambda: signal.raise_signal(signal.SIGINT), interrupt], ids=['signal', 'exception'])
+@pytest.mark.parametrize('action', [lambda: signal.raise_signal(signal.SIGINT), pytest.param(interrupt, marks=pytest.mark.long)], ids=['signal', 'exception'])
 def test_an_interrupted_search_ends_as_if_it_had_not_been(action, result, tmp_path, monkeypatch):
   handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
   with monkeypatch.context() as patches:

@@ -122,7 +122,7 @@ def colored():
 
 
 @pytest.mark.parametrize('transform', SMALL, ids=str)
-@pytest.mark.parametrize('name', ['digits', 'colored'])
+@pytest.mark.parametrize('name', ['digits', pytest.param('colored', marks=pytest.mark.long)])
 def test_images_that_were_decoded_before_give_the_same_bits(name, transform, request, monkeypatch):
   split, batches = splits.make(request.getfixturevalue(name), 60, seed=0), []
   for limit in (records.DECODED_BYTES, 0):

@@ -88,6 +88,7 @@ OTHERS = [
     (cifar_tree.PaddedShortcut(12, 2), False)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize('op, residual', [
     (ops.MBConv(4, 3, 1, 1), False), (ops.ConvBn(8, 3, 2), False), (ops.ConvBn(16, 1), False), (ops.Classifier(10, 0.2), False),
     (ops.MBConv(4, 7, 2, 6), False), *OTHERS, *(pytest.param(*block, marks=pytest.mark.long) for block in BLOCKS)])
@@ -193,6 +194,7 @@ def test_a_file_of_integers_that_takes_bytes(quantized):
   assert (np.float32(scale), zero_point) == (np.float32(1 / 255), 0)
 
 
+@pytest.mark.long
 def test_dark_images_do_not_move_the_input_range(model, images):
   quantized = qat.quantize(model)
   qat.calibrate(quantized, [0.1 * images])
@@ -225,6 +227,7 @@ def ranges_of(quantized, layer):
   return [float(weight) for suffix in ('min', 'max') for weight in weights if f'output_{suffix}' in weight.name]
 
 
+@pytest.mark.long
 def test_ranges_are_means_of_the_batches_ranges(model, images):
   quantized = qat.quantize(model)
   batches = np.split(images, 4)
@@ -257,6 +260,7 @@ def test_calibration_moves_nothing_but_ranges(model, images):
   assert moved <= {'min:0', 'max:0', 'batches:0'} and 'max:0' in moved
 
 
+@pytest.mark.long
 def test_frozen_statistics(model, images):
   quantized = quantized_lib.quantize(model, images)
   statistics = lambda: [weight.numpy() for weight in quantized.weights if 'moving_' in weight.name]

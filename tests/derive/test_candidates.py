@@ -122,6 +122,7 @@ def test_an_unreachable_budget_states_the_smallest_cost(searched):
     candidates_lib.derive(searched[3], None, candidates_lib.Budget(20.0, BUDGET.cost_model), by='probability')
 
 
+@pytest.mark.long
 def test_expected_loss_is_the_loss_that_occurs():
   """On the average of landscapes: predicted losses are up to a third greater, since gains are not quite as the prior has them."""
   predicted, actual = [], []

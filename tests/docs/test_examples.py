@@ -36,8 +36,8 @@ def test_every_example_is_in_the_document():
   assert all(f'(examples/{path.name})' in text for path in examples.FOLDER.glob('*.py'))
 
 
-@pytest.mark.parametrize('name', [*(pytest.param(name, marks=pytest.mark.long) for name in ('cost', 'space')),
-                                  'objective', 'operation', 'optimizer'])
+@pytest.mark.parametrize('name', [*(pytest.param(name, marks=pytest.mark.long) for name in ('cost', 'objective', 'operation', 'space')),
+                                  'optimizer'])
 def test_searches_and_keeps_its_target(name, results):
   result = results(name)
   problem, architecture = result.problem, result.architecture
@@ -46,7 +46,7 @@ def test_searches_and_keeps_its_target(name, results):
   assert architecture.network == schema.resolve(problem.space, architecture.genotype)
 
 
-@pytest.mark.parametrize('name', ('objective', 'optimizer'))
+@pytest.mark.parametrize('name', [pytest.param('objective', marks=pytest.mark.long), 'optimizer'])
 def test_what_was_handed_over_is_part_of_the_identity(name, results):
   body = results(name).run.identity.read_text(encoding='utf-8')
   assert {'objective': 'HingeConfig(weight=2.0)', 'optimizer': 'LeaveOneOutConfig(learning_rate=None, networks=8)'}[name] in body
@@ -102,6 +102,7 @@ def test_traffic_is_counted_by_hand():
   assert examples.load('cost').traffic(None) == 0.0
 
 
+@pytest.mark.long
 def test_the_cost_of_bytes_and_of_weights_both_hold(results):
   result = results('cost')
   smaller = examples.load('cost').derive_smaller(result)

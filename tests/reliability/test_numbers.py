@@ -63,6 +63,7 @@ def damaged():
   return supernet, steps, spaces.batch(supernet.space, 8)
 
 
+@pytest.mark.long
 def test_a_sampled_network_that_fails_is_named_and_others_are_not(damaged):
   supernet, steps, (images, labels) = damaged
   sound, failing = np.zeros((2, len(supernet.choices)), np.int32)

@@ -79,6 +79,7 @@ def test_no_network_within():
     moves.repair((0,) * len(decisions), [solver.Constraint(costs, 1.0)], np.random.default_rng(0))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize('name, interactions', [
     ('evolution', 'none'), ('genetic', 'none'), ('evolution', 'all'), ('genetic', 'all'), ('local_search', 'all')])
 def test_beats_random_search_on_landscapes(name, interactions):
@@ -92,6 +93,7 @@ def test_beats_random_search_on_landscapes(name, interactions):
   assert gains[DESIGNERS[name]] > gains[random.Random]
 
 
+@pytest.mark.long
 def test_bayesian_samples_are_better_than_random_ones_and_none_is_suggested_twice():
   """For each of several targets; seventy networks, of which a training each would take hours."""
   costs = landscapes.COST_MODEL

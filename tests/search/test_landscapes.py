@@ -169,6 +169,7 @@ def front_of(search, by='validation', recency=None) -> list[float]:
   return [search.landscape.gain_ratio(found.chosen.choices, found.budget) for found in front]
 
 
+@pytest.mark.long
 def test_one_search_gives_the_whole_front(additive):
   """Made for 80 ms, 0.31 of the range; what a choice is worth holds elsewhere too, where effects add up."""
   assert min(front_of(additive)) > 0.99

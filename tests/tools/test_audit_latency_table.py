@@ -69,6 +69,7 @@ def test_microseconds_are_told(tmp_path, capsys):
   assert 'are the measurements in microseconds' in lines[-1]
 
 
+@pytest.mark.long
 def test_an_estimate_against_a_published_table(tmp_path):
   """Another phone, another precision, and still much the same order."""
   result = audit('pixel1_tflite_float', 'pixel2_int8_estimate', cwd=tmp_path)

@@ -64,6 +64,7 @@ def test_pairs_of_paths_differ_everywhere(setting):
     np.testing.assert_array_equal(paths[:2], tool.sample_paths(space, 5)[:2])
 
 
+@pytest.mark.long
 def test_every_step_of_every_path_is_timed(setting):
   seconds = tool.measure_steps(spaces.tiny(), setting)
   assert tuple(seconds) == tool.STEPS
