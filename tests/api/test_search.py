@@ -67,7 +67,7 @@ def test_own_validation_images_are_those_that_are_scored_on(tmp_path):
 
 COSTS = {'nested': {'cost': lambda signature: 0.0 if signature is None else 1.0 + signature.op.filters if hasattr(signature.op, 'filters')
                     else 1.0, 'unit': 'mJ'},
-         'resolutions': {'cost': 'bytes', 'target': 3000.0},
+         'resolutions': {'cost': 'bytes', 'target': '50%'},
          'widths': {'cost': 'macs'}}
 
 
