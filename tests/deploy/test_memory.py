@@ -17,6 +17,7 @@ from tf_proxyless.space import ops
 from tf_proxyless.space import published
 from tf_proxyless.space import schema
 
+IN_CI = ('cifar_tree', 'chamnet', 'fbnet')
 _GAP = 512  # bytes between what is in the arena and what is not
 
 
@@ -82,8 +83,8 @@ def test_memory_of_grey_images(size, padding):
   check(network_lib.Network('grey', (size, size, 1), blocks, padding))
 
 
-@pytest.mark.long
-@pytest.mark.parametrize('name', published.SPACES)
+@pytest.mark.parametrize('name', [pytest.param(name, marks=pytest.mark.long if name in IN_CI else pytest.mark.by_hand)
+                                  for name in published.SPACES])
 def test_memory_and_file_of_each_space(name):
   small = {'resolution': 64} if name not in ('cifar_tree', 'chamnet') else {'stage_blocks': (1, 1, 1)} if name == 'cifar_tree' else {}
   ratio = check(network_of(published.SPACES[name](classes=10, **small)))
