@@ -218,7 +218,7 @@ def export(
   Args:
     model: From `train` or `quantize`, or its directory or file.
     output: The .tflite file; with `format='keras3'` a .py file, with `format='saved_model'` a folder.
-    quantization: Of a .tflite file 'int8' (by default; of a model that was only trained: after training), 'float16' or 'none'.
+    quantization: 'int8' (the default of a .tflite file; a model that was only trained is quantized after training), 'float16' or 'none'.
     latency_table: Its prediction goes into the card.
     **settings: Options of `tf-proxyless export` by name: `dataset`, `io`, `representative_images`, `min_agreement`, ...
 

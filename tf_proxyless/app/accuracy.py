@@ -39,7 +39,7 @@ def compare(name: str, earlier: Accuracy, now: Accuracy) -> Iterator[str]:
   """Lines for the user: both accuracies of a network, and a warning if they differ by more than chance.
 
   Args:
-    name: Of the network.
+    name: Name of the network, for messages.
     earlier: What was found when it was made.
     now: What is found now.
   """
@@ -66,7 +66,7 @@ def collapse(name: str, plain: Accuracy, now: Accuracy) -> Iterator[str]:
   """A warning if an int8 network or file is much worse than its float network.
 
   Args:
-    name: Of the network or file.
+    name: Name of the network or file, for messages.
     plain: Accuracy of the float network.
     now: Accuracy of the other.
   """

@@ -111,7 +111,7 @@ def check_classes(architecture: io.Architecture, name: str, dataset: str, class_
 
   Args:
     architecture: The network; of one whose classes are not known the number is compared.
-    name: Of the network, for messages.
+    name: Name of the network, for messages.
     dataset: Name of the dataset.
     class_names: Its classes, in the order of its labels.
 

@@ -66,7 +66,7 @@ def show(given: str | None, source: sources.Source, run: run_directory_lib.RunDi
     given: The augmentation of its options.
     source: Its images.
     run: Its directory.
-    channels: Of its network.
+    channels: Channels that its network takes.
     start: The model that it starts from, if there is one.
   """
   height, width, found = source.image_shape
