@@ -1,11 +1,10 @@
 """What every main shares, run as a user runs it: a process, its output and its exit code."""
 
-import os
 import pathlib
-import subprocess
-import sys
 
 import pytest
+
+from tests import forks
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -49,8 +48,7 @@ def main(tmp_path):
   (tmp_path / 'main.py').write_text(MAIN)
 
   def run(*arguments, cwd=tmp_path):
-    return subprocess.run([sys.executable, tmp_path / 'main.py', *arguments], cwd=cwd, capture_output=True, text=True, timeout=60,
-                          env={**os.environ, 'PYTHONPATH': str(ROOT)})
+    return forks.run(tmp_path / 'main.py', *arguments, cwd=cwd, kind='light')
 
   return run
 

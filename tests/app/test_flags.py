@@ -4,11 +4,10 @@ import ast
 import dataclasses
 import json
 import pathlib
-import subprocess
-import sys
 
 import pytest
 
+from tests import forks
 from tf_proxyless.app import commands
 from tf_proxyless.app import config as config_lib
 from tf_proxyless.app import flags
@@ -129,7 +128,7 @@ def test_help_has_headings_bounds_units_and_defaults():
 
 @pytest.mark.parametrize('name', commands.COMMANDS)
 def test_help_of_every_command(name):
-  result = subprocess.run([sys.executable, '-m', 'tf_proxyless', name, '--help'], cwd=ROOT, capture_output=True, text=True, timeout=60)
+  result = forks.run('-m', 'tf_proxyless', name, '--help', kind='light')
   assert (result.stderr, result.returncode) == ('', 0)
   path = ROOT / 'tf_proxyless' / 'app' / 'commands' / f'{name.replace("-", "_")}.py'
   doc = ast.get_docstring(ast.parse(path.read_text(encoding='utf-8')), clean=False)
@@ -138,7 +137,7 @@ def test_help_of_every_command(name):
 
 
 def test_the_list_of_commands():
-  run = lambda *arguments: subprocess.run([sys.executable, '-m', 'tf_proxyless', *arguments], cwd=ROOT, capture_output=True, text=True)
+  run = lambda *arguments: forks.run('-m', 'tf_proxyless', *arguments, kind='light')
   listed = run('--help')
   assert listed.returncode == 0 and all(f'  {name} ' in listed.stdout for name in commands.COMMANDS)
   assert run().stdout == listed.stdout

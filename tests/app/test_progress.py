@@ -32,27 +32,40 @@ with progress.bar('starting late', 10, done=4) as bar:
 '''
 
 
-def on_terminal(verbosity):
-  """What the example writes to a terminal."""
+@pytest.fixture(scope='module')
+def shown():
+  """What the example writes: to a terminal, to one with little verbosity, to pipes."""
+  command = [sys.executable, '-c', SHOW]
+  terminals = [_on_terminal([*command, str(verbosity)]) for verbosity in (logging.WARNING, logging.ERROR)]
+  piped = subprocess.Popen([*command, str(logging.INFO)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+  return [*map(_read, terminals), ''.join(piped.communicate(timeout=60))]
+
+
+def _on_terminal(command):
+  """Starts a command whose stderr is a terminal; the terminal's other end."""
   ours, theirs = pty.openpty()
   fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack('HHHH', 24, 100, 0, 0))
-  with subprocess.Popen([sys.executable, '-c', SHOW, str(verbosity)], stderr=theirs):
-    os.close(theirs)
-    chunks = []
-    while True:
-      try:
-        chunk = os.read(ours, 4096)
-      except OSError:  # Linux says so when the other end is closed
-        break
-      if not chunk:
-        break
-      chunks.append(chunk)
-  os.close(ours)
+  subprocess.Popen(command, stderr=theirs)
+  os.close(theirs)
+  return ours
+
+
+def _read(terminal):
+  chunks = []
+  while True:
+    try:
+      chunk = os.read(terminal, 4096)
+    except OSError:  # Linux says so when the other end is closed
+      break
+    if not chunk:
+      break
+    chunks.append(chunk)
+  os.close(terminal)
   return b''.join(chunks).decode('utf-8')
 
 
-def test_terminals_get_bars_with_the_time_left_and_are_clean_again():
-  text = on_terminal(logging.WARNING)
+def test_terminals_get_bars_with_the_time_left_and_are_clean_again(shown):
+  text = shown[0]
   assert 'counting:' in text and '2/3' in text and '<00:0' in text and 'thing/s' in text
   assert 'thinking: 00:01' in text
   assert 'drawing:' in text
@@ -60,13 +73,8 @@ def test_terminals_get_bars_with_the_time_left_and_are_clean_again():
   assert not text.rstrip('\r').endswith(tuple('0123456789]'))  # bars are wiped away
 
 
-def test_low_verbosity_shows_none():
-  assert on_terminal(logging.ERROR) == ''
-
-
-def test_files_and_pipes_get_none():
-  result = subprocess.run([sys.executable, '-c', SHOW, str(logging.INFO)], capture_output=True, text=True, timeout=60, check=True)
-  assert (result.stdout, result.stderr) == ('', '')
+def test_neither_low_verbosity_nor_files_and_pipes_show_any(shown):
+  assert shown[1:] == ['', '']
 
 
 def test_scalars_are_the_numbers_of_an_entry_by_name():

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from android_benchmark import benchmark_model
 from android_benchmark import errors
+from tests import forks
 from tests.deploy import models
 from tf_proxyless.deploy import op_models
 from tf_proxyless.deploy.litert_benchmark import results
@@ -22,7 +23,7 @@ QUICK = ('--num_runs=5', '--min_secs=0', '--warmup_min_secs=0')
 
 
 def run(*flags):
-  return subprocess.run([*MODULE, *flags], capture_output=True, text=True, timeout=60, check=False)
+  return forks.run('-m', 'tf_proxyless.deploy.litert_benchmark', *flags)
 
 
 def read(result, kernels='builtin'):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pathlib
 import re
 import shlex
 import subprocess
@@ -13,7 +12,9 @@ import textwrap
 
 import pytest
 
-ROOT = pathlib.Path(__file__).parents[2]
+from tests import forks
+
+ROOT = forks.ROOT
 DOCUMENTS = (ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md')))
 documents = pytest.mark.parametrize('path', DOCUMENTS, ids=lambda path: path.name)
 
@@ -71,7 +72,8 @@ def test_python_runs(path, tmp_path):
   for text in blocks(path, 'python'):
     compile(text, str(path), 'exec')
     if re.match(r'import |from ', text):
-      subprocess.run([sys.executable, '-c', text], cwd=tmp_path, env={**os.environ, 'PYTHONPATH': str(ROOT)}, check=True, timeout=600)
+      result = forks.run('-c', text, cwd=tmp_path, timeout=600)
+      assert result.returncode == 0, result.stderr
 
 
 def prose(path):

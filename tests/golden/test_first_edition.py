@@ -3,8 +3,6 @@
 import json
 import pathlib
 import shutil
-import subprocess
-import sys
 
 import pytest
 
@@ -22,9 +20,8 @@ def run(tmp_path):
 
 @pytest.mark.parametrize('by', [*(pytest.param(by, marks=pytest.mark.long) for by in ('probability', 'evidence')), 'validation'])
 def test_a_finished_search_is_derived_again(run, by, data_dir):
-  command = [sys.executable, str(runs.ROOT / 'tools' / 'derive.py'), f'--run_dir={run}', f'--by={by}', f'--output={run / "again.json"}',
-             f'--data_dir={data_dir}']
-  subprocess.run(command, env=runs.environment(), check=True, capture_output=True, text=True, timeout=300)
+  result = runs.tool('derive', f'--run_dir={run}', f'--by={by}', f'--output={run / "again.json"}', f'--data_dir={data_dir}')
+  assert result.returncode == 0, result.stderr
   derivation = json.loads((RUN / 'derivation.json').read_text(encoding='utf-8'))
   expected = derivation['chosen'] if by == 'validation' and 'chosen' in derivation else derivation.get(by)
   found = io.load_architecture(run / 'again.json')

@@ -2,13 +2,11 @@
 
 import json
 import pathlib
-import subprocess
-import sys
 
 import pytest
 
+from tests import forks
 from tests.golden import values
-from tests.search import runs
 
 GOLDEN = json.loads((pathlib.Path(__file__).parent / 'golden.json').read_text(encoding='utf-8'))
 EXACT = GOLDEN['processor'] == values.processor()
@@ -20,8 +18,8 @@ def test_costs_and_signatures(name):
 
 
 def test_start_values_and_steps():
-  command = [sys.executable, '-m', 'tests.golden.values', 'steps']
-  result = subprocess.run(command, cwd=runs.ROOT, env=runs.environment(), capture_output=True, text=True, timeout=600, check=True)
+  result = forks.run('-m', 'tests.golden.values', 'steps', timeout=600)
+  assert result.returncode == 0, result.stderr
   found = json.loads(result.stdout)
   assert set(found) == set(GOLDEN['steps'])
   for name, recorded in GOLDEN['steps'].items():

@@ -13,7 +13,6 @@ import json
 import pathlib
 import platform
 import random
-import subprocess
 import sys
 import tempfile
 import zlib
@@ -129,9 +128,8 @@ def search(name: str) -> dict:
   with tempfile.TemporaryDirectory() as path:
     folder = pathlib.Path(path)
     table_lib.save(make_table(proxyless.proxyless(**SPACES['quickstart'])), folder / 'table.json')
-    command = [sys.executable, '-m', 'tf_proxyless.search', *FLAGS, *SEARCHES[name], f'--run_dir={folder / "run"}',
-               f'--data_dir={folder / "data"}', f'--latency_table={folder / "table.json"}']
-    subprocess.run(command, cwd=folder, env=runs.environment(), check=True, stdout=subprocess.DEVNULL, timeout=900)
+    runs.run(*FLAGS, *SEARCHES[name], f'--run_dir={folder / "run"}', f'--data_dir={folder / "data"}',
+             f'--latency_table={folder / "table.json"}', cwd=folder, limit_s=900).check_returncode()
     architecture = json.loads((folder / 'run' / 'architecture.json').read_text(encoding='utf-8'))
     history = [json.loads(line) for line in (folder / 'run' / 'history.jsonl').read_text(encoding='utf-8').splitlines()]
     header, records = (folder / 'run' / 'samples.bin').read_bytes().split(b'\n', 1)

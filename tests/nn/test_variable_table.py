@@ -1,13 +1,10 @@
 """Rows of a handle table are the variables themselves, also from inside a graph, packed as on CPUs or switched as on GPUs."""
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests import forks
 from tf_proxyless.nn import variable_table
 
 
@@ -90,7 +87,7 @@ for path in random.integers(6, size=(5, len(supernet.decisions))):
 
 def test_steps_are_the_same_in_both_ways():
   # Without oneDNN, whose rewriting of graphs fails a check of its own where batch normalisation has no static shape.
-  environment = {**os.environ, 'TF_ENABLE_ONEDNN_OPTS': '0', 'CUDA_VISIBLE_DEVICES': '-1'}
-  run = lambda way: subprocess.run([sys.executable, '-c', _STEPS, way], env=environment, check=True, capture_output=True, text=True).stdout
+  environment = {**forks.environment(), 'TF_ENABLE_ONEDNN_OPTS': '0', 'CUDA_VISIBLE_DEVICES': '-1'}
+  run = lambda way: forks.run('-c', _STEPS, way, env=environment).stdout
   packed, switched = run('packed'), run('switched')
   assert packed.count('\n') == 5 and packed == switched

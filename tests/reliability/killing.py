@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 import dataclasses
-import json
-import os
 import pathlib
 import random
 import signal
@@ -13,7 +11,7 @@ import subprocess
 import sys
 import time
 
-from tests.search import runs
+from tests import forks
 
 LIMIT_S = 300  # for a main that is not killed, on a busy machine
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
@@ -42,60 +40,23 @@ class Job:
   is_done: Callable[[pathlib.Path], bool]
 
 
-class Server:
-  """Starts mains by `tests.reliability.server`, or one in `plain_every` as a user does."""
+def start(folder: pathlib.Path, command: Sequence[str], plain: bool = False) -> forks.Process | subprocess.Popen:
+  """Starts a main with its output beside its folder; plainly as a user does, or forked, so that a kill does not cost an import."""
+  outputs = [pathlib.Path(f'{folder}.{name}') for name in ('stdout', 'stderr')]
+  parts = command if command[0].endswith('.py') else ('-m', *command)
+  if not plain:
+    return forks.start(*parts, cwd=forks.ROOT, outputs=outputs)
+  with open(outputs[0], 'w') as stdout, open(outputs[1], 'w') as stderr:
+    return subprocess.Popen([sys.executable, *parts], stdout=stdout, stderr=stderr, stdin=subprocess.DEVNULL, env=forks.environment(),
+                            start_new_session=True)
 
-  def __init__(self, plain_every: int = 0):
-    environment = {**runs.environment(), 'TF_CPP_MIN_LOG_LEVEL': '3', 'OPENBLAS_NUM_THREADS': '1', 'OMP_NUM_THREADS': '1'}
-    self._process = subprocess.Popen([sys.executable, '-m', 'tests.reliability.server'], cwd=runs.ROOT, env=environment,
-                                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    self._plain: dict[int, subprocess.Popen] = {}
-    self._plain_every = plain_every
-    self._started = 0
-    self._alive: set[int] = set()
-    if self._process.stdout.readline() != '"ready"\n':
-      raise RuntimeError('the server did not start, see above')
 
-  def _ask(self, request: Sequence[str]):
-    print(json.dumps(request), file=self._process.stdin, flush=True)
-    return json.loads(self._process.stdout.readline())
-
-  def start(self, folder: pathlib.Path, command: Sequence[str]) -> int:
-    """Starts a main with its output beside its folder; returns the process's number."""
-    self._started += 1
-    outputs = [f'{folder}.stdout', f'{folder}.stderr']
-    if self._plain_every and self._started % self._plain_every == 0:
-      program = (command[0],) if command[0].endswith('.py') else ('-m', command[0])
-      with open(outputs[0], 'w') as stdout, open(outputs[1], 'w') as stderr:
-        process = subprocess.Popen([sys.executable, *program, *command[1:]], stdout=stdout, stderr=stderr, stdin=subprocess.DEVNULL,
-                                   env=runs.environment(), start_new_session=True)
-      self._plain[process.pid] = process
-      number = process.pid
-    else:
-      number = self._ask([*outputs, *command])
-    self._alive.add(number)
-    return number
-
-  def poll(self, number: int) -> int | None:
-    """The exit code, None as long as it runs."""
-    code = self._plain[number].poll() if number in self._plain else self._ask([]).get(str(number))
-    if code is not None:
-      self._alive.discard(number)
-    return code
-
-  def wait(self, number: int, limit_s: float, until: Callable[[], bool] = lambda: False) -> int | None:
-    """The exit code, None if the time is over or `until()` is true before."""
-    deadline = time.monotonic() + limit_s
-    while (code := self.poll(number)) is None and time.monotonic() < deadline and not until():
-      time.sleep(0.001)
-    return code
-
-  def close(self) -> None:
-    """Ends the server and what it started."""
-    for number in list(self._alive):
-      os.kill(number, signal.SIGKILL)
-    self._process.stdin.close()
-    self._process.wait()
+def wait(process: forks.Process | subprocess.Popen, limit_s: float, until: Callable[[], bool] = lambda: False) -> int | None:
+  """The exit code, None if the time is over or `until()` is true before."""
+  deadline = time.monotonic() + limit_s
+  while (code := process.poll()) is None and time.monotonic() < deadline and not until():
+    time.sleep(0.001)
+  return code
 
 
 @dataclasses.dataclass
@@ -117,23 +78,29 @@ class Killer:
   """Kills a job again and again.
 
   Args:
-    server: Starts it.
     job: Program to kill.
     folder: Parent folder of all runs.
     seed: Seed of moments and signals.
+    plain_every: One in so many is started as a user does; 0 for none.
   """
 
-  def __init__(self, server: Server, job: Job, folder: pathlib.Path, seed: int):
-    self._server = server
+  def __init__(self, job: Job, folder: pathlib.Path, seed: int, plain_every: int = 0):
     self._job = job
+    self._plain_every = plain_every
+    self._started = 0
     self._folder = folder
     self._random = random.Random(f'{job.name} {seed}')
     self.tally = Tally()
     self._whole = folder / f'{job.name}_whole'
     start = time.monotonic()
-    self._finish(self._whole, server.start(self._whole, job.command(self._whole)))
+    self._finish(self._whole, self._start(self._whole))
     self._length_s = time.monotonic() - start
     self._runs = 0
+
+  def _start(self, folder: pathlib.Path) -> forks.Process | subprocess.Popen:
+    self._started += 1
+    plain = bool(self._plain_every) and self._started % self._plain_every == 0
+    return start(folder, self._job.command(folder), plain)
 
   def kill(self, times: int, in_a_row: int = 3) -> None:
     """Injects so many kills, at most `in_a_row` into one run, and compares each run with the one that nobody killed."""
@@ -144,25 +111,25 @@ class Killer:
         if not self._kill_once(folder):
           break  # it was faster
       else:
-        self._finish(folder, self._server.start(folder, self._job.command(folder)))
+        self._finish(folder, self._start(folder))
       self._job.check(folder, self._whole)
       self.tally.finished += 1
 
   def _kill_once(self, folder: pathlib.Path) -> bool:
     """Starts the main and sends it a signal; False if it has done all, so that there is nothing to continue."""
-    number = self._server.start(folder, self._job.command(folder))
+    process = self._start(folder)
     chosen, moment = self._random.choice(SIGNALS), self._random.uniform(0, self._length_s)
     aimed = self._random.random() < 1 / 3
     writing = self._job.writing(folder)
-    if self._server.wait(number, moment) is None and aimed:
-      self._server.wait(number, LIMIT_S, writing.exists)
-    if self._server.poll(number) is not None:
-      self._finish(folder, number)
+    if wait(process, moment) is None and aimed:
+      wait(process, LIMIT_S, writing.exists)
+    if process.poll() is not None:
+      self._finish(folder, process)
       return False
     self.tally.while_writing += writing.exists()
-    os.kill(number, chosen)
+    process.send_signal(chosen)
     start = time.monotonic()
-    code = self._server.wait(number, LIMIT_S)
+    code = wait(process, LIMIT_S)
     what = f'{self._job.name}, {chosen.name} after {moment:.3f} s{" and at a checkpoint" if aimed else ""}, exit code {code}'
     errors = pathlib.Path(f'{folder}.stderr').read_text()
     done = self._job.is_done(folder)
@@ -174,7 +141,7 @@ class Killer:
     self._job.after_kill(folder)
     return not done
 
-  def _finish(self, folder: pathlib.Path, number: int) -> None:
-    code = self._server.wait(number, LIMIT_S)
+  def _finish(self, folder: pathlib.Path, process: forks.Process | subprocess.Popen) -> None:
+    code = wait(process, LIMIT_S)
     errors = pathlib.Path(f'{folder}.stderr').read_text()
     assert code == 0, f'{self._job.name} ended with {code}:\n{errors}'

@@ -10,26 +10,12 @@ SEED = 0
 pytestmark = pytest.mark.timeout(1800)
 
 
-@pytest.fixture(scope='module')
-def server():
-  server = killing.Server()
-  yield server
-  server.close()
-
-
-@pytest.fixture(scope='module')
-def some_plain_server():
-  server = killing.Server(plain_every=9)
-  yield server
-  server.close()
-
-
 def report(killer):
   print(f'{killer._job.name}, seed {SEED}: {killer.tally}')
 
 
-def test_two_kills(tmp_path, data_dir, server):
-  killer = killing.Killer(server, jobs.train(data_dir, train_runs.architecture(tmp_path / 'tiny.json')), tmp_path, SEED)
+def test_two_kills(tmp_path, data_dir):
+  killer = killing.Killer(jobs.train(data_dir, train_runs.architecture(tmp_path / 'tiny.json')), tmp_path, SEED)
   killer.kill(2)
   report(killer)
 
@@ -39,7 +25,7 @@ def test_two_kills(tmp_path, data_dir, server):
     *(('reinforce', 4), ('gradient', 2), ('train', 3), ('quantize', 2), ('build_table', 2)),
     *(pytest.param(name, times, marks=pytest.mark.by_hand) for name, times in (
         ('reinforce', 16), ('gradient', 10), ('train', 12), ('quantize', 8), ('build_table', 6)))])
-def test_kills(tmp_path, data_dir, some_plain_server, name, times):
+def test_kills(tmp_path, data_dir, name, times):
   if name in ('reinforce', 'gradient'):
     job = jobs.search(data_dir, name)
   elif name == 'build_table':
@@ -48,8 +34,8 @@ def test_kills(tmp_path, data_dir, some_plain_server, name, times):
     job = jobs.train(data_dir, train_runs.architecture(tmp_path / 'tiny.json'))
     if name == 'quantize':
       model = tmp_path / 'model'
-      assert some_plain_server.wait(some_plain_server.start(model, job.command(model)), killing.LIMIT_S) == 0
+      assert killing.wait(killing.start(model, job.command(model)), killing.LIMIT_S) == 0
       job = jobs.quantize(data_dir, model)
-  killer = killing.Killer(some_plain_server, job, tmp_path, SEED)
+  killer = killing.Killer(job, tmp_path, SEED, plain_every=9)
   killer.kill(times)
   report(killer)

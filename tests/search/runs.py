@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import pathlib
 import signal
 import subprocess
-import sys
 import time
 
+from tests import forks
 from tf_proxyless.infra import run_directory as run_directory_lib
 
-ROOT = pathlib.Path(__file__).parents[2]
+ROOT = forks.ROOT
+environment = forks.environment
 
 # Two decisions of seven choices between 30,880 and 435,872 multiply-adds; 8 weight steps an epoch.
 TINY = (
@@ -21,41 +21,27 @@ TINY = (
     '--weight_steps_per_update=2', '--checkpoint_every_steps=3', '--scored_networks=100')
 
 
-def environment() -> dict[str, str]:
-  return {**os.environ, 'PYTHONPATH': str(ROOT)}
-
-
-def _start(*command: str | os.PathLike, cwd: os.PathLike | None = None) -> subprocess.Popen:
-  return subprocess.Popen([sys.executable, *map(os.fspath, command)], cwd=cwd, env=environment(), stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, text=True)
-
-
-def _wait(process: subprocess.Popen, limit_s: float) -> subprocess.CompletedProcess:
-  stdout, stderr = process.communicate(timeout=limit_s)
-  return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
-
-
-def start(*arguments: str | os.PathLike, cwd: os.PathLike | None = None) -> subprocess.Popen:
+def start(*arguments: str | os.PathLike, cwd: os.PathLike | None = None) -> forks.Process:
   """`python -m tf_proxyless.search` with arguments."""
-  return _start('-m', 'tf_proxyless.search', *arguments, cwd=cwd)
+  return forks.start('-m', 'tf_proxyless.search', *arguments, cwd=cwd)
 
 
 def run(*arguments: str | os.PathLike, cwd: os.PathLike | None = None, limit_s: float = 600) -> subprocess.CompletedProcess:
   """The same, waited for."""
-  return _wait(start(*arguments, cwd=cwd), limit_s)
+  return forks.run('-m', 'tf_proxyless.search', *arguments, cwd=cwd, timeout=limit_s)
 
 
-def start_tool(name: str, *arguments: str | os.PathLike, cwd: os.PathLike | None = None) -> subprocess.Popen:
+def start_tool(name: str, *arguments: str | os.PathLike, cwd: os.PathLike | None = None) -> forks.Process:
   """`python tools/NAME.py` with arguments."""
-  return _start(ROOT / 'tools' / f'{name}.py', *arguments, cwd=cwd)
+  return forks.start(ROOT / 'tools' / f'{name}.py', *arguments, cwd=cwd)
 
 
 def tool(name: str, *arguments: str | os.PathLike, cwd: os.PathLike | None = None, limit_s: float = 600) -> subprocess.CompletedProcess:
   """The same, waited for."""
-  return _wait(start_tool(name, *arguments, cwd=cwd), limit_s)
+  return forks.run(ROOT / 'tools' / f'{name}.py', *arguments, cwd=cwd, timeout=limit_s)
 
 
-def stop_when(process: subprocess.Popen, reached, number: signal.Signals, limit_s: float = 300) -> subprocess.CompletedProcess:
+def stop_when(process: forks.Process, reached, number: signal.Signals, limit_s: float = 300) -> subprocess.CompletedProcess:
   """Sends a signal as soon as `reached()` is true, and waits for the end."""
   deadline = time.monotonic() + limit_s
   while not reached():

@@ -2,13 +2,11 @@
 
 import dataclasses
 import json
-import os
 import re
-import subprocess
-import sys
 
 import pytest
 
+from tests import forks
 from tests.search import runs
 from tf_proxyless.cost import table as table_lib
 from tf_proxyless.infra import resources
@@ -33,8 +31,8 @@ MOBILE = ('--dataset=imagenet2012', f'--latency_table={PIXEL_1}', '--target_late
 
 def refuse(tmp_path, *arguments, environment=None):
   """Runs the main where TensorFlow cannot be imported."""
-  command = [sys.executable, '-c', _WITHOUT_TENSORFLOW, f'--run_dir={tmp_path / "run"}', *map(os.fspath, arguments)]
-  return subprocess.run(command, cwd=tmp_path, env=environment or runs.environment(), capture_output=True, text=True, timeout=60)
+  command = ['-c', _WITHOUT_TENSORFLOW, f'--run_dir={tmp_path / "run"}', *arguments]
+  return forks.run(*command, cwd=tmp_path, env=environment, kind='light')
 
 
 def test_a_table_for_another_runtime(tmp_path):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 
-from tests.search import runs as search_runs
+from tests import forks
 from tf_proxyless.space import io
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import ops
@@ -24,14 +23,11 @@ def architecture(path: os.PathLike, classes: int = 10, filters: int = 8) -> os.P
   return path
 
 
-def start(*arguments: str | os.PathLike, environment=None) -> subprocess.Popen:
+def start(*arguments: str | os.PathLike, environment=None) -> forks.Process:
   """`python -m tf_proxyless.train` with arguments."""
-  return subprocess.Popen([sys.executable, '-m', 'tf_proxyless.train', *map(os.fspath, arguments)], stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, text=True, env={**search_runs.environment(), **(environment or {})})
+  return forks.start('-m', 'tf_proxyless.train', *arguments, env={**forks.environment(), **(environment or {})})
 
 
 def run(*arguments: str | os.PathLike, environment=None, limit_s: float = 300) -> subprocess.CompletedProcess:
   """The same, waited for."""
-  process = start(*arguments, environment=environment)
-  stdout, stderr = process.communicate(timeout=limit_s)
-  return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+  return forks.run('-m', 'tf_proxyless.train', *arguments, env={**forks.environment(), **(environment or {})}, timeout=limit_s)

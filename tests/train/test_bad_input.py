@@ -1,12 +1,10 @@
 """A user's mistakes in a training: one line that says what to do and exit code 2, before TensorFlow is loaded where that can be."""
 
-import os
-import subprocess
-import sys
 import zipfile
 
 import pytest
 
+from tests import forks
 from tests.search import runs as search_runs
 from tests.train import runs
 from tf_proxyless.space import io
@@ -24,8 +22,8 @@ commands.run('train')
 def refuse(tmp_path, *arguments):
   """Runs the main where TensorFlow cannot be imported."""
   runs.architecture(tmp_path / 'tiny.json')
-  command = [sys.executable, '-c', _WITHOUT_TENSORFLOW, '--architecture=tiny.json', '--run_dir=run', *runs.TINY, *map(os.fspath, arguments)]
-  return subprocess.run(command, cwd=tmp_path, env=search_runs.environment(), capture_output=True, text=True, timeout=60)
+  command = ['-c', _WITHOUT_TENSORFLOW, '--architecture=tiny.json', '--run_dir=run', *runs.TINY, *arguments]
+  return forks.run(*command, cwd=tmp_path, kind='light')
 
 
 @pytest.mark.parametrize('flags, messages', [

@@ -1,15 +1,13 @@
 """Steps of a training written out: decay in the gradient, RMSProp, averages, dropout, several replicas; and scores."""
 
 import contextlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from tests.search import runs as search_runs
+from tests import forks
 from tf_proxyless.train import dropout
 from tf_proxyless.train import recipe as recipe_lib
 from tf_proxyless.train import trainer as trainer_lib
@@ -192,7 +190,5 @@ np.testing.assert_allclose(found[0][1:], found[1][1:], atol=1e-5)
 
 
 def test_two_replicas_make_the_steps_of_one():
-  environment = {**search_runs.environment(), 'CUDA_VISIBLE_DEVICES': ''}
-  result = subprocess.run([sys.executable, '-c', _REPLICAS], cwd=search_runs.ROOT, env=environment, capture_output=True, text=True,
-                          timeout=200)
+  result = forks.run('-c', _REPLICAS, env={**forks.environment(), 'CUDA_VISIBLE_DEVICES': ''})
   assert result.returncode == 0, result.stderr[-2000:]
