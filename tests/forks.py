@@ -88,12 +88,18 @@ class _Server:
     self._process = subprocess.Popen([sys.executable, '-m', 'tests.forks', kind], cwd=ROOT, env={**environment(), **_ONE_THREAD},
                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     self._ended: dict[int, int] = {}
+    self._folder = tempfile.TemporaryDirectory(prefix='forks_')
     if self._process.stdout.readline() != '"ready"\n':
       raise RuntimeError('the server did not start, see above')
 
   def start(self, **request) -> int:
     """The number of a new process; see `_become` for the request."""
     return self._ask(request)
+
+  def new_outputs(self) -> list[pathlib.Path]:
+    """Files for stdout and stderr."""
+    folder = pathlib.Path(tempfile.mkdtemp(dir=self._folder.name))
+    return [folder / 'stdout', folder / 'stderr']
 
   def ended(self) -> dict[int, int]:
     """Exit codes by number, of all that have ended."""
@@ -120,10 +126,8 @@ def start(*command: str | os.PathLike, cwd: os.PathLike | None = None, env: Mapp
     kind: 'tensorflow', or 'light' without TensorFlow.
   """
   command = list(map(os.fspath, command))
-  if outputs is None:
-    folder = pathlib.Path(tempfile.mkdtemp(prefix='fork_'))
-    outputs = folder / 'stdout', folder / 'stderr'
   server = _server(kind)
+  outputs = outputs or server.new_outputs()
   pid = server.start(command=command, cwd=os.fspath(cwd or os.getcwd()), env=dict(env or environment()), outputs=list(map(str, outputs)))
   return Process(server, command, pid, outputs)
 

@@ -1,12 +1,8 @@
 """What every main shares, run as a user runs it: a process, its output and its exit code."""
 
-import pathlib
-
 import pytest
 
 from tests import forks
-
-ROOT = pathlib.Path(__file__).parents[2]
 
 MAIN = '''
 """A main."""
