@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
+
+gc.set_threshold(100_000, 20, 20)  # TensorFlow keeps so many objects that Python's own limits take a twelfth of the tests' time
 
 
 @pytest.fixture(scope='session', autouse=True)

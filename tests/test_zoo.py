@@ -40,6 +40,7 @@ def trained(tmp_path_factory):
   return model, path
 
 
+@pytest.mark.long
 def test_weights_of_a_file_also_at_another_resolution(trained):
   model, path = trained
   loaded = zoo.proxyless_mobile(resolution=32, classes=10, padding='symmetric', weights=path)
@@ -49,6 +50,7 @@ def test_weights_of_a_file_also_at_another_resolution(trained):
     np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.long
 def test_weights_of_mobilenet_v3(tmp_path):
   """Its file names a function of ours, h-swish."""
   model = zoo.mobilenet_v3_large(resolution=32, classes=10)

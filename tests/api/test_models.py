@@ -29,6 +29,7 @@ def test_trains_evaluates_and_resumes(trained):
     nas.train(NETWORK, data.images(), data.images(40, seed=1), run_dir=trained.run.path, **{**SHORT, 'epochs': 9})
 
 
+@pytest.mark.long
 def test_starts_from_a_trained_model(trained, tmp_path):
   found = nas.train(trained.architecture, data.images(), data.images(40, seed=1), run_dir=tmp_path / 'more', init=trained,
                     **{**SHORT, 'epochs': 1})

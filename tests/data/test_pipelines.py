@@ -111,8 +111,7 @@ def test_all_kinds_of_records_give_the_same_batches(imagenet_data_dir, monkeypat
   assert _equal(*batches)
 
 
-SMALL = [kind(size, channels) for kind in (preprocessing.Plain, preprocessing.Digits, preprocessing.Cifar)
-         for size, channels in ((8, 1), (8, 3), (12, 3))]
+SMALL = [preprocessing.Plain(8, 1), preprocessing.Digits(12, 3), preprocessing.Cifar(8, 3)]
 
 
 @pytest.fixture(scope='module')

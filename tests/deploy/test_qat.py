@@ -101,7 +101,8 @@ def test_every_kind_of_block_to_a_step(op, residual):
   assert models.dtypes(tflite.convert(quantized, 'int8', io='uint8')) <= {'uint8', 'int8', 'int32'}
 
 
-@pytest.mark.parametrize('kind', [pytest.param('average', marks=pytest.mark.long), 'max'])
+@pytest.mark.long
+@pytest.mark.parametrize('kind', ['average', 'max'])
 def test_every_kind_of_layer_in_one_network(kind):
   blocks = (network_lib.Block('stem', ops.ConvBn(8, 3, 1, 'hard_swish')), network_lib.Block('down', ops.Pool(kind, 3, 2)),
             network_lib.Block('excited', ops.MBConv(8, 3, 1, 2, 'relu', 0.25), residual=True),

@@ -36,8 +36,8 @@ def test_every_example_is_in_the_document():
   assert all(f'(examples/{path.name})' in text for path in examples.FOLDER.glob('*.py'))
 
 
-@pytest.mark.parametrize('name', [*(pytest.param(name, marks=pytest.mark.long) for name in ('cost', 'objective', 'operation', 'space')),
-                                  'optimizer'])
+@pytest.mark.long
+@pytest.mark.parametrize('name', ['cost', 'objective', 'operation', 'optimizer', 'space'])
 def test_searches_and_keeps_its_target(name, results):
   result = results(name)
   problem, architecture = result.problem, result.architecture
@@ -46,7 +46,8 @@ def test_searches_and_keeps_its_target(name, results):
   assert architecture.network == schema.resolve(problem.space, architecture.genotype)
 
 
-@pytest.mark.parametrize('name', [pytest.param('objective', marks=pytest.mark.long), 'optimizer'])
+@pytest.mark.long
+@pytest.mark.parametrize('name', ['objective', 'optimizer'])
 def test_what_was_handed_over_is_part_of_the_identity(name, results):
   body = results(name).run.identity.read_text(encoding='utf-8')
   assert {'objective': 'HingeConfig(weight=2.0)', 'optimizer': 'LeaveOneOutConfig(learning_rate=None, networks=8)'}[name] in body
@@ -61,6 +62,7 @@ def test_the_operation_is_counted_by_its_layers():
   assert count.parameters == 9 * 8 * 32 + 2 * 32 + 32 * 16 + 2 * 16 + 16 * 2 + 2
 
 
+@pytest.mark.long
 def test_the_operation_is_read_back_from_files(results):
   result = results('operation')
   assert io.load_search_space(result.run.search_space) == examples.load('operation').make_space()

@@ -72,6 +72,7 @@ OPERATIONS = (
     ops.Pool('average'), ops.Pool('max'), ops.Zero())
 
 
+@pytest.mark.long
 def test_every_kind_of_operation_is_measured_on_this_machine(tmp_path):
   blocks = (network_lib.Block('block', schema.OneOf(OPERATIONS, 'op'), residual=True),
             network_lib.Block('classifier', ops.Classifier(5, hidden=16)))

@@ -275,6 +275,7 @@ def test_the_target_is_met_in_every_space(space, method, share):
       assert float(optimizer.state()['expected_cost']) == pytest.approx(target, rel=0.001)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize('seeds', [(0, 1), pytest.param(SEEDS, marks=pytest.mark.by_hand)])
 def test_with_interactions_samples_of_the_policy_tell_more_than_uniform_ones(seeds):
   """The test that counts: with additive gains the regression alone finds the optimum, here only the search can."""

@@ -77,6 +77,7 @@ def test_a_known_formula_is_recovered(figures):
   assert dataclasses.astuple(tool.fit(exact)) == pytest.approx(dataclasses.astuple(truth), rel=1e-4)
 
 
+@pytest.mark.long
 def test_shows_every_figure_and_writes_the_formula_that_ships(tmp_path):
   result = runs.tool('fit_pixel2_estimate', '--output=estimate.json', cwd=tmp_path)
   assert (result.stderr, result.returncode) == ('', 0)
