@@ -155,7 +155,8 @@ def data_dirs(imagenet_data_dir, tmp_path_factory):
   return {'cifar10': cifar, 'cifar_tree': cifar, **dict.fromkeys(('mobile', 'mobile_penalty', 'tunas'), imagenet_data_dir)}
 
 
-@pytest.mark.parametrize('name, classes', [pytest.param('mobile', 1000, marks=pytest.mark.long), ('cifar10', 10)])
+@pytest.mark.long
+@pytest.mark.parametrize('name, classes', [('mobile', 1000), ('cifar10', 10)])
 def test_a_search_is_built_and_makes_a_step(name, classes, data_dirs, tmp_path):
   """The real supernet of its space, on a batch of its dataset's format."""
   from tf_proxyless.app import build_search

@@ -164,8 +164,8 @@ def interrupt():
   raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize('action', [lambda: signal.raise_signal(signal.SIGINT), pytest.param(interrupt, marks=pytest.mark.long)],
-                         ids=['signal', 'exception'])
+@pytest.mark.long
+@pytest.mark.parametrize('action', [lambda: signal.raise_signal(signal.SIGINT), interrupt], ids=['signal', 'exception'])
 def test_an_interrupted_search_ends_as_if_it_had_not_been(action, result, tmp_path, monkeypatch):
   handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
   with monkeypatch.context() as patches:

@@ -188,6 +188,7 @@ def test_mobilenet_v3_at_its_size():
   check_mobilenet_v3(224)
 
 
+@pytest.mark.long
 def test_a_file_of_integers_that_takes_bytes(quantized):
   content = tflite.convert(quantized, 'int8', io='uint8')
   assert models.dtypes(content) == {'uint8', 'int8', 'int32'} and models.io_dtypes(content) == ('uint8', 'uint8')

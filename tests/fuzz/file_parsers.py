@@ -96,7 +96,7 @@ def _architectures() -> list[bytes]:
                                            for network in (published.network('proxyless_mobile'), tree)), *map(to_json, configs)]
 
 
-@parser('architecture', 'json', _architectures, quick=80)
+@parser('architecture', 'json', _architectures, quick=40)
 def _architecture(content: bytes, folder: pathlib.Path) -> None:
   found = harness.read_twice(folder / 'architecture.json', content, io.load_architecture, io.save_architecture)
   describe.to_text(describe.describe(found.network, None), None)
@@ -104,7 +104,7 @@ def _architecture(content: bytes, folder: pathlib.Path) -> None:
   architectures.adapt(found, 'x', found.network.classes, resolution=64)
 
 
-@parser('search space', 'json', _file('search_space.json'), quick=80)
+@parser('search space', 'json', _file('search_space.json'), quick=40)
 def _search_space(content: bytes, folder: pathlib.Path) -> None:
   found = harness.read_twice(folder / 'space.json', content, io.load_search_space, io.save_search_space)
   model_lib.from_macs(found)
@@ -126,7 +126,7 @@ def _predictors() -> list[bytes]:
   return found
 
 
-@parser('predictor', 'json', _predictors, quick=30)
+@parser('predictor', 'json', _predictors, quick=15)
 def _predictor(content: bytes, folder: pathlib.Path) -> None:
   put(content, folder, 'predictor.json')
   predictor_file.load_held_out(folder / 'predictor.json')
@@ -135,7 +135,7 @@ def _predictor(content: bytes, folder: pathlib.Path) -> None:
   assert mean.shape == deviation.shape == predictor.accuracy.shape
 
 
-@parser('latency table', 'json', _file('latency_table.json'), quick=80)
+@parser('latency table', 'json', _file('latency_table.json'), quick=40)
 def _latency_table(content: bytes, folder: pathlib.Path) -> None:
   found = harness.read_twice(folder / 'table.json', content, table_lib.load, table_lib.save)
   assert found.sha256 and found.provenance
@@ -264,7 +264,7 @@ def _report(name: str, content: bytes, folder: pathlib.Path) -> None:
 
 
 for _name in _NAMES:
-  parser(f'report of {_name}', _FORMATS[pathlib.Path(_name).suffix], _file(_name), quick=4)(functools.partial(_report, _name))
+  parser(f'report of {_name}', _FORMATS[pathlib.Path(_name).suffix], _file(_name), quick=2)(functools.partial(_report, _name))
 
 
 _LOCKS = lambda: [b'{"host": "a", "pid": 12, "started": "then"}\n']
@@ -360,7 +360,7 @@ def _numpy_file() -> bytes:
   return saved(lambda values, path: np.savez(path, **values), arrays, 'arrays.npz')
 
 
-@parser('arrays', 'zip', lambda: [_numpy_file()], quick=100)
+@parser('arrays', 'zip', lambda: [_numpy_file()], quick=50)
 def _arrays(content: bytes, folder: pathlib.Path) -> None:
   for array in safe_zip.read_arrays(put(content, folder, 'arrays.npz')).values():
     assert array.dtype.kind in 'biufSU' and array.nbytes < 2**26

@@ -38,7 +38,7 @@ class Parser:
   seeds: Callable[[], list[bytes]]
   parse: Parse
   errors: tuple[type[Exception], ...] = (ValueError,)
-  quick: int = 40
+  quick: int = 20
   refuses: bool = False
 
 

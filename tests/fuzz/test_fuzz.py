@@ -22,7 +22,7 @@ from tests.fuzz import strategies
 from tests.fuzz import torch_parsers
 from tf_proxyless.infra import safe_zip
 
-LONG = 10  # times as many inputs as the quick tests
+LONG = 20  # times as many inputs as the quick tests
 _SETTINGS = hypothesis.settings(deadline=None, database=None, print_blob=True, suppress_health_check=list(hypothesis.HealthCheck),
                                 phases=(hypothesis.Phase.generate, hypothesis.Phase.shrink))
 _NO_FILES = (b'', b'\0', b'\n', b'\xff' * 100, b'{', b'[' * 100_000, b'{"a":' * 100_000, bytes(range(256)) * 400, b'9' * 100_000,

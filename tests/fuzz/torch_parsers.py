@@ -76,8 +76,8 @@ def _seed(zipped: bool) -> bytes:
   return saved(functools.partial(networks.save, zipped=zipped), networks.ProxylessNet(_network()), 'weights.pth')
 
 
-@parser('.pth', 'zip', lambda: [_seed(True)], marks=(pytest.mark.torch,), quick=200)
-@parser('.pth before PyTorch 1.6', 'pickle', lambda: [_seed(False)], marks=(pytest.mark.torch,), quick=200)
+@parser('.pth', 'zip', lambda: [_seed(True)], marks=(pytest.mark.torch,), quick=100)
+@parser('.pth before PyTorch 1.6', 'pickle', lambda: [_seed(False)], marks=(pytest.mark.torch,), quick=100)
 def _weights(content: bytes, folder: pathlib.Path) -> None:
   state = read(put(content, folder, 'weights.pth'))
   assert all(array.dtype == np.float32 for array in state.values())

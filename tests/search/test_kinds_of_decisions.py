@@ -48,7 +48,7 @@ def test_each_path_is_its_plain_network_on_batch_statistics_in_one_graph(name, n
   images = images_of(supernet)
   run = tf.function(lambda images, path: supernet(images, supernet.sample(path), path=path), autograph=False)
   outputs = []
-  for path in random_paths(space, 6):
+  for path in random_paths(space, 3):
     outputs.append(run(images, tf.constant(path)).numpy())
     network = schema.resolve(space, schema.genotype(space, path))
     plain = keras_network.build(network)

@@ -288,6 +288,7 @@ def test_with_interactions_samples_of_the_policy_tell_more_than_uniform_ones(see
   assert np.mean(policy) >= np.mean(uniform) + 0.10
 
 
+@pytest.mark.long
 @pytest.mark.parametrize('seed', [0, *(pytest.param(seed, marks=pytest.mark.by_hand) for seed in SEEDS[1:])])
 def test_the_severe_case_warns(seed):
   assert says_undertrained(search_reinforce(landscapes.Landscape(seed, curves=SEVERE), 1000, 0.01, seed))

@@ -68,7 +68,7 @@ def test_in_a_space_where_nothing_counts_nothing_is_learned():
   assert abs(scores.spearman) < 0.35 and scores.error > 0.9 * scores.spread
 
 
-@pytest.mark.parametrize('kind', file.KINDS)
+@pytest.mark.parametrize('kind', [pytest.param(kind, marks=pytest.mark.long) if kind == 'mlps' else kind for kind in file.KINDS])
 def test_files(tmp_path, kind):
   space = chamnet.chamnet(resolution=(32, 64))
   decisions = schema.decisions(space)

@@ -81,6 +81,7 @@ def test_stopped_and_continued(tmp_path, whole, stops):
   check_equal(state(run, trainer), whole)
 
 
+@pytest.mark.long
 def test_killed(tmp_path, whole):
   """What was done after the last checkpoint, that of step 4 in the second epoch, is lost and done again."""
 
