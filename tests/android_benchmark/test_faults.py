@@ -127,7 +127,7 @@ def test_a_full_disk_is_told_and_the_same_command_continues(run, phone, output):
 
 
 @pytest.mark.parametrize('number, exit_code', [
-    (signal.SIGINT, 130), (signal.SIGKILL, -9), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.long)])
+    (signal.SIGKILL, -9), *(pytest.param(*case, marks=pytest.mark.long) for case in ((signal.SIGINT, 130), (signal.SIGTERM, 143)))])
 def test_whatever_ends_the_session_the_phone_is_given_back_and_what_was_measured_is_kept(models, run, phone, output, number, exit_code):
   phone.fault_at_launch('hang', match='--graph', skip=_BLOCK + 2)  # in the second block
   process = measuring.start(models, output, *_FLAGS, '--timeout_s=2', device='adb')

@@ -8,6 +8,7 @@ import uuid
 
 import pytest
 
+from tests import suites
 from tests.android_benchmark import measuring
 from tests.android_benchmark import processes
 
@@ -38,7 +39,7 @@ def temporary_files(tmp_path):
   return [path.name for path in (tmp_path / 'tmp').iterdir() if path.name != f'adb.{os.getuid()}.log']
 
 
-@pytest.mark.parametrize('number, exit_code', [(None, 0), (signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize('number, exit_code', suites.few([(None, 0), (signal.SIGINT, 130), (signal.SIGTERM, 143)], 1))
 def test_on_a_phone(start_phone, mark, no_server, tmp_path, number, exit_code):
   phone = start_phone()
   models = measuring.write_models(tmp_path / 'models', a='latency_us=7', b='latency_us=8')

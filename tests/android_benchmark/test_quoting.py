@@ -10,6 +10,7 @@ from android_benchmark import benchmark_model
 from android_benchmark import launchers
 from android_benchmark import settings
 from android_benchmark import staging
+from tests import suites
 from tests.android_benchmark import measuring
 
 HOSTILE = ['a b;$(touch owned)\'"', '`touch owned`', "'; touch owned; '", '-rf', 'a&&touch owned', '*', '$HOME', 'a\\', '#', '~',
@@ -21,7 +22,7 @@ def no_file_of_that_name(*folders: pathlib.Path) -> None:
   assert not [path for folder in folders for path in folder.rglob('owned')]
 
 
-@pytest.mark.parametrize('name', HOSTILE)
+@pytest.mark.parametrize('name', suites.few(HOSTILE, 4))
 def test_pushed_staged_pulled_and_removed_through_adb(phone, tmp_path, name):
   local = tmp_path / name
   local.write_bytes(b'content')

@@ -59,6 +59,7 @@ def search(config):
   return search_command.main(config)
 
 
+@pytest.mark.long
 def test_a_search_says_and_records_what_it_makes_of_small_grey_images(tmp_path, capsys):
   name = write_images(tmp_path / 'images')
   config = options.make(config_lib.SearchConfig, {**TINY, 'dataset': name, 'run_dir': str(tmp_path / 'run')})
@@ -75,6 +76,7 @@ def test_a_search_says_and_records_what_it_makes_of_small_grey_images(tmp_path, 
   assert augmentation.of_search(network, sources.open_dataset(name)) == 'cifar'
 
 
+@pytest.mark.long
 def test_a_training_takes_the_augmentation_of_the_search_on_the_same_images(tmp_path):
   """Arrays are known by their content, other data by its name."""
   images, labels = api_data.images()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests import suites
 from tests.data import encoded_images
 from tests.data import test_image_formats
 from tf_proxyless.data import crops
@@ -33,7 +34,7 @@ def test_pixels_are_those_of_pil(turned, height, width):
   assert np.abs(ours - theirs).max() <= 2
 
 
-@pytest.mark.parametrize('turned', range(1, 9))
+@pytest.mark.parametrize('turned', suites.few((6, 4, 1, 2, 3, 5, 7, 8)))
 def test_windows_lie_in_the_turned_image(turned):
   encoded = tf.constant(_photo(turned))
   whole = crops.decode_whole(encoded).numpy()

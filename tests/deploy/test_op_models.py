@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 
+from tests import suites
 from tests.deploy import models
 from tf_proxyless.deploy import op_models
 from tf_proxyless.nn import keras_network
@@ -38,7 +39,8 @@ OPERATIONS = [
 ]
 
 
-@pytest.mark.parametrize('network, expected', OPERATIONS, ids=lambda value: value.name if isinstance(value, network_lib.Network) else '')
+@pytest.mark.parametrize('network, expected', suites.few(OPERATIONS, 6),
+                         ids=lambda value: value.name if isinstance(value, network_lib.Network) else '')
 def test_an_operation_is_what_it_is_inside_a_network(network, expected, tmp_path):
   for precision in ('float32', 'int8'):
     path = op_models.write(network, precision, tmp_path)

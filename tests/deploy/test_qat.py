@@ -128,6 +128,7 @@ def check_every_layer(quantized, image):
   assert differing < 0.01
 
 
+@pytest.mark.long
 @pytest.mark.parametrize('padding', [pytest.param('same', marks=pytest.mark.long), 'symmetric'])
 def test_every_layer_to_a_step_on_builtin_kernels(padding):
   photos = quantized_lib.photos(32)
@@ -254,6 +255,7 @@ def test_ranges_become_moving_averages():
     assert float(weights['min']) == -1
 
 
+@pytest.mark.long
 def test_calibration_moves_nothing_but_ranges(model, images):
   quantized = qat.quantize(model)
   known = {id(weight): weight.numpy() for weight in quantized.weights}

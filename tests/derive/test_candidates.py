@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from tests import suites
 from tests.search import landscapes
 from tf_proxyless.derive import candidates as candidates_lib
 from tf_proxyless.derive import diagnostics
@@ -173,9 +174,9 @@ def test_a_good_search_warns_of_nothing_but_near_ties(searched):
   assert all('\n' not in line for line in lines)
 
 
-@pytest.mark.parametrize('expected_cost, multiplier, slope, fires', [
+@pytest.mark.parametrize('expected_cost, multiplier, slope, fires', suites.few([
     (75.9, 0.1, 1.0, True), (80.0, -0.01, 1.0, False), (80.0, -0.01, -1.0, True), (80.0, -0.01, 0.0, False), (80.0, 0.01, -1.0, False),
-    (76.1, 0.1, 1.0, False), (75.9, None, 1.0, True), (80.0, None, -1.0, False)])
+    (76.1, 0.1, 1.0, False), (75.9, None, 1.0, True), (80.0, None, -1.0, False)], 3))
 def test_collapse(searched, expected_cost, multiplier, slope, fires):
   """A negative multiplier counts where the last networks clearly scored worse the more they cost."""
   samples = dataclasses.replace(searched[1], accuracy=searched[1].accuracy + (slope - 1.0) * 0.00159 * (searched[1].cost - 80.0))

@@ -30,6 +30,7 @@ def test_a_finished_search_is_derived_again(run, by, data_dir):
   assert found.cost.macs <= 3e5
 
 
+@pytest.mark.long
 def test_the_same_command_finds_it_finished(run, data_dir):
   before = (run / 'history.jsonl').read_bytes()
   result = runs.run(f'--flagfile={run / "flags.txt"}', '--weight_sharing=separate', f'--run_dir={run}', f'--data_dir={data_dir}')

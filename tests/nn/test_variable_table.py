@@ -85,6 +85,7 @@ for path in random.integers(6, size=(5, len(supernet.decisions))):
 """
 
 
+@pytest.mark.long
 def test_steps_are_the_same_in_both_ways():
   # Without oneDNN, whose rewriting of graphs fails a check of its own where batch normalisation has no static shape.
   environment = {**forks.environment(), 'TF_ENABLE_ONEDNN_OPTS': '0', 'CUDA_VISIBLE_DEVICES': '-1'}

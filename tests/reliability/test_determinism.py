@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests import suites
 from tests.reliability import searches
 from tests.search import runs as search_runs
 from tests.search import test_resume
@@ -18,7 +19,7 @@ from tf_proxyless.data import splits
 from tf_proxyless.search import run_directory
 
 
-@pytest.mark.parametrize('transform', [preprocessing.Plain(8), preprocessing.ImageNet(16, 'strong')])
+@pytest.mark.parametrize('transform', suites.few([preprocessing.Plain(8), preprocessing.ImageNet(16, 'strong')], 1))
 def test_batches_do_not_depend_on_the_number_of_threads(data_dir, transform):
   split = splits.make(sources.open_dataset('digits', data_dir), 287, seed=0)
 
@@ -36,6 +37,7 @@ def test_batches_do_not_depend_on_the_number_of_threads(data_dir, transform):
       np.testing.assert_array_equal(labels, other_labels)
 
 
+@pytest.mark.long
 def test_two_searches(tmp_path, data_dir):
   found = []
   for name in ('one', 'two'):

@@ -14,12 +14,6 @@ def report(killer):
   print(f'{killer._job.name}, seed {SEED}: {killer.tally}')
 
 
-def test_two_kills(tmp_path, data_dir):
-  killer = killing.Killer(jobs.train(data_dir, train_runs.architecture(tmp_path / 'tiny.json')), tmp_path, SEED)
-  killer.kill(2)
-  report(killer)
-
-
 @pytest.mark.long
 @pytest.mark.parametrize('name, times', [
     *(('reinforce', 4), ('gradient', 2), ('train', 3), ('quantize', 2), ('build_table', 2)),

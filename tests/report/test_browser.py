@@ -5,6 +5,7 @@ import time
 import pytest
 
 from tests import programs
+from tests import suites
 from tests.report import documents
 from tf_proxyless.infra import files
 from tf_proxyless.report.drawing import network as drawing
@@ -66,7 +67,7 @@ def bars(driver):
   return driver.execute_script('return [...document.querySelectorAll(".bar")].map((bar) => bar.getAttribute("aria-label"))')
 
 
-@pytest.mark.parametrize('name', documents.ALL)
+@pytest.mark.parametrize('name', suites.few(documents.ALL, 5))
 def test_opens_without_a_word_in_the_console_and_fits_a_phone(open_page, name):
   driver = open_page(documents.make(name), width=360, height=740)
   assert driver.execute_script('return document.documentElement.scrollWidth') <= 360
@@ -86,7 +87,7 @@ CLIPPED = '''
         && beyond(text.getBoundingClientRect(), text.ownerSVGElement.getBoundingClientRect())).map((text) => text.textContent);'''
 
 
-@pytest.mark.parametrize('name', documents.ALL)
+@pytest.mark.parametrize('name', suites.few(documents.ALL, 5))
 def test_no_text_is_cut_off_by_its_picture(open_page, name):
   document = documents.make(name)
   for run in document['runs']:

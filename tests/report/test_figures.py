@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 import pytest
 
+from tests import suites
 from tests.report import documents
 from tf_proxyless.report.drawing import svg
 from tf_proxyless.report.figures import figures as figures_lib
@@ -66,7 +67,7 @@ def test_a_run_has_the_figures_for_which_it_has_data(name, expected, tmp_path):
   assert len(figures_lib.save_all(getattr(documents, name)(), tmp_path / 'figures')) == 2 * len(expected)
 
 
-@pytest.mark.parametrize('name', ['widths', 'nested', 'resolutions'])
+@pytest.mark.parametrize('name', suites.few(['widths', 'nested', 'resolutions'], 1))
 def test_decisions_of_every_kind_have_figures(name, tmp_path):
   document = documents.coupled(name)
   figures_lib.save_all(document, tmp_path)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests import suites
 from tests.nn import spaces as nn_spaces
 from tests.space import spaces
 from tf_proxyless.nn import keras_network
@@ -41,7 +42,7 @@ def part_of(weight, shape):
   return tuple(slice(first, first + size) for first, size in zip(begin, shape))
 
 
-@pytest.mark.parametrize('name, nested', [pytest.param(*case, marks=pytest.mark.long) if case[1] else case for case in CASES])
+@pytest.mark.parametrize('name, nested', suites.few(CASES, 4))
 def test_each_path_is_its_plain_network_on_batch_statistics_in_one_graph(name, nested):
   space = SPACES[name]()
   supernet = nn_spaces.supernet(space, nested=nested)

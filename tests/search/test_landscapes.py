@@ -11,6 +11,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from tests import suites
 from tests.search import landscapes
 from tf_proxyless.cost import model as model_lib
 from tf_proxyless.derive import candidates as candidates_lib
@@ -260,7 +261,7 @@ OTHER_SPACES = {
 
 @pytest.mark.parametrize('share', [0.02, 0.9, *(pytest.param(share, marks=pytest.mark.by_hand) for share in (0.1, 0.25, 0.5))])
 @pytest.mark.parametrize('method', SEARCHES)
-@pytest.mark.parametrize('space', OTHER_SPACES)
+@pytest.mark.parametrize('space', suites.few(OTHER_SPACES, 1))
 def test_the_target_is_met_in_every_space(space, method, share):
   """From the first update to the last."""
   cost_model = OTHER_SPACES[space]

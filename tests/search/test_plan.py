@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests import suites
 from tests.nn import spaces
 from tests.space import spaces as coupled
 from tf_proxyless.app import progress
@@ -12,7 +13,7 @@ from tf_proxyless.search import steps as steps_lib
 from tf_proxyless.search import weight_optimizer
 
 
-@pytest.mark.parametrize('space', [spaces.tiny, coupled.tree])  # pools of what is no number give numbers
+@pytest.mark.parametrize('space', suites.few([spaces.tiny, coupled.tree], 1))  # pools of what is no number give numbers
 def test_measuring_changes_no_weight_and_no_momentum(space):
   supernet = spaces.supernet(space())
   optimizer = weight_optimizer.SupernetSGD(supernet)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests import suites
 from tests.nn import spaces
 from tests.space import spaces as coupled
 from tf_proxyless.search import steps as steps_lib
@@ -94,7 +95,7 @@ def test_training_reports_the_smoothed_loss_before_the_step_and_lowers_it(supern
   assert losses == sorted(losses, reverse=True)
 
 
-@pytest.mark.parametrize('space', [spaces.tiny, coupled.tree])  # a pool of what is no number is one
+@pytest.mark.parametrize('space', suites.few([spaces.tiny, coupled.tree], 1))  # a pool of what is no number is one
 def test_what_is_no_number_changes_no_weight(space):
   supernet = spaces.supernet(space())
   steps = steps_lib.SupernetSteps(supernet, weight_optimizer.SupernetSGD(supernet))

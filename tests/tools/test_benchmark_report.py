@@ -2,9 +2,12 @@
 
 import re
 
+import pytest
+
 from tests import programs
 from tests.search import runs
 
+@pytest.mark.long
 def test_prints_size_and_times(tmp_path):
   programs.require('chromium')
   programs.require('chromedriver', 'chromium-driver')

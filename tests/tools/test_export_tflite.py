@@ -48,6 +48,7 @@ def check_files(folder, name, result):
   return card
 
 
+@pytest.mark.long
 def test_int8_after_training(trained, data_dir, tmp_path):
   result = run(f'--model={trained}', f'--output={tmp_path}/m.tflite', f'--data_dir={data_dir}', '--latency_table=pixel2_int8_estimate')
   card = check_files(tmp_path, 'm', result)

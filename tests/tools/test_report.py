@@ -88,6 +88,7 @@ def read(run):
   return document_lib.document(run.path)['runs'][0]
 
 
+@pytest.mark.long
 def test_a_search_keeps_its_report_and_the_proof_of_its_table(search):
   """The page is there once the search runs, and says so when it was interrupted."""
   run, arguments = search
