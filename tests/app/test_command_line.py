@@ -130,6 +130,7 @@ def test_command_lines_that_are_refused(main, arguments, message):
     ('KeyError("no choice for \'x\'")', "error: no choice for 'x'\n"),
     ('TypeError("wrong")', 'error: wrong\n'),
     ('OSError("disk")', 'error: disk\n'),
+    ('OSError(36, "File name too long", "/a" * 2500 + "/b")', f'error: {"/a" * 50}...{"/a" * 99}/b: File name too long\n'),
     ('errors.UserError("mine")', 'error: mine\n'),
     ('ValueError("`steps=3` and `other`")', 'error: --steps=3 and `other`\n'),
 ])

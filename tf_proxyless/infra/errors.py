@@ -11,7 +11,7 @@ from typing import Any
 MISTAKE = 2
 INTERRUPTED = 130
 PIPE_CLOSED = 141
-_LONGEST = 300  # characters of what an operation says
+_LONGEST = 300  # characters of what an operation says, and of the name of a file
 _NODES = (r'\{\{.*?\}\}|\[\[.*?\]\]|\[Op:.*?\](?: name:.*)?|Original stack trace.*|Error in user-defined function passed to \S+ '
           r'transformation with iterator: \S+: ')
 
@@ -42,12 +42,16 @@ def of_operations() -> tuple[type[Exception], ...]:
 def describe(error: Exception) -> str:
   """An exception in one line, without Python's decoration."""
   if isinstance(error, OSError) and error.strerror:
-    return f'{error.filename}: {error.strerror}' if error.filename else error.strerror
+    return f'{_middle_left_out(str(error.filename))}: {error.strerror}' if error.filename else error.strerror
   if isinstance(error, KeyError) and error.args:
     return one_line(error.args[0])  # str() of a KeyError is the repr of its message
   if isinstance(error, of_operations()):
     return _describe_operation(str(error))
   return one_line(error) or type(error).__name__
+
+
+def _middle_left_out(name: str) -> str:
+  return name if len(name) <= _LONGEST else f'{name[:100]}...{name[100 - _LONGEST:]}'
 
 
 def _describe_operation(message: str) -> str:
