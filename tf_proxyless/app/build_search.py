@@ -301,7 +301,7 @@ def build_search(config: config_lib.SearchConfig, problem: problem_lib.SearchPro
   data = _make_data(config, problem, source, split, run)
   methods = methods or Methods.from_config(config)
   schedule = make_schedule(config, methods.optimizer, problem.space, len(split.training))
-  supernet = supernet_lib.Supernet(problem.space, config.seed, weights.nested)
+  supernet = supernet_lib.Supernet(problem.space, config.seed, weights.nested, weights.precision)
   optimizer = weight_optimizer.SupernetSGD(supernet, weights.momentum, weights.weight_decay)
   steps = steps_lib.SupernetSteps(supernet, optimizer, weights.label_smoothing)
   architecture = methods.build(config, problem, steps, schedule.updates)
