@@ -265,7 +265,7 @@ class Choice(keras.layers.Layer):
       training: Unused: batch statistics always.
 
     Returns:
-      float [batch, height, width, filters], of the type of the inputs.
+      float [batch, height, width, filters], of the type of the inputs; behind global pooling float32 [batch, filters].
     """
     match gates:
       case gates_lib.Sampled():

@@ -88,13 +88,13 @@ def _shuffle(x: tf.Tensor, groups: int) -> tf.Tensor:
 
 
 def _spatial_mean(x: tf.Tensor, keepdims: bool = False) -> tf.Tensor:
-  """Means over height and width, added up in float32: a sum over many pixels would overflow float16."""
-  return tf.cast(tf.reduce_mean(tf.cast(x, tf.float32), axis=[1, 2], keepdims=keepdims), x.dtype)
+  """float32 means over height and width: a sum over many pixels would overflow float16."""
+  return tf.reduce_mean(tf.cast(x, tf.float32), axis=[1, 2], keepdims=keepdims)
 
 
 def _squeeze_excite(x: tf.Tensor, weights: Sequence[tf.Tensor]) -> tf.Tensor:
   reduce_kernel, reduce_bias, expand_kernel, expand_bias = weights
-  gate = _spatial_mean(x, keepdims=True)
+  gate = tf.cast(_spatial_mean(x, keepdims=True), x.dtype)
   gate = tf.nn.relu(tf.nn.conv2d(gate, reduce_kernel, 1, 'SAME') + reduce_bias)
   gate = tf.nn.conv2d(gate, expand_kernel, 1, 'SAME') + expand_bias
   return x * (tf.nn.relu6(gate + 3.0) * (1.0 / 6.0))
@@ -106,13 +106,13 @@ def apply(layer: layers_lib.Layer, x: tf.Tensor, weights: Sequence[tf.Tensor], p
 
   Args:
     layer: Its filters and units are taken from the weights, so that layers of many sizes share one graph.
-    x: float [batch, height, width, channels], or [batch, channels] behind global pooling; the computation has its type.
+    x: float [batch, height, width, channels], whose type the computation has, or float32 [batch, channels] behind global pooling.
     weights: As `layer.weights` orders them, float32.
     padding: 'same' or 'symmetric'.
     geometry: Geometry of a depthwise convolution; by default that of a known input size.
 
   Returns:
-    float, as `layer.output_shape`, without height and width behind global pooling.
+    float, as `layer.output_shape`; float32 and without height and width behind global pooling.
   """
   if not isinstance(layer, layers_lib.BatchNorm):
     weights = [tf.cast(weight, x.dtype) for weight in weights]

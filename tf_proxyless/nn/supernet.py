@@ -39,8 +39,8 @@ class Supernet(keras.Model):
     block_layers: One layer a block: a `Choice`, or an `OpLayer` where no decision matters.
     choices: The `Choice` layers among them.
     fixed_weights: The weights outside the choices.
-    precision: 'float32', 'mixed_bfloat16' or 'mixed_float16', as Keras calls them: what the network computes in. Weights are float32, as are
-      logits, statistics of batch normalisation and sums over many numbers.
+    precision: 'float32', 'mixed_bfloat16' or 'mixed_float16', as Keras calls them: what is computed in up to the global pooling. Weights,
+      statistics of batch normalisation, and what is behind the pooling are float32.
   """
 
   def __init__(self, space: network_lib.Network, seed: int = 0, nested: bool = False, precision: str = 'float32'):
