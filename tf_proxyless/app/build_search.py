@@ -94,6 +94,10 @@ class SearchComponents:
     return plan_lib.make(self.schedule, data.batch_size, data.validation_batch, passes, self.scores_afterwards, self.validation_images,
                          seconds)
 
+  def images_per_second(self) -> float:
+    """How fast training images can be read."""
+    return plan_lib.images_per_second(self.data.training(0, 0))
+
   @property
   def scores_afterwards(self) -> int:
     """Networks to score once the weights stand still: for the gradient rule; REINFORCE has its samples for nothing."""

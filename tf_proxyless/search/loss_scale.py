@@ -20,8 +20,11 @@ class LossScale(tf.Module):
 
   def __init__(self):
     super().__init__(name='loss_scale')
-    self.factor = tf.Variable(_FIRST, trainable=False, name='factor')
-    self.steps = tf.Variable(0, trainable=False, name='steps')
+    # Of several devices each has its own, and all change alike, by gradients that are the same.
+    alike = dict(trainable=False, synchronization=tf.VariableSynchronization.ON_READ,
+                 aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
+    self.factor = tf.Variable(_FIRST, name='factor', **alike)
+    self.steps = tf.Variable(0, name='steps', **alike)
 
   def update(self, finite: tf.Tensor | bool) -> None:
     """After a step whose gradients were finite, or overflowed."""
