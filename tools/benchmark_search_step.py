@@ -337,7 +337,8 @@ def to_text(result: dict[str, Any]) -> str:
   """One setting as a table for people."""
   setting, seconds, start_up, memory = (
       result[key] for key in ('setting', 'seconds', 'start_up_seconds', 'peak_memory_mb'))
-  lines = [f'space {setting["space"]}, {setting["weight_sharing"]} weights, {setting["precision"]}, {setting["resolution"]} x {setting["resolution"]} pixels, '
+  lines = [f'space {setting["space"]}, {setting["weight_sharing"]} weights, {setting["precision"]}, '
+           f'{setting["resolution"]} x {setting["resolution"]} pixels, '
            f'batch {setting["batch_size"]}, {setting["candidates"]} candidates, {setting["paths"]} paths, '
            f'{setting["repetitions"]} repetitions; {result["machine"]["cores"]} cores',
            f'{"":34}{"measured":>10}{"95 % interval":>16}{"limit":>8}{"aim":>7}']

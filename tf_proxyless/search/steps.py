@@ -87,7 +87,7 @@ class SupernetSteps:
         loss = tf.where(tf.math.is_finite(tf.reduce_sum(gradient)), loss, float('nan'))
       return loss, tf.math.is_finite(loss + learning_rate)
     finite, sound = loss_scale.all_finite((gate_gradients, fixed_gradients)), tf.math.is_finite(loss + learning_rate)
-    loss = tf.where(finite | (scale.factor > 1.0), loss, float('nan'))
+    loss = tf.where(finite | (scale.factor.read_value() > 1.0), loss, float('nan'))
     tf.cond(sound, lambda: scale.update(finite), lambda: None)
     return loss, finite & sound
 
@@ -157,7 +157,7 @@ class SupernetSteps:
       loss, gradients = step(*arguments)
       if not math.isfinite(loss):
         raise checks.bad_loss(float(loss), self.explain(path, arguments[0]))
-      if scale is None or scale.factor <= 1.0 or np.isfinite(gradients).all():
+      if scale is None or scale.factor.read_value() <= 1.0 or np.isfinite(gradients).all():
         return loss, gradients
       scale.update(False)
 
