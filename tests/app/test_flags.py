@@ -43,6 +43,8 @@ def test_a_run_of_the_first_edition_is_the_same_run():
   assert [line for line in lines if line not in later] == (FIRST_EDITION / 'flags.txt').read_text().splitlines() and later < set(lines)
   known = json.loads((FIRST_EDITION / 'identity.json').read_text())['identity']
   assert known.keys() <= options.identity(config).keys() and run_directory.differences(known, options.identity(config)) == ''
+  other = options.identity(options.replace(config, precision='mixed_float16'))
+  assert run_directory.differences(known, other) == "precision was None, is now 'mixed_float16'"
 
 
 @pytest.mark.parametrize('config_class', RUNS)
