@@ -129,7 +129,7 @@ class Supernet(keras.Model):
   def block_outputs(self, inputs, gates: Sequence[gates_lib.Gates], path: tf.Tensor | None = None) -> list[tf.Tensor]:
     """What each block of the gated network gives; for arguments see `call`."""
     remaining = iter(gates)
-    images = tf.cast(self._resized(inputs, path), keras.mixed_precision.Policy(self.precision).compute_dtype)
+    images = tf.cast(self._resized(inputs, path), self.precision.removeprefix('mixed_'))
     found: list[tf.Tensor] = []
     for layer, sources in zip(self.block_layers, self.space.sources):
       terms = [images if source < 0 else found[source] for source in sources]
