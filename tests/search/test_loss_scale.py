@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tests.nn import spaces
 from tests.space import spaces as coupled
+from tf_proxyless.search import checks
 from tf_proxyless.search import loss_scale
 from tf_proxyless.search import steps as steps_lib
 from tf_proxyless.search import weight_optimizer
@@ -84,6 +85,17 @@ def test_what_is_no_number_is_reported_in_the_end(space):
   path = tf.constant([len(decision.choices) - 1 for decision in supernet.decisions])
   losses = [float(steps.train(tf.fill([4, *supernet.input_size], float('nan')), tf.zeros([4], tf.int32), path, RATE)[0]) for _ in range(17)]
   assert np.isnan(losses[-1]) and all(np.isfinite(weight).all() for weight in supernet.weights)
+
+
+def test_outputs_beyond_float16_are_reported_as_such(parts):
+  supernet, optimizer, steps = parts
+  optimizer.loss_scale.factor.assign(1.0)
+  kernel = supernet.fixed_weights[0]
+  value = kernel.numpy()
+  kernel.assign(value * 1e6)
+  with pytest.raises(checks.SearchDivergedError, match='at blocks/stem, which overflows in mixed_float16; lower'):
+    steps.gate_gradients(PATH, OTHER, spaces.batch(supernet.space))
+  kernel.assign(value)
 
 
 def test_it_is_in_checkpoints_of_float16_alone(tmp_path, parts):

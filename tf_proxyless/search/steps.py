@@ -210,4 +210,4 @@ class SupernetSteps:
       layer = layer.candidate(path)
       where = f'{where}/op ({ops.short_name(layer.op)})'
     sound = all(np.isfinite(weight).all() for weight in layer.weights)
-    return f'{where}, {"which overflows" if sound else "whose weights are not finite"}'
+    return f'{where}, {f"which overflows in {supernet.precision}" if sound else "whose weights are not finite"}'
