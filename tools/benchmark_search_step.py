@@ -8,7 +8,7 @@ A fixed network is one sampled network alone: a static graph with the same kerne
 steps are taken in one process, interleaved step by step: the sum over paths of median times, over that of the other step, with a
 bootstrap 95 % interval. Start-up and memory come from fresh processes. --json prints one object:
 
-  setting            space, weight_sharing, resolution, batch_size, candidates, repetitions, paths
+  setting            space, weight_sharing, resolution, batch_size, candidates, repetitions, paths, precision
   machine            cores, tensorflow (version)
   ratios             weight_step (over the fixed network's), two_path_step (over the supernet's weight step) and forward (one
                      REINFORCE sample over a forward pass of the fixed network), mixture_step (of all candidates, for Gumbel-softmax)
@@ -41,6 +41,7 @@ from typing import Any
 import numpy as np
 
 from tf_proxyless.app import command_line
+from tf_proxyless.app import config as config_lib
 from tf_proxyless.app import options
 from tf_proxyless.cost import model as model_lib
 from tf_proxyless.cost import table as table_lib
@@ -70,6 +71,8 @@ class Config(options.Config):
                               'without squeeze-excite; fbnet: as published.', choices=(*_CANDIDATES_OF, _FBNET))
   weight_sharing: str = options.option('nested', 'As in a search: nested or separate weights of the candidates.',
                                        choices=('nested', 'separate'))
+  precision: str = options.option('float32', 'As in a search: of the supernet and of the fixed networks.',
+                                  choices=config_lib.PRECISIONS)
   resolution: int = options.option(112, 'Input height and width, pixels.', low=32)
   batch_size: int = options.option(16, 'Images in a step.', low=2)
   candidates: int | None = options.option(
@@ -103,6 +106,7 @@ class Setting:
   paths: int
   space: str = 'proxyless'
   weight_sharing: str = 'nested'
+  precision: str = 'float32'
 
   @property
   def nested(self) -> bool:
@@ -158,17 +162,17 @@ def ratio_of_medians(numerator: np.ndarray, denominator: np.ndarray) -> dict[str
 class Trainee:
   """A supernet or a fixed network, its optimizer, and its steps on one batch of noise."""
 
-  def __init__(self, space: network_lib.Network, batch_size: int, nested: bool = False):
+  def __init__(self, space: network_lib.Network, setting: Setting):
     import tensorflow as tf
     from tf_proxyless.nn import supernet as supernet_lib
     from tf_proxyless.search import steps as steps_lib
     from tf_proxyless.search import weight_optimizer
     random = np.random.default_rng(0)
-    images = random.standard_normal((batch_size, *space.input_shape), np.float32)
-    self._batch = (tf.constant(images), tf.constant(random.integers(space.classes, size=batch_size), tf.int32))
+    images = random.standard_normal((setting.batch_size, *space.input_shape), np.float32)
+    self._batch = (tf.constant(images), tf.constant(random.integers(space.classes, size=setting.batch_size), tf.int32))
     self._learning_rate = tf.constant(1e-3)
     self._constant = tf.constant
-    supernet = supernet_lib.Supernet(space, nested=nested)
+    supernet = supernet_lib.Supernet(space, nested=setting.nested, precision=setting.precision)
     self._steps = steps_lib.SupernetSteps(supernet, weight_optimizer.SupernetSGD(supernet))
 
   def weight_step(self, path: np.ndarray) -> None:
@@ -215,19 +219,19 @@ def make_expected_latency(space: network_lib.Network) -> Callable[[], None]:
 _NO_DECISIONS = np.zeros(0, np.int32)
 
 
-def make_fixed(space: network_lib.Network, path: np.ndarray, batch_size: int) -> Trainee:
+def make_fixed(space: network_lib.Network, path: np.ndarray, setting: Setting) -> Trainee:
   """One network of a space alone."""
   genotype = {name: int(index) for (name, _), index in zip(schema.walk(space), path, strict=True)}
-  return Trainee(schema.resolve(space, genotype), batch_size)
+  return Trainee(schema.resolve(space, genotype), setting)
 
 
 def measure_steps(space: network_lib.Network, setting: Setting) -> dict[str, np.ndarray]:
   """Seconds of each of `STEPS`, in turn: float [paths, repetitions]."""
-  supernet = Trainee(space, setting.batch_size, setting.nested)
+  supernet = Trainee(space, setting)
   expected_latency = make_expected_latency(space)
   seconds = {name: np.zeros((setting.paths, setting.repetitions)) for name in STEPS}
   for i, (active, inactive) in enumerate(sample_paths(space, setting.paths)):
-    fixed = make_fixed(space, active, setting.batch_size)
+    fixed = make_fixed(space, active, setting)
     calls: dict[str, Callable[[], None]] = {
         'weight_step': lambda active=active: supernet.weight_step(active),
         'fixed_weight_step': lambda fixed=fixed: fixed.weight_step(_NO_DECISIONS),
@@ -265,18 +269,18 @@ def measure_process(space: network_lib.Network, setting: Setting, part: str) -> 
   start = time.perf_counter()
   paths = sample_paths(space, setting.paths)
   if part == 'search':
-    supernet = Trainee(space, setting.batch_size, setting.nested)
+    supernet = Trainee(space, setting)
     run = lambda active, inactive: (
         supernet.weight_step(active), supernet.two_path_step(active, inactive), supernet.forward(active))
   elif part == 'mixture':
-    supernet = Trainee(space, setting.batch_size, setting.nested)
+    supernet = Trainee(space, setting)
     run = lambda active, inactive: (supernet.weight_step(active), supernet.mixture_step())
   elif part == 'weight':
-    supernet = Trainee(space, setting.batch_size, setting.nested)
+    supernet = Trainee(space, setting)
     run = lambda active, inactive: supernet.weight_step(active)
   else:
     paths = paths[int(part)][None]
-    fixed = make_fixed(space, paths[0, 0], setting.batch_size)
+    fixed = make_fixed(space, paths[0, 0], setting)
     run = lambda active, inactive: (fixed.weight_step(_NO_DECISIONS), fixed.forward(_NO_DECISIONS))
   run(*paths[0])
   start_up = time.perf_counter() - start
@@ -333,7 +337,8 @@ def to_text(result: dict[str, Any]) -> str:
   """One setting as a table for people."""
   setting, seconds, start_up, memory = (
       result[key] for key in ('setting', 'seconds', 'start_up_seconds', 'peak_memory_mb'))
-  lines = [f'space {setting["space"]}, {setting["weight_sharing"]} weights, {setting["resolution"]} x {setting["resolution"]} pixels, '
+  lines = [f'space {setting["space"]}, {setting["weight_sharing"]} weights, {setting["precision"]}, '
+           f'{setting["resolution"]} x {setting["resolution"]} pixels, '
            f'batch {setting["batch_size"]}, {setting["candidates"]} candidates, {setting["paths"]} paths, '
            f'{setting["repetitions"]} repetitions; {result["machine"]["cores"]} cores',
            f'{"":34}{"measured":>10}{"95 % interval":>16}{"limit":>8}{"aim":>7}']
@@ -375,7 +380,7 @@ def main(config: Config) -> None:
   if (config.candidates or most) > most:
     raise errors.UserError(f'`candidates` must be at most {most} in the space {config.space}, got {config.candidates}')
   setting = Setting(config.resolution, config.batch_size, config.candidates or most, config.repetitions, config.paths, config.space,
-                    config.weight_sharing)
+                    config.weight_sharing, config.precision)
   if config.part:
     print(json.dumps(measure_part(setting, config.part)))
     return

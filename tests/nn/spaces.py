@@ -36,9 +36,9 @@ def batch(space: network_lib.Network, count: int = 4, seed: int = 0) -> tuple[tf
   return tf.constant(images), tf.constant(random.integers(space.classes, size=count), tf.int32)
 
 
-def supernet(space: network_lib.Network, seed: int = 1, nested: bool = False) -> supernet_lib.Supernet:
+def supernet(space: network_lib.Network, seed: int = 1, nested: bool = False, precision: str = 'float32') -> supernet_lib.Supernet:
   """With gammas and betas away from 1 and 0, which would hide mistakes."""
-  model = supernet_lib.Supernet(space, seed, nested)
+  model = supernet_lib.Supernet(space, seed, nested, precision)
   random = np.random.default_rng(seed)
   for variable in all_weights(model):
     if variable.shape.rank == 1:

@@ -84,11 +84,9 @@ def test_training_mode_changes_nothing():
 
 
 def test_half_precision_inputs_run_in_half_precision():
-  layer = _make([ops.MBConv(8, 3), ops.Zero()], residual=True)
-  layer_half = _make([ops.MBConv(8, 3), ops.Zero()], residual=True, dtype='mixed_bfloat16')
-  x = _images()
-  y = layer_half(x, layer_half.sample(_path(0)))
-  assert y.dtype == tf.bfloat16
+  layer, x = _make([ops.MBConv(8, 3), ops.Zero()], residual=True), _images()
+  y = layer(tf.cast(x, tf.bfloat16), layer.sample(_path(0)))
+  assert y.dtype == tf.bfloat16 and {weight.dtype for weight in layer.candidates[0].weights} == {tf.float32}
   np.testing.assert_allclose(tf.cast(y, tf.float32), layer(x, layer.sample(_path(0))), atol=0.2)
 
 

@@ -47,7 +47,7 @@ def test_a_learning_rate_that_explodes_stops_at_once_and_says_where(tmp_path, da
   search = searches.assemble(tmp_path / 'run', f'--data_dir={data_dir}', '--warmup_learning_rate=1e30')
   with pytest.raises(checks.SearchDivergedError) as error:
     search.search.run()
-  assert re.fullmatch(r'epoch 0, step 1: the loss became (nan|inf) at blocks/\w+(/op \(\w+\))?, which overflows; lower '
+  assert re.fullmatch(r'epoch 0, step 1: the loss became (nan|inf) at blocks/\w+(/op \(\w+\))?, which overflows in float32; lower '
                       '`warmup_learning_rate` and `search_learning_rate`, and start again in another `run_dir`', str(error.value))
   assert all(np.isfinite(weight).all() for weight in search.steps._supernet.weights)
   assert search.run.newest_checkpoint() is None

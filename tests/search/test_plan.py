@@ -36,6 +36,18 @@ def test_counts_every_image():
                                       'scoring 12.0 k images (14 %), validation and derivation 17.5 k images (21 %)')
 
 
+def test_says_which_of_images_and_steps_is_slower(monkeypatch):
+  batches = [(None, np.zeros(10))] * 50
+  clock = iter([0.0, 5.0, *np.arange(5.25, 90, 0.25)])  # the first batch takes 5 s, the others 0.25
+  monkeypatch.setattr(plan.time, 'perf_counter', lambda: next(clock))
+  assert plan.images_per_second(batches) == pytest.approx(40.0)
+  assert plan.images_per_second(batches[:1]) == pytest.approx(40.0)
+  parts = [plan.Part('weights', 1000, 20.0)]
+  assert progress.describe_reading(parts, 40.0) == (
+      'plan: images can be read at 40 a second, weight steps take 50: reading images will be the bottleneck')
+  assert progress.describe_reading(parts, 1234.5).endswith('1,234 a second, weight steps take 50: the steps will be the bottleneck')
+
+
 @pytest.mark.parametrize('passes, validation_batch, batch, epoch, expected', [
     (10, 200, 64, 281, 11),  # 2,000 images forward, against 11 * 64 in weight steps of three times the cost
     (3, 64, 64, 281, 5),

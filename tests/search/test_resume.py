@@ -14,8 +14,8 @@ CHECKPOINTS_AN_EPOCH = 3
 JOINT = 3 * CHECKPOINTS_AN_EPOCH + 2  # in the middle of the fourth epoch
 
 
-def flags_of(path, data_dir, optimizer):
-  return (*runs.TINY, f'--run_dir={path}', f'--data_dir={data_dir}', f'--architecture_optimizer={optimizer}')
+def flags_of(path, data_dir, optimizer, precision='float32'):
+  return (*runs.TINY, f'--run_dir={path}', f'--data_dir={data_dir}', f'--architecture_optimizer={optimizer}', f'--precision={precision}')
 
 
 def finish(flags):
@@ -38,26 +38,27 @@ def check_equal(run, whole):
 
 @pytest.fixture(scope='module')
 def whole_runs(tmp_path_factory, data_dir):
-  """Uninterrupted runs by optimizer, made when first asked for."""
+  """Uninterrupted runs by optimizer and precision, made when first asked for."""
   made = {}
 
-  def get(optimizer):
-    if optimizer not in made:
-      run = run_directory.RunDirectory(tmp_path_factory.mktemp('whole') / optimizer)
-      finish(flags_of(run.path, data_dir, optimizer))
-      made[optimizer] = run
-    return made[optimizer]
+  def get(*kind):
+    if kind not in made:
+      run = run_directory.RunDirectory(tmp_path_factory.mktemp('whole') / kind[0])
+      finish(flags_of(run.path, data_dir, *kind))
+      made[kind] = run
+    return made[kind]
 
   return get
 
 
 @pytest.mark.long
-@pytest.mark.parametrize('number, code, after', [(signal.SIGTERM, 0, JOINT), (signal.SIGINT, 130, 0)])
-@pytest.mark.parametrize('optimizer', ['reinforce'])
-def test_signals_save(tmp_path, data_dir, whole_runs, optimizer, number, code, after):
+@pytest.mark.parametrize('number, code, after, kind', [
+    (signal.SIGTERM, 0, JOINT, ('reinforce', 'float32')), (signal.SIGINT, 130, 0, ('reinforce', 'float32')),
+    (signal.SIGTERM, 0, JOINT, ('gradient', 'mixed_float16'))])
+def test_signals_save(tmp_path, data_dir, whole_runs, kind, number, code, after):
   """SIGTERM saves and exits with 0, Ctrl-C with 130; the same command continues from that very step."""
   run = run_directory.RunDirectory(tmp_path / 'run')
-  flags = flags_of(run.path, data_dir, optimizer)
+  flags = flags_of(run.path, data_dir, *kind)
   reached = run.split.exists if after == 0 else lambda: runs.checkpoint_number(run) >= after
   result = runs.stop_when(runs.start(*flags), reached, number)
   assert (result.returncode, runs.results(result)) == (code, []), result.stderr
@@ -68,7 +69,7 @@ def test_signals_save(tmp_path, data_dir, whole_runs, optimizer, number, code, a
     saved = runs.variables(run)
     assert [int(saved[f'progress/{name}/.ATTRIBUTES/VARIABLE_VALUE']) for name in ('epoch', 'step')] == [status['epoch'], status['step']]
   finish(flags)
-  check_equal(run, whole_runs(optimizer))
+  check_equal(run, whole_runs(*kind))
 
 
 @pytest.mark.long

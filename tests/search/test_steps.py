@@ -95,6 +95,36 @@ def test_training_reports_the_smoothed_loss_before_the_step_and_lowers_it(supern
   assert losses == sorted(losses, reverse=True)
 
 
+@pytest.mark.long
+@pytest.mark.parametrize('space', [spaces.tiny, *coupled.COUPLED.values()], ids=lambda space: space.__name__)
+@pytest.mark.parametrize('precision, close', [('mixed_bfloat16', 0.85), ('mixed_float16', 0.98)])
+def test_half_precision_gives_the_same_losses_and_directions(space, precision, close):
+  """Losses, and cosines of gradients of gates, of mixtures and of weights; gradients of other images have cosines around 0.5."""
+  plain, half = (spaces.supernet(space(), precision=each) for each in ('float32', precision))
+  random = np.random.default_rng(2)
+  images = tf.constant(random.uniform(size=(32, *plain.input_size)), tf.float32)
+  labels = tf.constant(random.integers(plain.space.classes, size=32), tf.int32)
+  counts = np.array([len(decision.choices) for decision in plain.decisions])
+  path = random.integers(counts).astype(np.int32)
+  one_gate = [layer.decisions for layer in plain.choices] == [(i,) for i in range(len(counts))]
+  weights = np.stack([np.pad(random.dirichlet(np.ones(count)), (0, max(counts) - count)) for count in counts]).astype(np.float32)
+  found = []
+  for supernet in (plain, half):
+    steps = steps_lib.SupernetSteps(supernet, weight_optimizer.SupernetSGD(supernet))
+    before = [weight.numpy() for weight in supernet.weights]
+    results = [steps.mixture_gradients(weights, (images, labels)), steps.sampled_gradients(weights, (images, labels)),
+               steps.gate_gradients(path, (path + 1) % counts.astype(np.int32), (images, labels))] if one_gate else []
+    loss, _ = steps.train(images, labels, tf.constant(path), tf.constant(0.1))
+    changes = [weight.numpy() - value for weight, value in zip(supernet.weights, before)]
+    results.append((loss, np.concatenate(list(map(np.ravel, changes)))))
+    found.append(results)
+  for (loss, gradients), (loss_half, gradients_half) in zip(*found, strict=True):
+    assert np.asarray(gradients_half).dtype == np.float32
+    assert float(loss_half) == pytest.approx(float(loss), rel=0.01)
+    a, b = np.ravel(gradients), np.ravel(gradients_half)
+    assert a @ b > close * np.linalg.norm(a) * np.linalg.norm(b)
+
+
 @pytest.mark.parametrize('space', suites.few([spaces.tiny, coupled.tree], 1))  # a pool of what is no number is one
 def test_what_is_no_number_changes_no_weight(space):
   supernet = spaces.supernet(space())

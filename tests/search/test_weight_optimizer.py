@@ -28,9 +28,9 @@ def _values(pairs):
   return {key: tuple(np.array(variable.numpy(), copy=True) for variable in pair) for key, pair in pairs.items()}
 
 
-def _train(space, paths, momentum=0.9, weight_decay=0.01):
+def _train(space, paths, momentum=0.9, weight_decay=0.01, precision='float32'):
   """Supernet and optimizer after one step on each path, its (weight, slot) pairs, and their values after every step."""
-  supernet = spaces.supernet(space)
+  supernet = spaces.supernet(space, precision=precision)
   optimizer = weight_optimizer.SupernetSGD(supernet, momentum, weight_decay)
   compiled = steps.SupernetSteps(supernet, optimizer)
   pairs = _variables_and_slots(supernet, optimizer)
@@ -47,8 +47,9 @@ def trained():
   return _train(spaces.tiny(), PATHS)
 
 
-def test_a_step_changes_the_sampled_weights_and_slots_and_no_other_bit(trained):
-  supernet, pairs, history, _ = trained
+@pytest.mark.parametrize('precision', ['float32', 'mixed_float16'])
+def test_a_step_changes_the_sampled_weights_and_slots_and_no_other_bit(trained, precision):
+  supernet, pairs, history, _ = trained if precision == 'float32' else _train(trained[0].space, PATHS, precision=precision)
   for path, before, after in zip(PATHS, history, history[1:]):
     sampled = {id(weight) for weight in supernet.fixed_weights + spaces.sampled_weights(supernet, path)}
     assert 0 < len(sampled) < len(pairs)

@@ -94,7 +94,7 @@ def test_json_of_a_run(tmp_path):
   assert result.returncode == 0, result.stderr
   found = json.loads(result.stdout)
   assert found['setting'] == {'space': 'proxyless', 'weight_sharing': 'nested', 'resolution': 32, 'batch_size': 2, 'candidates': 2,
-                              'repetitions': 2, 'paths': 1}
+                              'repetitions': 2, 'paths': 1, 'precision': 'float32'}
   assert set(found) == {'setting', 'machine', 'ratios', 'seconds', 'start_up_seconds', 'peak_memory_mb'}
   assert set(found['seconds']) == set(tool.STEPS)
   for name, other in tool.RATIOS.items():

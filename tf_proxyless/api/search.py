@@ -64,7 +64,7 @@ def search(
     class_names: Names by label, for arrays and datasets.
     unit: Unit of the costs, where `cost` is a function.
     **settings: Fields of `app.config.SearchConfig` by name: `warmup_epochs`, `search_epochs`, `batch_size`, `validation_batch_size`,
-      `validation_images`, `augmentation`, `max_memory`, `seed`, ...
+      `validation_images`, `augmentation`, `max_memory`, `precision`, `seed`, ...
 
   Returns:
     The result.

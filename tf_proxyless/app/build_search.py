@@ -94,6 +94,10 @@ class SearchComponents:
     return plan_lib.make(self.schedule, data.batch_size, data.validation_batch, passes, self.scores_afterwards, self.validation_images,
                          seconds)
 
+  def images_per_second(self) -> float:
+    """How fast training images can be read."""
+    return plan_lib.images_per_second(self.data.training(0, 0))
+
   @property
   def scores_afterwards(self) -> int:
     """Networks to score once the weights stand still: for the gradient rule; REINFORCE has its samples for nothing."""
@@ -301,7 +305,7 @@ def build_search(config: config_lib.SearchConfig, problem: problem_lib.SearchPro
   data = _make_data(config, problem, source, split, run)
   methods = methods or Methods.from_config(config)
   schedule = make_schedule(config, methods.optimizer, problem.space, len(split.training))
-  supernet = supernet_lib.Supernet(problem.space, config.seed, weights.nested)
+  supernet = supernet_lib.Supernet(problem.space, config.seed, weights.nested, weights.precision)
   optimizer = weight_optimizer.SupernetSGD(supernet, weights.momentum, weights.weight_decay)
   steps = steps_lib.SupernetSteps(supernet, optimizer, weights.label_smoothing)
   architecture = methods.build(config, problem, steps, schedule.updates)

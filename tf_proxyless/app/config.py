@@ -32,6 +32,7 @@ OBJECTIVES = {  # the optimizers that each serves
 
 _AUGMENTATIONS = ('imagenet', 'cifar', 'cifar_cutout', 'digits', 'none')
 _DATASET = "'digits', 'cluttered_digits', a name of tensorflow-datasets such as 'fashion_mnist', or 'folder:PATH'"
+PRECISIONS = ('float32', 'mixed_bfloat16', 'mixed_float16')  # as Keras calls them
 _BY_IMAGES = "'digits' for characters, 'cifar' for images of at most 64 pixels, else 'imagenet'"
 _DETERMINISTIC = ('Whether only operations are used that always give the same result; a GPU has others, and is slower then. A CPU always '
                   'gives the same with as many threads.')
@@ -188,6 +189,8 @@ class WeightsConfig(options.Config):
   momentum: float = option(0.9, 'Nesterov momentum of SGD, a share.', low=0.0, below=1.0)
   weight_decay: float = option(4e-5, 'Decay of all weights, a factor.', low=0.0)
   label_smoothing: float = option(0.1, 'Share of each label that is spread over all classes, in weight steps.', low=0.0, below=1.0)
+  precision: str = option('float32', 'Precision of the computation; weights, statistics and the architecture are float32. For GPUs: '
+                          'mixed_bfloat16, or mixed_float16, which scales the loss.', choices=PRECISIONS, earlier='float32')
 
   @property
   def nested(self) -> bool:
@@ -389,8 +392,7 @@ class TrainOptimizerConfig(options.Config):
   momentum: float = option(0.9, 'Momentum of the optimizer, a share.', low=0.0, below=1.0)
   rho: float = option(0.9, "Momentum of RMSProp's average of squared gradients, a share.", low=0.0, below=1.0)
   epsilon: float = option(1e-3, 'Constant in the denominator of RMSProp.', above=0.0)
-  precision: str = option('float32', 'Precision of the computation; weights are float32.',
-                          choices=('float32', 'mixed_float16', 'mixed_bfloat16'))
+  precision: str = option('float32', 'Precision of the computation; weights are float32.', choices=PRECISIONS)
 
 
 @dataclasses.dataclass(frozen=True)

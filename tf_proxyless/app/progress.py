@@ -35,6 +35,13 @@ def describe(plan: Sequence[plan_lib.Part]) -> str:
   return f'plan: about {units.duration(total)} on this machine; {each}'
 
 
+def describe_reading(plan: Sequence[plan_lib.Part], images_per_second: float) -> str:
+  """Whether images come as fast as weight steps take them, in a line; on a CPU both use the same cores."""
+  steps = next(part.images / part.seconds for part in plan if part.name == 'weights')
+  slower = 'reading images' if images_per_second < steps else 'the steps'
+  return f'plan: images can be read at {images_per_second:,.0f} a second, weight steps take {steps:,.0f}: {slower} will be the bottleneck'
+
+
 class _TensorBoard:
   """Puts what history.jsonl has into TensorBoard, under the same names."""
 

@@ -101,7 +101,7 @@ class Choice(keras.layers.Layer):
     Raises:
       ValueError: The candidates cannot share one graph.
     """
-    super().__init__(**kwargs)
+    super().__init__(autocast=False, **kwargs)
     self.decisions = place.decisions
     self._residual = place.block.residual
     self._padding = padding
@@ -250,9 +250,8 @@ class Choice(keras.layers.Layer):
     return gates_lib.Mixture(members, weights[:len(members)])
 
   def _run(self, x: tf.Tensor, gates: gates_lib.Sampled, residual: bool, frozen: bool, member: int = 0) -> tf.Tensor:
-    weights = [tf.cast(weight, x.dtype) for weight in gates.weights]
     run = template_lib.body(self._template, self._padding, residual, frozen, x.dtype.name, (self._copy, member))
-    y = run(gates.row, x, *weights)
+    y = run(gates.row, x, *gates.weights)
     y.set_shape([x.shape[0], *self._output_shape] if y.shape.rank in (4, None) else [x.shape[0], self._output_shape[-1]])
     return y
 
@@ -260,13 +259,13 @@ class Choice(keras.layers.Layer):
     """Runs what the gates name, with batch normalisation on batch statistics whatever `training` is.
 
     Args:
-      inputs: float [batch, height, width, channels].
+      inputs: float [batch, height, width, channels]; the computation has their type.
       gates: `Sampled`; `Pair`, whose gradients reach the gates, and the input through the active candidate; or `Mixture`, whose reach both
         through all candidates. Those of the last two reach no weights.
       training: Unused: batch statistics always.
 
     Returns:
-      float [batch, height, width, filters].
+      float [batch, height, width, filters], of the type of the inputs; behind global pooling float32 [batch, filters].
     """
     match gates:
       case gates_lib.Sampled():
@@ -278,8 +277,9 @@ class Choice(keras.layers.Layer):
         return inputs + mixed if self._residual else mixed
       case gates_lib.Mixture():
         outputs = [self._run(inputs, member, residual=False, frozen=True, member=i) for i, member in enumerate(gates.members)]
-        weights = tf.unstack(tf.cast(gates.weights, inputs.dtype), len(outputs))
-        mixed = tf.add_n([weight * output for weight, output in zip(weights, outputs)])
+        weights = tf.unstack(gates.weights, len(outputs))
+        mixed = tf.add_n([weight * tf.cast(output, tf.float32) for weight, output in zip(weights, outputs)])
+        mixed = tf.cast(mixed, inputs.dtype)
         return inputs + mixed if self._residual else mixed
       case _:
         raise TypeError(f'gates must be Sampled, Pair or Mixture, got {type(gates).__name__}')

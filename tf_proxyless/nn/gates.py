@@ -73,7 +73,7 @@ def combine(active_output: tf.Tensor, inactive_output: tf.Tensor, gates: tf.Tens
     `active_output`.
   """
   def gradient(dy):
-    products = [tf.reduce_sum(tf.cast(dy * output, tf.float32)) for output in (active_output, inactive_output)]
+    products = [tf.reduce_sum(tf.cast(dy, tf.float32) * tf.cast(output, tf.float32)) for output in (active_output, inactive_output)]
     return dy, None, tf.stack(products)
 
   return tf.identity(active_output), gradient

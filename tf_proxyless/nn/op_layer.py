@@ -27,7 +27,7 @@ class OpLayer(keras.layers.Layer):
       specs: The weights, where they are larger than those of this operation; it then works with the first channels of each.
       **kwargs: Of `keras.layers.Layer`.
     """
-    super().__init__(**kwargs)
+    super().__init__(autocast=False, **kwargs)
     self.op = op
     self._padding = padding
     self._residual = residual
@@ -38,6 +38,6 @@ class OpLayer(keras.layers.Layer):
           initializer=lambda shape, dtype=None, spec=spec: primitives.initial_value(spec, seed))
 
   def call(self, inputs, training=None):
-    """Runs the operation on float [batch, height, width, channels]; `training` changes nothing."""
+    """Runs the operation on float [batch, height, width, channels], in whose type it computes; `training` changes nothing."""
     outputs = primitives.apply_op(self.op, inputs, self.weights, self._padding)
     return inputs + outputs if self._residual else outputs

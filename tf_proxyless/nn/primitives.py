@@ -49,8 +49,13 @@ ACTIVATIONS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {'relu6': tf.nn.relu6
 
 
 def batch_norm(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor) -> tf.Tensor:
-  """Normalises by the statistics of the batch; nothing is averaged over time (moving averages of unsampled paths would drift)."""
-  gamma, beta = tf.cast(gamma, tf.float32), tf.cast(beta, tf.float32)  # the kernel's types for half precision images too
+  """Normalises by the statistics of the batch; nothing is averaged over time (moving averages of unsampled paths would drift).
+
+  Args:
+    x: float [batch, height, width, channels]; statistics are float32 for images in half precision too.
+    gamma: float32 [channels].
+    beta: float32 [channels].
+  """
   y, *_ = tf.compat.v1.nn.fused_batch_norm(x, gamma, beta, epsilon=BN_EPSILON, is_training=True)
   return y
 
@@ -82,9 +87,14 @@ def _shuffle(x: tf.Tensor, groups: int) -> tf.Tensor:
   return tf.ensure_shape(tf.reshape(tf.transpose(grouped, [0, 1, 2, 4, 3]), shape), x.shape)
 
 
+def _spatial_mean(x: tf.Tensor, keepdims: bool = False) -> tf.Tensor:
+  """float32 means over height and width: a sum over many pixels would overflow float16."""
+  return tf.reduce_mean(tf.cast(x, tf.float32), axis=[1, 2], keepdims=keepdims)
+
+
 def _squeeze_excite(x: tf.Tensor, weights: Sequence[tf.Tensor]) -> tf.Tensor:
   reduce_kernel, reduce_bias, expand_kernel, expand_bias = weights
-  gate = tf.reduce_mean(x, axis=[1, 2], keepdims=True)
+  gate = tf.cast(_spatial_mean(x, keepdims=True), x.dtype)
   gate = tf.nn.relu(tf.nn.conv2d(gate, reduce_kernel, 1, 'SAME') + reduce_bias)
   gate = tf.nn.conv2d(gate, expand_kernel, 1, 'SAME') + expand_bias
   return x * (tf.nn.relu6(gate + 3.0) * (1.0 / 6.0))
@@ -96,14 +106,16 @@ def apply(layer: layers_lib.Layer, x: tf.Tensor, weights: Sequence[tf.Tensor], p
 
   Args:
     layer: Its filters and units are taken from the weights, so that layers of many sizes share one graph.
-    x: float [batch, height, width, channels], or [batch, channels] behind global pooling.
-    weights: As `layer.weights` orders them.
+    x: float [batch, height, width, channels], whose type the computation has, or float32 [batch, channels] behind global pooling.
+    weights: As `layer.weights` orders them, float32.
     padding: 'same' or 'symmetric'.
     geometry: Geometry of a depthwise convolution; by default that of a known input size.
 
   Returns:
-    float, as `layer.output_shape`, without height and width behind global pooling.
+    float, as `layer.output_shape`; float32 and without height and width behind global pooling.
   """
+  if not isinstance(layer, layers_lib.BatchNorm):
+    weights = [tf.cast(weight, x.dtype) for weight in weights]
   match layer:
     case layers_lib.Conv():
       return _conv(layer, x, *weights, padding)
@@ -129,7 +141,7 @@ def apply(layer: layers_lib.Layer, x: tf.Tensor, weights: Sequence[tf.Tensor], p
     case layers_lib.Zeros():
       return tf.zeros_like(x)
     case layers_lib.GlobalPool():
-      return tf.reduce_mean(x, axis=[1, 2])
+      return _spatial_mean(x)
     case layers_lib.Dropout():
       return x  # a supernet has many networks instead
     case layers_lib.Dense():

@@ -39,15 +39,18 @@ class Supernet(keras.Model):
     block_layers: One layer a block: a `Choice`, or an `OpLayer` where no decision matters.
     choices: The `Choice` layers among them.
     fixed_weights: The weights outside the choices.
+    precision: 'float32', 'mixed_bfloat16' or 'mixed_float16', as Keras calls them: what is computed in up to the global pooling. Weights,
+      statistics of batch normalisation, and what is behind the pooling are float32.
   """
 
-  def __init__(self, space: network_lib.Network, seed: int = 0, nested: bool = False):
+  def __init__(self, space: network_lib.Network, seed: int = 0, nested: bool = False, precision: str = 'float32'):
     """Makes the weights of all candidates.
 
     Args:
       space: A search space. Where its resolution is a decision, images come in the largest and are resized.
       seed: Seed of the weights' start values.
       nested: Whether operations that differ in sizes only share the weights of the largest, see `choice`.
+      precision: See above.
 
     Raises:
       ValueError: Candidates of a choice cannot share one graph.
@@ -55,6 +58,7 @@ class Supernet(keras.Model):
     super().__init__(name='supernet')
     self.space = space
     self.nested = nested
+    self.precision = precision
     self.decisions = schema.decisions(space)
     self.input_size = tuple(max(ops.values_of(size)) for size in space.input_shape)
     self.block_layers = [self._make_layer(place, primitives.block_seed(seed, i), copy)
@@ -125,7 +129,7 @@ class Supernet(keras.Model):
   def block_outputs(self, inputs, gates: Sequence[gates_lib.Gates], path: tf.Tensor | None = None) -> list[tf.Tensor]:
     """What each block of the gated network gives; for arguments see `call`."""
     remaining = iter(gates)
-    images = self._resized(inputs, path)
+    images = tf.cast(self._resized(inputs, path), self.precision.removeprefix('mixed_'))
     found: list[tf.Tensor] = []
     for layer, sources in zip(self.block_layers, self.space.sources):
       terms = [images if source < 0 else found[source] for source in sources]

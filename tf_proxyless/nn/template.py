@@ -181,7 +181,7 @@ def body(template: Template, padding: str, residual: bool, frozen: bool, dtype: 
     padding: 'same' or 'symmetric'.
     residual: Whether x is added.
     frozen: Whether gradients reach x only; no filter gradient is computed then.
-    dtype: Data type of everything.
+    dtype: Data type of x, y and what is computed; weights are float32.
     copy: Computations that may run at one time must differ in it.
 
   Returns:
@@ -199,7 +199,7 @@ def _body(form, optional: tuple[bool, ...], skippable: bool, padding: str, resid
   slots = [slot for group in form for slot in group]
   facts = RUNS + 1 + sum(optional) + sum(len(variants) > 1 for variants, *_ in slots)
   signature = [tf.TensorSpec([None], tf.int32), tf.TensorSpec([None] * 4, dtype)]
-  signature += [_weight_spec(variants[0], rank, dtype) for variants, ranks, _ in slots for rank in ranks]
+  signature += [_weight_spec(variants[0], rank) for variants, ranks, _ in slots for rank in ranks]
 
   @tf.function(input_signature=signature, autograph=False, experimental_attributes=variable_table.NOT_INLINED)
   def choice_body(row, x, *weights):
@@ -227,11 +227,11 @@ def _body(form, optional: tuple[bool, ...], skippable: bool, padding: str, resid
   return choice_body
 
 
-def _weight_spec(layer: layers_lib.Layer, rank: int, dtype: str) -> tf.TensorSpec:
+def _weight_spec(layer: layers_lib.Layer, rank: int) -> tf.TensorSpec:
   shape = [None] * rank
   if isinstance(layer, layers_lib.DepthwiseConv):
     shape[-1] = 1  # the multiplier, which gradients want to know
-  return tf.TensorSpec(shape, dtype)
+  return tf.TensorSpec(shape, tf.float32)
 
 
 def _step(variants, geometry, weights, number, padding):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 import dataclasses
 import time
 
@@ -15,6 +15,7 @@ from tf_proxyless.search import steps as steps_lib
 
 _WEIGHT_STEP = 3  # times the time of a forward pass of as many images, about
 _ENOUGH_S = 5.0
+_READING_S = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,6 +92,18 @@ def _mean_seconds(step: Callable[[np.ndarray], None], paths: np.ndarray) -> floa
     if sum(taken) > _ENOUGH_S:
       break
   return sum(taken) / len(taken)
+
+
+def images_per_second(batches: Iterable[tuple[tf.Tensor, tf.Tensor]]) -> float:
+  """How fast batches come while nothing else is done, for about a second; from the first one on, which is late, if there are others."""
+  times, images = [time.perf_counter()], [0]
+  for _, labels in batches:
+    times.append(time.perf_counter())
+    images.append(int(labels.shape[0]))
+    if len(images) > 3 and times[-1] - times[1] > _READING_S:
+      break
+  first = min(1, len(images) - 2)
+  return sum(images[first + 1:]) / (times[-1] - times[first])
 
 
 def make(schedule: schedule_lib.Schedule, batch: int, validation_batch: int, passes: int, scored_afterwards: int, validation_images: int,

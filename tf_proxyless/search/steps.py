@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tf_proxyless.nn import supernet as supernet_lib
 from tf_proxyless.search import checks
+from tf_proxyless.search import loss_scale
 from tf_proxyless.search import weight_optimizer
 from tf_proxyless.space import ops
 
@@ -54,7 +55,6 @@ class SupernetSteps:
     """One weight step of one network: its loss with label smoothing, and how many of the batch were right.
 
     A loss that is not finite changes no weight, so that `explain` finds where it came from; nor does a learning rate that is not finite.
-    The loss is NaN too where the gradient of the first fixed weight is not finite: pools and ReLU make numbers of what is none.
     """
     gates = self._supernet.sample(path)
     weights = [gate.weights for gate in gates]
@@ -62,11 +62,34 @@ class SupernetSteps:
       tape.watch(weights)
       logits = self._supernet(images, gates, path=path)
       loss = cross_entropy(labels, logits, self._label_smoothing)
-    gate_gradients, fixed_gradients = tape.gradient(loss, (weights, self._supernet.fixed_weights))
-    for gradient in fixed_gradients[:1]:
-      loss = tf.where(tf.math.is_finite(tf.reduce_sum(gradient)), loss, float('nan'))
-    self._optimizer.apply(gates, gate_gradients, fixed_gradients, learning_rate, tf.math.is_finite(loss + learning_rate))
+    gate_gradients, fixed_gradients = self._gradient(tape, loss, (weights, self._supernet.fixed_weights))
+    loss, when = self._judge(loss, gate_gradients, fixed_gradients, learning_rate)
+    self._optimizer.apply(gates, gate_gradients, fixed_gradients, learning_rate, when)
     return loss, count_correct(labels, logits)
+
+  def _gradient(self, tape, loss, sources):
+    """Gradients of the loss, in float16 computed of the scaled loss."""
+    scale = self._optimizer.loss_scale
+    if scale is None:
+      return tape.gradient(loss, sources)
+    factor = scale.factor.read_value()
+    return tf.nest.map_structure(lambda gradient: gradient / factor, tape.gradient(loss, sources, output_gradients=factor))
+
+  def _judge(self, loss, gate_gradients, fixed_gradients, learning_rate):
+    """The loss, NaN where gradients say that the step went wrong, and whether the step changes weights.
+
+    They do where that of the first fixed weight is not finite: pools and ReLU make numbers of what is none. In float16 any may overflow,
+    which skips the step and lowers the loss scale; only where that cannot be lowered, it is no overflow.
+    """
+    scale = self._optimizer.loss_scale
+    if scale is None:
+      for gradient in fixed_gradients[:1]:
+        loss = tf.where(tf.math.is_finite(tf.reduce_sum(gradient)), loss, float('nan'))
+      return loss, tf.math.is_finite(loss + learning_rate)
+    finite, sound = loss_scale.all_finite((gate_gradients, fixed_gradients)), tf.math.is_finite(loss + learning_rate)
+    loss = tf.where(finite | (scale.factor.read_value() > 1.0), loss, float('nan'))
+    tf.cond(sound, lambda: scale.update(finite), lambda: None)
+    return loss, finite & sound
 
   def _differentiate(self, images, labels, active, inactive):
     gates = self._supernet.sample_pair(active, inactive)
@@ -74,20 +97,20 @@ class SupernetSteps:
     with tf.GradientTape(watch_accessed_variables=False) as tape:
       tape.watch(values)
       loss = cross_entropy(labels, self._supernet(images, gates, path=active))
-    return loss, tf.stack(tape.gradient(loss, values))
+    return loss, tf.stack(self._gradient(tape, loss, values))
 
   def _differentiate_mixture(self, images, labels, weights):
     with tf.GradientTape(watch_accessed_variables=False) as tape:
       tape.watch(weights)
       loss = cross_entropy(labels, self._supernet(images, self._supernet.mix(weights)))
-    return loss, tf.convert_to_tensor(tape.gradient(loss, weights))
+    return loss, self._gradient(tape, loss, weights)
 
   def _differentiate_sampled(self, images, labels, path):
     weights = tf.ones(tf.shape(path))
     with tf.GradientTape(watch_accessed_variables=False) as tape:
       tape.watch(weights)
       loss = cross_entropy(labels, self._supernet(images, self._supernet.sample_mixture(path, weights)))
-    return loss, tf.convert_to_tensor(tape.gradient(loss, weights))
+    return loss, self._gradient(tape, loss, weights)
 
   def _evaluate(self, images, labels, path):
     """How many are right: float32 scalar, NaN for a network with an output that is not finite, which would have a largest one too."""
@@ -101,10 +124,7 @@ class SupernetSteps:
     Raises:
       SearchDivergedError: The cross-entropy is not finite.
     """
-    loss, gradients = self._gate_gradients(*batch, tf.constant(active), tf.constant(inactive))
-    if not math.isfinite(loss):
-      raise checks.bad_loss(float(loss), self.explain(active, batch[0]))
-    return loss, gradients
+    return self._differentiated(self._gate_gradients, (*batch, tf.constant(active), tf.constant(inactive)), active)
 
   def mixture_gradients(self, weights: np.ndarray, batch: tuple[tf.Tensor, tf.Tensor]):
     """Cross-entropy without smoothing of a mixture of all candidates on a batch, and its gradients by the weights.
@@ -116,20 +136,30 @@ class SupernetSteps:
     Raises:
       SearchDivergedError: The cross-entropy is not finite.
     """
-    loss, gradients = self._mixture_gradients(*batch, tf.constant(weights))
-    if not math.isfinite(loss):
-      raise checks.bad_loss(float(loss), self.explain(weights.argmax(axis=1).astype(np.int32), batch[0]))
-    return loss, gradients
+    return self._differentiated(self._mixture_gradients, (*batch, tf.constant(weights)), weights.argmax(axis=1).astype(np.int32))
 
   def sampled_gradients(self, weights: np.ndarray, batch: tuple[tf.Tensor, tf.Tensor]):
     """As `mixture_gradients`, of the network of the largest weights, as if they were 1 and the others 0; gradients are 0 by the others."""
     path = weights.argmax(axis=1).astype(np.int32)
-    loss, found = self._sampled_gradients(*batch, tf.constant(path))
-    if not math.isfinite(loss):
-      raise checks.bad_loss(float(loss), self.explain(path, batch[0]))
+    loss, found = self._differentiated(self._sampled_gradients, (*batch, tf.constant(path)), path)
     gradients = np.zeros(weights.shape, np.float32)
     gradients[np.arange(len(path)), path] = found
     return loss, gradients
+
+  def _differentiated(self, step, arguments, path):
+    """Loss and gradients that a step gives, in float16 at a loss scale at which they do not overflow, if there is one.
+
+    Raises:
+      SearchDivergedError: The loss is not finite; `path` is the network that is looked at.
+    """
+    scale = self._optimizer.loss_scale
+    while True:
+      loss, gradients = step(*arguments)
+      if not math.isfinite(loss):
+        raise checks.bad_loss(float(loss), self.explain(path, arguments[0]))
+      if scale is None or scale.factor.read_value() <= 1.0 or np.isfinite(gradients).all():
+        return loss, gradients
+      scale.update(False)
 
   def accuracies(self, paths: np.ndarray, batch: tuple[tf.Tensor, tf.Tensor]) -> np.ndarray:
     """Accuracy on one batch of each network of int32 [networks, decisions]: float32 [networks].
@@ -180,4 +210,4 @@ class SupernetSteps:
       layer = layer.candidate(path)
       where = f'{where}/op ({ops.short_name(layer.op)})'
     sound = all(np.isfinite(weight).all() for weight in layer.weights)
-    return f'{where}, {"which overflows" if sound else "whose weights are not finite"}'
+    return f'{where}, {f"which overflows in {supernet.precision}" if sound else "whose weights are not finite"}'

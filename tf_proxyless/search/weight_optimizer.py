@@ -16,6 +16,7 @@ from tf_proxyless.nn import gates as gates_lib
 from tf_proxyless.nn import supernet as supernet_lib
 from tf_proxyless.nn import template as template_lib
 from tf_proxyless.nn import variable_table
+from tf_proxyless.search import loss_scale
 
 
 @functools.cache
@@ -77,7 +78,11 @@ def _apply_part(begin, variable, slot, value, gradient, learning_rate, momentum,
 
 
 class SupernetSGD(tf.Module):
-  """SGD with Nesterov momentum and L2 decay on all weights (official search: no exceptions), for a supernet."""
+  """SGD with Nesterov momentum and L2 decay on all weights (official search: no exceptions), for a supernet.
+
+  Attributes:
+    loss_scale: Of a supernet that computes in float16, else None.
+  """
 
   def __init__(self, supernet: supernet_lib.Supernet, momentum: float = 0.9, weight_decay: float = 4e-5):
     """Makes one momentum slot for each weight."""
@@ -85,6 +90,7 @@ class SupernetSGD(tf.Module):
     self._momentum = momentum
     self._weight_decay = weight_decay
     self._supernet = supernet
+    self.loss_scale = loss_scale.LossScale() if supernet.precision == 'mixed_float16' else None
     self.fixed_slots = [self._slot(weight) for weight in supernet.fixed_weights]
     # One slot a variable, by candidate.
     self.candidate_slots = [[[self._slot(weight) for weight in layer.weights] for layer in choice.candidates]

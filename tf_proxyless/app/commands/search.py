@@ -139,7 +139,9 @@ def _search(config: Config, given: problem_lib.Given, run: run_directory.RunDire
     restored = components.search.prepare()
     augmentation.show(config.data.augmentation, source, run, problem.space.input_shape[2])
   if not restored:
-    print(progress_lib.describe(components.plan()), flush=True)
+    plan = components.plan()
+    print(progress_lib.describe(plan), flush=True)
+    print(progress_lib.describe_reading(plan, components.images_per_second()), flush=True)
   done = int(components.progress.epoch) * components.schedule.steps_per_epoch + int(components.progress.step)
   progress.start('search', components.schedule.epochs * components.schedule.steps_per_epoch, done)
   try:
