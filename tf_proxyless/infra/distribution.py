@@ -120,10 +120,17 @@ def choose(distribution: str | None = None) -> tf.distribute.Strategy:
   kinds = [] if distribution == 'one' else ['GPU'] if distribution is None else ['GPU', 'CPU']
   devices = next(filter(None, map(tf.config.list_logical_devices, kinds)), [])
   if len(devices) > 1:
-    return tf.distribute.MirroredStrategy([device.name for device in devices])
+    return _mirrored(tuple(device.name for device in devices))
   if distribution == 'mirrored':
     raise ValueError(f'`distribution=mirrored` needs several devices, and TensorFlow sees {devices[0].name} alone; leave it out')
   return tf.distribute.get_strategy()
+
+
+@functools.cache  # reductions of two strategies of one process would be taken for each other
+def _mirrored(devices: tuple[str, ...]) -> tf.distribute.Strategy:
+  import tensorflow as tf
+
+  return tf.distribute.MirroredStrategy(devices)
 
 
 def distribute(strategy: tf.distribute.Strategy, batches: tf.data.Dataset) -> Iterable:
