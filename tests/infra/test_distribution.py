@@ -36,7 +36,7 @@ def test_one_worker_is_this_process(configure, monkeypatch):
     ({'worker': ['a:1', 'b:2']}, {'type': 'worker'}, 'does not name a cluster'),
     ('worker', {'type': 'worker', 'index': 0}, 'does not name a cluster'),
     ({'worker': 3}, {'type': 'worker', 'index': 0}, 'does not name a cluster'),
-    ({'worker': ['a:1', 'b:2']}, {'type': 'ps', 'index': 0}, 'makes this task a ps'),
+    ({'worker': ['a:1', 'b:2']}, {'type': 'ps', 'index': 0}, "makes this task a 'ps'"),
     ({'worker': ['a:1', 'b:2']}, {'type': 'worker', 'index': 2}, 'this task worker 2, but its cluster has 2 of the kind, counted from 0'),
     ({'worker': ['a:1', 'b:2']}, {'type': 'chief', 'index': 0}, 'this task chief 0, but its cluster has 0'),
     ({'worker': ['a:1', 'b']}, {'type': 'worker', 'index': 0}, "must be like host:2222, got 'b'"),

@@ -16,8 +16,8 @@ from tf_proxyless.search import steps as steps_lib  # noqa: E402
 from tf_proxyless.search import weight_optimizer  # noqa: E402
 from tf_proxyless.space import proxyless  # noqa: E402
 
-SPACE = proxyless.proxyless(stage_filters=(8,), stage_blocks=(2,), stage_strides=(2,), stem_filters=8, first_block_filters=8, head_filters=16,
-                            resolution=16, classes=5)
+SPACE = proxyless.proxyless(stage_filters=(8,), stage_blocks=(2,), stage_strides=(2,), stem_filters=8, first_block_filters=8,
+                            head_filters=16, resolution=16, classes=5)
 PATHS = np.array([(0, 6), (5, 1), (2, 2)], np.int32)
 MIXTURE = np.full((2, 7), 1 / 7, np.float32)
 RATE = tf.constant(0.05)
@@ -141,7 +141,7 @@ def test_a_search_goes_on_with_other_devices(tmp_path, optimizer):
   for name in ('mirrored', 'one', 'mirrored', 'one'):
     saved = {} if components is None else runs.variables(components.run)
     done = []
-    observer = loop.Observer(on_epoch=done.append, should_stop=lambda: len(done) == 1 and int(components.progress.epoch) < 4)
+    observer = loop.Observer(on_epoch=done.append, should_stop=lambda done=done: len(done) == 1 and done[0]['epoch'] < 3)
     components = searches.assemble(tmp_path, f'--architecture_optimizer={optimizer}', observer=observer,
                                    devices=distribution.Devices(distribution.choose(name)))
     components.search.save()

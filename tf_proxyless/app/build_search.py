@@ -321,8 +321,7 @@ def build_search(config: config_lib.SearchConfig, problem: problem_lib.SearchPro
   weights, devices = config.weights, devices or distribution.Devices()
   with devices.chief_first():
     split = _make_split(config, source, run, validation)
-  devices.check_equal(settings=problem_lib.identity(config, problem.table), images=(source.name, len(split.training), split.validation.tolist()), space_and_costs=problem.to_json(),
-                      versions=versions.installed(), checkpoint=run.newest_checkpoint())
+  dataset.check_workers(devices, run, split, [problem_lib.identity(config, problem.table), problem.to_json()])
   methods = methods or Methods.from_config(config)
   part = (devices.worker, devices.workers)
   data = _make_data(config, problem, source, split, run, part, pipelines.WHOLE)  # a network is scored by one device on a whole batch

@@ -9,6 +9,7 @@ import functools
 import os
 import re
 import socket
+import sys
 from typing import Any, TYPE_CHECKING, TypeVar
 import zlib
 
@@ -65,6 +66,12 @@ def find_workers(distribution: str | None) -> Cluster:
   return cluster
 
 
+def announce(cluster: Cluster) -> None:
+  """Says on stderr of the chief for whom it waits; TensorFlow does so until all workers have come."""
+  if len(cluster.tasks) > 1 and cluster.index == 0:
+    print(f'waiting for {", ".join(map(cluster.name, range(1, len(cluster.tasks))))}', file=sys.stderr)
+
+
 def read_tf_config() -> Cluster:
   """The workers that TF_CONFIG names; this process alone where it names fewer than two.
 
@@ -99,8 +106,8 @@ def _check_port(cluster: Cluster) -> None:
     socket.create_server(('', port)).close()
   except (OSError, OverflowError) as error:
     reason = getattr(error, 'strerror', None) or error
-    raise ValueError(f'TF_CONFIG: port {port} of this task, {cluster.name(cluster.index)}, cannot be opened: {reason}; end what uses it, or '
-                     'name another on all workers') from error
+    raise ValueError(f'TF_CONFIG: port {port} of this task, {cluster.name(cluster.index)}, cannot be opened: {reason}; end what uses it, '
+                     'or name another on all workers') from error
 
 
 def choose(distribution: str | None = None) -> tf.distribute.Strategy:

@@ -70,7 +70,8 @@ def measure(steps: steps_lib.SupernetSteps, paths: np.ndarray, dearest: np.ndarr
     validation_batch: Images that a network is scored on.
   """
   replicas, workers = steps.devices.replicas, steps.devices.workers
-  training, scoring = ((tf.fill([count, *steps.image_shape], 0.5), tf.zeros([count], tf.int32)) for count in (batch // workers, validation_batch))
+  training, scoring = ((tf.fill([count, *steps.image_shape], 0.5), tf.zeros([count], tf.int32))
+                       for count in (batch // workers, validation_batch))
 
   def train(path: np.ndarray) -> None:
     steps.train(*training, tf.constant(path), tf.constant(float('nan')))[0].numpy()
@@ -79,7 +80,8 @@ def measure(steps: steps_lib.SupernetSteps, paths: np.ndarray, dearest: np.ndarr
     steps.accuracies(np.tile(path, (replicas, 1)), scoring)
 
   weight_step = _mean_seconds(train, paths) / batch
-  return Seconds(weight_step, max(weight_step, _mean_seconds(train, dearest[None]) / batch), _mean_seconds(score, paths) / (validation_batch * replicas))
+  return Seconds(weight_step, max(weight_step, _mean_seconds(train, dearest[None]) / batch),
+                 _mean_seconds(score, paths) / (validation_batch * replicas))
 
 
 def _mean_seconds(step: Callable[[np.ndarray], None], paths: np.ndarray) -> float:

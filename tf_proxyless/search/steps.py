@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 import functools
 import itertools
 import math
@@ -15,6 +15,8 @@ from tf_proxyless.nn import supernet as supernet_lib
 from tf_proxyless.search import checks
 from tf_proxyless.search import weight_optimizer
 from tf_proxyless.space import ops
+
+Batch = tuple[tf.Tensor, tf.Tensor]
 
 
 def cross_entropy(labels: tf.Tensor, logits: tf.Tensor, label_smoothing: float = 0.0) -> tf.Tensor:
@@ -190,25 +192,36 @@ class SupernetSteps:
       raise ValueError('there are no images to score networks on')
     return correct / total
 
-  def _count(self, paths: np.ndarray, work: Iterable[tuple[int, tuple[tf.Tensor, tf.Tensor]]]) -> np.ndarray:
+  def _count(self, paths: np.ndarray, work: Iterable[tuple[int, Batch]]) -> np.ndarray:
     """How many each network has right: float64 [networks].
 
     Args:
       paths: int32 [networks, decisions].
       work: Which network this process runs on which batch.
     """
-    correct, batch, work = np.zeros(len(paths)), None, iter(work)
-    while np.isfinite(correct).all() and (group := list(itertools.islice(work, self.devices.local))):
-      full = group + group[-1:] * (self.devices.local - len(group))
-      images, labels = map(list, zip(*(batch for _, batch in full)))
-      found = self._correct(images, labels, [tf.constant(paths[network], tf.int32) for network, _ in full])
-      for (network, batch), value in zip(group, found):
+    correct, bad, remaining = np.zeros(len(paths)), None, iter(work)
+    running = self._launch(paths, remaining)
+    while running and bad is None:
+      following = self._launch(paths, remaining)  # before the devices have come to the end of what is running
+      for network, batch, value in running:
         correct[network] += value
+        bad = batch if bad is None and not np.isfinite(correct[network]) else bad
+      running = following
     correct = self.devices.add_up(correct)
     if not np.isfinite(correct).all():
       path = paths[np.argmin(np.isfinite(correct))]
-      raise checks.bad_score('another worker' if batch is None else self.explain(path, batch[0]))
+      raise checks.bad_score('another worker' if bad is None else self.explain(path, bad[0]))
     return correct
+
+  def _launch(self, paths: np.ndarray, work: Iterator[tuple[int, Batch]]) -> list[tuple[int, Batch, tf.Tensor]]:
+    """Takes a network and a batch of the work for each device of this process; with how many are right, which may still be computed."""
+    group = list(itertools.islice(work, self.devices.local))
+    if not group:
+      return []
+    full = group + group[-1:] * (self.devices.local - len(group))  # a device without work does another's again
+    images, labels = map(list, zip(*(batch for _, batch in full)))
+    found = self._correct(images, labels, [tf.constant(paths[network], tf.int32) for network, _ in full])
+    return [(*item, value) for item, value in zip(group, found)]
 
   def explain(self, path: np.ndarray, images: tf.Tensor) -> str:
     """Where a network stops giving finite numbers: the path of the decision with its choice, or of the block, and what is wrong there.

@@ -24,7 +24,6 @@ from tf_proxyless.infra import errors
 from tf_proxyless.infra import locking
 from tf_proxyless.infra import shutdown
 from tf_proxyless.infra import stderr as stderr_lib
-from tf_proxyless.infra import versions
 from tf_proxyless.space import io
 from tf_proxyless.train import run_directory
 
@@ -94,6 +93,7 @@ def _train(config: Config) -> int:
     cluster = distribution.find_workers(config.distribution)
     start, run = _check(config, writes=cluster.index == 0)
     lock = locking.take(run.path) if run.writes else contextlib.nullcontext()
+  distribution.announce(cluster)
   stop = shutdown.StopRequest(lambda: run.write_status('interrupted'))
   with lock, shutdown.status_kept(run, run.write_status, stop), distribution.losing_workers(cluster):
     return _train_in(run, config, start, stop)
@@ -116,8 +116,7 @@ def _train_in(run: run_directory.RunDirectory, config: Config, start: models.Mod
     identity = _identity(config, start, architecture)
     with devices.chief_first():
       images = build_training.make_inputs(config, source, identity, architecture, start, run)
-    devices.check_equal(settings=identity, images=(source.name, len(images.split.training), images.split.validation.tolist()),
-                        versions=versions.installed(), checkpoint=run.newest_checkpoint())
+    dataset.check_workers(devices, run, images.split, identity)
     run.write_status('running')
     trainer, training = build_training.make_training(config, images, architecture, run, strategy)
     if not training.prepare():
