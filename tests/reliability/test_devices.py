@@ -9,7 +9,7 @@ from tests.search import runs
 
 
 def _run(marks):
-  command = [sys.executable, '-m', 'pytest', '-q', '-x', '-m', marks, '-p', 'no:cacheprovider', 'tests/search/two_devices.py']
+  command = [sys.executable, '-m', 'pytest', '-q', '-x', '-m', marks, '-p', 'no:cacheprovider', 'tests/reliability/two_devices.py']
   result = subprocess.run(command, cwd=runs.ROOT, env={**runs.environment(), 'CUDA_VISIBLE_DEVICES': ''}, capture_output=True, text=True,
                           timeout=600)
   assert result.returncode == 0, result.stdout[-4000:]
