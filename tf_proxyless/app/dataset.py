@@ -52,7 +52,7 @@ def open_source(name: str | None, options: Options, run: run_directory.RunDirect
   found = verification.verify(source, options.skip_unreadable)
   if found.skipped:
     print(f'{"skipped":<22} {_count(len(found.skipped))} that cannot be read', file=sys.stderr)
-    if run is not None:
+    if run is not None and run.writes:
       files.write_json(run.skipped_images, 'skipped_images', {'images': [files.one_line(os.fsdecode(image)) for image in found.skipped]})
   if found.duplicates:
     print(f'warning: {_count(found.duplicates)} to validate or test on equal training images, for instance {found.example}',
