@@ -1,4 +1,4 @@
-"""TF_CONFIG as it is read before TensorFlow is loaded, and what is said when a worker is lost. The steps: tests/reliability/two_devices.py."""
+"""TF_CONFIG as it is read before TensorFlow is loaded, and what is said of a lost worker. Steps: tests/reliability/two_devices.py."""
 
 import json
 import socket
