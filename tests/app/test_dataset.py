@@ -52,7 +52,7 @@ def test_a_training_that_is_over_is_evaluated_on_what_is_left(folder, tmp_path):
                                        class_names=('a', 'b'), augmentation='none')
   run = train_directory.RunDirectory(tmp_path / 'run')
   run.create()
-  make = lambda: training_images.make(config, open_source(folder, skip_unreadable=True), architecture, run, True)
+  make = lambda: training_images.make(config, open_source(folder, skip_unreadable=True), architecture, run)
   assert [len(part) for part in (make().split.training, make().split.validation)] == [7, 2]
   (folder / 'train' / 'b' / '00.png').unlink()
   with pytest.raises(ValueError, match="other images: folder:.* has lost 1 image, for instance 'train/b/00.png'; restore"):

@@ -459,10 +459,10 @@ def _weights(content: bytes, folder: pathlib.Path) -> None:
 @parser('TF_CONFIG', 'json', lambda: [
     to_json({'cluster': {'chief': ['a:1'], 'worker': ['b:1', 'c:1']}, 'task': {'type': 'worker', 'index': 0}})])
 def _tf_config(content: bytes, folder: pathlib.Path) -> None:
-  from tf_proxyless.train import distribution
+  from tf_proxyless.infra import distribution
 
   os.environ['TF_CONFIG'] = content.decode('utf-8', 'replace').replace('\0', '')
   try:
-    distribution.names_workers()
+    distribution.read_tf_config()
   finally:
     del os.environ['TF_CONFIG']

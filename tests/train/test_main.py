@@ -3,12 +3,12 @@
 import json
 import re
 import signal
-import socket
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.reliability import workers
 from tests.search import runs as search_runs
 from tests.train import runs
 from tf_proxyless.app import models
@@ -174,29 +174,17 @@ def test_signals_save(trained, tmp_path, data_dir, number, code):
   check_equal(run, trained[0])
 
 
-def start_workers(flags, count=2):
-  """Processes of one training, each with its part in TF_CONFIG."""
-  sockets = [socket.socket() for _ in range(count)]
-  for each in sockets:
-    each.bind(('localhost', 0))
-  cluster = {'worker': [f'localhost:{each.getsockname()[1]}' for each in sockets]}
-  for each in sockets:
-    each.close()
-  return [runs.start(*flags, environment={'TF_CONFIG': json.dumps({'cluster': cluster, 'task': {'type': 'worker', 'index': index}})})
-          for index in range(count)]
-
-
 @pytest.mark.long
 def test_two_workers_and_a_stop_of_one(tmp_path, data_dir):
   """Both stop when one is asked to, at the same step, and go on together; the first of them writes."""
   run = run_directory.RunDirectory(tmp_path / 'run')
   flags = flags_of(run.path, data_dir, runs.architecture(tmp_path / 'tiny.json'))
-  workers = start_workers(flags)
-  result = search_runs.stop_when(workers[1], lambda: search_runs.checkpoint_number(run) >= 1, signal.SIGTERM)
+  started = workers.start('tf_proxyless.train', *flags)
+  result = search_runs.stop_when(started[1], lambda: search_runs.checkpoint_number(run) >= 1, signal.SIGTERM)
   assert result.returncode == 0, result.stderr
-  assert (workers[0].wait(300), json.loads(run.status.read_text())['state']) == (0, 'interrupted')
-  outputs = [worker.communicate(timeout=300) + (worker.returncode,) for worker in start_workers(flags)]
-  assert [output[1:] for output in outputs] == [('', 0), ('', 0)]
-  assert 'top-1' in outputs[0][0] and outputs[1][0] == ''
+  assert (started[0].wait(300), json.loads(run.status.read_text())['state']) == (0, 'interrupted')
+  (code, stdout, stderr), other = workers.finish(workers.start('tf_proxyless.train', *flags))
+  assert (code, stderr.startswith('waiting for worker 1 ('), stderr.count('\n'), other) == (0, True, 1, (0, '', ''))
+  assert 'top-1' in stdout
   assert [entry['epoch'] for entry in run.read_history()] == [0, 1, 2]
   assert files.read_json(run.results, models.RESULTS)['test_top1'] > 0.2

@@ -98,7 +98,7 @@ def _make_inputs(config: config_lib.QuantizeConfig, source: sources.Source, iden
     files.write_atomically(run.flags, flags.to_flagfile(config))
     io.save_architecture(architecture, run.architecture)
     run.claim(identity, **{augmentation_lib.NAME: augmentation})
-  return architecture, training_images.make(config, source, architecture, run, True)
+  return architecture, training_images.make(config, source, architecture, run)
 
 
 def calibrate(components: QuantizationComponents) -> None:

@@ -26,6 +26,7 @@ from tf_proxyless.derive import diagnostics
 from tf_proxyless.derive import evaluations as evaluations_lib
 from tf_proxyless.derive import result as result_lib
 from tf_proxyless.derive import solver
+from tf_proxyless.infra import distribution
 from tf_proxyless.infra import files
 from tf_proxyless.infra import progress as progress_lib
 from tf_proxyless.infra import versions
@@ -95,8 +96,8 @@ class SearchComponents:
                          seconds)
 
   def images_per_second(self) -> float:
-    """How fast training images can be read."""
-    return plan_lib.images_per_second(self.data.training(0, 0))
+    """How fast training images can be read, by all workers."""
+    return plan_lib.images_per_second(self.data.training(0, 0)) * self.steps.devices.workers
 
   @property
   def scores_afterwards(self) -> int:
@@ -153,6 +154,21 @@ class Methods:
     if self.optimizer.LEARNS_FROM not in self.objective.SERVES:
       raise ValueError(f'{type(self.optimizer).__qualname__} learns from a {self.optimizer.LEARNS_FROM}, '
                        f'{type(self.objective).__qualname__} is for a {" or ".join(self.objective.SERVES)}')
+
+  @property
+  def scores_networks(self) -> bool:
+    """Whether updates score networks, and do not differentiate on batches."""
+    return self.optimizer.LEARNS_FROM == 'reward'
+
+  def check_devices(self, data: config_lib.DataConfig, devices: distribution.Devices) -> None:
+    """Refuses batches that cannot be divided among the devices.
+
+    Raises:
+      ValueError: In one line, which and what to do.
+    """
+    devices.check_batch('batch_size', data.batch_size)
+    if not self.scores_networks:
+      devices.check_batch('validation_batch_size', data.validation_batch)
 
   @classmethod
   def from_config(cls, config: config_lib.SearchConfig, optimizer: base.OptimizerConfig | None = None,
@@ -236,6 +252,9 @@ def write_inputs(config: config_lib.SearchConfig, problem: problem_lib.SearchPro
   """
   identity = problem_lib.identity(config, problem.table, given)
   known = run.check(identity)
+  if not (known or run.writes):
+    raise ValueError(f'{run.path} is not there as the chief wrote it: all workers need the same command, and one `run_dir` on a disk that '
+                     'they share')
   if not known:
     proof = None if given.problem else tables.find_proof(config, problem.space)
     if given.problem:
@@ -272,20 +291,22 @@ def _make_split(config: config_lib.SearchConfig, source: sources.Source, run: ru
 
 
 def _make_data(config: config_lib.SearchConfig, problem: problem_lib.SearchProblem, source: sources.Source, split: splits.Split,
-               run: run_directory.RunDirectory) -> loop.Data:
+               run: run_directory.RunDirectory, part: pipelines.Part, stream_part: pipelines.Part) -> loop.Data:
+  """The batches of a search, of which this worker gets a part."""
   augmentation = augmentation_lib.choose(config.data.augmentation, source, run, known=True)
   transform = preprocessing.for_source(source, problem.space.resolution, augmentation, channels=problem.space.input_shape[2])
   batch_size = config.data.validation_batch
   _check_validation_batch(len(split.validation), batch_size)
   return loop.Data(
-      training=lambda epoch, step: pipelines.training_batches(split, transform, config.data.batch_size, config.seed, epoch, step),
-      validation_stream=lambda first: pipelines.validation_stream(split, transform, batch_size, config.seed, first),
-      validation_pass=lambda: pipelines.validation_pass(split, transform, batch_size))
+      training=lambda epoch, step: pipelines.training_batches(split, transform, config.data.batch_size, config.seed, epoch, step,
+                                                                 part=part),
+      validation_stream=lambda first: pipelines.validation_stream(split, transform, batch_size, config.seed, first, stream_part),
+      validation_pass=lambda: pipelines.validation_pass(split, transform, batch_size, part))
 
 
 def build_search(config: config_lib.SearchConfig, problem: problem_lib.SearchProblem, source: sources.Source,
                  run: run_directory.RunDirectory, observer: loop.Observer, methods: Methods | None = None,
-                 validation: np.ndarray | None = None) -> SearchComponents:
+                 validation: np.ndarray | None = None, devices: distribution.Devices | None = None) -> SearchComponents:
   """Builds all parts; nothing is restored or run yet.
 
   Args:
@@ -296,24 +317,30 @@ def build_search(config: config_lib.SearchConfig, problem: problem_lib.SearchPro
     observer: Is shown what happens.
     methods: By default those that the configuration names.
     validation: Which training examples (bool) architectures are scored on; by default drawn by the configuration.
+    devices: What shares the steps, by default one device.
 
   Raises:
-    ValueError: Batches do not fit the dataset, or the schedule holds no update.
+    ValueError: Batches do not fit the dataset or the devices, the schedule holds no update, or workers differ.
   """
-  weights = config.weights
-  split = _make_split(config, source, run, validation)
-  data = _make_data(config, problem, source, split, run)
+  weights, devices = config.weights, devices or distribution.Devices()
+  with devices.chief_first():
+    split = _make_split(config, source, run, validation)
+  dataset.check_workers(devices, run, split, [problem_lib.identity(config, problem.table), problem.to_json()])
   methods = methods or Methods.from_config(config)
+  part = (devices.worker, devices.workers)
+  data = _make_data(config, problem, source, split, run, part, pipelines.WHOLE)  # a network is scored by one device on a whole batch
+  updates = data if methods.scores_networks else _make_data(config, problem, source, split, run, part, part)
   schedule = make_schedule(config, methods.optimizer, problem.space, len(split.training))
-  supernet = supernet_lib.Supernet(problem.space, config.seed, weights.nested, weights.precision)
-  optimizer = weight_optimizer.SupernetSGD(supernet, weights.momentum, weights.weight_decay)
-  steps = steps_lib.SupernetSteps(supernet, optimizer, weights.label_smoothing)
+  with devices.strategy.scope():
+    supernet = supernet_lib.Supernet(problem.space, config.seed, weights.nested, weights.precision)
+    optimizer = weight_optimizer.SupernetSGD(supernet, weights.momentum, weights.weight_decay)
+  steps = steps_lib.SupernetSteps(supernet, optimizer, weights.label_smoothing, devices)
   architecture = methods.build(config, problem, steps, schedule.updates)
   progress = checkpoint_lib.Progress()
   checkpoint = checkpoint_lib.Checkpoint(run, supernet, optimizer, architecture, progress)
   sample_file = evaluations_lib.EvaluationLog(
-      os.fspath(run.samples), problem.cost_model.paths, problem.cost_model.choice_counts)
-  search = loop.Search(steps, architecture, schedule, data, run, progress, checkpoint, sample_file, config.checkpoint_every_steps,
+      os.fspath(run.samples), problem.cost_model.paths, problem.cost_model.choice_counts, run.writes)
+  search = loop.Search(steps, architecture, schedule, updates, run, progress, checkpoint, sample_file, config.checkpoint_every_steps,
                        observer, problem.target if problem.constrained else None)
   return SearchComponents(config, problem, run, schedule, data, steps, architecture, progress, checkpoint, sample_file, search, observer,
                           methods, len(split.validation))

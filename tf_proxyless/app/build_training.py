@@ -16,6 +16,7 @@ from tf_proxyless.app import training_images
 from tf_proxyless.data import pipelines
 from tf_proxyless.data import preprocessing
 from tf_proxyless.data import sources
+from tf_proxyless.infra import distribution
 from tf_proxyless.infra import files
 from tf_proxyless.infra import progress
 from tf_proxyless.infra import run_directory as run_directory_lib
@@ -26,7 +27,6 @@ from tf_proxyless.nn import supernet as supernet_lib
 from tf_proxyless.nn import transfer
 from tf_proxyless.search import run_directory as search_directory
 from tf_proxyless.space import io
-from tf_proxyless.train import distribution
 from tf_proxyless.train import loop
 from tf_proxyless.train import recipe as recipe_lib
 from tf_proxyless.train import run_directory
@@ -37,8 +37,7 @@ _STATISTICS_BATCHES = 50  # for batch normalisation of inherited weights
 
 
 def make_inputs(config: config_lib.TrainConfig, source: sources.Source, identity: dict[str, object], architecture: io.Architecture,
-                start: models.ModelFiles | None, run: run_directory.RunDirectory, strategy: tf.distribute.Strategy,
-                ) -> training_images.Images:
+                start: models.ModelFiles | None, run: run_directory.RunDirectory) -> training_images.Images:
   """Claims the run directory, puts flags, architecture and split into it if they are not there, and returns the images.
 
   Args:
@@ -47,26 +46,24 @@ def make_inputs(config: config_lib.TrainConfig, source: sources.Source, identity
     identity: What makes the run this run.
     architecture: The network; what its inputs and outputs mean is written beside it.
     start: The model that it starts from, if there is one.
-    run: The directory.
-    strategy: Says which of several workers writes.
+    run: The directory, which of several workers one writes.
 
   Raises:
     ValueError: Another run lies there, or one with other classes, or the split is not possible.
   """
-  writes = distribution.is_chief(strategy)
   known = run.check(identity)
   if known:
     architectures.check_classes(io.load_architecture(run.architecture), str(run.path), source.name, source.class_names)
   before = None if known or config.data.augmentation else augmentation_lib.before(config, start, source)
   augmentation = augmentation_lib.choose(config.data.augmentation, source, run, known, before)
   architecture = dataclasses.replace(architecture, class_names=source.class_names, augmentation=augmentation)
-  if not known and writes:
+  if not known and run.writes:
     for file in (run.split, run.model, run.results):  # of a run that came to nothing
       file.unlink(missing_ok=True)
     files.write_atomically(run.flags, flags.to_flagfile(config))
     io.save_architecture(architecture, run.architecture)
     run.claim(identity, **{augmentation_lib.NAME: augmentation})
-  return training_images.make(config, source, architecture, run, writes)
+  return training_images.make(config, source, architecture, run)
 
 
 def make_loop(config: config_lib.TrainConfig | config_lib.QuantizeConfig, images: training_images.Images, trainer: trainer_lib.Trainer,
@@ -184,9 +181,7 @@ def make_training(config: config_lib.TrainConfig, images: training_images.Images
   Raises:
     ValueError: The batch size fits neither the dataset nor the replicas.
   """
-  replicas = strategy.num_replicas_in_sync
-  if config.data.batch_size % replicas:
-    raise ValueError(f'`batch_size={config.data.batch_size}` cannot be divided among {replicas} devices')
+  distribution.Devices(strategy).check_batch('batch_size', config.data.batch_size)
   recipe = make_recipe(config, pipelines.steps_per_epoch(images.split, config.data.batch_size))
   with strategy.scope():
     model = build(config, architecture, config.optimizer.precision)

@@ -7,6 +7,7 @@ import os
 
 from tf_proxyless.app import options
 from tf_proxyless.data import names as dataset_names
+from tf_proxyless.infra import distribution as distribution_lib
 from tf_proxyless.infra import files
 from tf_proxyless.infra import suggest
 from tf_proxyless.space import published
@@ -36,6 +37,8 @@ PRECISIONS = ('float32', 'mixed_bfloat16', 'mixed_float16')  # as Keras calls th
 _BY_IMAGES = "'digits' for characters, 'cifar' for images of at most 64 pixels, else 'imagenet'"
 _DETERMINISTIC = ('Whether only operations are used that always give the same result; a GPU has others, and is slower then. A CPU always '
                   'gives the same with as many threads.')
+_DISTRIBUTION = ("Devices that share each step: 'one'; all of this machine, 'mirrored'; or those of the workers that TF_CONFIG names, "
+                 "'multi_worker'. By default the workers if there are several, else all GPUs.")
 _LARGEST_SEED = 2**31 - 1
 _OFFICIAL_RATE, _QUANTIZE_RATE, _RATE_BATCH_SIZE = 0.05, 0.005, 256  # learning rates are for that batch size
 
@@ -274,6 +277,7 @@ class SearchConfig(options.Config):
                                may_change=True)
   checkpoint_every_steps: int = option(1000, 'Weight steps between checkpoints; one is also made after each epoch.', low=1,
                                        may_change=True)
+  distribution: str | None = option(None, _DISTRIBUTION, choices=distribution_lib.CHOICES, may_change=True)
   seed: int = option(0, 'Seed of weights, samples, split and data order.', low=0, high=_LARGEST_SEED)
   data: DataConfig = group('Data', DataConfig)
   target: TargetConfig = group('Target and latency table', TargetConfig)
@@ -406,6 +410,7 @@ class TrainConfig(options.Config):
   checkpoint_every_steps: int = option(1000, 'Steps between checkpoints; one is also made after each epoch.', low=1, may_change=True)
   evaluate_only: bool = option(False, 'Whether only to say how good the model of `init`, or else of `run_dir`, is on test images.',
                                may_change=True)
+  distribution: str | None = option(None, _DISTRIBUTION, choices=distribution_lib.CHOICES, may_change=True)
   deterministic: bool = option(False, _DETERMINISTIC)
   seed: int = option(0, 'Seed of weights, dropout, split and data order.', low=0, high=_LARGEST_SEED)
   network: NetworkConfig = group('Network', NetworkConfig)

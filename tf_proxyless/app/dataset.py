@@ -7,10 +7,13 @@ import sys
 from typing import Protocol
 
 from tf_proxyless.data import sources
+from tf_proxyless.data import splits
 from tf_proxyless.data import verification
+from tf_proxyless.infra import distribution
 from tf_proxyless.infra import files
 from tf_proxyless.infra import progress
 from tf_proxyless.infra import run_directory
+from tf_proxyless.infra import versions
 
 
 class Options(Protocol):
@@ -49,12 +52,28 @@ def open_source(name: str | None, options: Options, run: run_directory.RunDirect
   found = verification.verify(source, options.skip_unreadable)
   if found.skipped:
     print(f'{"skipped":<22} {_count(len(found.skipped))} that cannot be read', file=sys.stderr)
-    if run is not None:
+    if run is not None and run.writes:
       files.write_json(run.skipped_images, 'skipped_images', {'images': [files.one_line(os.fsdecode(image)) for image in found.skipped]})
   if found.duplicates:
     print(f'warning: {_count(found.duplicates)} to validate or test on equal training images, for instance {found.example}',
           file=sys.stderr)
   return found.source
+
+
+def check_workers(devices: distribution.Devices, run: run_directory.RunDirectory, split: splits.Split, settings: object) -> None:
+  """Refuses workers that are not about to continue the same run on the same images.
+
+  Args:
+    devices: Those that share the steps.
+    run: The directory, which all read.
+    split: The images.
+    settings: Of the run, JSON values.
+
+  Raises:
+    ValueError: In one line, who differs in what.
+  """
+  devices.check_equal(settings=settings, images=(split.dataset, len(split.training), split.validation.tolist()),
+                      versions=versions.installed(), checkpoint=run.newest_checkpoint())
 
 
 def _count(images: int) -> str:

@@ -28,11 +28,11 @@ def scalars(entry: Mapping[str, Any]) -> dict[str, float]:
   return found
 
 
-def describe(plan: Sequence[plan_lib.Part]) -> str:
-  """What a search will cost, in a line."""
+def describe(plan: Sequence[plan_lib.Part], devices: str = 'this machine') -> str:
+  """What a search will cost on some devices, in a line."""
   total = sum(part.seconds for part in plan)
   each = ', '.join(f'{part.name} {units.count(part.images)} images ({100 * part.seconds / total:.0f} %)' for part in plan)
-  return f'plan: about {units.duration(total)} on this machine; {each}'
+  return f'plan: about {units.duration(total)} on {devices}; {each}'
 
 
 def describe_reading(plan: Sequence[plan_lib.Part], images_per_second: float) -> str:
@@ -62,7 +62,9 @@ class _TensorBoard:
 class SearchProgress:
   """A bar over all steps of a search, or of what follows it, and its epochs for the log and TensorBoard."""
 
-  def __init__(self, logs: os.PathLike, format_cost: Callable[[float], str]):
+  def __init__(self, logs: os.PathLike | None, format_cost: Callable[[float], str]):
+    """Without a directory for TensorBoard nothing is shown or written, as by all workers but the chief."""
+    self._shown = logs is not None
     self._bar = progress.hidden()
     self._format_cost = format_cost
     self._tensorboard = _TensorBoard(logs)
@@ -70,7 +72,7 @@ class SearchProgress:
   def start(self, text: str, total: int, done: int) -> None:
     """Shows a new bar."""
     self.close()
-    self._bar = progress.bar(text, total, done, 'step')
+    self._bar = progress.bar(text, total, done, 'step') if self._shown else progress.hidden()
 
   def close(self) -> None:
     """Removes the bar."""

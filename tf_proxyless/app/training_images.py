@@ -80,27 +80,26 @@ def test_images(source: sources.Source, transform: preprocessing.Transform, norm
 
 
 def make(config: config_lib.TrainConfig | config_lib.QuantizeConfig, source: sources.Source, architecture: io.Architecture,
-         run: run_directory.RunDirectory, writes: bool) -> Images:
-  """The images of a run, by the split that its directory has, or gets if it `writes`.
+         run: run_directory.RunDirectory) -> Images:
+  """The images of a run, by the split that its directory has, or gets if this process writes there.
 
   Args:
     config: Configuration of the run.
     source: The dataset.
     architecture: The network, with its classes and its augmentation.
     run: The directory.
-    writes: Whether this process does; of several workers one.
 
   Raises:
     ValueError: The split is not possible, or the one that is there is damaged.
   """
-  if writes and run.split.exists():
+  if run.writes and run.split.exists():
     split = splits.load(str(run.split), source, over=run.model.exists() or (run.path / qat.WEIGHTS).exists())
   else:  # a function of the options, and so the same on all workers
     with progress.working(f'reading {source.name}'):
       held_out = config.data.validation_images
       holds_out = held_out or source.num_validation
       split = splits.make(source, held_out, config.seed) if holds_out else splits.whole(source, config.seed)
-    if writes:
+    if run.writes:
       splits.save(split, str(run.split))
   size, _, channels = architecture.network.input_shape
   augmentation = architecture.augmentation or preprocessing.default_augmentation(source)

@@ -21,12 +21,15 @@ from tf_proxyless.data import records as records_lib
 from tf_proxyless.data import sources
 from tf_proxyless.data import splits
 
+Part = tuple[int, int]  # which, from 0, of how many equal parts, each of which another worker reads
+WHOLE: Part = (0, 1)
+
 # Independent random streams of one seed.
 _TRAINING_ORDER, _VALIDATION_ORDER, _AUGMENTATION = range(3)
 
 
 def training_batches(split: splits.Split, transform: preprocessing.Transform, batch_size: int, seed: int, epoch: int,
-                     start_step: int = 0, augment: bool = True) -> tf.data.Dataset:
+                     start_step: int = 0, augment: bool = True, part: Part = WHOLE) -> tf.data.Dataset:
   """The training batches of one epoch, each example at most once, in an order drawn for this epoch; all of full size.
 
   Args:
@@ -37,6 +40,7 @@ def training_batches(split: splits.Split, transform: preprocessing.Transform, ba
     epoch: Number of the epoch, from 0.
     start_step: The first batch to give, from 0 to steps_per_epoch.
     augment: False applies the evaluation transform, for instance for the statistics of batch normalisation.
+    part: Which part of each batch to give.
 
   Returns:
     steps_per_epoch - start_step batches.
@@ -49,7 +53,7 @@ def training_batches(split: splits.Split, transform: preprocessing.Transform, ba
     raise ValueError(f'start_step must be in 0..{steps}, got {start_step}')
   order = _shuffle(split.training, _key(seed, _TRAINING_ORDER, epoch))[start_step * batch_size:steps * batch_size]
   key = _key(seed, _AUGMENTATION, epoch) if augment else None
-  return _batches(split.records, tf.data.Dataset.from_tensor_slices(order), transform, batch_size, key)
+  return _batches(split.records, tf.data.Dataset.from_tensor_slices(order), transform, batch_size // part[1], key, part)
 
 
 def steps_per_epoch(split: splits.Split, batch_size: int) -> int:
@@ -58,7 +62,7 @@ def steps_per_epoch(split: splits.Split, batch_size: int) -> int:
 
 
 def validation_stream(split: splits.Split, transform: preprocessing.Transform, batch_size: int, seed: int,
-                      start_step: int = 0) -> tf.data.Dataset:
+                      start_step: int = 0, part: Part = WHOLE) -> tf.data.Dataset:
   """Endless full batches of validation examples with the evaluation transform, shuffled anew in each pass over them.
 
   Args:
@@ -67,6 +71,7 @@ def validation_stream(split: splits.Split, transform: preprocessing.Transform, b
     batch_size: Images per batch.
     seed: Seed of the order and the augmentation, int32.
     start_step: The first batch to give, at least 0; a pass has len(split.validation) // batch_size of them.
+    part: Which part of each batch to give.
 
   Returns:
     A dataset without an end.
@@ -81,10 +86,10 @@ def validation_stream(split: splits.Split, transform: preprocessing.Transform, b
   shuffled = lambda index: tf.data.Dataset.from_tensor_slices(
       _shuffle(split.validation, tf.random.fold_in(key, index))[:steps * batch_size])
   order = tf.data.Dataset.counter(start_step // steps).flat_map(shuffled).skip(start_step % steps * batch_size)
-  return _batches(split.records, order, transform, batch_size)
+  return _batches(split.records, order, transform, batch_size // part[1], part=part)
 
 
-def validation_pass(split: splits.Split, transform: preprocessing.Transform, batch_size: int) -> tf.data.Dataset:
+def validation_pass(split: splits.Split, transform: preprocessing.Transform, batch_size: int, part: Part = WHOLE) -> tf.data.Dataset:
   """Every validation example once, in the order of their fingerprints, with the evaluation transform.
 
   Batches differ by one image at most, so that none is too small for its own statistics.
@@ -93,12 +98,13 @@ def validation_pass(split: splits.Split, transform: preprocessing.Transform, bat
     split: Split with the validation examples.
     transform: Transform from encoded images to float images.
     batch_size: Largest number of images per batch.
+    part: Which of the batches to give; may be none.
 
   Raises:
     ValueError: A batch size below 1 or above the examples.
   """
   full_batches(len(split.validation), batch_size, 'validation')
-  return _pass(split.records, _validation_order(split), transform, batch_size)
+  return _pass(split.records, _validation_order(split), transform, batch_size, part)
 
 
 def test_pass(source: sources.Source, transform: preprocessing.Transform, batch_size: int) -> tf.data.Dataset:
@@ -147,18 +153,21 @@ def _test_order(records: records_lib.Records) -> np.ndarray:
   return _mixed(records, np.arange(len(records.ids)))
 
 
-def _pass(records: records_lib.Records, order: np.ndarray, transform: preprocessing.Transform, batch_size: int) -> tf.data.Dataset:
+def _pass(records: records_lib.Records, order: np.ndarray, transform: preprocessing.Transform, batch_size: int,
+          part: Part = WHOLE) -> tf.data.Dataset:
   """Each of the positions once, in as few batches as there can be, whose sizes differ by one at most; the larger come first."""
   small, larger = divmod(len(order), -(-len(order) // batch_size))
-  batches = lambda positions, size: _batches(records, tf.data.Dataset.from_tensor_slices(positions), transform, size)
+  batches = lambda positions, size: _batches(records, tf.data.Dataset.from_tensor_slices(positions), transform, size, part=part)
   first = larger * (small + 1)
   rest = batches(order[first:], small)
   return batches(order[:first], small + 1).concatenate(rest) if larger else rest
 
 
 def _batches(records: records_lib.Records, positions: tf.data.Dataset, transform: preprocessing.Transform, batch_size: int,
-             key: tf.Tensor | None = None) -> tf.data.Dataset:
-  """The images and labels at some positions, in that order, in batches; with a key, augmented."""
+             key: tf.Tensor | None = None, part: Part = WHOLE) -> tf.data.Dataset:
+  """The images and labels at some positions, in that order, in batches, of which `part` is given; with a key, augmented."""
+  if part != WHOLE:
+    positions = positions.batch(batch_size).shard(part[1], part[0]).unbatch()
   labels = tf.constant(records.labels, tf.int32)
   if isinstance(transform, preprocessing.Plain) and records.pixels is not None:
     make_images, pixels = _traced_batch(transform, key is not None, tuple(records.pixels.shape[1:])), records.pixels

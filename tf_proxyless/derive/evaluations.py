@@ -91,11 +91,13 @@ class EvaluationLog:
     path: Where it lies.
     decisions: Paths of the decisions, in the order of the space.
     choice_counts: Number of choices of each decision.
+    writes: Whether this process writes the file; of several workers one does.
   """
 
   path: str
   decisions: tuple[str, ...]
   choice_counts: tuple[int, ...]
+  writes: bool = True
 
   def __post_init__(self) -> None:
     _check_counts(self.choice_counts)
@@ -108,7 +110,8 @@ class EvaluationLog:
 
   def create(self) -> None:
     """Writes the file without samples; one that was there is replaced."""
-    files.write_atomically(self.path, self._header())
+    if self.writes:
+      files.write_atomically(self.path, self._header())
 
   def append(self, samples: Evaluations) -> None:
     """Adds samples at the end.
@@ -119,6 +122,8 @@ class EvaluationLog:
     """
     if samples.choice_counts != self.choice_counts:
       raise ValueError(f'samples have choice counts {samples.choice_counts}, the file {self.choice_counts}')
+    if not self.writes:
+      return
     records = np.empty(len(samples), _record(len(self.decisions)))
     records['path'], records['accuracy'] = samples.paths, samples.accuracy
     records['cost'], records['batch'] = samples.cost, samples.batch
@@ -138,6 +143,8 @@ class EvaluationLog:
     """
     if count < 0:
       raise ValueError(f'count must not be negative, got {count}')
+    if not self.writes:
+      return
     with open(self.path, 'r+b') as file:
       self._check_header(file.read(len(self._header())))
       size = len(self._header()) + count * _record(len(self.decisions)).itemsize

@@ -22,11 +22,13 @@ class RunDirectory:
 
   Attributes:
     path: The run directory.
+    writes: Whether this process writes files there; of several workers one does.
     written: The state that this object has written last; None if it has written none.
   """
 
-  def __init__(self, path: files.PathLike):
+  def __init__(self, path: files.PathLike, writes: bool = True):
     self.path = pathlib.Path(path)
+    self.writes = writes
     self.written: str | None = None
     self.flags = self.path / 'flags.txt'
     self.identity = self.path / 'identity.json'
@@ -45,8 +47,9 @@ class RunDirectory:
     Raises:
       OSError: It cannot be made or written to.
     """
-    self.checkpoints.mkdir(parents=True, exist_ok=True)
-    if not os.access(self.path, os.W_OK | os.X_OK):
+    if self.writes:
+      self.checkpoints.mkdir(parents=True, exist_ok=True)
+    if self.writes and not os.access(self.path, os.W_OK | os.X_OK):
       raise PermissionError(13, 'the run directory cannot be written to', str(self.path))
 
   def newest_checkpoint(self) -> str | None:
@@ -66,7 +69,8 @@ class RunDirectory:
     Raises:
       OSError: It cannot be written.
     """
-    self._kept.add(write)
+    if self.writes:
+      self._kept.add(write)
 
   def check(self, identity: Mapping[str, Any]) -> bool:
     """Checks that a run may continue here, or begin.
@@ -107,7 +111,8 @@ class RunDirectory:
       identity: As for `check`.
       **chosen: What was decided as it began, and stays so; texts.
     """
-    files.write_json(self.identity, 'run_identity', {'identity': dict(identity), 'chosen': chosen})
+    if self.writes:
+      files.write_json(self.identity, 'run_identity', {'identity': dict(identity), 'chosen': chosen})
 
   def chosen(self, name: str) -> str | None:
     """What `claim` was told by that name; None if it was not, and of runs of earlier editions."""
@@ -127,7 +132,8 @@ class RunDirectory:
       state: One of these.
       **details: JSON values; of a failure its `reason`, and `repeats=True` where the same run would fail again, which `check` refuses.
     """
-    files.write_json(self.status, 'status', {'state': state, **details})
+    if self.writes:
+      files.write_json(self.status, 'status', {'state': state, **details})
     self.written = state
 
   def read_status(self) -> dict[str, Any] | None:
@@ -158,6 +164,8 @@ class RunDirectory:
 
   def append_history(self, entry: Mapping[str, Any]) -> None:
     """Adds one JSON object as a line, on disk when this returns."""
+    if not self.writes:
+      return
     with open(self.history, 'a', encoding='utf-8') as file:
       file.write(json.dumps(entry, allow_nan=False) + '\n')
       file.flush()
@@ -193,7 +201,8 @@ class RunDirectory:
 
   def write_history(self, entries: Iterable[Mapping[str, Any]]) -> None:
     """Replaces the history."""
-    files.write_atomically(self.history, ''.join(json.dumps(entry, allow_nan=False) + '\n' for entry in entries))
+    if self.writes:
+      files.write_atomically(self.history, ''.join(json.dumps(entry, allow_nan=False) + '\n' for entry in entries))
 
 
 def differences(known: Mapping[str, Any], given: Mapping[str, Any]) -> str:

@@ -7,6 +7,8 @@ import functools
 
 import tensorflow as tf
 
+from tf_proxyless.infra import distribution
+
 # Of a graph that stands in a step at many places: TensorFlow optimises it once, not where it stands, which saves half of the start-up.
 # All places then have the same kernels, and oneDNN's batch normalisation keeps its number of channels in the kernel: two calls at one time
 # write beyond their arrays. So what normalises and may run at one time has copies of its own.
@@ -36,13 +38,15 @@ class VariableTable:
   """Variables as rows of equal length, where column j has one rank and dtype in all rows.
 
   On a CPU the handles are packed once, outside any graph: a graph captures one tensor for the table instead of one for every variable.
+  Where several devices each have their own of every variable, each has its own table.
   """
 
   def __init__(self, rows: Sequence[Sequence[tf.Variable]]):
     if not rows or len({len(row) for row in rows}) != 1:
       raise ValueError(f'rows must be of one length, got {[len(row) for row in rows]}')
-    self._table = self._pack(rows) if all('CPU' in variable.device for row in rows for variable in row) else None
-    self._rows = rows  # keeps the variables alive
+    self._replicas = list(zip(*([tuple(row) for row in zip(*map(distribution.variables_of, row))] for row in rows)))
+    on_cpu = all('CPU' in variable.device for row in self._replicas[0] for variable in row)
+    self._tables = [self._pack(each) if on_cpu else None for each in self._replicas]
     self._shapes = [self._common_shape([row[j].shape for row in rows]) for j in range(len(rows[0]))]
     self._dtypes = [variable.dtype for variable in rows[0]]
 
@@ -59,11 +63,13 @@ class VariableTable:
     return shape
 
   def handles(self, index: tf.Tensor) -> list[tf.Tensor]:
-    """The resource handles of row `index` (int32 scalar)."""
-    if self._table is None:
-      return _row_switch(len(self._rows), len(self._dtypes))(index, *(variable.handle for row in self._rows for variable in row))
+    """The resource handles of row `index` (int32 scalar), of the device in whose replica it is called."""
+    replica = distribution.replica(len(self._replicas))
+    rows, table = self._replicas[replica], self._tables[replica]
+    if table is None:
+      return _row_switch(len(rows), len(self._dtypes))(index, *(variable.handle for row in rows for variable in row))
     with tf.device('CPU:0'):
-      return tf.unstack(tf.gather(self._table, index))
+      return tf.unstack(tf.gather(table, index))
 
   def read(self, handles: Sequence[tf.Tensor], row: tf.Tensor, parts: Sequence[tuple[int, int]]) -> tuple[tf.Tensor, ...]:
     """The values of a row, with the static shapes that all rows share.

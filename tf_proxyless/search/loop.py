@@ -26,6 +26,8 @@ Batch = tuple[tf.Tensor, tf.Tensor]
 class Data:
   """Where batches (images float32 NHWC, labels int32) come from; each call is a pure function of its arguments.
 
+  Of several workers each gives its own part: of each batch for weight steps and gradients of gates, of the batches of a whole pass.
+
   Attributes:
     training: (epoch, first step) -> the epoch's batches from that step on.
     validation_stream: (first batch) -> endless validation batches from that one on, for architecture updates.
@@ -136,6 +138,7 @@ class Search:
       self._progress.samples.assign_add(len(scored))
     self._unsaved = []
     self._checkpoint.save()
+    self._steps.devices.meet()  # other workers may read what is written now
 
   def _train(self, epoch: int, step: int, batch: Batch) -> None:
     weight_step = epoch * self._schedule.steps_per_epoch + step
@@ -152,7 +155,7 @@ class Search:
     progress.step.assign(step + 1)
     progress.loss_sum.assign_add(loss)
     progress.correct.assign_add(int(correct))
-    progress.images.assign_add(len(batch[1]))
+    progress.images.assign_add(len(batch[1]) * self._steps.devices.workers)
     accuracy = int(progress.correct) / int(progress.images)
     self._observer.on_step(loss, accuracy, self._scalars)
 

@@ -35,7 +35,7 @@ class Part:
 
 @dataclasses.dataclass(frozen=True)
 class Seconds:
-  """What an image takes on this machine, in seconds.
+  """What an image takes on all devices together, in seconds.
 
   Attributes:
     weight_step: In a weight step of a network as they are sampled.
@@ -70,16 +70,19 @@ def measure(steps: steps_lib.SupernetSteps, paths: np.ndarray, dearest: np.ndarr
     batch: Images of a weight step.
     validation_batch: Images that a network is scored on.
   """
-  training, scoring = ((tf.fill([count, *steps.image_shape], 0.5), tf.zeros([count], tf.int32)) for count in (batch, validation_batch))
+  replicas, workers = steps.devices.replicas, steps.devices.workers
+  training, scoring = ((tf.fill([count, *steps.image_shape], 0.5), tf.zeros([count], tf.int32))
+                       for count in (batch // workers, validation_batch))
 
   def train(path: np.ndarray) -> None:
     steps.train(*training, tf.constant(path), tf.constant(float('nan')))[0].numpy()
 
   def score(path: np.ndarray) -> None:
-    steps.accuracies(path[None], scoring)
+    steps.accuracies(np.tile(path, (replicas, 1)), scoring)
 
   weight_step = _mean_seconds(train, paths) / batch
-  return Seconds(weight_step, max(weight_step, _mean_seconds(train, dearest[None]) / batch), _mean_seconds(score, paths) / validation_batch)
+  return Seconds(weight_step, max(weight_step, _mean_seconds(train, dearest[None]) / batch),
+                 _mean_seconds(score, paths) / (validation_batch * replicas))
 
 
 def _mean_seconds(step: Callable[[np.ndarray], None], paths: np.ndarray) -> float:

@@ -9,8 +9,8 @@ from tf_proxyless.infra import run_directory
 class RunDirectory(run_directory.RunDirectory):
   """Paths of a search's files, and its history."""
 
-  def __init__(self, path: files.PathLike):
-    super().__init__(path)
+  def __init__(self, path: files.PathLike, writes: bool = True):
+    super().__init__(path, writes)
     self.search_space = self.path / 'search_space.json'
     self.latency_table = self.path / 'latency_table.json'
     self.problem = self.path / 'problem.json'  # of a search whose space or costs were given as objects, or that has a designer

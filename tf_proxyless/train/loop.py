@@ -70,13 +70,11 @@ class Training:
     """
     newest = self._run.newest_checkpoint()
     if newest is None:
-      if self._trainer.is_chief:
-        self._run.write_history([])
+      self._run.write_history([])
       return False
     with run_directory.restoring(newest):
       self._checkpoint.read(newest).assert_consumed()
-    if self._trainer.is_chief:
-      self._run.rewind_history(self.epoch - self._unfinished)
+    self._run.rewind_history(self.epoch - self._unfinished)
     return True
 
   @property
@@ -161,8 +159,7 @@ class Training:
         raise trainer_lib.NotFiniteError(f'epoch {epoch}, evaluation: {error}; {_CHANGE}') from error
       entry.update(evaluation_top1=scores.top1, evaluation_top5=scores.top5, evaluation_loss=scores.loss)
     entry['seconds'] = time.monotonic() - started
-    if trainer.is_chief:
-      self._run.append_history(entry)
+    self._run.append_history(entry)
     trainer.progress.start_epoch()
     self.save()
     self._observer.on_epoch(entry)

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from tf_proxyless.train import distribution
+from tf_proxyless.infra import distribution
 from tf_proxyless.train import dropout
 from tf_proxyless.train import recipe as recipe_lib
 
@@ -64,8 +64,8 @@ class Trainer(tf.Module):
     self.model = model
     self.recipe = recipe
     self._seed = seed
-    self._strategy = strategy or tf.distribute.get_strategy()
-    self._workers = isinstance(self._strategy, tf.distribute.MultiWorkerMirroredStrategy)
+    self._devices = distribution.Devices(strategy)
+    self._strategy = self._devices.strategy
     self._while_tracing = while_tracing
     self._loss = keras.losses.CategoricalCrossentropy(True, recipe.label_smoothing, reduction='none')
     with self._strategy.scope():
@@ -76,7 +76,7 @@ class Trainer(tf.Module):
   @property
   def is_chief(self) -> bool:
     """Whether this process writes files."""
-    return distribution.is_chief(self._strategy)
+    return self._devices.is_chief
 
   @property
   def replicas(self) -> int:
@@ -89,14 +89,7 @@ class Trainer(tf.Module):
 
   def agree(self, stop: bool) -> bool:
     """Whether any of the workers wants to stop; all of them are to ask at the same time."""
-    if not self._workers:
-      return stop
-    return bool(self._stops(tf.constant(stop)))
-
-  @tf.function(autograph=False)
-  def _stops(self, stop):
-    votes = self._strategy.run(lambda: tf.cast(stop, tf.int32))
-    return self._strategy.reduce(tf.distribute.ReduceOp.SUM, votes, axis=None) > 0
+    return self._devices.any(stop)
 
   def train(self, batch) -> None:
     """One step on a batch of all replicas; the sums are in `progress`."""

@@ -3,7 +3,8 @@ r"""Searches for an architecture.
   tf-proxyless search --flagfile=quickstart.flags
   tf-proxyless search --flagfile=mobile.flags --data_dir=DIR --run_dir=DIR
 
-Started again with the same --run_dir, it continues where it stopped.
+Started again with the same --run_dir, it continues where it stopped, on as many devices as there are then. Several GPUs are used if they
+are there, and several workers if TF_CONFIG names them.
 
 With --designer there is no supernet: networks are trained one by one, or scored by another search, and a predictor learns from them:
 
@@ -13,6 +14,7 @@ With --designer there is no supernet: networks are trained one by one, or scored
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sys
 
@@ -24,6 +26,7 @@ from tf_proxyless.app import problem as problem_lib
 from tf_proxyless.app import progress as progress_lib
 from tf_proxyless.app import tables
 from tf_proxyless.data import names as dataset_names
+from tf_proxyless.infra import distribution
 from tf_proxyless.infra import errors
 from tf_proxyless.infra import locking
 from tf_proxyless.infra import shutdown
@@ -34,15 +37,15 @@ from tf_proxyless.search import run_directory
 Config = config_lib.SearchConfig
 
 
-def _check(config: Config, given: problem_lib.Given) -> run_directory.RunDirectory:
+def _check(config: Config, given: problem_lib.Given, writes: bool) -> run_directory.RunDirectory:
   """Everything that can be refused before TensorFlow is loaded."""
   if given.problem is not None:
-    run = run_directory.RunDirectory(config.run_dir)
+    run = run_directory.RunDirectory(config.run_dir, writes)
     run.check(problem_lib.identity(config, given.problem.table, given))
     run.create()
     return run
   config.check()
-  run = run_directory.RunDirectory(config.run_dir)
+  run = run_directory.RunDirectory(config.run_dir, writes)
   classes, channels = dataset_names.classes(config.data.dataset), dataset_names.channels(config.data.dataset)
   space = None
   if classes is not None or config.space.in_file:
@@ -72,7 +75,10 @@ def _finish(components, build_search, result_lib) -> None:
   """Derives, writes and prints the result."""
   problem, run = components.problem, components.run
   format_cost = problem.format_cost
+  components.steps.devices.meet()  # the chief has written what all read now
   derivation, architecture = build_search.derive_architecture(components)
+  if not run.writes:
+    return
   result_lib.save(architecture, derivation, run.architecture, run.derivation)
   last = run.read_history()[-1]
   print(f'target                 {format_cost(problem.target)}, expected cost while sampling {format_cost(last["expected_cost"])} '
@@ -92,18 +98,24 @@ def main(config: Config, given: problem_lib.Given = problem_lib.NOTHING_GIVEN) -
 
     return design_search.main(config)
   with errors.user_errors():
-    run = _check(config, given)
-    lock = locking.take(run.path)
+    cluster = distribution.find_workers(config.distribution)
+    if len(cluster.tasks) > 1 and config.target.latency_table == tables.HOST:
+      raise ValueError('`latency_table=host` would be measured by each worker; measure a table with tf-proxyless build-table, and name it')
+    run = _check(config, given, writes=cluster.index == 0)
+    lock = locking.take(run.path) if run.writes else contextlib.nullcontext()
+  distribution.announce(cluster)
   report = writer.RunReport(run, headings=options.headings(Config))
   stop = shutdown.StopRequest(report.on_deadline)
-  with lock, shutdown.status_kept(run, report.write_status, stop):
+  with lock, shutdown.status_kept(run, report.write_status, stop), distribution.losing_workers(cluster):
     return _search(config, given, run, report, stop)
   return stop.exit_code
 
 
 def _search(config: Config, given: problem_lib.Given, run: run_directory.RunDirectory, report: writer.RunReport,
             stop: shutdown.StopRequest) -> int:
-  stderr_lib.load_tensorflow()
+  with errors.user_errors():
+    devices = distribution.Devices(stderr_lib.load_tensorflow(lambda: distribution.choose(config.distribution)))
+  stop.listen()
   from tf_proxyless.app import augmentation
   from tf_proxyless.app import build_search
   from tf_proxyless.app import dataset
@@ -113,12 +125,13 @@ def _search(config: Config, given: problem_lib.Given, run: run_directory.RunDire
   from tf_proxyless.search import scoring
 
   with errors.user_errors():
+    methods = given.methods or build_search.Methods.from_config(config)
+    methods.check_devices(config.data, devices)
     source = dataset.open_source(config.data.dataset, config.data, run)
     space = given.problem.space if given.problem else problem_lib.make_space(
         config.space, source.classes, problem_lib.channels(run, source.channels))
     if source.classes != space.classes:
       raise ValueError(f'the space has {space.classes} classes, the images {source.classes}')
-    methods = given.methods or build_search.Methods.from_config(config)
     methods.optimizer.check(space)
     if given.validation is None and not run.begun:
       build_search.check_images(config, methods, space, source)
@@ -126,21 +139,23 @@ def _search(config: Config, given: problem_lib.Given, run: run_directory.RunDire
     if not problem.constrained:
       logging.warning('the target %s is not below the largest network, %s: accuracy alone is searched for',
                       problem.format_cost(problem.target), problem.format_cost(problem.cost_model.largest))
-    build_search.write_inputs(config, problem, source, run, given)
+    with devices.chief_first():
+      build_search.write_inputs(config, problem, source, run, given)
     report.write_status('running')
-    progress = progress_lib.SearchProgress(run.logs, problem.format_cost)
+    progress = progress_lib.SearchProgress(run.logs if run.writes else None, problem.format_cost)
 
     def on_epoch(entry: dict) -> None:
       progress.on_epoch(entry)
       report.refresh()
 
-    observer = loop.Observer(progress.on_step, on_epoch, progress.on_scored, stop, logging.warning)
-    components = build_search.build_search(config, problem, source, run, observer, methods, given.validation)
+    observer = loop.Observer(progress.on_step, on_epoch, progress.on_scored, lambda: devices.any(stop()), logging.warning)
+    components = build_search.build_search(config, problem, source, run, observer, methods, given.validation, devices)
     restored = components.search.prepare()
-    augmentation.show(config.data.augmentation, source, run, problem.space.input_shape[2])
-  if not restored:
-    plan = components.plan()
-    print(progress_lib.describe(plan), flush=True)
+    if run.writes:
+      augmentation.show(config.data.augmentation, source, run, problem.space.input_shape[2])
+  plan = () if restored else components.plan()
+  if plan and run.writes:
+    print(progress_lib.describe(plan, devices.describe()), flush=True)
     print(progress_lib.describe_reading(plan, components.images_per_second()), flush=True)
   done = int(components.progress.epoch) * components.schedule.steps_per_epoch + int(components.progress.step)
   progress.start('search', components.schedule.epochs * components.schedule.steps_per_epoch, done)
@@ -162,5 +177,6 @@ def _search(config: Config, given: problem_lib.Given, run: run_directory.RunDire
     print(f'stopped and saved; the same command continues in {run.path}', file=sys.stderr)
     return stop.exit_code
   report.write_status('finished')
-  print(f'report                 {run.report}')
+  if run.writes:
+    print(f'report                 {run.report}')
   return 0

@@ -11,7 +11,6 @@ if TF_CONFIG names them.
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 
 from tf_proxyless.app import accuracy
@@ -20,6 +19,7 @@ from tf_proxyless.app import config as config_lib
 from tf_proxyless.app import models
 from tf_proxyless.app import options
 from tf_proxyless.data import names as dataset_names
+from tf_proxyless.infra import distribution
 from tf_proxyless.infra import errors
 from tf_proxyless.infra import locking
 from tf_proxyless.infra import shutdown
@@ -63,12 +63,12 @@ def _identity(config: Config, start: models.ModelFiles | None, architecture: io.
   return {**options.identity(config), 'architecture': architectures.digest(architecture), 'init': init}
 
 
-def _check(config: Config) -> tuple[models.ModelFiles | None, run_directory.RunDirectory]:
+def _check(config: Config, writes: bool) -> tuple[models.ModelFiles | None, run_directory.RunDirectory]:
   """Everything that can be refused before TensorFlow is loaded; returns the model to start from, if there is one, and the run."""
   start = _find_start(config)
   classes = dataset_names.classes(config.data.dataset)
   architecture = _find_architecture(config, start, classes)
-  run = run_directory.RunDirectory(config.run_dir)
+  run = run_directory.RunDirectory(config.run_dir, writes)
   if classes is not None:
     run.check(_identity(config, start, architecture))
   run.create()
@@ -81,48 +81,26 @@ def _load_tensorflow(config: Config):
   def start():
     import tensorflow as tf
 
-    from tf_proxyless.train import distribution
-
     if config.deterministic:
       tf.config.experimental.enable_op_determinism()
-    return distribution.choose()
+    return distribution.choose(config.distribution)
 
   return stderr_lib.load_tensorflow(start)
 
 
 def _train(config: Config) -> int:
   with errors.user_errors():
-    start, run = _check(config)
-    lock = _Lock(run)
-    if not os.environ.get('TF_CONFIG'):
-      lock.take()
-  stop = shutdown.StopRequest(lambda: lock.write_status('interrupted'))
-  with lock, shutdown.status_kept(run, lock.write_status, stop):
-    return _train_in(run, lock, config, start, stop)
+    cluster = distribution.find_workers(config.distribution)
+    start, run = _check(config, writes=cluster.index == 0)
+    lock = locking.take(run.path) if run.writes else contextlib.nullcontext()
+  distribution.announce(cluster)
+  stop = shutdown.StopRequest(lambda: run.write_status('interrupted'))
+  with lock, shutdown.status_kept(run, run.write_status, stop), distribution.losing_workers(cluster):
+    return _train_in(run, config, start, stop)
   return stop.exit_code
 
 
-class _Lock(contextlib.ExitStack):
-  """The lock on a run directory, which of several workers the chief has; who that is TensorFlow must have been asked."""
-
-  def __init__(self, run: run_directory.RunDirectory):
-    super().__init__()
-    self._run = run
-    self._taken = False
-
-  def take(self) -> None:
-    if not self._taken:
-      self.enter_context(locking.take(self._run.path))
-      self._taken = True
-
-  def write_status(self, state: str, **details) -> None:
-    """See `run_directory.RunDirectory`; nothing without the lock."""
-    if self._taken:
-      self._run.write_status(state, **details)
-
-
-def _train_in(run: run_directory.RunDirectory, lock: _Lock, config: Config, start: models.ModelFiles | None,
-              stop: shutdown.StopRequest) -> int:
+def _train_in(run: run_directory.RunDirectory, config: Config, start: models.ModelFiles | None, stop: shutdown.StopRequest) -> int:
   with errors.user_errors():
     strategy = _load_tensorflow(config)
   stop.listen()
@@ -130,28 +108,29 @@ def _train_in(run: run_directory.RunDirectory, lock: _Lock, config: Config, star
   from tf_proxyless.app import build_training
   from tf_proxyless.app import dataset
   from tf_proxyless.app import train_loop
-  from tf_proxyless.train import distribution
 
   with errors.user_errors():
-    if distribution.is_chief(strategy):
-      lock.take()
+    devices = distribution.Devices(strategy)
     source = dataset.open_source(config.data.dataset, config.data, run)
     architecture = _find_architecture(config, start, source.classes)
-    images = build_training.make_inputs(config, source, _identity(config, start, architecture), architecture, start, run, strategy)
-    lock.write_status('running')
+    identity = _identity(config, start, architecture)
+    with devices.chief_first():
+      images = build_training.make_inputs(config, source, identity, architecture, start, run)
+    dataset.check_workers(devices, run, images.split, identity)
+    run.write_status('running')
     trainer, training = build_training.make_training(config, images, architecture, run, strategy)
     if not training.prepare():
       for line in build_training.start_from(config, start, architecture, images, trainer.model):
         print(line, file=sys.stderr)
-    if distribution.is_chief(strategy):
+    if devices.is_chief:
       augmentation.show(config.data.augmentation, source, run, architecture.network.input_shape[2], start)
-  if not train_loop.run('training', run, lock.write_status, trainer, training, stop):
+  if not train_loop.run('training', run, run.write_status, trainer, training, stop):
     return stop.exit_code
   found = build_training.finish(config, images, architecture, trainer, run)
   if found is not None:
     _show(found, architecture)
     print(f'model                  {run.model}')
-    lock.write_status('finished')
+    run.write_status('finished')
   return 0
 
 

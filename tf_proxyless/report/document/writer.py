@@ -71,6 +71,8 @@ class RunReport:
       files.write_atomically(self._run.report, page_lib.render({**self._document, 'runs': [run]}))
 
   def _write(self) -> None:
+    if not self._run.writes:
+      return
     start = self._clock()
     try:
       self._document = document_lib.document(self._run.path, versions=versions.installed(), headings=self._headings)

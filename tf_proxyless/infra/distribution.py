@@ -1,0 +1,346 @@
+"""Which devices share the steps of a search or a training: one, all of this machine, or those of the workers that TF_CONFIG names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+import contextlib
+import dataclasses
+import functools
+import os
+import re
+import socket
+import sys
+from typing import Any, TYPE_CHECKING, TypeVar
+import zlib
+
+import numpy as np
+
+from tf_proxyless.infra import errors
+from tf_proxyless.infra import files
+
+if TYPE_CHECKING:  # commands look at TF_CONFIG before they load it
+  import tensorflow as tf
+
+CHOICES = ('one', 'mirrored', 'multi_worker')
+_T = TypeVar('_T')
+_LOST = re.compile('unhealthy|heartbeat|Collective ops is aborted|Connection (?:reset|refused)|Socket closed|failed to connect|'
+                   'Coordination|coordination|Barrier failed')
+_TASK = re.compile(r'Error reported from /job:(\w+)/(?:replica:\d+/)?task:(\d+)|\n/job:(\w+)/replica:\d+/task:(\d+)')
+_REACHABLE_S = 2.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Cluster:
+  """The processes that work together.
+
+  Attributes:
+    tasks: Name and 'host:port' of each, the chief first, which writes the files; this process alone has neither.
+    index: Which of them this is.
+  """
+
+  tasks: tuple[tuple[str, str], ...] = (('', ''),)
+  index: int = 0
+
+  def name(self, index: int) -> str:
+    """What people call a task."""
+    return '{} ({})'.format(*self.tasks[index])
+
+
+def find_workers(distribution: str | None) -> Cluster:
+  """The workers that share the steps. Loads no TensorFlow.
+
+  Args:
+    distribution: See `choose`.
+
+  Raises:
+    ValueError: TF_CONFIG is not what TensorFlow's documentation says, names no other worker although it has to, or gives this one a port
+      that is in use.
+  """
+  if distribution not in (None, 'multi_worker'):
+    return Cluster()
+  cluster = read_tf_config()
+  if len(cluster.tasks) > 1:
+    _check_port(cluster)
+  elif distribution is not None:
+    raise ValueError('`distribution=multi_worker` needs a TF_CONFIG that names two workers at least, and this one among them')
+  return cluster
+
+
+def announce(cluster: Cluster) -> None:
+  """Says on stderr of the chief for whom it waits; TensorFlow does so until all workers have come."""
+  if len(cluster.tasks) > 1 and cluster.index == 0:
+    print(f'waiting for {", ".join(map(cluster.name, range(1, len(cluster.tasks))))}', file=sys.stderr)
+
+
+def read_tf_config() -> Cluster:
+  """The workers that TF_CONFIG names; this process alone where it names fewer than two.
+
+  Raises:
+    ValueError: It is not what TensorFlow's documentation says.
+  """
+  text = os.environ.get('TF_CONFIG')
+  if not text:
+    return Cluster()
+  try:
+    config = files.parse_json(text)
+    jobs = {job: list(config['cluster'].get(job, ())) for job in ('chief', 'worker')}
+    job, number = str(config['task']['type']), int(config['task']['index'])
+  except (ValueError, KeyError, TypeError, AttributeError) as error:
+    raise ValueError(f'TF_CONFIG does not name a cluster of workers and this task in it: {files.shorten(error, 200)}') from error
+  if job not in jobs:
+    raise ValueError(f'TF_CONFIG makes this task a {files.shorten(job)}; there are a chief and workers')
+  tasks = [(f'{each} {i}', address) for each, addresses in jobs.items() for i, address in enumerate(addresses)]
+  if (name := f'{job} {number}') not in dict(tasks):
+    raise ValueError(f'TF_CONFIG makes this task {name}, but its cluster has {len(jobs[job])} of the kind, counted from 0')
+  for _, address in tasks:
+    if not isinstance(address, str) or not re.fullmatch(r'[^\s:/]+:\d{1,5}|\[[\da-fA-F:]+\]:\d{1,5}', address):
+      raise ValueError(f'TF_CONFIG: the address of a worker must be like host:2222, got {files.shorten(address)}')
+  if len({address for _, address in tasks}) < len(tasks) or len(jobs['chief']) > 1:
+    raise ValueError('TF_CONFIG must give each worker an address of its own, and name one chief at most')
+  return Cluster(tuple(tasks), [known for known, _ in tasks].index(name)) if len(tasks) > 1 else Cluster()
+
+
+def _check_port(cluster: Cluster) -> None:
+  port = int(cluster.tasks[cluster.index][1].rpartition(':')[2])
+  try:
+    socket.create_server(('', port)).close()
+  except (OSError, OverflowError) as error:
+    reason = getattr(error, 'strerror', None) or error
+    raise ValueError(f'TF_CONFIG: port {port} of this task, {cluster.name(cluster.index)}, cannot be opened: {reason}; end what uses it, '
+                     'or name another on all workers') from error
+
+
+def choose(distribution: str | None = None) -> tf.distribute.Strategy:
+  """The strategy for the available devices; call it before TensorFlow has looked for devices.
+
+  Args:
+    distribution: 'one' device, the devices of this machine 'mirrored', or 'multi_worker'; by default the workers if TF_CONFIG names
+      several, else all GPUs.
+
+  Raises:
+    ValueError: There are no several devices, or `find_workers` refuses TF_CONFIG.
+  """
+  import tensorflow as tf
+
+  if len(find_workers(distribution).tasks) > 1:
+    return tf.distribute.MultiWorkerMirroredStrategy()
+  kinds = [] if distribution == 'one' else ['GPU'] if distribution is None else ['GPU', 'CPU']
+  devices = next(filter(None, map(tf.config.list_logical_devices, kinds)), [])
+  if len(devices) > 1:
+    return _mirrored(tuple(device.name for device in devices))
+  if distribution == 'mirrored':
+    raise ValueError(f'`distribution=mirrored` needs several devices, and TensorFlow sees {devices[0].name} alone; leave it out')
+  return tf.distribute.get_strategy()
+
+
+@functools.cache  # reductions of two strategies of one process would be taken for each other
+def _mirrored(devices: tuple[str, ...]) -> tf.distribute.Strategy:
+  import tensorflow as tf
+
+  return tf.distribute.MirroredStrategy(devices)
+
+
+def distribute(strategy: tf.distribute.Strategy, batches: tf.data.Dataset) -> Iterable:
+  """Batches divided among the replicas."""
+  import tensorflow as tf
+
+  if strategy.num_replicas_in_sync == 1:
+    return batches
+  options = tf.data.Options()
+  options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+  return strategy.experimental_distribute_dataset(batches.with_options(options))
+
+
+def variables_of(variable: tf.Variable) -> tuple[tf.Variable, ...]:
+  """The variable of each device of this process that one stands for."""
+  import tensorflow as tf
+
+  return tuple(variable.values) if isinstance(variable, tf.distribute.DistributedValues) else (variable,)
+
+
+def replica(count: int) -> int:
+  """Which of the `count` replicas of this process a function that `Devices.run` runs is being traced for."""
+  import tensorflow as tf
+
+  return int(tf.get_static_value(tf.distribute.get_replica_context().replica_id_in_sync_group)) % count if count > 1 else 0
+
+
+class Devices:
+  """What shares the steps: replicas, each on a device, in this process and in other workers.
+
+  Attributes:
+    strategy: Makes the variables, in its scope.
+    replicas: How many replicas there are.
+    cluster: The workers; this process alone may be all.
+    local: Replicas of this process.
+  """
+
+  def __init__(self, strategy: tf.distribute.Strategy | None = None):
+    """By default there is one device."""
+    import tensorflow as tf
+
+    self.strategy = strategy or tf.distribute.get_strategy()
+    self.replicas = self.strategy.num_replicas_in_sync
+    self.cluster = read_tf_config() if isinstance(self.strategy, tf.distribute.MultiWorkerMirroredStrategy) else Cluster()
+    self.local = self.replicas // self.workers
+
+  @property
+  def workers(self) -> int:
+    """How many processes there are."""
+    return len(self.cluster.tasks)
+
+  @property
+  def worker(self) -> int:
+    """Which of them this is."""
+    return self.cluster.index
+
+  @property
+  def is_chief(self) -> bool:
+    """Whether this process writes files."""
+    return self.worker == 0
+
+  def describe(self) -> str:
+    """In words."""
+    workers = f' of {self.workers} workers' if self.workers > 1 else ''
+    return f'{self.replicas} devices{workers}' if self.replicas > 1 else 'this machine'
+
+  def check_batch(self, name: str, images: int) -> None:
+    """Refuses a batch that cannot be divided.
+
+    Args:
+      name: Of the option.
+      images: Its value.
+
+    Raises:
+      ValueError: In one line, what to do.
+    """
+    if images % self.replicas:
+      near = max(images // self.replicas, 1) * self.replicas
+      raise ValueError(f'`{name}={images}` cannot be divided among {self.replicas} devices: give a multiple such as {near}, or '
+                       '`distribution=one`')
+
+  def run(self, function: Callable[..., _T], *arguments: Any) -> list[_T]:
+    """Runs a function on each device of this process, inside a graph; the results by replica."""
+    import tensorflow as tf
+
+    if self.replicas == 1:
+      return [function(*arguments)]
+    found = self.strategy.run(function, args=arguments)
+    parts = [self.strategy.experimental_local_results(value) for value in tf.nest.flatten(found)]
+    return [tf.nest.pack_sequence_as(found, list(values)) for values in zip(*parts)]
+
+  def share(self, *batch: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    """Of tensors [batch, ...] of this process the part of the replica in which it is called."""
+    import tensorflow as tf
+
+    if self.local == 1:
+      return batch
+    with tf.device('CPU:0'):
+      size, index = tf.shape(batch[0])[0] // self.local, replica(self.local)
+      return tuple(tensor[index * size:(index + 1) * size] for tensor in batch)
+
+  def mean(self, tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    """The means over all replicas of float32 tensors, of which each replica has its own; in one reduction."""
+    import tensorflow as tf
+
+    if self.replicas == 1:
+      return list(tensors)
+    flat = tf.concat([tf.reshape(tensor, [-1]) for tensor in tensors], axis=0)
+    total = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, flat)
+    parts = tf.split(total / self.replicas, [tf.size(tensor) for tensor in tensors])
+    return [tf.ensure_shape(tf.reshape(part, tf.shape(tensor)), tensor.shape) for part, tensor in zip(parts, tensors)]
+
+  def add_up(self, values: np.ndarray) -> np.ndarray:
+    """The sum over workers of float64 arrays of one shape; all of them are to call it at the same time."""
+    return values if self.workers == 1 else self._add_up(np.asarray(values, np.float64)).numpy()
+
+  @functools.cached_property
+  def _add_up(self):
+    import tensorflow as tf
+
+    @tf.function(autograph=False)
+    def add_up(values):
+      votes = self.strategy.run(lambda: values if replica(self.local) == 0 else tf.zeros_like(values))
+      return self.strategy.reduce(tf.distribute.ReduceOp.SUM, votes, axis=None)
+
+    return lambda values: add_up(tf.constant(values))
+
+  def any(self, vote: bool) -> bool:
+    """Whether any of the workers says so; all of them are to ask at the same time."""
+    return vote if self.workers == 1 else bool(self.add_up(np.array([vote])))
+
+  def meet(self) -> None:
+    """Waits until all workers are there."""
+    self.any(False)
+
+  @contextlib.contextmanager
+  def chief_first(self) -> Iterator[None]:
+    """What the chief does in this context, for instance write files, it has done before the others begin."""
+    if not self.is_chief:
+      self.meet()
+    yield
+    if self.is_chief:
+      self.meet()
+
+  def check_equal(self, **facts: object) -> None:
+    """Refuses workers that are not about to do the same.
+
+    Args:
+      **facts: What all must have alike, by a name for people, of which _ are spaces.
+
+    Raises:
+      ValueError: In one line, who differs in what.
+    """
+    if self.workers == 1:
+      return
+    mine = np.array([zlib.crc32(repr(fact).encode()) for fact in facts.values()], np.float64)
+    rows = self.add_up(np.where(np.arange(self.workers)[:, None] == self.worker, mine, 0.0))
+    for index, row in enumerate(rows):
+      differing = [name.replace('_', ' ') for name, value, chief in zip(facts, row, rows[0]) if value != chief]
+      if differing:
+        raise ValueError(f'{self.cluster.name(index)} and {self.cluster.name(0)} differ in {" and ".join(differing)}; all workers need the '
+                         'same command, the same data and one `run_dir` on a disk that they share')
+
+
+@contextlib.contextmanager
+def losing_workers(cluster: Cluster) -> Iterator[None]:
+  """Turns what operations say when another worker has ended, or cannot be reached, into one line.
+
+  Raises:
+    UserError: It names the worker.
+  """
+  try:
+    yield
+  except Exception as error:
+    lost = _lost(cluster, error)
+    if lost is None:
+      raise
+    raise errors.UserError(lost) from error
+
+
+def _lost(cluster: Cluster, error: BaseException) -> str | None:
+  """The line, if an exception, or what it came of, says that a worker is lost."""
+  import tensorflow as tf
+
+  chain = []
+  while error is not None and error not in chain:
+    chain.append(error)
+    error = error.__cause__ or error.__context__
+  messages = [str(each) for each in chain if isinstance(each, tf.errors.OpError) and _LOST.search(str(each))]
+  if not messages or len(cluster.tasks) < 2:
+    return None
+  named = [f'{match[1] or match[3]} {match[2] or match[4]}' for message in messages for match in _TASK.finditer(message)]
+  others = [index for index in range(len(cluster.tasks)) if index != cluster.index]
+  lost = [index for index in others if cluster.tasks[index][0] in named] or [index for index in others if not _reachable(cluster, index)]
+  who = ' and '.join(cluster.name(index) for index in lost) or 'another worker'
+  return (f'{who} has ended or cannot be reached; see what it says itself. The same command on all workers continues from the last '
+          'checkpoint')
+
+
+def _reachable(cluster: Cluster, index: int) -> bool:
+  host, _, port = cluster.tasks[index][1].rpartition(':')
+  try:
+    socket.create_connection((host.strip('[]'), int(port)), _REACHABLE_S).close()
+  except OSError:
+    return False
+  return True
