@@ -34,7 +34,7 @@ def test_json_of_a_published_network(tmp_path, name, macs, parameters):
   result = describe(f'--architecture={name}', '--json', cwd=tmp_path)
   assert (result.stderr, result.returncode) == ('', 0)
   found = json.loads(result.stdout)
-  assert set(found) == {'name', 'macs', 'parameters', 'file_bytes', 'memory_bytes', 'latency_ms', 'blocks'}
+  assert set(found) == {'name', 'macs', 'parameters', 'file_bytes', 'memory_bytes', 'latency_ms', 'energy_mj', 'blocks'}
   assert (found['name'], found['macs'], found['parameters'], found['latency_ms']) == (name, macs, parameters, None)
   assert sum(block['macs'] for block in found['blocks']) == macs
   assert sum(block['parameters'] for block in found['blocks']) == parameters

@@ -38,7 +38,7 @@ def _check(config: Config, given: problem_lib.Given) -> run_directory.RunDirecto
   """Everything that can be refused before TensorFlow is loaded."""
   if given.problem is not None:
     run = run_directory.RunDirectory(config.run_dir)
-    run.check(problem_lib.identity(config, given.problem.table, given))
+    run.check(problem_lib.identity(config, given.problem.tables, given))
     run.create()
     return run
   config.check()
@@ -48,10 +48,10 @@ def _check(config: Config, given: problem_lib.Given) -> run_directory.RunDirecto
   if classes is not None or config.space.in_file:
     space = problem_lib.make_space(config.space, classes, problem_lib.channels(run, channels or 3))
   if tables.is_ready(config, space):
-    table = tables.load(config, space)
+    loaded = tables.load(config, space)
     if space is not None:
-      problem_lib.SearchProblem.from_config(config, space, table)
-    run.check(problem_lib.identity(config, table, given))
+      problem_lib.SearchProblem.from_config(config, space, loaded)
+    run.check(problem_lib.identity(config, loaded, given))
   run.create()
   return run
 
@@ -80,8 +80,7 @@ def _finish(components, build_search, result_lib) -> None:
   off = _off_target(last['most_likely_cost'], last['expected_cost'], problem.target) if problem.constrained else ''
   print(f'most likely network    {format_cost(last["most_likely_cost"])}{off}, validation {100 * last["most_likely_accuracy"]:.2f} %')
   print(result_lib.describe(derivation, problem.space, format_cost))
-  if problem.table is not None:
-    print(f'latency table          {problem_lib.describe_table(problem.table)}')
+  print(problem_lib.describe_tables(problem.tables), end='')
   print(f'architecture           {run.architecture}')
 
 
