@@ -61,7 +61,7 @@ def test_latency_of_the_largest_network(architecture, tmp_path):
   assert found['blocks'][2] == {
       'name': 'block_1', 'op': 'k7e6', 'input_shape': [112, 112, 16], 'output_shape': [56, 56, 24], 'strides': 2,
       'residual': False, 'macs': 112 * 112 * 16 * 96 + 56 * 56 * 96 * (49 + 24),
-      'parameters': 16 * 96 + 192 + 49 * 96 + 192 + 96 * 24 + 48, 'latency_ms': 22.105}
+      'parameters': 16 * 96 + 192 + 49 * 96 + 192 + 96 * 24 + 48, 'latency_ms': 22.105, 'energy_mj': None}
 
 
 def test_text(architecture, tmp_path):

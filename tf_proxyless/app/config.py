@@ -22,6 +22,8 @@ TARGETS = ('target_latency_ms', 'target_energy_mj', 'target_latency_fraction', '
 TABLES = {'latency_table': 'ms', 'energy_table': 'mJ'}  # and the unit of each
 TARGET_OF = {'latency_table': 'target_latency_ms', 'energy_table': 'target_energy_mj'}
 LIMITS = {'latency_table': 'max_latency_ms', 'energy_table': 'max_energy_mj'}  # of the network by a table that is not the target's
+_A_TABLE = {'latency_table': 'a `latency_table`', 'energy_table': 'an `energy_table`'}  # in messages
+_QUANTITIES = {'latency_table': 'a latency', 'energy_table': 'an energy'}
 OPTIMIZERS = ('reinforce', 'gradient', 'gumbel', 'straight_through')
 DESIGNERS = ('bayesian', 'genetic', 'evolution', 'local_search', 'random')
 TRAIN = 'train'  # value of `evaluator`
@@ -154,7 +156,7 @@ class TargetConfig(options.Config):
     """
     for name, limit in LIMITS.items():
       if getattr(self, limit) is not None and not getattr(self, name):
-        raise ValueError(f'`{limit}` needs a `{name}`')
+        raise ValueError(f'`{limit}` needs {_A_TABLE[name]}')
 
   def _check_tables(self, target: str) -> None:
     """Each table has a target or a limit, and each of these a table."""
@@ -163,13 +165,12 @@ class TargetConfig(options.Config):
     if target == 'target_macs':
       needed = None
     elif not (needed and getattr(self, needed)) and target != 'targets':
-      raise ValueError(f'`{target}` needs a `{needed or "latency_table"}`')
+      raise ValueError(f'`{target}` needs {_A_TABLE[needed or "latency_table"]}')
     if needed and getattr(self, LIMITS[needed]) is not None:
       raise ValueError(f'give `{target}` or `{LIMITS[needed]}`, not both')
     for name, limit in LIMITS.items():
       if name != needed and getattr(self, name) and getattr(self, limit) is None:
-        quantity = {'ms': 'a latency', 'mJ': 'an energy'}[TABLES[name]]
-        raise ValueError(f'`{name}` is for {quantity}, not for `{target}`; for a limit besides that, add `{limit}`')
+        raise ValueError(f'`{name}` is for {_QUANTITIES[name]}, not for `{target}`; for a limit besides that, add `{limit}`')
 
 
 @dataclasses.dataclass(frozen=True)
