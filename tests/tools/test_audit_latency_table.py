@@ -65,7 +65,7 @@ def test_microseconds_are_told(tmp_path, capsys):
   table_lib.save(change(table_lib.load(PIXEL1), lambda signature: 1100.0), tmp_path / 'other.json')
   audit_table.main(audit_table.Config(first_table='pixel1_tflite_float', second_table=str(tmp_path / 'other.json'), networks=5))
   lines = capsys.readouterr().out.splitlines()
-  assert 'warning  that is far from 1: are both tables in milliseconds?' in lines
+  assert 'warning  that is far from 1: are both tables in ms?' in lines
   assert 'are the measurements in microseconds' in lines[-1]
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import os
 
 from tf_proxyless.app import options
+from tf_proxyless.cost import table as table_lib
 from tf_proxyless.data import names as dataset_names
 from tf_proxyless.infra import files
 from tf_proxyless.infra import suggest
@@ -551,7 +552,8 @@ class DeviceConfig(options.Config):
   force_threads: bool = option(False, 'Whether threads may be as many as the cores of this machine.')
   core_mask: str | None = option(None, "Cores to run on, hexadecimal as for taskset: '10' is one big core of a Pixel 2.")
   rounds: int = option(5, 'Separate measurements of each model.', low=1)
-  min_secs: float = option(0.3, 'Least time of a measurement, seconds.', low=0.0)
+  min_secs: float | None = option(None, 'Least time of a measurement, seconds; by default 0.3, for energy 2, or 10 by a fuel gauge.',
+                                  low=0.0)
   max_drift_percent: float = option(3.0, 'Measurements are repeated if the reference model drifts by more, percent.', low=0.0)
   max_temperature_c: float | None = option(None, 'A phone that is warmer cools down first, degrees Celsius.')
   lock_clocks: bool = option(False, 'Whether to fix the clocks of a rooted phone while measuring.')
@@ -562,6 +564,9 @@ class TableDeviceConfig(DeviceConfig):
   """The same for tables, which can be of a GPU too."""
 
   device: str = option('host', "'host', 'adb', 'adb:SERIAL' or 'gpu': where latencies are measured.")
+  unit: str = option('ms', 'What the table is of: ms, or mJ, the energy of a run above that of the idle device, by its power rails, RAPL, '
+                     'or the fuel gauge of its battery.', choices=table_lib.UNITS)
+  power_log: str | None = option(None, 'For mJ, a CSV file that an external meter writes meanwhile: a time and watts in each line.')
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,14 +1,15 @@
-"""Makes latency tables: models of a space's operations, measured by android_benchmark or on a GPU."""
+"""Makes tables of latency or energy: models of a space's operations, measured by android_benchmark or on a GPU."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import dataclasses
 import hashlib
 import json
 import pathlib
 import shlex
 import shutil
+import statistics
 import sys
 import time
 from typing import Any
@@ -21,6 +22,7 @@ from tf_proxyless.infra import progress
 from tf_proxyless.measure import measurements as measurements_lib
 from tf_proxyless.space import network as network_lib
 
+OF_ENERGY = '--unit=mJ'  # of android_benchmark
 HOST_RUNNER = 'tf_proxyless.deploy.litert_benchmark'
 _REQUEST = 'request.json'  # what the measurements beside it are of
 _USABLE = (0, 3)  # exit codes of android_benchmark with an output: all is well, or the output says what is not
@@ -28,7 +30,7 @@ _USABLE = (0, 3)  # exit codes of android_benchmark with an output: all is well,
 
 @dataclasses.dataclass(frozen=True)
 class Setup:
-  """How and on what latencies are measured.
+  """How and on what latencies, or energies, are measured.
 
   Attributes:
     device: 'host', 'adb', 'adb:SERIAL' or 'gpu'.
@@ -49,6 +51,11 @@ class Setup:
   rounds: int = 5
   options: tuple[str, ...] = ()
   benchmark_binary: str | None = None
+
+  @property
+  def unit(self) -> str:
+    """'ms', or 'mJ' of energy."""
+    return 'mJ' if OF_ENERGY in self.options else 'ms'
 
 
 def measure(networks: Mapping[str, network_lib.Network], setup: Setup, work: pathlib.Path, io: str = 'int8') -> dict[str, Any]:
@@ -147,6 +154,20 @@ def runtime(measurements: Mapping[str, Any], setup: Setup) -> table_lib.Runtime:
 _STATISTICS = ('median_ms', 'p5_ms', 'p95_ms', 'mean_ms', 'std_ms', 'runs')
 
 
+def _statistics(figures: Mapping[str, Any], unit: str) -> table_lib.LatencyStats:
+  """An entry of a table."""
+  if unit == 'ms':
+    return table_lib.LatencyStats('measured', **{key: figures[key] for key in _STATISTICS})
+  return table_lib.LatencyStats('measured', figures['median_mj'], mean_ms=figures['mean_mj'], std_ms=figures['std_mj'],
+                                runs=len(figures['launches']))
+
+
+def describe_errors(entries: Sequence[table_lib.Entry]) -> str:
+  """How large the standard errors of measured entries are."""
+  errors_ = [error for entry in entries if (error := entry.latency.error_percent) is not None]
+  return f'standard error of an entry {statistics.median(errors_):.1f} % (median), at most {max(errors_):.1f} %'
+
+
 def build(space: network_lib.Network, setup: Setup, work: pathlib.Path) -> tuple[table_lib.LatencyTable, dict[str, Any]]:
   """Measures every operation of a space.
 
@@ -162,13 +183,13 @@ def build(space: network_lib.Network, setup: Setup, work: pathlib.Path) -> tuple
   entries = []
   for name, signature in signatures.items():
     if name in measurements['models']:
-      figures = measurements['models'][name]
-      latency = table_lib.LatencyStats('measured', **{key: figures[key] for key in _STATISTICS})
-      entries.append(table_lib.Entry(signature, latency))
+      entries.append(table_lib.Entry(signature, _statistics(measurements['models'][name], setup.unit)))
   if not entries:
     raise errors.UserError(f'no operation could be measured: {measurements["failed"]}')
   found = runtime(measurements, setup)
-  name = f'{found.device}, {found.precision}, {found.kernels} kernels'
+  name = f'{found.device}, {found.precision}, {found.kernels} kernels' + (', energy' if setup.unit == 'mJ' else '')
   reference = measurements['reference']
   source = (f'measured on {found.date} in {setup.rounds} rounds; the reference drifted by {reference["drift_percent"]:.1f} %')
-  return table_lib.LatencyTable(name, found, tuple(entries), source), measurements
+  if setup.unit == 'mJ':
+    source += f'; above idle, by {measurements["meter"]}, {describe_errors(entries)}'
+  return table_lib.LatencyTable(name, found, tuple(entries), source, unit=setup.unit), measurements
