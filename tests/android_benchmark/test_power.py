@@ -209,30 +209,9 @@ def test_what_is_lost_in_noise_is_left_out_with_its_reason():
       'once': 'its energy was measured once only, so that the error is not known'}
 
 
-# Counters of a phone that move with what runs, by a clock of their own: `sleep` passes at once, and a model says how long it ran and what
-# it drew: one says `advance SECONDS MILLIWATTS`.
-ADVANCE = '''#!{python}
-import os, re, sys
-path = os.path.join(os.environ['ANDROID'], 'sys/bus/iio/devices/iio:device0/energy_value')
-seconds, milliwatts = float(sys.argv[1]), float(sys.argv[2]) if len(sys.argv) > 2 else {idle}
-text = open(path).read()
-text = re.sub(r'(?<=t=)(\\d+)|(?<=T=)(\\d+)', lambda found: str(int(found[0]) + int(1000 * seconds)), text)
-rail, energy = re.search(r'(\\[S2M_VDD_CPUCL2\\], )(\\d+)', text).groups()
-open(path, 'w').write(text.replace(rail + energy, rail + str(int(energy) + int(seconds * milliwatts * 1000))))
-'''
-
-
 @pytest.fixture
 def metered(phone):
-  """A phone whose idle power is 300 mW."""
-  folder = phone.android.root / 'sys/bus/iio/devices/iio:device0'
-  folder.mkdir(parents=True)
-  (folder / 'energy_value').write_text(rails(349894, S10M_VDD_TPU=5578756, S2M_VDD_CPUCL2=30203502).split('\n', 1)[1])
-  for name in ('sleep', 'advance'):
-    program = phone.android.root / 'bin' / name
-    program.unlink(missing_ok=True)
-    program.write_text(ADVANCE.format(python=sys.executable, idle=300))
-    program.chmod(0o755)
+  phone.android.add_rails(idle_mw=300, busy_mw=1300)
   return phone
 
 

@@ -563,9 +563,10 @@ class DeviceConfig(options.Config):
 class TableDeviceConfig(DeviceConfig):
   """The same for tables, which can be of a GPU too."""
 
-  device: str = option('host', "'host', 'adb', 'adb:SERIAL' or 'gpu': where latencies are measured.")
-  unit: str = option('ms', 'What the table is of: ms, or mJ, the energy of a run above that of the idle device, by its power rails, RAPL, '
-                     'or the fuel gauge of its battery.', choices=table_lib.UNITS)
+  device: str = option('host', "'host', 'adb', 'adb:SERIAL' or 'gpu': where is measured; or a CSV file with a model and "
+                       'what it took in each line, of your own measurements: what it lacks is named.')
+  unit: str = option('ms', 'What the table is of: ms, or mJ, the energy of a run above that of the idle device, by its power rails, '
+                     'RAPL, or the fuel gauge of its battery.', choices=table_lib.UNITS)
   power_log: str | None = option(None, 'For mJ, a CSV file that an external meter writes meanwhile: a time and watts in each line.')
 
 

@@ -52,6 +52,10 @@ def _energy(config: config_lib.TableDeviceConfig) -> list[str]:
 
 
 def _check(config: config_lib.DeviceConfig) -> None:
+  if config.device.endswith(table_builder.CSV):
+    if not pathlib.Path(config.device).is_file():
+      raise ValueError(f'`device`: there is no file {config.device!r}')
+    return
   on_phone = config.device == 'adb' or config.device.startswith('adb:')
   if not on_phone and config.device != 'host':
     known = options.options(type(config))['device'].help.partition(': ')[0]

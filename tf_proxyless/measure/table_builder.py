@@ -22,9 +22,12 @@ from tf_proxyless.infra import progress
 from tf_proxyless.measure import measurements as measurements_lib
 from tf_proxyless.space import network as network_lib
 
+CSV = '.csv'
 OF_ENERGY = '--unit=mJ'  # of android_benchmark
 HOST_RUNNER = 'tf_proxyless.deploy.litert_benchmark'
 _REQUEST = 'request.json'  # what the measurements beside it are of
+_MAX_CSV_BYTES = 2**20
+_LARGEST = 1e12
 _USABLE = (0, 3)  # exit codes of android_benchmark with an output: all is well, or the output says what is not
 
 
@@ -33,7 +36,7 @@ class Setup:
   """How and on what latencies, or energies, are measured.
 
   Attributes:
-    device: 'host', 'adb', 'adb:SERIAL' or 'gpu'.
+    device: 'host', 'adb', 'adb:SERIAL', 'gpu', or a CSV file of what somebody measured otherwise.
     precision: 'int8' or 'float32'.
     kernels: 'builtin' or 'xnnpack'; None on a GPU.
     threads: Threads of the interpreter.
@@ -91,6 +94,8 @@ def measure_models(paths: Mapping[str, pathlib.Path], setup: Setup, work: pathli
   """
   models = work / 'models'
   _stage(paths, models)
+  if setup.device.endswith(CSV):
+    return _from_csv(pathlib.Path(setup.device), models, setup)
   request = json.dumps({'setup': dataclasses.asdict(setup), 'models': {path.name: _sha256(path) for path in sorted(models.iterdir())}})
   asked, output = work / _REQUEST, work / 'measurements.json'
   known = asked.exists() and asked.read_bytes() == request.encode('utf-8')
@@ -101,6 +106,37 @@ def measure_models(paths: Mapping[str, pathlib.Path], setup: Setup, work: pathli
       files.write_atomically(asked, request)
     _run_benchmark(models, setup, output)
   return measurements_lib.read(output)
+
+
+def _from_csv(path: pathlib.Path, models: pathlib.Path, setup: Setup) -> dict[str, Any]:
+  """Measurements from lines `model,number`, the number in ms or mJ; several of a model say how large the error is.
+
+  Raises:
+    ValueError: A line is not as it should be.
+    UserError: Some models are not there; tells which, and where they are.
+  """
+  found: dict[str, list[float]] = {name.stem: [] for name in sorted(models.iterdir())}
+  for number, line in enumerate(files.read_text(path, _MAX_CSV_BYTES).splitlines(), 1):
+    name, comma, text = (part.strip() for part in line.partition(','))
+    if not name or name.startswith('#') or name not in found:  # of another stage, or a heading
+      continue
+    try:
+      value = float(text)
+    except ValueError:
+      value = -1.0
+    if not 0 < value < _LARGEST:
+      raise ValueError(f'{path}:{number}: expected a model and its {setup.unit}, a number above 0, got {files.shorten(line)}')
+    found[name].append(value)
+  missing = [name for name, values in found.items() if not values]
+  if missing:
+    raise errors.UserError(f'{path} lacks {len(missing)} of the {len(found)} models in {models}, first {missing[0]}: measure these .tflite '
+                           f'files, add a line `model,{setup.unit}` for each, and repeat the command')
+  figures = {name: {**dict.fromkeys((*_STATISTICS, 'min_ms')), 'runs': len(values), 'launches': values, **{
+      f'{kind}_{setup.unit.lower()}': value for kind, value in (
+          ('median', statistics.median(values)), ('mean', statistics.fmean(values)),
+          ('std', statistics.stdev(values) if len(values) > 1 else None))}} for name, values in found.items()}
+  return {'device': {'model': path.stem, 'soc': None}, 'benchmark': {'tool': None, 'version': None, 'sha256': None}, 'settings': {},
+          'reference': {'model': '', 'drift_percent': 0.0}, 'models': figures, 'failed': {}, 'warnings': (), 'meter': path.name}
 
 
 def discard_cache(work: pathlib.Path) -> None:
@@ -165,6 +201,8 @@ def _statistics(figures: Mapping[str, Any], unit: str) -> table_lib.LatencyStats
 def describe_errors(entries: Sequence[table_lib.Entry]) -> str:
   """How large the standard errors of measured entries are."""
   errors_ = [error for entry in entries if (error := entry.latency.error_percent) is not None]
+  if not errors_:
+    return 'each measured once, so that the error is not known'
   return f'standard error of an entry {statistics.median(errors_):.1f} % (median), at most {max(errors_):.1f} %'
 
 

@@ -189,7 +189,9 @@ def path_for(table: pathlib.Path) -> pathlib.Path:
 
 def save(proof: Proof, path: files.PathLike) -> None:
   """Writes the networks of a proof with predictions and measurements."""
-  rows = [{**dataclasses.asdict(row), 'error_percent': row.error_percent} for row in proof.rows]
+  ending = f'_{proof.table.unit.lower()}'
+  rows = [{**{name.replace('_ms', ending): value for name, value in dataclasses.asdict(row).items()}, 'error_percent': row.error_percent}
+          for row in proof.rows]
   files.write_json(path, KIND, {'table': proof.table.name, 'latency_table_sha256': proof.table.sha256, 'networks': rows})
 
 
@@ -205,6 +207,7 @@ def load_rows(path: files.PathLike) -> tuple[Row, ...]:
     raise ValueError(f'{path}: no list "networks" of objects')
   fields = [field.name for field in dataclasses.fields(Row)]
   try:
+    rows = [{name.replace('_mj', '_ms'): value for name, value in row.items()} for row in rows]
     return serialization.decode(tuple[Row, ...], [{name: row[name] for name in fields if name in row} for row in rows], where='networks')
   except ValueError as error:
     raise ValueError(f'{path}: {error}') from error
