@@ -95,10 +95,13 @@ class _Model:
 @dataclasses.dataclass(frozen=True)
 class _Median:
   median_ms: float
+  median_mj: float | None = None
 
   def __post_init__(self) -> None:
-    if not 0 < self.median_ms <= _LARGEST_MS:
-      raise ValueError(f'median_ms must be positive, got {self.median_ms}')
+    for name in ('median_ms', 'median_mj'):
+      value = getattr(self, name)
+      if value is not None and not 0 < value <= _LARGEST_MS:
+        raise ValueError(f'{name} must be positive, got {value}')
 
 
 @dataclasses.dataclass(frozen=True)

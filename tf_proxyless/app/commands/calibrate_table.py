@@ -106,7 +106,7 @@ def read_measurements(path: pathlib.Path, runtime: table_lib.Runtime, unit: str 
     ValueError: In one line, what is not as it should be.
     OSError: A file cannot be read.
   """
-  body = measurements_lib.read_latencies(path) if unit == 'ms' else measurements_lib.read(path)
+  body = measurements_lib.read_latencies(path)
   field = 'median_ms' if unit == 'ms' else 'median_mj'
   if not all(field in figures for figures in body['models'].values()):
     raise ValueError(f'{path}: measured without energy; android_benchmark measures it with --unit=mJ')
