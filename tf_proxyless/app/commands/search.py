@@ -80,6 +80,10 @@ def _finish(components, build_search, result_lib) -> None:
   off = _off_target(last['most_likely_cost'], last['expected_cost'], problem.target) if problem.constrained else ''
   print(f'most likely network    {format_cost(last["most_likely_cost"])}{off}, validation {100 * last["most_likely_accuracy"]:.2f} %')
   print(result_lib.describe(derivation, problem.space, format_cost))
+  for each in problem.others:
+    if each.cost.unit in config_lib.TABLES.values():
+      cost = each.cost.cost(architecture.genotype)
+      print(f'within the limit       {format_cost(cost, each.cost.unit)} of {format_cost(each.limit, each.cost.unit)}')
   print(problem_lib.describe_tables(problem.tables), end='')
   print(f'architecture           {run.architecture}')
 
