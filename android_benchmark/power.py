@@ -92,8 +92,8 @@ def _read_rails(text: str) -> dict[str, tuple[float, float, float]]:
   """Reads t=MILLISECONDS and CH0(T=MILLISECONDS)[RAIL], MICROWATT-SECONDS of each meter."""
   found: dict[str, tuple[float, float, float]] = {}
   for path, body in re.findall(r'^(\S+/energy_value)\n((?:(?:t=|CH).*\n?)+)', text.replace('\r', ''), re.MULTILINE):
-    clock = re.search(r'^t=(\d{1,18})$', body, re.MULTILINE)
-    for rail, energy in re.findall(r'^CH\d+(?:\(T=\d+\))?\[([^\]]+)\], (\d{1,19})$', body, re.MULTILINE) if clock else ():
+    clock = re.search(r'^t=([0-9]{1,18})$', body, re.MULTILINE)
+    for rail, energy in re.findall(r'^CH\d+(?:\(T=[0-9]+\))?\[([^\]]+)\], ([0-9]{1,19})$', body, re.MULTILINE) if clock else ():
       found[f'{path} {rail}'] = int(clock[1]) / 1e3 if clock else 0.0, int(energy) / 1e6, 0.0
   return found
 
@@ -112,8 +112,8 @@ def _rapl(device: device_lib.Device, sys: str) -> Meter | str:
 
 def _read_rapl(text: str) -> dict[str, tuple[float, float, float]]:
   """Reads packages and memory; cores are part of their package."""
-  clock = re.match(r'(\d{1,12}\.\d+) ', text)
-  zones = re.findall(r'^(\S+) (?:package-\d+|dram) (\d{1,19}) (\d{1,19})$', text, re.MULTILINE)
+  clock = re.match(r'([0-9]{1,12}\.[0-9]{1,9}) ', text)
+  zones = re.findall(r'^(\S+) (?:package-[0-9]+|dram) ([0-9]{1,19}) ([0-9]{1,19})$', text, re.MULTILINE)
   return {zone: (float(clock[1]), int(energy) / 1e6, int(most) / 1e6) for zone, energy, most in zones} if clock else {}
 
 
@@ -121,14 +121,14 @@ def _gauge(device: device_lib.Device, sys: str) -> Meter | str:
   """Current and voltage of a battery, which say something of the load while it is discharging only."""
   supplies = f'{sys}/class/power_supply/*'
   script = f'for supply in {supplies}; do [ "$(cat "$supply/type")" = Battery ] && echo "$supply"; done'
-  for supply in device.run(script).stdout.split():
+  for supply in re.findall(r'^[\w./:-]+$', device.run(script).stdout, re.MULTILINE | re.ASCII):
     command = 'echo "' + ' '.join(f'$(cat {shlex.quote(f"{supply}/{name}")})' for name in ('current_now', 'voltage_now', 'status')) + '"'
-    reading = device.run(command).stdout
-    if not re.match(r'-?\d+ \d+ ', reading):
+    found = re.match(r'-?[0-9]+ [0-9]+ ?(.{0,30})', device.run(command).stdout)
+    if not found:
       continue
-    if not reading.split(maxsplit=2)[-1].startswith('Discharging'):
-      return (f'{supply} is {reading.split(maxsplit=2)[-1].strip().lower() or "of unknown status"}, and its current no measure of the load '
-              '(connect by network, or switch charging off)')
+    if found[1] != 'Discharging':
+      return (f'{supply} is {found[1].lower() or "of unknown status"}, and its current no measure of the load (connect by network, or '
+              'switch charging off)')
     return Meter('the fuel gauge', command, _GAUGE_SECS, functools.partial(_gauge_power, supply), _GAUGE_PERIOD_S)
   return f'no battery in {supplies} shows current_now and voltage_now'
 
@@ -137,7 +137,7 @@ def _gauge_power(supply: str, readings: Sequence[str]) -> float:
   """Mean of a battery's power, without the first third, in which a gauge still shows what was before."""
   values = []
   for reading in readings[len(readings) // 3:-1]:
-    found = re.match(r'(-?\d{1,12}) (\d{1,12}) Discharging$', reading.strip())
+    found = re.match(r'(-?[0-9]{1,12}) ([0-9]{1,12}) Discharging$', reading.strip())
     if not found:
       raise errors.BenchmarkError(f'{supply} shows {reading.strip()[:60]!r} in place of microamperes, microvolts and Discharging')
     values.append(abs(int(found[1])) * int(found[2]) * 1e-12)
@@ -152,7 +152,7 @@ def _gauge_power(supply: str, readings: Sequence[str]) -> float:
 def _external(device: device_lib.Device, path: pathlib.Path) -> Meter:
   """A log with the clock of this machine."""
   before = time.time()
-  found = re.match(r'\d+\.\d+$', device.run(_CLOCK).stdout.strip())
+  found = re.match(r'[0-9]{1,12}\.[0-9]{1,9}$', device.run(_CLOCK).stdout.strip())
   if not found:
     raise ValueError(f'{device.name} has no clock with fractions of a second, for --power_log')
   offset_s = float(found[0]) - (before + time.time()) / 2
