@@ -5,7 +5,6 @@ import itertools
 import numpy as np
 import pytest
 
-from tests.derive.test_solver import value_of
 from tests.space import spaces
 from tf_proxyless.app import config as config_lib
 from tf_proxyless.app import design_search
@@ -57,14 +56,19 @@ def all_paths(space):
   return np.array(sorted({schema.canonical(decisions, path) for path in every}))
 
 
+def value_of(values, paths):
+  """The sum of what the choices are worth, of a space in which all decisions count always."""
+  return sum(row[np.asarray(paths)[..., i]] for i, row in enumerate(values))
+
+
 class Predictor:
-  """Knows the accuracy of each network, of a space in which all decisions count always."""
+  """Knows the accuracy of each network."""
 
   def __init__(self, values):
     self._values, self.paths = values, np.zeros((0, len(values)), np.int32)
 
   def predict(self, paths):
-    return 0.5 + 0.01 * sum(row[paths[:, i]] for i, row in enumerate(self._values)), np.zeros(len(paths))
+    return 0.5 + 0.01 * value_of(self._values, paths), np.zeros(len(paths))
 
 
 @pytest.mark.parametrize('main', ['ms', 'mJ', 'macs'])
@@ -88,11 +92,11 @@ def test_the_best_network_within_milliseconds_and_millijoules(space, files, main
   constraints = (solver.Constraint(problem.cost_model, problem.target), *problem.others)
   for seed in range(2):
     values = [np.random.default_rng([seed, i]).normal(size=len(each.choices)) for i, each in enumerate(decisions)]
-    best = max(value_of(values, decisions, tuple(path)) for path in within)
-    assert value_of(values, decisions, tuple(solver.solve(values, constraints).tolist())) == pytest.approx(best)
+    best = value_of(values, within).max()
+    assert value_of(values, solver.solve(values, constraints)) == pytest.approx(best)
   monkeypatch.setattr(design_search, '_PREDICTIONS', 300)
   (_, architecture), = design_search.derive(Predictor(values), problem, [problem.target], 0)
-  assert value_of(values, decisions, schema.path_of(space, architecture.genotype)) == pytest.approx(best)
+  assert value_of(values, schema.path_of(space, architecture.genotype)) == pytest.approx(best)
   network = schema.resolve(space, architecture.genotype)
   assert architecture.cost.predicted_ms == model_lib.from_latency_table(network, make_table(space, 'ms')).fixed
   assert architecture.cost.predicted_mj == model_lib.from_latency_table(network, make_table(space, 'mJ')).fixed
