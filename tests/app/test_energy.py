@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
+from tests.search import runs
 from tests.space import spaces
 from tf_proxyless.app import config as config_lib
 from tf_proxyless.app import design_search
@@ -15,8 +16,10 @@ from tf_proxyless.app.commands import describe
 from tf_proxyless.cost import model as model_lib
 from tf_proxyless.cost import table as table_lib
 from tf_proxyless.derive import solver
+from tf_proxyless.report.document import document
 from tf_proxyless.space import io
 from tf_proxyless.space import network as network_lib
+from tf_proxyless.space import proxyless
 from tf_proxyless.space import schema
 
 NAMES = {'ms': 'latency_table', 'mJ': 'energy_table'}
@@ -153,3 +156,34 @@ def test_description(space):
   assert lines[0].split()[-2:] == ['ms', 'mJ']
   assert lines[-1] == f'{found["energy_mj"]:.4g} mJ by of mJ (measured; Pixel 9, int8, kernels builtin)'
   assert describe.describe(network, {})['energy_mj'] is None
+
+
+@pytest.mark.long
+def test_a_search_for_energy_within_a_latency(tmp_path, data_dir):
+  """As a user runs it; its report is in millijoules, its directory derives other budgets, and does not need the tables any more."""
+  space = proxyless.proxyless(stem_filters=8, stem_strides=1, first_block_filters=8, stage_filters=(8,), stage_blocks=(2,),
+                              stage_strides=(1,), head_filters=16, resolution=8, classes=10)
+  known = {unit: make_table(space, unit) for unit in NAMES}
+  models = {unit: model_lib.from_latency_table(space, table) for unit, table in known.items()}
+  for unit, table in known.items():
+    table_lib.save(table, tmp_path / f'{unit}.json')
+  middle = {unit: (model.smallest + model.largest) / 2 for unit, model in models.items()}
+  tiny = [flag for flag in runs.TINY if not flag.startswith('--target_macs')]
+  run = tmp_path / 'run'
+  result = runs.run(*tiny, f'--run_dir={run}', f'--data_dir={data_dir}', f'--energy_table={tmp_path / "mJ.json"}',
+                    f'--target_energy_mj={middle["mJ"]}', f'--latency_table={tmp_path / "ms.json"}', f'--max_latency_ms={middle["ms"]}')
+  assert result.returncode == 0, result.stderr
+  found = io.load_architecture(run / 'architecture.json')
+  assert found.cost.predicted_mj <= middle['mJ'] and found.cost.predicted_ms <= middle['ms']
+  shown = document.document(run)['runs'][0]
+  assert not shown['problems']
+  assert (shown['cost']['unit'], shown['table']['unit']) == ('mJ', 'mJ')
+  assert shown['cost']['target'] == pytest.approx(middle['mJ'], rel=1e-5)
+  assert shown['network']['cost'] == pytest.approx(found.cost.predicted_mj, rel=1e-5)
+  for unit in NAMES:
+    (tmp_path / f'{unit}.json').unlink()
+  less = (models['mJ'].smallest + middle['mJ']) / 2
+  result = runs.tool('derive', f'--run_dir={run}', '--by=evidence', f'--max_energy_mj={less}', f'--output={tmp_path / "less.json"}')
+  assert result.returncode == 0, result.stderr
+  derived = io.load_architecture(tmp_path / 'less.json')
+  assert derived.cost.predicted_mj <= less and derived.cost.predicted_ms <= middle['ms']
