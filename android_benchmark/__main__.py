@@ -32,6 +32,7 @@ from android_benchmark import errors
 from android_benchmark import hashing
 from android_benchmark import launchers
 from android_benchmark import options
+from android_benchmark import power
 from android_benchmark import protocol
 from android_benchmark import reading
 from android_benchmark import session as session_lib
@@ -67,8 +68,9 @@ def _references(models: Mapping[str, pathlib.Path], chosen: str | None) -> tuple
 
 def _settings(args: argparse.Namespace) -> benchmark_model.Settings:
   mask = args.core_mask if args.core_mask is not None else 'all' if args.device == 'host' else options.PHONE_CORE_MASK
-  return benchmark_model.Settings(args.threads, None if mask == 'all' else mask.lower(), args.kernels, args.num_runs, args.min_secs,
-                                  args.warmup_secs, args.timeout_s)
+  given = {} if args.min_secs is None else {'min_secs': args.min_secs}
+  return benchmark_model.Settings(args.threads, None if mask == 'all' else mask.lower(), args.kernels, args.num_runs,
+                                  warmup_secs=args.warmup_secs, timeout_s=args.timeout_s, **given)
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -77,6 +79,10 @@ def _check(args: argparse.Namespace) -> None:
     raise ValueError('--host_runner needs --device=host; a phone needs --benchmark_binary')
   if args.benchmark_binary is not None and not args.benchmark_binary.is_file():
     raise ValueError(f'--benchmark_binary: there is no file {str(args.benchmark_binary)!r}')
+  if args.power_log is not None and args.unit != 'mJ':
+    raise ValueError('--power_log is for --unit=mJ')
+  if args.unit == 'mJ' and args.rounds < 2:
+    raise ValueError('--unit=mJ needs at least 2 --rounds, which say how large the error is')
   if not args.output.absolute().parent.is_dir():
     raise ValueError(f'--output: there is no folder {str(args.output.parent)!r}')
   for name, minimum in (('rounds', 1), ('block_models', 1), ('max_drift_percent', 0), ('max_repeats', 0), ('max_temperature_c', 0),
@@ -105,27 +111,33 @@ def _report(text: str) -> None:
 
 
 def _identity(args: argparse.Namespace, settings: benchmark_model.Settings, tool: Mapping[str, Any], sha256: Mapping[str, str],
-              description: device_lib.Description) -> dict[str, Any]:
+              description: device_lib.Description, meter: power.Meter | None) -> dict[str, Any]:
   """What must be equal for measurements to belong together; there may be more rounds, and drift may be judged otherwise."""
   how = {name: value for name, value in dataclasses.asdict(settings).items() if name != 'timeout_s'}
   return {'models': sha256, 'benchmark': tool, 'device': {'model': description.model, 'serial': description.serial},
           'settings': {**how, 'seed': args.seed, 'block_models': args.block_models, 'reference': args.reference,
-                       'lock_clocks': args.lock_clocks}}
+                       'lock_clocks': args.lock_clocks, **({} if meter is None else {'meter': meter.name})}}
 
 
 def _launcher(args: argparse.Namespace, models: Mapping[str, pathlib.Path], settings: benchmark_model.Settings,
-              device: device_lib.Device) -> launchers.Launcher:
+              device: device_lib.Device, meter: power.Meter | None) -> launchers.Launcher:
   if args.host_runner is not None:
-    return launchers.RunnerLauncher(shlex.split(args.host_runner), models, settings)
-  return launchers.ScriptLauncher(device, args.benchmark_binary, models, settings, push_binary=args.device != 'host')
+    command = shlex.split(args.host_runner)
+    if meter is None:
+      return launchers.RunnerLauncher(command, models, settings)
+    return launchers.RunnerLauncher(command, models, settings, lambda: power.marked(device.run(meter.command).stdout), meter.period_s)
+  return launchers.ScriptLauncher(device, args.benchmark_binary, models, settings, args.device != 'host', meter)
 
 
 def _measure(args: argparse.Namespace, plan: protocol.Plan, models: Mapping[str, pathlib.Path], settings: benchmark_model.Settings,
              device: device_lib.Device, conditions: conditions_lib.Conditions | None, partial: BinaryIO) -> dict[str, Any]:
   """Runs a session to its end, and writes and returns what it measured; `partial` is the store's file."""
   tool, description = _tool(args, models[plan.references[0]]), device.describe()
+  meter = power.find(device, args.power_log) if args.unit == 'mJ' else None
+  if meter is not None and args.min_secs is None:
+    settings = dataclasses.replace(settings, min_secs=meter.min_secs)
   sha256 = {name: hashing.sha256(path) for name, path in models.items()}
-  launcher = _launcher(args, models, settings, device)
+  launcher = _launcher(args, models, settings, device, meter)
 
   def make_ready() -> None:
     if conditions is not None and not conditions_lib.wait_until_cool(device, args.max_temperature_c, args.cool_down_s, _report):
@@ -135,10 +147,10 @@ def _measure(args: argparse.Namespace, plan: protocol.Plan, models: Mapping[str,
     if conditions is not None:
       conditions.apply()
 
-  store = store_lib.Store(partial, _identity(args, settings, tool, sha256, description), session_lib.now())
-  session_lib.Session(plan, settings, device, launcher, store, make_ready, on_return, args.reconnect_s, _report).run()
+  store = store_lib.Store(partial, _identity(args, settings, tool, sha256, description, meter), session_lib.now())
+  session_lib.Session(plan, settings, device, launcher, store, make_ready, on_return, args.reconnect_s, _report, meter).run()
   measured = {**summary.summarize(plan, store.records, settings, sha256, store.started, session_lib.now()),
-              'device': dataclasses.asdict(description), 'benchmark': tool}
+              'device': dataclasses.asdict(description), 'benchmark': tool, **({} if meter is None else {'meter': meter.name})}
   writing.write_json(args.output, measured)
   store.clear()
   try:

@@ -58,6 +58,10 @@ def _add_task(group: argparse._ArgumentGroup) -> None:
   tool = group.add_mutually_exclusive_group(required=True)
   tool.add_argument('--benchmark_binary', type=pathlib.Path, metavar='FILE', help="TFLite's benchmark_model for the device")
   tool.add_argument('--host_runner', metavar='COMMAND', help='a program that measures many models in one process; on the host only')
+  add('--unit', choices=('ms', 'mJ'), default='ms',
+      help='what is measured: latency alone, or the energy of a run above that of the idle device too (%(default)s)')
+  add('--power_log', type=pathlib.Path, metavar='FILE',
+      help='for --unit=mJ, what an external meter writes meanwhile: a time and watts in each line')
   add('--output', type=pathlib.Path, required=True, metavar='FILE', help='measurements, as JSON')
 
 
@@ -72,7 +76,7 @@ def _add_amount(group: argparse._ArgumentGroup) -> None:
   add = group.add_argument
   add('--rounds', type=int, default=5, help='launches of each model (%(default)s)')
   add('--num_runs', '--runs', type=int, default=20, help='a launch measures at least so many runs (%(default)s)')
-  add('--min_secs', type=float, default=0.3, help='and at least so many seconds (%(default)s)')
+  add('--min_secs', type=float, help='and at least so many seconds (0.3; for energy 2, by a fuel gauge 10)')
   add('--warmup_secs', type=float, default=0.1, help='seconds of warm-up before them (%(default)s)')
   add('--block_models', type=int, default=20, help='models between two readings of the reference; fewer on a busy machine (%(default)s)')
   add('--reference', metavar='NAME', help='the model that is measured again and again (the one of median size)')

@@ -31,6 +31,7 @@ class Launch:
   Attributes:
     mean_ms, median_ms, p5_ms, p95_ms, std_ms, min_ms: Statistics over runs, in milliseconds.
     runs: Number of runs.
+    energy_mj: What a run took above idle, mJ; None where no meter was read.
   """
 
   mean_ms: float
@@ -40,6 +41,7 @@ class Launch:
   std_ms: float | None = None
   min_ms: float | None = None
   runs: int | None = None
+  energy_mj: float | None = None
 
   @property
   def latency_ms(self) -> float:

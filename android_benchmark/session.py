@@ -12,6 +12,7 @@ from android_benchmark import device as device_lib
 from android_benchmark import errors
 from android_benchmark import launchers
 from android_benchmark import output
+from android_benchmark import power
 from android_benchmark import protocol
 from android_benchmark import round_script
 from android_benchmark import store as store_lib
@@ -37,11 +38,13 @@ class Session:
     on_return: Called when a lost device is back; a restart may have undone its settings.
     reconnect_s: Seconds to wait for a lost device.
     report: Takes lines for the user.
+    meter: What the launcher reads around launches, for energy.
   """
 
   def __init__(self, plan: protocol.Plan, settings: benchmark_model.Settings, device: device_lib.Device, launcher: launchers.Launcher,
                store: store_lib.Store, make_ready: Callable[[], None], on_return: Callable[[], None], reconnect_s: float,
-               report: Callable[[str], None]):
+               report: Callable[[str], None], meter: power.Meter | None = None):
+    self._meter = meter
     self._plan = plan
     self._settings = settings
     self._device = device
@@ -97,9 +100,9 @@ class Session:
     self._make_ready()
     health, began, clock = self._device.health(), now(), time.monotonic()
     names = (block.reference, *block.models, block.reference)
-    results = self._launch(names)
+    idle_w, results = self._launch(names)
     again = {index: result for index, result in enumerate(results) if isinstance(result, str)}
-    retried: dict[int, output.Launch | str] = dict(zip(again, self._launch([names[index] for index in again]) if again else ()))
+    retried: dict[int, output.Launch | str] = dict(zip(again, self._launch([names[index] for index in again])[1] if again else ()))
     final = [retried.get(index, result) for index, result in enumerate(results)]
     return protocol.Record(
         block.round, block.index, block.reference,
@@ -107,17 +110,28 @@ class Session:
         launches={name: result for name, result in zip(names[1:-1], final[1:-1]) if isinstance(result, output.Launch)},
         failed={name: result for name, result in zip(names, final) if isinstance(result, str)},
         retried={names[index]: again[index] for index, result in retried.items() if isinstance(result, output.Launch)},
-        time=began, seconds=round(time.monotonic() - clock, 3), health=dataclasses.asdict(health))
+        time=began, seconds=round(time.monotonic() - clock, 3),
+        health={**dataclasses.asdict(health), **({} if idle_w is None else {'idle_w': idle_w})})
 
-  def _launch(self, names: Sequence[str]) -> list[output.Launch | str]:
-    """What each launch measured, or why it failed."""
-    return [self._read(section) for section in self._launcher.launch(names)]
+  def _launch(self, names: Sequence[str]) -> tuple[float | None, list[output.Launch | str]]:
+    """The power of the idle device before and after, W, if there is a meter; and what each launch measured, or why it failed."""
+    if self._meter is None:
+      return None, [self._read(section) for section in self._launcher.launch(names)]
+    first, *sections, last = self._launcher.launch((launchers.IDLE, *names, launchers.IDLE))
+    idle_w = (self._meter.power_w(first.readings) + self._meter.power_w(last.readings)) / 2
+    return idle_w, [self._read(section, idle_w) for section in sections]
 
-  def _read(self, section: round_script.Section) -> output.Launch | str:
+  def _read(self, section: round_script.Section, idle_w: float | None = None) -> output.Launch | str:
     try:
       if section.exit_code is None:
         raise errors.BenchmarkError('its output is truncated')
-      return benchmark_model.read(section.exit_code, section.text, self._settings)
+      launch = benchmark_model.read(section.exit_code, section.text, self._settings)
+      if self._meter is None or idle_w is None:
+        return launch
+      power_w = self._meter.power_w(section.readings)
+      if power_w <= idle_w:
+        raise errors.BenchmarkError(f'it draws {power_w:.4g} W, not more than the idle device, {idle_w:.4g} W')
+      return dataclasses.replace(launch, energy_mj=(power_w - idle_w) * launch.mean_ms)
     except errors.BenchmarkError as error:
       return str(error)
 

@@ -89,7 +89,11 @@ class Store:
 
   def append(self, record: protocol.Record) -> None:
     """Adds a block; when this returns it is on the disk."""
-    self._append(dataclasses.asdict(record))
+    values = dataclasses.asdict(record)
+    for launch in values['launches'].values():
+      if launch['energy_mj'] is None:
+        del launch['energy_mj']
+    self._append(values)
     self.records.append(record)
 
   def clear(self) -> None:
@@ -149,8 +153,9 @@ def _read_record(values: dict[str, Any]) -> protocol.Record:
 
 def _read_launch(values: Any) -> output.Launch:
   time, number, runs = (functools.partial(reading.optional, kind) for kind in (reading.time, reading.number, reading.positive_count))
+  values = {'energy_mj': None, **values} if isinstance(values, dict) else values
   return output.Launch(**reading.fields(values, mean_ms=reading.time, median_ms=time, p5_ms=number, p95_ms=number, std_ms=number,
-                                        min_ms=number, runs=runs))
+                                        min_ms=number, runs=runs, energy_mj=time))
 
 
 def _differences(old: Any, new: Any, place: str = '') -> Any:

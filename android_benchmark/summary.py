@@ -28,15 +28,32 @@ def summarize(plan: protocol.Plan, records: Sequence[protocol.Record], settings:
   """
   kept = protocol.kept(plan, records)
   failed = protocol.failures(records)
+  models = {model: {'sha256': sha256[model], **statistics_of([(record.round, record.launches[model]) for record in kept
+                                                              if model in record.launches])}
+            for model in plan.models if model not in failed}
+  failed = {**failed, **_lost_in_noise(models)}
   reference, warnings = _reference(plan, records, kept)
   warnings += [f'{model} failed once and then ran: {reason}' for record in kept for model, reason in record.retried.items()]
   return {
       'schema': _SCHEMA, 'version': 1, 'settings': _settings(plan, settings), 'started': started, 'finished': finished,
       'seconds': round(sum(record.seconds for record in records), 1), 'reference': reference,
-      'models': {model: {'sha256': sha256[model], **statistics_of([(record.round, record.launches[model]) for record in kept
-                                                                   if model in record.launches])}
-                 for model in plan.models if model not in failed},
+      'models': {model: figures for model, figures in models.items() if model not in failed},
       'failed': failed, 'health': [{'time': record.time, **record.health} for record in records], 'warnings': warnings}
+
+
+def _lost_in_noise(models: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+  """Models whose energy is not two standard errors above 0, and why they are left out."""
+  found = {}
+  for model, figures in models.items():
+    energies = [launch['energy_mj'] for launch in figures['launches'] if launch['energy_mj'] is not None]
+    if len(energies) == 1:
+      found[model] = 'its energy was measured once only, so that the error is not known'
+    if len(energies) > 1:
+      mean, error = figures['mean_mj'], figures['std_mj'] / math.sqrt(len(figures['launches']))
+      if mean <= 2 * error:
+        found[model] = (f'its energy, {mean:.3g} +- {error:.2g} mJ, cannot be told from that of the idle device: --min_secs can be raised, '
+                        'and --rounds')
+  return found
 
 
 def _settings(plan: protocol.Plan, settings: benchmark_model.Settings) -> dict[str, Any]:
@@ -90,5 +107,13 @@ def statistics_of(launches: Sequence[tuple[int, output.Launch]]) -> dict[str, An
   return {
       'median_ms': over_launches('latency_ms', statistics.median), 'p5_ms': over_launches('p5_ms', statistics.median),
       'p95_ms': over_launches('p95_ms', statistics.median), 'mean_ms': mean_ms, 'std_ms': over_launches('std_ms', pooled),
-      'min_ms': over_launches('min_ms', min), 'runs': over_launches('runs', sum),
+      'min_ms': over_launches('min_ms', min), 'runs': over_launches('runs', sum), **_energy(values),
       'launches': [{'round': number, **dataclasses.asdict(launch)} for number, launch in launches]}
+
+
+def _energy(launches: Sequence[output.Launch]) -> dict[str, float]:
+  """Median, mean and standard deviation of the energy of a run over launches, mJ; nothing where it was not measured."""
+  energies = [launch.energy_mj for launch in launches if launch.energy_mj is not None]
+  if len(energies) < 2:  # of one launch no error is known
+    return {}
+  return {'median_mj': statistics.median(energies), 'mean_mj': statistics.fmean(energies), 'std_mj': statistics.stdev(energies)}

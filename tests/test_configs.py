@@ -56,7 +56,7 @@ def make_problem(name, *overrides):
   """Its problem; for the table of this machine, which a search measures first, one of the same space and runtime stands in."""
   config = parse(name, *overrides)
   classes = dataset_names.classes(config.data.dataset)
-  table = invent_table(config, classes) if config.target.latency_table == tables.HOST else None
+  table = {'latency_table': invent_table(config, classes)} if config.target.latency_table == tables.HOST else None
   return problem_lib.SearchProblem.from_config(config, problem_lib.make_space(config.space, classes), table)
 
 

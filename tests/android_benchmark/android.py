@@ -16,6 +16,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
 
 from tests.android_benchmark import android_programs
 
@@ -54,6 +55,10 @@ Current temperatures from HAL:
 \tTemperature{mValue=38.0, mType=3, mName=skin, mStatus=0}
 Current cooling devices from HAL:
 \tCoolingDevice{mValue=0, mType=1, mName=fan}
+'''
+RAILS = '''t=349894
+CH0(T=349894)[S10M_VDD_TPU], 5578756
+CH3(T=349894)[S2M_VDD_CPUCL2], 30203502
 '''
 # kHz of the Snapdragon 835's silver (cpu0 to cpu3) and gold cores (cpu4 to cpu7).
 CLOCKS = {'policy0': (range(4), 300000, 1900800), 'policy4': (range(4, 8), 300000, 2457600)}
@@ -131,6 +136,18 @@ class Android:
           os.kill(int(path.name), signal.SIGKILL)
       except ProcessLookupError:
         pass  # ended meanwhile
+
+  def add_rails(self, idle_mw: int, busy_mw: int) -> None:
+    """Power rails as of a Pixel 6, by a clock of their own: `sleep` passes at once, and they move on. A sleep of a second and more is the
+    idle phone's, others are of a launch; `advance SECONDS MILLIWATTS` says it."""
+    path = self.root / 'sys/bus/iio/devices/iio:device0/energy_value'
+    path.parent.mkdir(parents=True)
+    path.write_text(RAILS)
+    for name in ('sleep', 'advance'):
+      program = self.root / 'bin' / name
+      program.unlink(missing_ok=True)
+      program.write_text(f'#!{sys.executable}\n{android_programs.ADVANCE.format(path=path, idle=idle_mw, busy=busy_mw)}')
+      program.chmod(0o755)
 
   def reboot(self, wipe: bool) -> None:
     """What a restart does to processes, clocks and services; settings stay. `wipe` empties /data/local/tmp too."""

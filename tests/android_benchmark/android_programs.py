@@ -63,3 +63,12 @@ for fault in "$ANDROID"/faults/*; do
 done
 exec "$@"''',
 }
+
+ADVANCE = '''
+import re, sys
+seconds = float(sys.argv[1])
+milliwatts = float(sys.argv[2]) if len(sys.argv) > 2 else {idle} if seconds >= 1 else {busy}
+text = re.sub(r'(?<=[tT]=)\\d+', lambda found: str(int(found[0]) + round(1000 * seconds)), open('{path}').read())
+rail, energy = re.search(r'(\\[S2M_VDD_CPUCL2\\], )(\\d+)', text).groups()
+open('{path}', 'w').write(text.replace(rail + energy, rail + str(int(energy) + round(seconds * milliwatts * 1000))))
+'''

@@ -1,5 +1,6 @@
 """nas.search and what comes out of it."""
 
+import dataclasses
 import math
 import pathlib
 import signal
@@ -92,6 +93,34 @@ def test_two_paths_on_a_latency_table(tmp_path):
   check(found)
   assert found.architecture.cost.predicted_ms <= 0.02
   assert nas.load(tmp_path, optimizer=nas.optimizers.TwoPath(learning_rate=0.05)).derive(by='probability') is not None
+
+
+@pytest.mark.long
+@pytest.mark.parametrize('main', ['ms', 'mJ'])
+def test_latency_and_energy_together(tmp_path, main, capsys):
+  """The target is of one table, the limit of the other; both in the result, in its files, in a derivation and in the report."""
+  tables = {'ms': data.table(), 'mJ': dataclasses.replace(data.table(), unit='mJ', entries=tuple(
+      dataclasses.replace(entry, latency=dataclasses.replace(entry.latency, median_ms=1.0 + i % 5))
+      for i, entry in enumerate(data.table().entries)))}
+  limited = {'ms': 'mJ', 'mJ': 'ms'}[main]
+  name, option = {'ms': ('latency_table', 'max_latency_ms'), 'mJ': ('energy_table', 'max_energy_mj')}[limited]
+  tables[limited].save(tmp_path / 'limit.json')
+  other = nas.costs.model(data.SPACE, tables[limited])
+  limit = (other.smallest + other.largest) / 2
+  found = search(tmp_path / 'run', cost=tables[main], **{name: str(tmp_path / 'limit.json'), option: limit})
+  check(found)
+  assert f'{limited} of ' in next(line for line in capsys.readouterr().out.splitlines() if line.startswith('within the limit'))
+  cost = found.architecture.cost
+  assert {'ms': cost.predicted_ms, 'mJ': cost.predicted_mj}[limited] == pytest.approx(other.cost(found.architecture.genotype))
+  assert other.cost(found.architecture.genotype) <= limit
+  assert {'ms': cost.predicted_ms, 'mJ': cost.predicted_mj}[main] <= found.problem.target
+  again = nas.load(tmp_path / 'run')
+  assert again.problem.cost_model.unit == main and [each.limit for each in again.problem.others] == [limit]
+  assert other.cost(again.derive(by='probability').genotype) <= limit
+  run = document.document(tmp_path / 'run')['runs'][0]
+  assert not run['problems'] and run['cost']['unit'] == run['table']['unit'] == main
+  assert all(block['cost'] is not None for block in run['network']['blocks'])
+  assert found.report().path.stat().st_size > 10_000
 
 
 REFUSED = {

@@ -42,14 +42,14 @@ def write_table(path, provenance='measured', space=None, drop=0):
 def test_a_target_in_macs_needs_no_table():
   config = parse('--target_macs=1e6')
   assert tables.is_ready(config, None)
-  assert tables.load(config, None) is None
+  assert tables.load(config, None) == {}
 
 
 def test_a_file_is_ready_before_the_classes_are_known(tmp_path):
   table = write_table(tmp_path / 'table.json')
   config = parse('--target_latency_ms=10', f'--latency_table={tmp_path / "table.json"}')
   assert tables.is_ready(config, None)
-  assert tables.load(config, None) == tables.load(config, proxyless.proxyless()) == table
+  assert tables.load(config, None) == tables.load(config, proxyless.proxyless()) == {'latency_table': table}
 
 
 @pytest.mark.parametrize('flag, named', [
@@ -67,7 +67,7 @@ def test_estimates_must_be_allowed(tmp_path):
   arguments = ['--target_latency_ms=10', f'--latency_table={tmp_path / "table.json"}']
   with pytest.raises(ValueError, match=r"'written' is not measured \(estimated\); add `allow_estimates`"):
     tables.load(parse(*arguments), None)
-  assert tables.load(parse(*arguments, '--allow_estimates'), None).provenance == 'estimated'
+  assert tables.load(parse(*arguments, '--allow_estimates'), None)['latency_table'].provenance == 'estimated'
 
 
 def test_missing_entries_are_named_or_estimated(tmp_path):
@@ -76,7 +76,7 @@ def test_missing_entries_are_named_or_estimated(tmp_path):
   arguments = ['--target_latency_ms=10', f'--latency_table={tmp_path / "table.json"}']
   with pytest.raises(ValueError, match=r'lacks 2 of the 70 entries .*: conv_bn 224x224x3 -> 32 k3 s2; mbconv .*`allow_estimates`'):
     tables.load(parse(*arguments), space)
-  filled = tables.load(parse(*arguments, '--allow_estimates'), space)
+  filled = tables.load(parse(*arguments, '--allow_estimates'), space)['latency_table']
   assert filled.provenance == '68 measured, 2 estimated'
   assert not filled.missing(network_lib.op_signatures(space))
 
@@ -95,7 +95,7 @@ def test_an_estimate_waits_for_the_space(name):
   assert not tables.is_ready(config, None)
   space = make_space(config, 7)
   assert tables.is_ready(config, space)
-  assert tables.load(config, space) == pixel2.named_table(name, space)
+  assert tables.load(config, space)['latency_table'] == pixel2.named_table(name, space)
 
 
 @pytest.mark.parametrize('fraction', [0.0, 0.25, 1.0])
@@ -129,7 +129,7 @@ def test_this_machine_is_measured_once_for_a_space_and_a_runtime(tmp_path, capfd
   assert table.runtime.benchmark_tool == 'litert_benchmark' and table.calibration.networks == 5 and table.validation.networks == 8
   model = model_lib.from_latency_table(space, table)
   assert 0 < model.smallest < model.largest
-  assert tables.is_ready(config, space) and tables.load(config, space) == table
+  assert tables.is_ready(config, space) and tables.load(config, space) == {'latency_table': table}
   assert problem_lib.SearchProblem.from_config(config, space).target == pytest.approx((model.smallest + model.largest) / 2)
   proof, = (tmp_path / 'cache').glob('*_proof.json')
   rows = json.loads(proof.read_text())['networks']
@@ -152,7 +152,7 @@ def test_a_run_goes_on_with_its_own_copy(tmp_path):
   table_lib.save(copy, run / 'latency_table.json')
   assert not tables.is_ready(config, space)  # of a run that never was
   (run / 'identity.json').write_text('{}')
-  assert tables.load(config, space) == copy
+  assert tables.load(config, space) == {'latency_table': copy}
   assert tables.find_proof(config, space) is None
   (run / 'latency_table_proof.json').write_text('{}')
   assert tables.find_proof(config, space) == run / 'latency_table_proof.json'

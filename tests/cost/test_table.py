@@ -50,6 +50,43 @@ def test_round_trip_of_values_that_are_not_defaults(table, tmp_path):
   assert table_lib.load(path) == table
 
 
+def of_energy(table):
+  return dataclasses.replace(table, unit='mJ')
+
+
+def test_a_table_of_energy_says_so_in_its_file(table, tmp_path):
+  path = write(tmp_path, of_energy(table))
+  body = json.loads(path.read_text())
+  assert body['unit'] == 'mJ' and '_ms"' not in path.read_text()
+  assert body['entries'][0]['latency'] == {
+      'provenance': 'measured', 'median_mj': 1.5, 'p5_mj': 1.25, 'p95_mj': 2.0, 'mean_mj': 1.625, 'std_mj': 0.125, 'runs': 50}
+  assert body['calibration']['offset_mj'] == -0.5 and body['validation']['rmse_mj'] == 0.75
+  assert table_lib.load(path) == of_energy(table)
+  assert of_energy(table).sha256 != table.sha256
+  assert str(of_energy(table)) == "energy table 'mine'"
+  table_lib.save(table, path)
+  assert 'unit' not in json.loads(path.read_text())  # earlier editions read it
+
+
+def test_units_are_not_mixed(table, tmp_path):
+  latency = lambda body: body['entries'][0]['latency']
+  for source, change, message in (
+      (table, lambda body: body.update(unit='mJ'), "'offset_ms' in a table whose unit is not ms$"),
+      (of_energy(table), lambda body: body.pop('unit'), "unknown fields .'mean_mj'"),
+      (of_energy(table), lambda body: latency(body).update(median_mj=-1), 'LatencyStats.median_mj must be a finite number above 0'),
+      (table, lambda body: body.update(unit='J'), "LatencyTable.unit must be one of ms, mJ, got 'J'")):
+    with pytest.raises(ValueError, match=message):
+      table_lib.load(write(tmp_path, source, change))
+  of_energy(table).check_unit('mJ')
+  with pytest.raises(ValueError, match="^energy table 'mine' is in mJ; one in ms is needed$"):
+    of_energy(table).check_unit('ms')
+
+
+def test_standard_error(table):
+  assert table.entries[0].latency.error_percent == pytest.approx(100 * 0.125 / 50**0.5 / 1.625)
+  assert table.entries[1].latency.error_percent is None
+
+
 def test_hash_is_of_content_not_layout(table, tmp_path):
   path = write(tmp_path, table)
   assert '\n' not in path.read_text()

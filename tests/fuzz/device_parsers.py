@@ -13,6 +13,8 @@ from android_benchmark import conditions
 from android_benchmark import device as device_lib
 from android_benchmark import errors
 from android_benchmark import output
+from android_benchmark import power
+from android_benchmark import power_log
 from android_benchmark import protocol
 from android_benchmark import round_script
 from android_benchmark import settings
@@ -100,9 +102,34 @@ def _log(content: bytes, folder: pathlib.Path) -> None:
   assert all(section.exit_code is None or 0 <= section.exit_code < 2**31 for section in round_script.parse_log(_text(content)))
 
 
+_RAILS = f'/sys/bus/iio/devices/iio:device0/energy_value\n{android.RAILS}'
+_RAPL = '1000.25 3.5\n/sys/class/powercap/intel-rapl:0 package-0 262143000000 262143328850\n'
+
+
+def _readings() -> list[bytes]:
+  pairs = ((_RAILS, _RAILS.replace('349894', '351894').replace('30203502', '33203502')),
+           (_RAPL, _RAPL.replace('1000.25', '1002.25').replace('262143000000', '7671150')),
+           [f'-40{i}000 4000000 Discharging\n' for i in range(6)])
+  return [''.join(map(power.marked, texts)).encode() for texts in pairs]
+
+
+@parser('readings of a meter', 'text', _readings, errors=(errors.BenchmarkError, ValueError))
+def _meter(content: bytes, folder: pathlib.Path) -> None:
+  readings, _ = power.split(_text(content))
+  meter = power.find(Phone(readings[0] if readings else ''))
+  assert 0 < meter.power_w(readings) < float('inf')
+
+
+@parser('log of a meter', 'text', lambda: [b'time,W\n1800000000.1,2.5\n1800000000.2,2.75\n1800000000.3,1\n',
+                                           b'2027-01-15T08:00:00.5+00:00;2,5\n2027-01-15T08:00:01.5+00:00;2,5\n'])
+def _power_log(content: bytes, folder: pathlib.Path) -> None:
+  power_log.PowerLog(put(content, folder, 'meter.csv'))
+
+
 def _stored() -> bytes:
   launches = {'a': output.Launch(1.5, 1.25, 1.0, 2.0, 0.25, 1.0, 20), 'b': output.Launch(7.0)}
   health = dataclasses.asdict(device_lib.Health(87.0, 29.1, 0, 33.4, (300000, 300000), 0.5))
+  launches['b'] = dataclasses.replace(launches['b'], energy_mj=3.5)
   records = [protocol.Record(number, 0, 'a', (1.25, 1.3), launches, {}, {'b': 'hang'}, 'then', 1.5, health) for number in range(2)]
   header = {'schema': 'android_benchmark/partial', 'version': 1, 'started': 'then', 'identity': _IDENTITY}
   return b''.join(to_json(line) + b'\n' for line in (header, *map(dataclasses.asdict, records)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import fcntl
 import functools
 import os
@@ -99,7 +100,7 @@ def _architectures() -> list[bytes]:
 @parser('architecture', 'json', _architectures, quick=40)
 def _architecture(content: bytes, folder: pathlib.Path) -> None:
   found = harness.read_twice(folder / 'architecture.json', content, io.load_architecture, io.save_architecture)
-  describe.to_text(describe.describe(found.network, None), None)
+  describe.to_text(describe.describe(found.network, {}), {})
   architectures.digest(found)
   architectures.adapt(found, 'x', found.network.classes, resolution=64)
 
@@ -135,12 +136,18 @@ def _predictor(content: bytes, folder: pathlib.Path) -> None:
   assert mean.shape == deviation.shape == predictor.accuracy.shape
 
 
-@parser('latency table', 'json', _file('latency_table.json'), quick=40)
+def _tables() -> list[bytes]:
+  energy = dataclasses.replace(report_runs.make_table(), unit='mJ')
+  return [run_files()['latency_table.json'], saved(table_lib.save, energy, 'table.json')]
+
+
+@parser('latency table', 'json', _tables, quick=40)
 def _latency_table(content: bytes, folder: pathlib.Path) -> None:
   found = harness.read_twice(folder / 'table.json', content, table_lib.load, table_lib.save)
   assert found.sha256 and found.provenance
   if not found.missing(network_lib.op_signatures(network())):
-    describe.to_text(describe.describe(network(), found), found)
+    tables = {found.unit: found}
+    describe.to_text(describe.describe(network(), tables), tables)
 
 
 @parser('official YAML', 'text', lambda: [saved(official_yaml.save, report_runs.make_table(), 'table.yaml')])

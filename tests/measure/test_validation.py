@@ -63,18 +63,28 @@ def test_published_networks_that_the_table_covers_take_part():
   assert chosen['proxyless_cpu'][1] == published.network('proxyless_cpu')
 
 
-def validate(monkeypatch, tmp_path, latency):
+def validate(monkeypatch, tmp_path, latency, unit='ms'):
   """A proof whose measurements are a function of the sum of entries."""
-  table = make_table(SPACE)
+  table = dataclasses.replace(make_table(SPACE), unit=unit)
 
   def measure(networks, setup, work, io):
     assert io == 'uint8' and '--block_models=6' in setup.options
-    models = {name: {'median_ms': latency(i, model_lib.entry_sum(table, network))}
+    models = {name: {f'median_{unit.lower()}': latency(i, model_lib.entry_sum(table, network))}
               for i, (name, network) in enumerate(networks.items())}
     return {'models': models, 'failed': {}, 'warnings': [], 'reference': {'drift_percent': 0.5}}
 
   monkeypatch.setattr(table_builder, 'measure', measure)
   return validation_lib.validate(SPACE, table, table_builder.Setup('host', 'int8'), tmp_path, 6, 12, seed=1)
+
+
+def test_a_proof_of_energy_says_so(monkeypatch, tmp_path):
+  proof = validate(monkeypatch, tmp_path, lambda i, total: 0.5 + 1.25 * total, 'mJ')
+  validation_lib.save(proof, tmp_path / 'proof.json')
+  text = (tmp_path / 'proof.json').read_text()
+  assert '"predicted_mj": ' in text and '_ms"' not in text
+  assert validation_lib.load_rows(tmp_path / 'proof.json') == proof.rows
+  lines = validation_lib.describe(proof).splitlines()
+  assert lines[0] == 'calibration            mJ = 0.5 + 1.250 * sum, from 6 networks' and ' mJ, mean error 0.0 %' in lines[1]
 
 
 def test_a_line_is_found_exactly(monkeypatch, tmp_path):

@@ -125,7 +125,7 @@ def _table(space, cost, generator, low, high):
           'provenance': counts, 'calibration': {'scale': 1.021, 'offset_ms': 0.4, 'networks': 8},
           'validation': {'networks': 12, 'rmse_ms': 1.9, 'mape_percent': 2.4, 'within_5_percent': 91.7, 'within_10_percent': 100.0,
                          'spearman': 0.98}, 'estimate_error_percent': 7.5,
-          'entries': entries, 'proof': _proof(generator, low, high), 'source': 'measured with benchmark_model'}
+          'unit': 'ms', 'entries': entries, 'proof': _proof(generator, low, high), 'source': 'measured with benchmark_model'}
 
 
 def _deployments(predicted):

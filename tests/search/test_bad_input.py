@@ -53,8 +53,9 @@ def test_a_table_for_another_runtime(tmp_path):
     (['--channels=2'], ['--channels=2: must be one of 1, 3']),
     (['--target_macs=-1'], ['--target_macs must be a positive number, got -1']),
     (['--target_macs=nan'], ['--target_macs=nan']),
-    (['--target_latency_fraction=0.5'], ['exactly one of --target_latency_ms, --target_latency_fraction, --target_macs, got 2']),
-    (['--target_latency_ms=80'], ['exactly one of --target_latency_ms, --target_latency_fraction, --target_macs']),
+    (['--target_latency_fraction=0.5'], ['exactly one of --target_latency_ms, --target_energy_mj, --target_latency_fraction, '
+                                         '--target_macs, got 2']),
+    (['--target_latency_ms=80'], ['exactly one of --target_latency_ms, --target_energy_mj, --target_latency_fraction, --target_macs']),
     (['--resolution=30', '--stem_strides=4'], ['resolution must be a positive multiple of the total stride 4, got 30', '28 or 32']),
     (['--stage_filters=8,x'], ['--stage_filters=8,x: must be integers with commas between them']),
     (['--stage_filters=8,8'], ['stage_filters, stage_blocks and stage_strides must have one entry a stage']),

@@ -9,6 +9,7 @@ import pytest
 from tests.search import runs
 from tf_proxyless.app.commands import audit_table
 from tf_proxyless.cost import table as table_lib
+from tf_proxyless.infra import errors
 
 PIXEL1 = runs.ROOT / 'configs' / 'latency' / 'pixel1_tflite_float.json'
 
@@ -65,8 +66,18 @@ def test_microseconds_are_told(tmp_path, capsys):
   table_lib.save(change(table_lib.load(PIXEL1), lambda signature: 1100.0), tmp_path / 'other.json')
   audit_table.main(audit_table.Config(first_table='pixel1_tflite_float', second_table=str(tmp_path / 'other.json'), networks=5))
   lines = capsys.readouterr().out.splitlines()
-  assert 'warning  that is far from 1: are both tables in milliseconds?' in lines
+  assert 'warning  that is far from 1: are both tables in ms?' in lines
   assert 'are the measurements in microseconds' in lines[-1]
+
+
+def test_tables_of_energy(tmp_path, capsys):
+  energy = change(table_lib.load(PIXEL1), lambda signature: 2.0, unit='mJ')
+  table_lib.save(energy, tmp_path / 'one.json')
+  config = lambda first: audit_table.Config(first_table=first, second_table=str(tmp_path / 'one.json'), networks=5)
+  audit_table.main(config(str(tmp_path / 'one.json')))
+  assert ' mJ, ratio 1.00' in capsys.readouterr().out
+  with pytest.raises(errors.UserError, match="energy table 'other' is in mJ; one in ms is needed"):
+    audit_table.main(config('pixel1_tflite_float'))
 
 
 @pytest.mark.long

@@ -13,6 +13,7 @@ from tf_proxyless.cost import pixel2
 from tf_proxyless.cost import table as table_lib
 from tf_proxyless.infra import errors
 from tf_proxyless.space import io
+from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import proxyless
 from tf_proxyless.space import published
 from tf_proxyless.space import schema
@@ -96,6 +97,34 @@ def test_microseconds_are_refused(folder):
     calibrate_table.main(calibrate_table.Config(
         latency_table='pixel2_int8_estimate', measurements=str(folder / 'measured' / 'other.json'), output=str(folder / 'mine.json')))
   assert not (folder / 'mine.json').exists()
+
+
+def test_millijoules(folder, capsys):
+  """A table of energy is calibrated by millijoules, from a CSV file and from what android_benchmark measured."""
+  signatures = dict.fromkeys(signature for net in NETWORKS.values() for signature in network_lib.op_signatures(net))
+  entries = tuple(table_lib.Entry(signature, table_lib.LatencyStats('measured', 0.5 + i % 3)) for i, signature in enumerate(signatures))
+  table = table_lib.LatencyTable('energy', table_lib.Runtime('Pixel 2', 'int8', 'builtin', 1), entries, unit='mJ')
+  table_lib.save(table, folder / 'energy.json')
+  millijoules = {name: 3 + 1.5 * model_lib.entry_sum(table, net) for name, net in NETWORKS.items()}
+  (folder / 'measured' / 'theirs.csv').write_text('network,mJ\n' + ''.join(f'{name},{value} mJ\n' for name, value in millijoules.items()))
+  body = json.loads((folder / 'measured' / 'measurements.json').read_text())
+  path = folder / 'measured' / 'mj.json'
+  config = lambda name: calibrate_table.Config(latency_table=str(folder / 'energy.json'), measurements=str(folder / 'measured' / name),
+                                               output=str(folder / 'calibrated.json'))
+  path.write_text(json.dumps(body))
+  with pytest.raises(errors.UserError, match='mj.json: measured without energy; android_benchmark measures it with --unit=mJ'):
+    calibrate_table.main(config('mj.json'))
+  for name, figures in body['models'].items():
+    figures['median_mj'] = millijoules[name]
+  path.write_text(json.dumps(body))
+  for name in ('theirs.csv', 'mj.json'):
+    calibrate_table.main(config(name))
+    found = table_lib.load(folder / 'calibrated.json')
+    assert (found.unit, found.calibration.scale, found.calibration.offset_ms) == ('mJ', pytest.approx(1.5), pytest.approx(3))
+    assert 'mJ = 3.000 + 1.5000 * sum, from 3 networks' in capsys.readouterr().out
+  (folder / 'measured' / 'theirs.csv').write_text('small,4 ms\n')
+  with pytest.raises(errors.UserError, match='theirs.csv:1: expected a network and its millijoules, got .small,4 ms'):
+    calibrate_table.main(config('theirs.csv'))
 
 
 def test_a_table_that_was_measured_and_a_space_from_a_file(folder):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import re
@@ -13,7 +14,9 @@ from tests.search import runs
 from tf_proxyless.cost import counting
 from tf_proxyless.cost import memory
 from tf_proxyless.cost import model as model_lib
+from tf_proxyless.cost import table as table_lib
 from tf_proxyless.space import io
+from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import schema
 
 
@@ -73,6 +76,31 @@ def test_limits_on_memory_and_size(finished, tmp_path):
                           (('--max_size=2kB',), '--max_size=2000: the smallest network of the space takes about'),
                           (('--max_memory=3 apples',), "--max_memory=3 apples must be a number of bytes, or one with kB")]:
     runs.check_mistake(derive(f'--run_dir={finished}', *limits, '--data_dir=/nowhere'), message)
+
+
+def test_a_limit_on_energy_after_a_search_without(finished, tmp_path):
+  space = io.load_search_space(finished / 'search_space.json')
+  entries = tuple(table_lib.Entry(signature, table_lib.LatencyStats('measured', 1.0 + i % 5))
+                  for i, signature in enumerate(network_lib.op_signatures(space)))
+  table = table_lib.LatencyTable('energy', table_lib.Runtime('Pixel 8', 'int8'), entries, unit='mJ')
+  table_lib.save(table, tmp_path / 'energy.json')
+  table_lib.save(dataclasses.replace(table, unit='ms'), tmp_path / 'latency.json')
+  model = model_lib.from_latency_table(space, table)
+  limit, output = (2 * model.smallest + model.largest) / 3, tmp_path / 'small.json'
+  flags = (f'--run_dir={finished}', '--by=probability', '--data_dir=/nowhere', f'--output={output}')
+  result = derive(*flags, '--max_macs=250000', f'--energy_table={tmp_path / "energy.json"}', f'--max_energy_mj={limit}')
+  assert result.returncode == 0, result.stderr
+  found = io.load_architecture(output)
+  assert found.cost.predicted_mj == model.cost(found.genotype) <= limit and found.cost.macs <= 250_000
+  assert found.energy_table.sha256 == table.sha256
+  assert result.stdout.splitlines()[-2].endswith(f', {found.cost.predicted_mj:.2f} mJ')
+  for more, message in (
+      ((f'--max_energy_mj={limit}',), 'the search had no energy table; use --max_macs, or give an --energy_table'),
+      ((f'--energy_table={tmp_path / "energy.json"}', '--max_energy_mj=1'), '--max_energy_mj=1: the smallest network of the space takes'),
+      ((f'--energy_table={tmp_path / "energy.json"}',), '--energy_table is for a limit of --max_energy_mj'),
+      ((f'--energy_table={tmp_path / "latency.json"}', '--max_energy_mj=9'), "latency table 'energy' is in ms; one in mJ is needed"),
+      ((f'--energy_table={tmp_path / "energy.json"}', '--max_energy_mj=50,60'), '--max_energy_mj=50,60 is a limit besides the budget')):
+    runs.check_mistake(derive(*flags, *more), message)
 
 
 @pytest.mark.parametrize('by', [pytest.param('evidence', marks=pytest.mark.long), 'validation'])

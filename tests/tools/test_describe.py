@@ -34,7 +34,7 @@ def test_json_of_a_published_network(tmp_path, name, macs, parameters):
   result = describe(f'--architecture={name}', '--json', cwd=tmp_path)
   assert (result.stderr, result.returncode) == ('', 0)
   found = json.loads(result.stdout)
-  assert set(found) == {'name', 'macs', 'parameters', 'file_bytes', 'memory_bytes', 'latency_ms', 'blocks'}
+  assert set(found) == {'name', 'macs', 'parameters', 'file_bytes', 'memory_bytes', 'latency_ms', 'energy_mj', 'blocks'}
   assert (found['name'], found['macs'], found['parameters'], found['latency_ms']) == (name, macs, parameters, None)
   assert sum(block['macs'] for block in found['blocks']) == macs
   assert sum(block['parameters'] for block in found['blocks']) == parameters
@@ -61,7 +61,7 @@ def test_latency_of_the_largest_network(architecture, tmp_path):
   assert found['blocks'][2] == {
       'name': 'block_1', 'op': 'k7e6', 'input_shape': [112, 112, 16], 'output_shape': [56, 56, 24], 'strides': 2,
       'residual': False, 'macs': 112 * 112 * 16 * 96 + 56 * 56 * 96 * (49 + 24),
-      'parameters': 16 * 96 + 192 + 49 * 96 + 192 + 96 * 24 + 48, 'latency_ms': 22.105}
+      'parameters': 16 * 96 + 192 + 49 * 96 + 192 + 96 * 24 + 48, 'latency_ms': 22.105, 'energy_mj': None}
 
 
 def test_text(architecture, tmp_path):

@@ -32,8 +32,8 @@ def table(space: network_lib.Network, output: files.PathLike, *, precision: str 
     precision: 'int8' or 'float32'.
     calibration_networks: Networks that scale and offset are fitted on.
     validation_networks: Networks that are predicted and measured, and used for nothing else.
-    **device: Fields of `app.config.DeviceConfig`, for instance `device='adb', benchmark_binary=PATH, core_mask='10'`, `kernels`,
-      `threads`, `rounds`.
+    **device: Fields of `app.config.TableDeviceConfig`, for instance `device='adb', benchmark_binary=PATH, core_mask='10'`, `kernels`,
+      `threads`, `rounds`; `unit='mJ'` for a table of energy.
 
   Returns:
     The table.
@@ -46,7 +46,7 @@ def table(space: network_lib.Network, output: files.PathLike, *, precision: str 
     found = table_lib.load(path)
     found.check_covers(space)
     return found
-  setup = device_lib.setup(options.make(config_lib.DeviceConfig, device), precision)
+  setup = device_lib.setup(options.make(config_lib.TableDeviceConfig, device), precision)
   work = path.with_suffix('')
   work.mkdir(parents=True, exist_ok=True)
   with locking.take(work):

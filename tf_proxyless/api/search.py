@@ -64,7 +64,7 @@ def search(
     class_names: Names by label, for arrays and datasets.
     unit: Unit of the costs, where `cost` is a function.
     **settings: Fields of `app.config.SearchConfig` by name: `warmup_epochs`, `search_epochs`, `batch_size`, `validation_batch_size`,
-      `validation_images`, `augmentation`, `max_memory`, `precision`, `seed`, ...
+      `validation_images`, `augmentation`, `max_memory`, `precision`, `max_energy_mj` (by the file `energy_table`), `seed`, ...
 
   Returns:
     The result.
@@ -77,12 +77,17 @@ def search(
   """
   _check_settings(settings)
   cost_model = costs.model(space, cost, unit)
-  table = cost if isinstance(cost, table_lib.LatencyTable) else None
-  problem = problem_lib.SearchProblem(space, cost_model, problem_lib.parse_target(target, cost_model), table)
+  tables = {name: cost for name, unit in config_lib.TABLES.items() if isinstance(cost, table_lib.LatencyTable) and cost.unit == unit}
+  problem = problem_lib.SearchProblem(space, cost_model, problem_lib.parse_target(target, cost_model), tables)
   problem.check()
   config = options.make(config_lib.SearchConfig, {
       **_target_settings(problem), 'run_dir': os.fspath(run_dir), 'resolution': space.resolution, **settings, 'dataset': 'arrays:'})
-  problem = dataclasses.replace(problem, others=problem_lib.find_limits(config.target, space))
+  config.target.check_limits()
+  for name, limit in config_lib.LIMITS.items():
+    if getattr(config.target, limit) is not None and name not in tables:
+      tables[name] = table_lib.load(getattr(config.target, name))
+      tables[name].check_unit(config_lib.TABLES[name])
+  problem = dataclasses.replace(problem, others=problem_lib.find_limits(config.target, space, tables))
   problem.check()
   from tf_proxyless.app import build_search
   from tf_proxyless.app.commands import search as search_command
@@ -104,15 +109,15 @@ def _check_settings(settings: Mapping[str, Any]) -> None:
     if name in settings and each.group == 'designer':
       raise TypeError(f'{name!r} is no setting here: this searches a supernet; `nas.ask_tell` takes a designer')
     argument = 'train_data' if name == 'dataset' else by_group.get(each.group)
-    if name in settings and argument and name not in ('max_size', 'max_memory'):
+    if name in settings and argument and name not in ('max_size', 'max_memory', *config_lib.LIMITS, *config_lib.LIMITS.values()):
       raise TypeError(f'{name!r} is no setting here: `{argument}` says it')
 
 
 def _target_settings(problem: problem_lib.SearchProblem) -> dict[str, Any]:
   """The target as options, for files that people read."""
-  if problem.table is not None:
-    return {'latency_table': problem.table.name, 'target_latency_ms': problem.target, 'allow_estimates': True}
-  return {'target_macs': problem.target} if problem.cost_model.unit == 'macs' else {}
+  by_table = ({name: table.name, config_lib.TARGET_OF[name]: problem.target, 'allow_estimates': True}
+              for name, table in problem.tables.items())
+  return next(by_table, {'target_macs': problem.target} if problem.cost_model.unit == 'macs' else {})
 
 
 def load(run_dir: files.PathLike, optimizer: Any = None, objective: Any = None) -> SearchResult:
@@ -350,7 +355,8 @@ class SearchResult:
       cost = self.architecture.cost
       rows += [('network', ' '.join(block.op.short_name for block in self.architecture.network.blocks)),
                ('MACs', f'{cost.macs:,}'), ('parameters', f'{cost.parameters:,}')]
-      rows += [('predicted', f'{cost.predicted_ms:.3f} ms')] if cost.predicted_ms is not None else []
+      rows += [('predicted', f'{value:.3f} {unit}') for value, unit in ((cost.predicted_ms, 'ms'), (cost.predicted_mj, 'mJ'))
+               if value is not None]
     cells = ''.join(f'<tr><th style="text-align:left">{name}</th><td style="text-align:left">{html.escape(str(value))}</td></tr>'
                     for name, value in rows)
     return f'<table>{cells}</table>'

@@ -68,19 +68,24 @@ def adapt(architecture: io.Architecture, name: str, classes: int | None, resolut
     network = dataclasses.replace(network, input_shape=(resolution, resolution, network.input_shape[2]))
   if dropout_rate is not None:
     network = _with_classifier(network, dropout_rate=dropout_rate)
+  if network.input_shape != architecture.network.input_shape:
+    return _without_predictions(architecture, network)
   count = counting.count_network(network)
-  known = architecture.cost or io.Cost()
-  cost = io.Cost(count.macs, count.parameters, known.predicted_ms if network.input_shape == architecture.network.input_shape else None)
-  return dataclasses.replace(architecture, network=network, cost=cost,
-                             latency_table=architecture.latency_table if cost.predicted_ms is not None else None)
+  cost = dataclasses.replace(architecture.cost or io.Cost(), macs=count.macs, parameters=count.parameters)
+  return dataclasses.replace(architecture, network=network, cost=cost)
+
+
+def _without_predictions(architecture: io.Architecture, network: network_lib.Network) -> io.Architecture:
+  """An architecture with another network, for which no table was asked."""
+  count = counting.count_network(network)
+  return dataclasses.replace(architecture, network=network, cost=io.Cost(count.macs, count.parameters), latency_table=None,
+                             energy_table=None)
 
 
 def with_classes(architecture: io.Architecture, classes: int) -> io.Architecture:
   """The same network with another number of outputs, for weights that are to learn other classes; its latency is not known then."""
   network = _with_classifier(architecture.network, units=classes)
-  count = counting.count_network(network)
-  return dataclasses.replace(architecture, network=network, cost=io.Cost(count.macs, count.parameters), latency_table=None,
-                             class_names=None)
+  return dataclasses.replace(_without_predictions(architecture, network), class_names=None)
 
 
 def other_classes(known: Sequence[str] | None, dataset: str, class_names: Sequence[str]) -> str:

@@ -250,7 +250,7 @@ def write_inputs(config: config_lib.SearchConfig, problem: problem_lib.SearchPro
   Raises:
     ValueError: Another run lies there.
   """
-  identity = problem_lib.identity(config, problem.table, given)
+  identity = problem_lib.identity(config, problem.tables, given)
   known = run.check(identity)
   if not (known or run.writes):
     raise ValueError(f'{run.path} is not there as the chief wrote it: all workers need the same command, and one `run_dir` on a disk that '
@@ -259,13 +259,13 @@ def write_inputs(config: config_lib.SearchConfig, problem: problem_lib.SearchPro
     proof = None if given.problem else tables.find_proof(config, problem.space)
     if given.problem:
       files.write_json(run.problem, 'search_problem', problem.to_json())
-    for file in (run.split, run.latency_table, run.latency_table_proof):  # of a run that came to nothing
+    for file in (run.split, *run.tables.values(), run.latency_table_proof):  # of a run that came to nothing
       if file != proof:
         file.unlink(missing_ok=True)
     files.write_atomically(run.flags, flags.to_flagfile(config, problem_lib.silent(config, given)))
     io.save_search_space(problem.space, run.search_space)
-    if problem.table is not None:
-      table_lib.save(problem.table, run.latency_table)
+    for name, table in problem.tables.items():
+      table_lib.save(table, run.tables[name])
     if proof is not None and proof != run.latency_table_proof:
       files.write_atomically(run.latency_table_proof, proof.read_bytes())
     run.claim(identity, class_names='\n'.join(source.class_names),
@@ -325,7 +325,7 @@ def build_search(config: config_lib.SearchConfig, problem: problem_lib.SearchPro
   weights, devices = config.weights, devices or distribution.Devices()
   with devices.chief_first():
     split = _make_split(config, source, run, validation)
-  dataset.check_workers(devices, run, split, [problem_lib.identity(config, problem.table), problem.to_json()])
+  dataset.check_workers(devices, run, split, [problem_lib.identity(config, problem.tables), problem.to_json()])
   methods = methods or Methods.from_config(config)
   part = (devices.worker, devices.workers)
   data = _make_data(config, problem, source, split, run, part, pipelines.WHOLE)  # a network is scored by one device on a whole batch
@@ -422,5 +422,5 @@ def front_from_run(config: config_lib.SearchConfig, searched: problem_lib.Search
     derivations = result_lib.derive_networks(architecture.log_probabilities(), samples, not architecture.scores_networks,
                                              problem.cost_model, limits, end, by, validation, config.seed,
                                              (*problem.others, *others))
-  return [(found, result_lib.make_architecture(problem.space, found, problem.table, versions.installed(), config.seed))
+  return [(found, result_lib.make_architecture(problem.space, found, problem.tables, versions.installed(), config.seed))
           for found in derivations]

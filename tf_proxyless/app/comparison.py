@@ -158,7 +158,7 @@ class Comparison:
 
   def _make_target(self, text: str) -> Target:
     cost = problem_lib.parse_target(text, self.cost_model)
-    problem_lib.SearchProblem(self.space, self.cost_model, cost, self._table).check('targets')
+    problem_lib.SearchProblem(self.space, self.cost_model, cost).check('targets')
     most = self.design.random_networks + self.design.seeds * len(self.design.optimizers)
     paths = equal_cost.draw(self.cost_model, (1 - TOLERANCE) * cost, (1 + TOLERANCE) * cost, most, self._search.seed)
     drawn = tuple(self._of_space(schema.genotype(self.space, path)) for path in paths)
@@ -238,8 +238,9 @@ class Comparison:
     return self.work / SCORINGS / search.name / 'scores.json'
 
   def _search_config(self, search: Search) -> config_lib.SearchConfig:
-    limit: dict[str, float | str] = {'target_macs': search.target.cost} if self._table is None else {
-        'target_latency_ms': search.target.cost, 'latency_table': str(table_file(self.work))}
+    table = self._search.target.table
+    limit: dict[str, float | str] = {'target_macs': search.target.cost} if table is None else {
+        config_lib.TARGET_OF[table]: search.target.cost, table: str(table_file(self.work))}
     if self._search.space.in_file:
       limit['search_space'] = str(space_file(self.work))
     return options.replace(self._search, **{**dict.fromkeys(config_lib.TARGETS), **limit}, architecture_optimizer=search.optimizer,

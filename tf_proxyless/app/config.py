@@ -6,6 +6,7 @@ import dataclasses
 import os
 
 from tf_proxyless.app import options
+from tf_proxyless.cost import table as table_lib
 from tf_proxyless.data import names as dataset_names
 from tf_proxyless.infra import distribution as distribution_lib
 from tf_proxyless.infra import files
@@ -19,7 +20,12 @@ MAX_SIZE = 'Greatest .tflite file of the network in int8: bytes, or with kB, MB,
 MAX_MEMORY = "Greatest memory for the network's activations in int8, as TFLite plans its arena; likewise."
 VERIFY_IMAGES = 'Whether all images of a folder are read before anything is made of them; once, until they change.'
 SKIP_UNREADABLE = 'Whether to go on without images of a folder that cannot be read; the run keeps which.'
-TARGETS = ('target_latency_ms', 'target_latency_fraction', 'target_macs')  # exactly one is given
+TARGETS = ('target_latency_ms', 'target_energy_mj', 'target_latency_fraction', 'target_macs')  # exactly one is given
+TABLES = {'latency_table': 'ms', 'energy_table': 'mJ'}  # and the unit of each
+TARGET_OF = {'latency_table': 'target_latency_ms', 'energy_table': 'target_energy_mj'}
+LIMITS = {'latency_table': 'max_latency_ms', 'energy_table': 'max_energy_mj'}  # of the network by a table that is not the target's
+_A_TABLE = {'latency_table': 'a `latency_table`', 'energy_table': 'an `energy_table`'}  # in messages
+_QUANTITIES = {'latency_table': 'a latency', 'energy_table': 'an energy'}
 OPTIMIZERS = ('reinforce', 'gradient', 'gumbel', 'straight_through')
 DESIGNERS = ('bayesian', 'genetic', 'evolution', 'local_search', 'random')
 TRAIN = 'train'  # value of `evaluator`
@@ -43,6 +49,10 @@ _LARGEST_SEED = 2**31 - 1
 _OFFICIAL_RATE, _QUANTIZE_RATE, _RATE_BATCH_SIZE = 0.05, 0.005, 256  # learning rates are for that batch size
 
 option, group = options.option, options.group
+
+
+def _resolve_table(table: str) -> str:
+  return files.resolve(table) if table.endswith('.json') and os.path.isfile(table) else table
 
 
 def check_validation_images(images: float, may_be_none: bool = False) -> None:
@@ -88,20 +98,26 @@ class TargetConfig(options.Config):
   """What the network may cost, and by which table."""
 
   latency_table: str | None = option(
-      None, "File or shipped name of a latency table; 'host' measures this machine on first use. Required unless the target is in MACs.",
-      resolve=lambda table: files.resolve(table) if table.endswith('.json') and os.path.isfile(table) else table)
-  allow_estimates: bool = option(False, 'Whether latencies may be used that were estimated, not measured.')
+      None, "File or shipped name of a latency table; 'host' measures this machine on first use. Required for a latency.",
+      resolve=_resolve_table)
+  energy_table: str | None = option(
+      None, 'File of a table of energy, made with build-table --unit=mJ: for a target in mJ, or for a limit besides another target.',
+      resolve=_resolve_table)
+  allow_estimates: bool = option(False, 'Whether entries of tables may be used that were estimated, not measured.')
   cache_dir: str | None = option(None, 'Where tables of this machine are kept; by default ~/.cache/tf_proxyless.', may_change=True)
   expected_device: str | None = option(
-      None, 'Device that the latency table must be of; a table of another is refused. By default any.')
-  expected_precision: str | None = option(None, 'Precision that the latency table must be of. By default any.',
+      None, 'Device that the tables must be of; a table of another is refused. By default any.')
+  expected_precision: str | None = option(None, 'Precision that the tables must be of. By default any.',
                                           choices=('float32', 'float16', 'int8'))
-  expected_kernels: str | None = option(None, 'Kernels that the latency table must be of. By default any.', choices=('xnnpack', 'builtin'))
+  expected_kernels: str | None = option(None, 'Kernels that the tables must be of. By default any.', choices=('xnnpack', 'builtin'))
   target_latency_ms: float | None = option(
-      None, 'Latency to search for. One of three ways to set the target, and one is required.', unit='ms')
+      None, 'Latency to search for. One of four ways to set the target, and one is required.', unit='ms')
+  target_energy_mj: float | None = option(None, 'Energy of a run to search for. Another of the four.', unit='mJ')
   target_latency_fraction: float | None = option(
-      None, "The target as a share of the space's range: 0 is its fastest network, 1 its slowest. Another of the three.")
-  target_macs: float | None = option(None, 'The target in multiply-adds. Another of the three.')
+      None, "The target as a share of the space's range: 0 is its cheapest network by the table, 1 its dearest. Another of the four.")
+  target_macs: float | None = option(None, 'The target in multiply-adds. Another of the four.')
+  max_latency_ms: float | None = option(None, 'Greatest latency by `latency_table`, where the target is something else.', unit='ms')
+  max_energy_mj: float | None = option(None, 'Greatest energy of a run by `energy_table`, where the target is something else.', unit='mJ')
   max_size: str | None = option(None, f'{MAX_SIZE} By default any.')
   max_memory: str | None = option(None, f'{MAX_MEMORY} By default any.')
 
@@ -111,9 +127,9 @@ class TargetConfig(options.Config):
     return next(name for name in TARGETS if getattr(self, name) is not None)
 
   @property
-  def in_macs(self) -> bool:
-    """Whether costs are multiply-adds, and there is no table."""
-    return not self.latency_table
+  def table(self) -> str | None:
+    """The option that names the table of the target: the one without a limit; None where costs are multiply-adds."""
+    return next((name for name, limit in LIMITS.items() if getattr(self, name) and getattr(self, limit) is None), None)
 
   def check(self, several: tuple[str, ...] = ()) -> None:
     """Refuses targets and tables that do not fit each other.
@@ -128,16 +144,38 @@ class TargetConfig(options.Config):
     if several:
       if given:
         raise ValueError(f'give `targets` or `{given[0]}`, not both')
+      self._check_tables('targets')
       return
     if len(given) != 1:
       raise ValueError(f'give exactly one of {", ".join(f"`{name}`" for name in TARGETS)}, got {len(given)}')
-    if self.target_macs is None and not self.latency_table:
-      raise ValueError(f'`{given[0]}` needs a `latency_table`')
-    if self.target_macs is not None and self.latency_table:
-      raise ValueError('`latency_table` is for a latency, not for `target_macs`')
+    self._check_tables(given[0])
     fraction = self.target_latency_fraction
     if fraction is not None and not 0 < fraction <= 1:
       raise ValueError(f'`target_latency_fraction` must be above 0 and at most 1, got {fraction:g}')
+
+  def check_limits(self) -> None:
+    """Refuses limits without their tables.
+
+    Raises:
+      ValueError: In one line, which.
+    """
+    for name, limit in LIMITS.items():
+      if getattr(self, limit) is not None and not getattr(self, name):
+        raise ValueError(f'`{limit}` needs {_A_TABLE[name]}')
+
+  def _check_tables(self, target: str) -> None:
+    """Each table has a target or a limit, and each of these a table."""
+    self.check_limits()
+    needed = next((name for name in TABLES if TARGET_OF[name] == target), self.table)
+    if target == 'target_macs':
+      needed = None
+    elif not (needed and getattr(self, needed)) and target != 'targets':
+      raise ValueError(f'`{target}` needs {_A_TABLE[needed or "latency_table"]}')
+    if needed and getattr(self, LIMITS[needed]) is not None:
+      raise ValueError(f'give `{target}` or `{LIMITS[needed]}`, not both')
+    for name, limit in LIMITS.items():
+      if name != needed and getattr(self, name) and getattr(self, limit) is None:
+        raise ValueError(f'`{name}` is for {_QUANTITIES[name]}, not for `{target}`; for a limit besides that, add `{limit}`')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -243,8 +281,8 @@ class DesignerConfig(options.Config):
       resolve=lambda evaluator: evaluator if evaluator == TRAIN else files.resolve(evaluator))
   evaluations: int = option(120, 'Networks that are evaluated. May be raised later.', low=10, may_change=True)
   targets: tuple[str, ...] = option(
-      (), 'What networks may cost, with commas between them, each a number in ms (with a table) or multiply-adds, or a share of the range '
-      'such as 25%: one network is found for each. In place of one target.', earlier=())
+      (), 'What networks may cost, with commas between them, each a number in the unit of the table, or multiply-adds, or a share of the '
+      'range such as 25%: one network is found for each. In place of one target.', earlier=())
   train_flagfile: str | None = option(None, f"Flagfile of the trainings of `evaluator={TRAIN}`, on the same dataset.")
   processes: int = option(1, 'Trainings at the same time, which share the cores.', low=1, may_change=True)
 
@@ -521,7 +559,8 @@ class DeviceConfig(options.Config):
   force_threads: bool = option(False, 'Whether threads may be as many as the cores of this machine.')
   core_mask: str | None = option(None, "Cores to run on, hexadecimal as for taskset: '10' is one big core of a Pixel 2.")
   rounds: int = option(5, 'Separate measurements of each model.', low=1)
-  min_secs: float = option(0.3, 'Least time of a measurement, seconds.', low=0.0)
+  min_secs: float | None = option(None, 'Least time of a measurement, seconds; by default 0.3, for energy 2, or 10 by a fuel gauge.',
+                                  low=0.0)
   max_drift_percent: float = option(3.0, 'Measurements are repeated if the reference model drifts by more, percent.', low=0.0)
   max_temperature_c: float | None = option(None, 'A phone that is warmer cools down first, degrees Celsius.')
   lock_clocks: bool = option(False, 'Whether to fix the clocks of a rooted phone while measuring.')
@@ -531,7 +570,11 @@ class DeviceConfig(options.Config):
 class TableDeviceConfig(DeviceConfig):
   """The same for tables, which can be of a GPU too."""
 
-  device: str = option('host', "'host', 'adb', 'adb:SERIAL' or 'gpu': where latencies are measured.")
+  device: str = option('host', "'host', 'adb', 'adb:SERIAL' or 'gpu': where is measured; or a CSV file with a model and "
+                       'what it took in each line, of your own measurements: what it lacks is named.')
+  unit: str = option('ms', 'What the table is of: ms, or mJ, the energy of a run above that of the idle device, by its power rails, '
+                     'RAPL, or the fuel gauge of its battery.', choices=table_lib.UNITS)
+  power_log: str | None = option(None, 'For mJ, a CSV file that an external meter writes meanwhile: a time and watts in each line.')
 
 
 @dataclasses.dataclass(frozen=True)

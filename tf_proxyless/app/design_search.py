@@ -77,7 +77,7 @@ class Inputs:
 
   def identity(self, config: config_lib.SearchConfig) -> dict[str, object]:
     """What makes the run this run."""
-    found = problem_lib.identity(config, self.problem.table)
+    found = problem_lib.identity(config, self.problem.tables)
     found['train_flagfile'] = self.train and options.identity(self.train)  # what is in it, wherever it lies
     if self.asked is not None:
       file = self.asked.predictor if self.predictor is not None else self.asked.identity
@@ -138,8 +138,8 @@ def _write_inputs(config: config_lib.SearchConfig, inputs: Inputs, run: run_dire
     files.write_atomically(run.flags, flags.to_flagfile(config, problem_lib.silent(config)))
     io.save_search_space(inputs.problem.space, run.search_space)
     files.write_json(run.problem, 'search_problem', inputs.problem.to_json())
-    if inputs.problem.table is not None:
-      table_lib.save(inputs.problem.table, run.latency_table)
+    for name, table in inputs.problem.tables.items():
+      table_lib.save(table, run.tables[name])
     if inputs.asked is not None and inputs.predictor is not None:
       files.write_atomically(run.predictor, inputs.asked.predictor.read_bytes())
     run.claim(identity)
@@ -158,8 +158,7 @@ def _search(config: config_lib.SearchConfig, inputs: Inputs, run: run_directory.
   paths = result_lib.save_front(front, problem.cost_model.unit, run.front)
   io.save_architecture(front[0][1], run.architecture)
   print(result_lib.describe_front([derivation for derivation, _ in front], paths, problem.format_cost))
-  if problem.table is not None:
-    print(f'latency table          {problem_lib.describe_table(problem.table)}')
+  print(problem_lib.describe_tables(problem.tables), end='')
 
 
 def _evaluate(config: config_lib.SearchConfig, inputs: Inputs, run: run_directory.RunDirectory, report: writer.RunReport,
@@ -281,7 +280,7 @@ def derive(predictor: predictors_lib.Predictor, problem: problem_lib.SearchProbl
     by, cost = candidates_lib.PREDICTED, cost_model.cost(path)
     chosen = candidates_lib.Candidate(tuple(path.tolist()), by, cost, 0.0, float(mean[0]), float(deviation[0]))
     derivation = candidates_lib.Derivation(by, limit, chosen, chosen, None, (), None, None, None, (), (chosen,))
-    found[limit] = derivation, result_lib.make_architecture(problem.space, derivation, problem.table, versions.installed(), seed)
+    found[limit] = derivation, result_lib.make_architecture(problem.space, derivation, problem.tables, versions.installed(), seed)
   return [found[limit] for limit in limits]
 
 

@@ -23,7 +23,11 @@ def setup(config: config_lib.DeviceConfig, precision: str, seed: int = 0) -> tab
     ValueError: Options do not fit each other.
   """
   _check(config)
-  given = [f'--seed={seed}', f'--min_secs={config.min_secs}', f'--max_drift_percent={config.max_drift_percent}']
+  given = [f'--seed={seed}', f'--max_drift_percent={config.max_drift_percent}']
+  if config.min_secs is not None:
+    given.append(f'--min_secs={config.min_secs}')
+  if isinstance(config, config_lib.TableDeviceConfig):
+    given += _energy(config)
   if config.core_mask is not None:
     given.append(f'--core_mask={config.core_mask}')
   if config.max_temperature_c is not None:
@@ -34,7 +38,24 @@ def setup(config: config_lib.DeviceConfig, precision: str, seed: int = 0) -> tab
                              config.benchmark_binary)
 
 
+def _energy(config: config_lib.TableDeviceConfig) -> list[str]:
+  """What android_benchmark is told of energy."""
+  if config.unit == 'ms':
+    if config.power_log:
+      raise ValueError('`power_log` is for `unit=mJ`')
+    return []
+  if config.rounds < 2:
+    raise ValueError(f'`rounds={config.rounds}`: energy needs 2 at least, which say how large the error is')
+  if config.power_log and not pathlib.Path(config.power_log).is_file():
+    raise ValueError(f'`power_log`: there is no file {config.power_log!r}; the meter must write it while this measures')
+  return [table_builder.OF_ENERGY, *([f'--power_log={config.power_log}'] if config.power_log else [])]
+
+
 def _check(config: config_lib.DeviceConfig) -> None:
+  if config.device.endswith(table_builder.CSV):
+    if not pathlib.Path(config.device).is_file():
+      raise ValueError(f'`device`: there is no file {config.device!r}')
+    return
   on_phone = config.device == 'adb' or config.device.startswith('adb:')
   if not on_phone and config.device != 'host':
     known = options.options(type(config))['device'].help.partition(': ')[0]

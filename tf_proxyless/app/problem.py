@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import dataclasses
 import hashlib
 import inspect
@@ -41,37 +41,47 @@ class SearchProblem:
     space: The search space.
     cost_model: In the unit of the target.
     target: Budget of the derived network.
-    table: The latency table; None if costs are no latencies.
+    tables: Tables of latency and energy, by the option that names each.
     others: Further limits of the derived network.
   """
 
   space: network_lib.Network
   cost_model: model_lib.CostModel
   target: float
-  table: table_lib.LatencyTable | None = None
+  tables: Mapping[str, table_lib.LatencyTable] = dataclasses.field(default_factory=dict)
   others: tuple[solver.Constraint, ...] = ()
 
   @classmethod
   def from_config(cls, config: config_lib.SearchConfig, space: network_lib.Network,
-                  table: table_lib.LatencyTable | None = None) -> SearchProblem:
-    """Loads the table, and checks that the target can be reached.
+                  loaded: Mapping[str, table_lib.LatencyTable] | None = None) -> SearchProblem:
+    """Loads the tables, and checks that the target can be reached.
 
     Args:
       config: Checked.
       space: The search space, see `make_space`.
-      table: The latency table, if it is not to be loaded from where the configuration says.
+      loaded: The tables, if they are not to be loaded from where the configuration says.
 
     Raises:
       ValueError: In one line, what does not fit.
-      OSError: The table cannot be read.
+      OSError: A table cannot be read.
     """
-    table = None if config.target.in_macs else table or tables.load(config, space)
-    cost_model = model_lib.from_macs(space) if table is None else model_lib.from_latency_table(space, table)
+    loaded = loaded or tables.load(config, space)
+    table = config.target.table
+    cost_model = model_lib.from_macs(space) if table is None else model_lib.from_latency_table(space, loaded[table])
     name, targets = find_targets(config, cost_model)
-    problem = cls(space, cost_model, targets[0], table, find_limits(config.target, space))
+    problem = cls(space, cost_model, targets[0], loaded, find_limits(config.target, space, loaded))
     for target in targets:
       dataclasses.replace(problem, target=target).check(name)
     return problem
+
+  @property
+  def table(self) -> table_lib.LatencyTable | None:
+    """The table of the target's unit; None if that is of no table."""
+    return self.table_of(self.cost_model.unit)
+
+  def table_of(self, unit: str) -> table_lib.LatencyTable | None:
+    """The table of a unit, if there is one."""
+    return next((table for table in self.tables.values() if table.unit == unit), None)
 
   def to_json(self) -> dict[str, Any]:
     """Costs and target as JSON values; the space has a file of its own."""
@@ -114,7 +124,8 @@ class SearchProblem:
   def format_cost(self, cost: float, unit: str | None = None) -> str:
     """A cost for people, by default in the target's unit; one that rests on estimates says so."""
     unit = unit or self.cost_model.unit
-    estimated = unit == 'ms' and self.table is not None and 'estimated' in self.table.provenance
+    table = self.table_of(unit)
+    estimated = table is not None and 'estimated' in table.provenance
     return f'{format_cost(cost, unit)} (estimated)' if estimated else format_cost(cost, unit)
 
 
@@ -137,6 +148,11 @@ def describe_table(table: table_lib.LatencyTable) -> str:
   return '; '.join(parts)
 
 
+def describe_tables(loaded: Mapping[str, table_lib.LatencyTable]) -> str:
+  """A line for each table of a search."""
+  return ''.join(f'{name.replace("_", " "):22} {describe_table(table)}\n' for name, table in loaded.items())
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Given:
   """What a Python caller gives as objects instead of options; None takes it from the configuration.
@@ -155,10 +171,10 @@ class Given:
 NOTHING_GIVEN = Given()
 
 
-def identity(config: config_lib.SearchConfig, table: table_lib.LatencyTable | None,
+def identity(config: config_lib.SearchConfig, loaded: Mapping[str, table_lib.LatencyTable],
              given: Given = NOTHING_GIVEN) -> dict[str, object]:
-  """What makes a run this run: its options, what is in the table wherever it lies, and what was given as objects."""
-  found = {**identity_of_options(config), 'latency_table': None if table is None else table.sha256}
+  """What makes a run this run: its options, what is in the tables wherever they lie, and what was given as objects."""
+  found = {**identity_of_options(config), **{name: loaded[name].sha256 if name in loaded else None for name in config_lib.TABLES}}
   if given.problem is not None:
     found['problem'] = _digest([io.network_to_json(given.problem.space), given.problem.to_json()])
   if given.methods is not None:
@@ -204,13 +220,13 @@ def restore(run: run_directory.RunDirectory, config: config_lib.SearchConfig) ->
     OSError: A file cannot be read.
   """
   space = io.load_search_space(run.search_space)
-  table = table_lib.load(run.latency_table) if run.latency_table.exists() else None
+  loaded = {name: table_lib.load(path) for name, path in run.tables.items() if path.exists()}
   if not run.problem.exists():
-    return SearchProblem.from_config(config, space, table)
+    return SearchProblem.from_config(config, space, loaded)
   body = files.read_json(run.problem, 'search_problem')
   try:
-    return SearchProblem(space, model_lib.CostModel.from_json(schema.decisions(space), body), float(body['target']), table,
-                         find_limits(config.target, space))
+    return SearchProblem(space, model_lib.CostModel.from_json(schema.decisions(space), body), float(body['target']), loaded,
+                         find_limits(config.target, space, loaded))
   except (KeyError, TypeError, ValueError) as error:
     raise ValueError(f'{run.problem} is damaged: {errors.one_line(error)}') from error
 
@@ -278,18 +294,29 @@ def find_targets(config: config_lib.SearchConfig, cost_model: model_lib.CostMode
   return target.given, [getattr(target, target.given)]
 
 
-def find_limits(target: Any, space: network_lib.Network) -> tuple[solver.Constraint, ...]:
+def find_limits(target: config_lib.TargetConfig, space: network_lib.Network,
+                loaded: Mapping[str, table_lib.LatencyTable]) -> tuple[solver.Constraint, ...]:
   """The limits that options say.
 
   Args:
-    target: Has `max_size` and `max_memory`.
+    target: Options of the target.
     space: The search space.
+    loaded: The tables, by option.
 
   Raises:
     ValueError: One is no number of bytes, or the smallest network is over it.
   """
-  return limits_lib.make(space, *(text and parse_bytes(name, text) for name, text in (
-      ('max_size', target.max_size), ('max_memory', target.max_memory))))
+  sizes = {name: parse_bytes(name, text) for name in ('max_size', 'max_memory') if (text := getattr(target, name))}
+  found = list(limits_lib.make(space, **sizes))
+  for name, limit in config_lib.LIMITS.items():
+    most = getattr(target, limit)
+    if most is not None:
+      cost_model = model_lib.from_latency_table(space, loaded[name])
+      if not most >= cost_model.smallest:
+        raise ValueError(f'`{limit}={most:g}`: the smallest network of the space takes {format_cost(cost_model.smallest, cost_model.unit)} '
+                         f'({cost_model.smallest:g})')
+      found.append(solver.Constraint(cost_model, most))
+  return tuple(found)
 
 
 def parse_bytes(name: str, text: str) -> int:

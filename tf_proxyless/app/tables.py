@@ -38,8 +38,6 @@ def is_ready(config: config_lib.SearchConfig, space: network_lib.Network | None)
     config: Configuration of the search.
     space: The search space, None while the dataset's number of classes is not known.
   """
-  if config.target.in_macs:
-    return True
   if config.target.latency_table in pixel2.NAMES:
     return space is not None
   if config.target.latency_table == HOST:
@@ -47,31 +45,38 @@ def is_ready(config: config_lib.SearchConfig, space: network_lib.Network | None)
   return True
 
 
-def load(config: config_lib.SearchConfig, space: network_lib.Network | None) -> table_lib.LatencyTable | None:
-  """The latency table of a search, None where the target is in MACs.
+def load(config: config_lib.SearchConfig, space: network_lib.Network | None) -> dict[str, table_lib.LatencyTable]:
+  """The tables of a search, by the option that names each.
 
   Args:
     config: Configuration of the search.
     space: The search space, if it is known already; a table is then checked to cover it.
 
   Raises:
-    ValueError: There is no such table, it is of another runtime than is expected, lacks entries, or holds estimates although
+    ValueError: There is no such table, it is of another unit or runtime than is expected, lacks entries, or holds estimates although
       none are allowed.
-    OSError: The file cannot be read.
+    OSError: A file cannot be read.
   """
-  if config.target.in_macs:
-    return None
-  if config.target.latency_table == HOST and space is not None:
+  return {name: _load(config, name, space) for name in config_lib.TABLES if getattr(config.target, name)}
+
+
+def _load(config: config_lib.SearchConfig, option: str, space: network_lib.Network | None) -> table_lib.LatencyTable:
+  target = config.target
+  name = getattr(target, option)
+  if name == HOST and option == 'latency_table' and space is not None:
     table = table_lib.load(_host_path(config, space))
   else:
-    table = named_tables.find(config.target.latency_table or '', space, besides=(HOST,))
-  target = config.target
+    table = named_tables.find(name, space, besides=(HOST,)) if option == 'latency_table' else table_lib.load(name)
+  try:
+    table.check_unit(config_lib.TABLES[option])
+  except ValueError as error:
+    raise ValueError(f'`{option}={name}`: {error}') from error
   expected = {'device': target.expected_device, 'precision': target.expected_precision, 'kernels': target.expected_kernels}
   table.check_runtime(**{field: value for field, value in expected.items() if value is not None})
   if space is not None:
     table = _complete(table, space, config.target.allow_estimates)
   if 'estimated' in table.provenance and not config.target.allow_estimates:
-    raise ValueError(f'latency table {table.name!r} is not measured ({table.provenance}); add `allow_estimates` if that will do')
+    raise ValueError(f'{table} is not measured ({table.provenance}); add `allow_estimates` if that will do')
   return table
 
 
@@ -87,7 +92,7 @@ def _complete(table: table_lib.LatencyTable, space: network_lib.Network, allow_e
   return table
 
 
-def find(config: config_lib.SearchConfig, space: network_lib.Network) -> table_lib.LatencyTable | None:
+def find(config: config_lib.SearchConfig, space: network_lib.Network) -> dict[str, table_lib.LatencyTable]:
   """`load`, after this machine was measured for the space if it has to be, which takes TensorFlow."""
   if not is_ready(config, space):
     print(f'measuring the operations of the search space on this machine, once; kept in {cache_directory(config)}', file=sys.stderr)
@@ -120,15 +125,16 @@ def measure(space: network_lib.Network, precision: str, kernels: str, path: path
 
 
 def find_proof(config: config_lib.SearchConfig, space: network_lib.Network) -> pathlib.Path | None:
-  """Where the proof of a search's table lies; None if it was not proven, or was proven elsewhere.
+  """Where the proof of the target's table lies; None if it was not proven, or was proven elsewhere.
 
   Args:
     config: Configuration of a search with a table that `load` finds.
     space: The search space.
   """
-  if config.target.in_macs or config.target.latency_table in pixel2.NAMES:
+  name = getattr(config.target, config.target.table) if config.target.table else None
+  if name is None or name in pixel2.NAMES:
     return None
-  path = _host_path(config, space) if config.target.latency_table == HOST else resources.latency_table(config.target.latency_table or '')
+  path = _host_path(config, space) if name == HOST else resources.latency_table(name)
   proof = validation_lib.path_for(path)
   return proof if proof.is_file() else None
 

@@ -302,13 +302,13 @@ def build(space: network_lib.Network, price: Price, unit: str, calibration: tabl
 
 
 def from_latency_table(space: network_lib.Network, table: table_lib.LatencyTable) -> CostModel:
-  """Milliseconds from a table, calibrated.
+  """Milliseconds from a table, calibrated; of a table in mJ, millijoules.
 
   Raises:
     ValueError: The table lacks entries (all are listed), or as `build`.
   """
   table.check_covers(space)
-  return build(space, table.latency_ms, 'ms', table.calibration)
+  return build(space, table.latency_ms, table.unit, table.calibration)
 
 
 def from_macs(space: network_lib.Network) -> CostModel:
@@ -323,7 +323,7 @@ def from_file_bytes(space: network_lib.Network) -> CostModel:
 
 
 def entry_sum(table: table_lib.LatencyTable, network: network_lib.Network) -> float:
-  """Sum of a table's entries for an architecture, ms, not calibrated.
+  """Sum of a table's entries for an architecture in the table's unit, not calibrated.
 
   Raises:
     ValueError: Decisions are open in the network, or the table lacks entries (all are listed).

@@ -55,7 +55,7 @@ def fill(table: table_lib.LatencyTable, signatures: Sequence[network_lib.OpSigna
     return Fill(table, (), None)
   known = [entry for entry in table.entries if entry.latency.provenance != 'estimated']
   if len(known) < MIN_ENTRIES:
-    raise ValueError(f'latency table {table.name!r} lacks {len(missing)} entries and has {len(known)} that are not estimates; at least '
+    raise ValueError(f'{table} lacks {len(missing)} entries and has {len(known)} that are not estimates; at least '
                      f'{MIN_ENTRIES} are needed to estimate others: {"; ".join(map(str, missing))}')
   estimates: list[tuple[network_lib.OpSignature, float]] = []
   errors: list[float] = []

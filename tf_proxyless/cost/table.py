@@ -1,4 +1,4 @@
-"""Latency tables: the milliseconds of operations on one runtime, with where each number comes from."""
+"""Latency tables: the milliseconds, or millijoules, of operations on one runtime, with where each number comes from."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import dataclasses
 import functools
 import hashlib
 import json
+import math
+import re
 from typing import Any
 
 from tf_proxyless.infra import files
@@ -16,6 +18,7 @@ from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import published  # noqa: F401, registers the operations of all spaces
 from tf_proxyless.space import registry
 
+UNITS = ('ms', 'mJ')
 PROVENANCES = ('measured', 'published', 'estimated')
 KERNELS = ('xnnpack', 'builtin', 'unknown')
 PRECISIONS = ('float32', 'float16', 'int8')
@@ -43,7 +46,7 @@ def _check_numbers(record: Any, names: Iterable[str], minimum: float, exclusive:
 
 @dataclasses.dataclass(frozen=True)
 class Runtime:
-  """What a latency was measured on; a table is only good for this. None is not known.
+  """What was measured on; a table is only good for this. None is not known.
 
   Attributes:
     device: For instance 'Pixel 2'.
@@ -81,8 +84,8 @@ class LatencyStats:
 
   Attributes:
     provenance: 'measured', 'published' or 'estimated'.
-    median_ms, p5_ms, p95_ms, mean_ms, std_ms: Statistics over runs, in milliseconds.
-    runs: Number of runs.
+    median_ms, p5_ms, p95_ms, mean_ms, std_ms: Statistics over runs, in the unit of the table; of energy, over launches.
+    runs: Number of runs, or launches.
   """
 
   provenance: str
@@ -105,6 +108,13 @@ class LatencyStats:
   def latency_ms(self) -> float:
     """The number that costs are made of: the median, or where only the mean was published, the mean."""
     return next(value for value in (self.median_ms, self.mean_ms) if value is not None)
+
+  @property
+  def error_percent(self) -> float | None:
+    """Standard error of the mean relative to it, if that is known."""
+    if self.std_ms is None or not self.runs or not self.mean_ms:
+      return None
+    return 100 * self.std_ms / math.sqrt(self.runs) / self.mean_ms
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,7 +158,7 @@ class Entry:
 
 @dataclasses.dataclass(frozen=True)
 class LatencyTable:
-  """Latencies by operation signature on one runtime.
+  """Latencies, or energies, by operation signature on one runtime.
 
   Attributes:
     name: For people and messages.
@@ -158,6 +168,7 @@ class LatencyTable:
     calibration: From sums of entries to milliseconds of whole networks.
     validation: How far to believe it, if that was measured.
     estimate_error_percent: How far an estimated entry may be off (one standard deviation), if there are any.
+    unit: 'ms', or 'mJ' of energy: of all numbers in it, also of those whose names end in `_ms`. In a file of energy these end in `_mj`.
   """
 
   name: str
@@ -167,15 +178,20 @@ class LatencyTable:
   calibration: Calibration = Calibration()
   validation: Validation | None = None
   estimate_error_percent: float | None = None
+  unit: str = dataclasses.field(default='ms', metadata={'omit_default': True})
 
   def __post_init__(self) -> None:
+    _check_choice(self, 'unit', UNITS)
     _check_numbers(self, ('estimate_error_percent',), 0)
     if not self.entries:
-      raise ValueError(f'latency table {self.name!r} has no entries')
+      raise ValueError(f'{self} has no entries')
     counts = collections.Counter(entry.signature for entry in self.entries)
     repeated = [str(signature) for signature, count in counts.items() if count > 1]
     if repeated:
-      raise ValueError(f'latency table {self.name!r} has more than one entry for: {"; ".join(repeated)}')
+      raise ValueError(f'{self} has more than one entry for: {"; ".join(repeated)}')
+
+  def __str__(self) -> str:
+    return f'{"latency" if self.unit == "ms" else "energy"} table {self.name!r}'
 
   @classmethod
   def load(cls, path: files.PathLike) -> LatencyTable:
@@ -199,7 +215,7 @@ class LatencyTable:
     if signature is None:
       return 0.0
     if signature not in self._latency_by_signature:
-      raise ValueError(f'latency table {self.name!r} has no entry for {signature}')
+      raise ValueError(f'{self} has no entry for {signature}')
     return self._latency_by_signature[signature]
 
   def missing(self, signatures: Iterable[network_lib.OpSignature]) -> tuple[network_lib.OpSignature, ...]:
@@ -215,8 +231,17 @@ class LatencyTable:
     needed = network_lib.op_signatures(network)
     missing = self.missing(needed)
     if missing:
-      raise ValueError(f'latency table {self.name!r} lacks {len(missing)} of the {len(needed)} entries that {network.name!r} '
+      raise ValueError(f'{self} lacks {len(missing)} of the {len(needed)} entries that {network.name!r} '
                        f'needs: {"; ".join(map(str, missing))}')
+
+  def check_unit(self, unit: str) -> None:
+    """Checks that the table is of latency ('ms') or of energy ('mJ').
+
+    Raises:
+      ValueError: It is of the other.
+    """
+    if self.unit != unit:
+      raise ValueError(f'{self} is in {self.unit}; one in {unit} is needed')
 
   def check_runtime(self, **expected: Any) -> None:
     """Checks that the table was measured as asked, for instance `precision='int8', kernels='builtin'`.
@@ -232,7 +257,7 @@ class LatencyTable:
     differing = [f'{name} {getattr(self.runtime, name)!r} instead of {value!r}'
                  for name, value in expected.items() if getattr(self.runtime, name) != value]
     if differing:
-      raise ValueError(f'latency table {self.name!r} is for another runtime: {", ".join(differing)}')
+      raise ValueError(f'{self} is for another runtime: {", ".join(differing)}')
 
   @property
   def provenance(self) -> str:
@@ -277,6 +302,28 @@ def _upgrade(record: Any) -> Any:
   return {**record, 'signature': {'op': {'type': signature['op'], **flat}, **rest}}
 
 
+def _rename(body: dict[str, Any], old: str, new: str) -> dict[str, Any]:
+  """A table as JSON values in which the names of numbers in its unit end with `new`, not with `old`.
+
+  Raises:
+    ValueError: Some end with `new` already.
+  """
+
+  def renamed(record: Any) -> Any:
+    if not isinstance(record, dict):
+      return record
+    wrong = next((name for name in record if name.endswith(new)), None)
+    if wrong:
+      raise ValueError(f'{wrong!r} in a table whose unit is not {wrong[-2:]}')
+    return {f'{name.removesuffix(old)}{new}' if name.endswith(old) else name: value for name, value in record.items()}
+
+  found = {name: renamed(value) if name in ('calibration', 'validation') else value for name, value in body.items()}
+  if isinstance(body.get('entries'), list):
+    found['entries'] = [{**entry, 'latency': renamed(entry.get('latency'))} if isinstance(entry, dict) else entry
+                        for entry in body['entries']]
+  return found
+
+
 def load(path: files.PathLike) -> LatencyTable:
   """Reads a table, of this version or of version 1.
 
@@ -287,12 +334,15 @@ def load(path: files.PathLike) -> LatencyTable:
   version, body = files.read_versioned_json(path, _KIND, (1, _VERSION))
   if version == 1 and isinstance(body.get('entries'), list):
     body = {**body, 'entries': [_upgrade(record) for record in body['entries']]}
+  of_energy = body.get('unit') == 'mJ'
   try:
-    return serialization.decode(LatencyTable, body, registry.classes())
+    return serialization.decode(LatencyTable, _rename(body, '_mj', '_ms') if of_energy else body, registry.classes())
   except ValueError as error:
-    raise ValueError(f'{path}: {error}') from error
+    message = re.sub("_ms(?!')", '_mj', str(error)) if of_energy else str(error)
+    raise ValueError(f'{path}: {message}') from error
 
 
 def save(table: LatencyTable, path: files.PathLike) -> None:
   """Writes a table atomically."""
-  files.write_json(path, _KIND, serialization.encode(table, registry.classes()), _VERSION)
+  body = serialization.encode(table, registry.classes())
+  files.write_json(path, _KIND, body if table.unit == 'ms' else _rename(body, '_ms', '_mj'), _VERSION)

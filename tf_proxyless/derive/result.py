@@ -73,25 +73,26 @@ def derive_networks(
 
 
 def make_architecture(space: network_lib.Network, derivation: candidates_lib.Derivation,
-                      table: table_lib.LatencyTable | None, versions: Mapping[str, str], seed: int) -> io.Architecture:
+                      tables: Mapping[str, table_lib.LatencyTable], versions: Mapping[str, str], seed: int) -> io.Architecture:
   """The chosen network as the contents of architecture.json.
 
   Args:
     space: What was searched.
     derivation: What was derived from it.
-    table: For the predicted latency, or None.
+    tables: 'latency_table' for the predicted latency, 'energy_table' for the predicted energy, where there are any.
     versions: Version by package name.
     seed: Seed of the search.
   """
   genotype = schema.genotype(space, derivation.chosen.choices)
   network = schema.resolve(space, genotype)
   count = counting.count_network(network)
-  predicted_ms = None if table is None else model_lib.from_latency_table(network, table).fixed
+  references = {name: io.TableReference(table.sha256, table.provenance) for name, table in tables.items()}
+  predicted = {name: model_lib.from_latency_table(network, table).fixed for name, table in tables.items()}
   summary = io.Derivation(derivation.by, derivation.budget, derivation.chosen.estimate, derivation.chosen.standard_error)
   return io.Architecture(
       network, genotype,
-      cost=io.Cost(count.macs, count.parameters, predicted_ms),
-      latency_table=None if table is None else io.TableReference(table.sha256, table.provenance),
+      cost=io.Cost(count.macs, count.parameters, predicted.get('latency_table'), predicted.get('energy_table')),
+      latency_table=references.get('latency_table'), energy_table=references.get('energy_table'),
       derivation=summary, versions=versions, seed=seed)
 
 

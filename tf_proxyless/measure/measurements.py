@@ -26,8 +26,14 @@ class _Figures:
   std_ms: float | None
   min_ms: float | None
   runs: int | None
+  median_mj: float | None = None
+  mean_mj: float | None = None
+  std_mj: float | None = None
 
   def __post_init__(self) -> None:
+    energies = [value for value in (self.median_mj, self.mean_mj, self.std_mj) if value is not None]
+    if energies and (len(energies) < 3 or not 0 < energies[0] <= _LARGEST_MS or not all(0 <= value <= _LARGEST_MS for value in energies)):
+      raise ValueError(f'energies must be positive, with mean and deviation, got {energies}')
     wrong = [value for value in (self.mean_ms, self.median_ms) if not 0 < value <= _LARGEST_MS]
     wrong += [value for value in (self.p5_ms, self.p95_ms, self.std_ms, self.min_ms) if value is not None and not 0 <= value <= _LARGEST_MS]
     if wrong or (self.runs is not None and self.runs < 1):
@@ -78,6 +84,7 @@ class _Measurements:
   models: Mapping[str, _Figures]
   failed: Mapping[str, str]
   warnings: tuple[str, ...]
+  meter: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,10 +95,13 @@ class _Model:
 @dataclasses.dataclass(frozen=True)
 class _Median:
   median_ms: float
+  median_mj: float | None = None
 
   def __post_init__(self) -> None:
-    if not 0 < self.median_ms <= _LARGEST_MS:
-      raise ValueError(f'median_ms must be positive, got {self.median_ms}')
+    for name in ('median_ms', 'median_mj'):
+      value = getattr(self, name)
+      if value is not None and not 0 < value <= _LARGEST_MS:
+        raise ValueError(f'{name} must be positive, got {value}')
 
 
 @dataclasses.dataclass(frozen=True)

@@ -151,6 +151,7 @@ def predict(table: table_lib.LatencyTable, network: network_lib.Network, quantiz
   Raises:
     ValueError: The table is of another precision, or lacks operations.
   """
+  table.check_unit('ms')
   table.check_runtime(precision='int8' if quantization == 'int8' else 'float32')
   latency_ms = model_lib.from_latency_table(network, table).fixed
   return Prediction(latency_ms, table.name, table.sha256, table.provenance, table.runtime)

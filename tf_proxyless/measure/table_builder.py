@@ -1,14 +1,15 @@
-"""Makes latency tables: models of a space's operations, measured by android_benchmark or on a GPU."""
+"""Makes tables of latency or energy: models of a space's operations, measured by android_benchmark or on a GPU."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import dataclasses
 import hashlib
 import json
 import pathlib
 import shlex
 import shutil
+import statistics
 import sys
 import time
 from typing import Any
@@ -21,17 +22,21 @@ from tf_proxyless.infra import progress
 from tf_proxyless.measure import measurements as measurements_lib
 from tf_proxyless.space import network as network_lib
 
+CSV = '.csv'
+OF_ENERGY = '--unit=mJ'  # of android_benchmark
 HOST_RUNNER = 'tf_proxyless.deploy.litert_benchmark'
 _REQUEST = 'request.json'  # what the measurements beside it are of
+_MAX_CSV_BYTES = 2**20
+_LARGEST = 1e12
 _USABLE = (0, 3)  # exit codes of android_benchmark with an output: all is well, or the output says what is not
 
 
 @dataclasses.dataclass(frozen=True)
 class Setup:
-  """How and on what latencies are measured.
+  """How and on what latencies, or energies, are measured.
 
   Attributes:
-    device: 'host', 'adb', 'adb:SERIAL' or 'gpu'.
+    device: 'host', 'adb', 'adb:SERIAL', 'gpu', or a CSV file of what somebody measured otherwise.
     precision: 'int8' or 'float32'.
     kernels: 'builtin' or 'xnnpack'; None on a GPU.
     threads: Threads of the interpreter.
@@ -49,6 +54,11 @@ class Setup:
   rounds: int = 5
   options: tuple[str, ...] = ()
   benchmark_binary: str | None = None
+
+  @property
+  def unit(self) -> str:
+    """'ms', or 'mJ' of energy."""
+    return 'mJ' if OF_ENERGY in self.options else 'ms'
 
 
 def measure(networks: Mapping[str, network_lib.Network], setup: Setup, work: pathlib.Path, io: str = 'int8') -> dict[str, Any]:
@@ -84,6 +94,8 @@ def measure_models(paths: Mapping[str, pathlib.Path], setup: Setup, work: pathli
   """
   models = work / 'models'
   _stage(paths, models)
+  if setup.device.endswith(CSV):
+    return _from_csv(pathlib.Path(setup.device), models, setup)
   request = json.dumps({'setup': dataclasses.asdict(setup), 'models': {path.name: _sha256(path) for path in sorted(models.iterdir())}})
   asked, output = work / _REQUEST, work / 'measurements.json'
   known = asked.exists() and asked.read_bytes() == request.encode('utf-8')
@@ -94,6 +106,37 @@ def measure_models(paths: Mapping[str, pathlib.Path], setup: Setup, work: pathli
       files.write_atomically(asked, request)
     _run_benchmark(models, setup, output)
   return measurements_lib.read(output)
+
+
+def _from_csv(path: pathlib.Path, models: pathlib.Path, setup: Setup) -> dict[str, Any]:
+  """Measurements from lines `model,number`, the number in ms or mJ; several of a model say how large the error is.
+
+  Raises:
+    ValueError: A line is not as it should be.
+    UserError: Some models are not there; tells which, and where they are.
+  """
+  found: dict[str, list[float]] = {name.stem: [] for name in sorted(models.iterdir())}
+  for number, line in enumerate(files.read_text(path, _MAX_CSV_BYTES).splitlines(), 1):
+    name, comma, text = (part.strip() for part in line.partition(','))
+    if not name or name.startswith('#') or name not in found:  # of another stage, or a heading
+      continue
+    try:
+      value = float(text)
+    except ValueError:
+      value = -1.0
+    if not 0 < value < _LARGEST:
+      raise ValueError(f'{path}:{number}: expected a model and its {setup.unit}, a number above 0, got {files.shorten(line)}')
+    found[name].append(value)
+  missing = [name for name, values in found.items() if not values]
+  if missing:
+    raise errors.UserError(f'{path} lacks {len(missing)} of the {len(found)} models in {models}, first {missing[0]}: measure these .tflite '
+                           f'files, add a line `model,{setup.unit}` for each, and repeat the command')
+  figures = {name: {**dict.fromkeys((*_STATISTICS, 'min_ms')), 'runs': len(values), 'launches': values, **{
+      f'{kind}_{setup.unit.lower()}': value for kind, value in (
+          ('median', statistics.median(values)), ('mean', statistics.fmean(values)),
+          ('std', statistics.stdev(values) if len(values) > 1 else None))}} for name, values in found.items()}
+  return {'device': {'model': path.stem, 'soc': None}, 'benchmark': {'tool': None, 'version': None, 'sha256': None}, 'settings': {},
+          'reference': {'model': '', 'drift_percent': 0.0}, 'models': figures, 'failed': {}, 'warnings': (), 'meter': path.name}
 
 
 def discard_cache(work: pathlib.Path) -> None:
@@ -147,6 +190,22 @@ def runtime(measurements: Mapping[str, Any], setup: Setup) -> table_lib.Runtime:
 _STATISTICS = ('median_ms', 'p5_ms', 'p95_ms', 'mean_ms', 'std_ms', 'runs')
 
 
+def _statistics(figures: Mapping[str, Any], unit: str) -> table_lib.LatencyStats:
+  """An entry of a table."""
+  if unit == 'ms':
+    return table_lib.LatencyStats('measured', **{key: figures[key] for key in _STATISTICS})
+  return table_lib.LatencyStats('measured', figures['median_mj'], mean_ms=figures['mean_mj'], std_ms=figures['std_mj'],
+                                runs=len(figures['launches']))
+
+
+def describe_errors(entries: Sequence[table_lib.Entry]) -> str:
+  """How large the standard errors of measured entries are."""
+  errors_ = [error for entry in entries if (error := entry.latency.error_percent) is not None]
+  if not errors_:
+    return 'each measured once, so that the error is not known'
+  return f'standard error of an entry {statistics.median(errors_):.1f} % (median), at most {max(errors_):.1f} %'
+
+
 def build(space: network_lib.Network, setup: Setup, work: pathlib.Path) -> tuple[table_lib.LatencyTable, dict[str, Any]]:
   """Measures every operation of a space.
 
@@ -162,13 +221,13 @@ def build(space: network_lib.Network, setup: Setup, work: pathlib.Path) -> tuple
   entries = []
   for name, signature in signatures.items():
     if name in measurements['models']:
-      figures = measurements['models'][name]
-      latency = table_lib.LatencyStats('measured', **{key: figures[key] for key in _STATISTICS})
-      entries.append(table_lib.Entry(signature, latency))
+      entries.append(table_lib.Entry(signature, _statistics(measurements['models'][name], setup.unit)))
   if not entries:
     raise errors.UserError(f'no operation could be measured: {measurements["failed"]}')
   found = runtime(measurements, setup)
-  name = f'{found.device}, {found.precision}, {found.kernels} kernels'
+  name = f'{found.device}, {found.precision}, {found.kernels} kernels' + (', energy' if setup.unit == 'mJ' else '')
   reference = measurements['reference']
   source = (f'measured on {found.date} in {setup.rounds} rounds; the reference drifted by {reference["drift_percent"]:.1f} %')
-  return table_lib.LatencyTable(name, found, tuple(entries), source), measurements
+  if setup.unit == 'mJ':
+    source += f'; above idle, by {measurements["meter"]}, {describe_errors(entries)}'
+  return table_lib.LatencyTable(name, found, tuple(entries), source, unit=setup.unit), measurements

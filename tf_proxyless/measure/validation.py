@@ -1,4 +1,4 @@
-"""Proves a latency table: predicts whole networks from it, measures them, and says how far off it was."""
+"""Proves a table of latency or energy: predicts whole networks from it, measures them, and says how far off it was."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Row:
   Attributes:
     name: 'random_12' or that of a published network.
     purpose: 'calibration', 'validation', or 'published' (of the latter, too).
-    sum_ms: Sum of the table's entries.
+    sum_ms: Sum of the table's entries, in its unit like the others.
     predicted_ms: Calibrated.
     measured_ms: Median.
   """
@@ -46,7 +46,7 @@ class Row:
 
   def __post_init__(self) -> None:
     if not _SHORTEST_MS < self.measured_ms < _LONGEST_MS or not -_LONGEST_MS < self.predicted_ms < _LONGEST_MS:
-      raise ValueError(f'Row: milliseconds must lie between {_SHORTEST_MS:g} and {_LONGEST_MS:g}, got {self.measured_ms!r} measured, '
+      raise ValueError(f'Row: costs must lie between {_SHORTEST_MS:g} and {_LONGEST_MS:g}, got {self.measured_ms!r} measured, '
                        f'{self.predicted_ms!r} predicted')
 
   @property
@@ -141,16 +141,16 @@ def validate(space: network_lib.Network, table: table_lib.LatencyTable, setup: t
 def _fit(table: table_lib.LatencyTable, chosen: Mapping[str, tuple[str, network_lib.Network]],
          measurements: Mapping[str, Any]) -> Proof:
   """The proof by networks that were measured."""
-  measured = {name: figures['median_ms'] for name, figures in measurements['models'].items()}
+  measured = {name: figures['median_mj' if table.unit == 'mJ' else 'median_ms'] for name, figures in measurements['models'].items()}
   sums = {name: model_lib.entry_sum(table, chosen[name][1]) for name in measured}
 
   def select(*purposes: str) -> list[str]:
     return [name for name in measured if chosen[name][0] in purposes]
 
   fitted, held_out = select('calibration'), select('validation', 'published')
-  line = calibration.fit([sums[name] for name in fitted], [measured[name] for name in fitted], fitted)
+  line = calibration.fit([sums[name] for name in fitted], [measured[name] for name in fitted], fitted, table.unit)
   predicted = {name: line.offset_ms + line.scale * sums[name] for name in measured}
-  validation = calibration.validate([predicted[name] for name in held_out], [measured[name] for name in held_out], held_out)
+  validation = calibration.validate([predicted[name] for name in held_out], [measured[name] for name in held_out], held_out, table.unit)
   rows = tuple(Row(name, chosen[name][0], sums[name], predicted[name], measured[name]) for name in (*fitted, *held_out))
   return Proof(dataclasses.replace(table, calibration=line, validation=validation), rows, measurements)
 
@@ -189,7 +189,9 @@ def path_for(table: pathlib.Path) -> pathlib.Path:
 
 def save(proof: Proof, path: files.PathLike) -> None:
   """Writes the networks of a proof with predictions and measurements."""
-  rows = [{**dataclasses.asdict(row), 'error_percent': row.error_percent} for row in proof.rows]
+  ending = f'_{proof.table.unit.lower()}'
+  rows = [{**{name.replace('_ms', ending): value for name, value in dataclasses.asdict(row).items()}, 'error_percent': row.error_percent}
+          for row in proof.rows]
   files.write_json(path, KIND, {'table': proof.table.name, 'latency_table_sha256': proof.table.sha256, 'networks': rows})
 
 
@@ -205,6 +207,7 @@ def load_rows(path: files.PathLike) -> tuple[Row, ...]:
     raise ValueError(f'{path}: no list "networks" of objects')
   fields = [field.name for field in dataclasses.fields(Row)]
   try:
+    rows = [{name.replace('_mj', '_ms'): value for name, value in row.items()} for row in rows]
     return serialization.decode(tuple[Row, ...], [{name: row[name] for name in fields if name in row} for row in rows], where='networks')
   except ValueError as error:
     raise ValueError(f'{path}: {error}') from error
@@ -212,14 +215,14 @@ def load_rows(path: files.PathLike) -> tuple[Row, ...]:
 
 def describe(proof: Proof) -> str:
   """What a user should know of it, some lines."""
-  line, found = proof.table.calibration, proof.table.validation
+  line, found, unit = proof.table.calibration, proof.table.validation, proof.table.unit
   reference = proof.measurements['reference']
   worst = max((row for row in proof.rows if row.purpose != 'calibration'), key=lambda row: abs(row.error_percent))
   return '\n'.join([
-      f'calibration            ms = {line.offset_ms:.3g} + {line.scale:.3f} * sum, from {line.networks} networks',
-      f'validation             {found.networks} other networks: RMSE {found.rmse_ms:.3g} ms, mean error {found.mape_percent:.1f} %, '
+      f'calibration            {unit} = {line.offset_ms:.3g} + {line.scale:.3f} * sum, from {line.networks} networks',
+      f'validation             {found.networks} other networks: RMSE {found.rmse_ms:.3g} {unit}, mean error {found.mape_percent:.1f} %, '
       f'Spearman {found.spearman:.3f}',
       f'                       {found.within_5_percent:.0f} % within 5 %, {found.within_10_percent:.0f} % within 10 %',
-      f'worst                  {worst.name}: predicted {worst.predicted_ms:.4g} ms, measured {worst.measured_ms:.4g} ms '
+      f'worst                  {worst.name}: predicted {worst.predicted_ms:.4g} {unit}, measured {worst.measured_ms:.4g} {unit} '
       f'({worst.error_percent:+.1f} %)',
       f'reference drift        {reference["drift_percent"]:.1f} %'])

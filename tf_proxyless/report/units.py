@@ -41,7 +41,7 @@ def unit_name(unit: str) -> str:
 
 def quantity(unit: str) -> str:
   """The name of the quantity that a unit measures."""
-  return {'ms': 'Latency', MACS: 'Multiply-adds'}.get(unit, f'Cost in {unit}')
+  return {'ms': 'Latency', 'mJ': 'Energy', MACS: 'Multiply-adds'}.get(unit, f'Cost in {unit}')
 
 
 def cost(value: float | None, unit: str) -> str:

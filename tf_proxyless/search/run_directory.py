@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pathlib
+
 from tf_proxyless.infra import files
 from tf_proxyless.infra import run_directory
 
@@ -13,14 +15,20 @@ class RunDirectory(run_directory.RunDirectory):
     super().__init__(path, writes)
     self.search_space = self.path / 'search_space.json'
     self.latency_table = self.path / 'latency_table.json'
+    self.energy_table = self.path / 'energy_table.json'
     self.problem = self.path / 'problem.json'  # of a search whose space or costs were given as objects, or that has a designer
-    self.latency_table_proof = self.path / 'latency_table_proof.json'
+    self.latency_table_proof = self.path / 'latency_table_proof.json'  # of the target's table
     self.samples = self.path / 'samples.bin'
     self.derivation = self.path / 'derivation.json'
     self.front = self.path / 'front'  # what was derived under several limits
     self.report = self.path / 'report.html'
     self.trainings = self.path / 'trainings'  # of networks that a designer suggested
     self.predictor = self.path / 'predictor.json'  # fitted to these
+
+  @property
+  def tables(self) -> dict[str, pathlib.Path]:
+    """Where copies of tables are, by the option that names one."""
+    return {'latency_table': self.latency_table, 'energy_table': self.energy_table}
 
   @property
   def class_names(self) -> tuple[str, ...] | None:

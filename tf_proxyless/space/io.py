@@ -34,11 +34,13 @@ class Cost:
     macs: Multiply-adds.
     parameters: Trainable weights.
     predicted_ms: By the latency table, calibrated.
+    predicted_mj: Energy of a run by the energy table, likewise.
   """
 
   macs: int | None = None
   parameters: int | None = None
   predicted_ms: float | None = None
+  predicted_mj: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +76,7 @@ class Architecture:
     network: The resolved network.
     genotype: Choice index by decision path in the space that it was resolved from.
     cost: What it costs.
-    latency_table: The table of the predicted latency.
+    latency_table, energy_table: The tables of the predictions.
     derivation: How it was chosen.
     input_normalization: 'mean' and 'std' by channel, if pixels in [0, 1] are to be normalised before the first layer.
     versions: Version by package name.
@@ -93,6 +95,7 @@ class Architecture:
   seed: int | None = None
   class_names: tuple[str, ...] | None = None
   augmentation: str | None = None
+  energy_table: TableReference | None = None
 
   def __post_init__(self) -> None:
     if not schema.is_resolved(self.network):

@@ -185,7 +185,7 @@ def test_the_proof_of_another_table_is_not_shown(tmp_path):
   report_runs.make_proof(dataclasses.replace(table, calibration=table_lib.Calibration(2.0, 0.0, 3)), run.latency_table_proof)
   found = report_runs.read(run)
   assert found['table']['proof'] is None
-  assert found['problems'] == ['latency_table_proof.json: of another table: it predicts 2 ms for random_0, this one 1.375 ms']
+  assert found['problems'] == ['latency_table_proof.json: of another table: it predicts 2 ms for random_0, this one 1.375']
 
 
 @pytest.fixture

@@ -94,8 +94,13 @@ def compare_networks(first: table_lib.LatencyTable, second: table_lib.LatencyTab
 
 def audit(first: table_lib.LatencyTable, second: table_lib.LatencyTable, space: network_lib.Network, count: int,
           seed: int) -> dict[str, Any]:
-  """All of it; `networks` is None where `networks_missing` says what keeps them from being compared."""
-  result: dict[str, Any] = {}
+  """All of it; `networks` is None where `networks_missing` says what keeps them from being compared.
+
+  Raises:
+    ValueError: The tables are of different units.
+  """
+  second.check_unit(first.unit)
+  result: dict[str, Any] = {'unit': first.unit}
   for name, table in (('first', first), ('second', second)):
     result[name] = {'name': table.name, 'provenance': table.provenance, 'entries': len(table.entries),
                     'estimate_error_percent': table.estimate_error_percent,
@@ -139,13 +144,14 @@ def to_text(result: dict[str, Any]) -> str:
   lines += ['', f'entries  {entries["common"]} in common, {only_first} only in first, {only_second} only in second',
             f'         second / first {_range(entries["ratio"])}; Spearman {_number(entries["spearman"])}']
   if not calibration.is_usual(entries['ratio']['median']):
-    lines.append('warning  that is far from 1: are both tables in milliseconds?')
+    lines.append(f'warning  that is far from 1: are both tables in {result["unit"]}?')
   for text, key in (('kernel', 'by_kernel_size'), ('expansion', 'by_expand_ratio'), ('height', 'by_input_height')):
     for value, group in entries[key].items():
       lines.append(f'         {text} {value}: {_range(group)}, {group["entries"]} entries')
   lines += ['', 'farthest from the median ratio']
   for row in entries['deviating_most']:
-    lines.append(f'         {row["signature"]}: {row["first_ms"]:.3f} and {row["second_ms"]:.3f} ms, ratio {row["ratio"]:.2f}')
+    lines.append(f'         {row["signature"]}: {row["first_ms"]:.3f} and {row["second_ms"]:.3f} {result["unit"]}, '
+                 f'ratio {row["ratio"]:.2f}')
   lines.append('')
   if networks is None:
     lines.append(f'networks not compared: {result["networks_missing"]}')

@@ -1,7 +1,8 @@
-r"""Measures a latency table of a search space on a phone, on this machine or on a GPU, and proves that it predicts.
+r"""Measures a table of latency, or energy, of a search space on a phone, on this machine or on a GPU, and proves that it predicts.
 
   tf-proxyless build-table --device=host --output=host.json
   tf-proxyless build-table --device=adb --benchmark_binary=android_aarch64_benchmark_model --core_mask=10 --output=pixel2.json
+  tf-proxyless build-table --unit=mJ --device=adb --benchmark_binary=android_aarch64_benchmark_model --output=pixel8_energy.json
   tf-proxyless build-table --device=gpu --precision=float32 --output=gpu.json
 
 Every operation of the space is measured as a model of its own. Then whole networks are measured: some give the table its scale and
@@ -51,6 +52,8 @@ def _setup(config: Config) -> table_builder.Setup:
   """
   if config.device.device != 'gpu':
     return device.setup(config.device, config.precision, config.seed)
+  if config.device.unit != 'ms':
+    raise ValueError('`device=gpu` shows no energy that this can read; `unit=mJ` is for phones and this machine')
   if config.precision != 'float32':
     raise ValueError('`device=gpu` measures TensorFlow in float32; add `precision=float32`')
   return table_builder.Setup('gpu', 'float32', None, 1, config.batch_size, config.device.rounds)
@@ -85,7 +88,7 @@ def _save_proof(proof: validation_lib.Proof, output: pathlib.Path) -> None:
   groups = {purpose: [(row.predicted_ms, row.measured_ms) for row in proof.rows if row.purpose == purpose]
             for purpose in ('calibration', 'validation', 'published')}
   picture = path.with_suffix('.png')
-  scatter.save(groups, proof.table.name, picture)
+  scatter.save(groups, proof.table.name, picture, proof.table.unit)
   print(f'{validation_lib.describe(proof)}\npicture                {picture}')
 
 
@@ -99,6 +102,8 @@ def main(config: Config) -> None:
     _report_measurements(measurements)
     table_lib.save(table, output)  # it is worth something already, should the proof be interrupted
     print(f'table                  {output}: {len(table.entries)} entries, {table.name}')
+    if table.unit == 'mJ':
+      print(f'error                  {table_builder.describe_errors(table.entries)}')
     missing = table.missing(network_lib.op_signatures(space))
     if missing:
       raise ValueError(f'no proof, since {len(missing)} operations of the space could not be measured: '

@@ -1,12 +1,12 @@
-"""Fits a latency table's scale and offset to networks that you measured, three or more.
+"""Fits the scale and offset of a table of latency, or energy, to networks that you measured, three or more.
 
   tf-proxyless calibrate-table --latency_table=pixel2_int8_estimate --measurements=mine.csv --output=mine.json
   tf-proxyless calibrate-table --latency_table=table.json --measurements=measurements.json --output=calibrated.json
 
-Measurements are a CSV file with a network and its milliseconds in each line, or what android_benchmark wrote. A network is an
-architecture's JSON file, looked for beside the measurements too, or a published network's name; android_benchmark names it as the
-.tflite file was named. Choose networks of different size, one of them with 7x7 kernels if the table is an estimate. An estimate gets
-entries for the search space that the flags name, or --search_space_file.
+Measurements are a CSV file with a network and its milliseconds in each line (of a table of energy, millijoules), or what
+android_benchmark wrote. A network is an architecture's JSON file, looked for beside the measurements too, or a published network's name;
+android_benchmark names it as the .tflite file was named. Choose networks of different size, one of them with 7x7 kernels if the table is
+an estimate. An estimate gets entries for the search space that the flags name, or --search_space_file.
 """
 
 from __future__ import annotations
@@ -40,30 +40,32 @@ class Config(options.Config):
   classes: int | None = options.option(None, 'Outputs of the classifier; by default those of a file, or 1000.', low=1)
   search_space_file: str | None = options.option(None, 'search_space.json of a run, instead of the flags of a space.')
   latency_table: str | None = options.option(None, 'File or name of the table.', required=True)
-  measurements: str | None = options.option(None, 'CSV file with a network and its ms in each line, or a measurements.json.', required=True)
+  measurements: str | None = options.option(None, 'CSV file with a network and its ms (or mJ) in each line, or a measurements.json.',
+                                            required=True)
   output: str | None = options.option(None, 'Where to write the table, a JSON file; by default only the fit is shown.')
   space: config_lib.SpaceConfig = options.group('Search space', config_lib.SpaceConfig)
 
 
 _MAX_CSV_BYTES = 2**20
 _LARGEST_MS = 1e12
-_LATENCY = re.compile(r'([+-]?[0-9]*[.,]?[0-9]+(?:e[+-]?[0-9]+)?)\s*(?:ms)?', re.IGNORECASE)
-_HEADING = re.compile(r'\D*(?<![a-z])(?:ms|milliseconds)(?![a-z])\D*', re.IGNORECASE)
+_NAMES = {'ms': 'milliseconds', 'mJ': 'millijoules'}
+_NUMBER = r'([+-]?[0-9]*[.,]?[0-9]+(?:e[+-]?[0-9]+)?)\s*(?:{unit})?'
+_HEADING = r'\D*(?<![a-z])(?:{unit}|{name})(?![a-z])\D*'
 
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
-  """A network and its latency."""
+  """A network and its latency, or energy, in the unit of the table."""
 
   name: str
   network: network_lib.Network
   latency_ms: float
 
 
-def read_csv(path: pathlib.Path) -> tuple[Measured, ...]:
+def read_csv(path: pathlib.Path, unit: str = 'ms') -> tuple[Measured, ...]:
   """Reads lines 'network,ms', or with a semicolon or tab between them, also with a decimal comma.
 
-  Blank lines, those that begin with #, and a heading whose second cell names ms are skipped.
+  Blank lines, those that begin with #, and a heading whose second cell names the unit are skipped.
 
   Raises:
     ValueError: In one line, which line is not as it should be.
@@ -77,27 +79,27 @@ def read_csv(path: pathlib.Path) -> tuple[Measured, ...]:
     try:
       delimiter = next((mark for mark in ';\t' if mark in line), ',')
       name, text = (cell.strip() for row in csv.reader([line], delimiter=delimiter) for cell in row)
-      if not found and _HEADING.fullmatch(text):
+      if not found and re.fullmatch(_HEADING.format(unit=unit, name=_NAMES[unit]), text, re.IGNORECASE):
         continue
-      latency_ms = _milliseconds(text, decimal_comma=delimiter != ',')
+      latency_ms = _number(text, unit, decimal_comma=delimiter != ',')
     except (ValueError, csv.Error):
-      raise ValueError(f'{path}:{number}: expected a network and its milliseconds, got {files.shorten(line)}') from None
+      raise ValueError(f'{path}:{number}: expected a network and its {_NAMES[unit]}, got {files.shorten(line)}') from None
     if not 0 < latency_ms < _LARGEST_MS:
-      raise ValueError(f'{path}:{number}: milliseconds must be a number above 0, got {files.shorten(text)}')
+      raise ValueError(f'{path}:{number}: {_NAMES[unit]} must be a number above 0, got {files.shorten(text)}')
     if name not in networks:
       networks[name] = _find_network(name, path.parent)
     found.append(Measured(name, networks[name], latency_ms))
   return tuple(found)
 
 
-def _milliseconds(text: str, decimal_comma: bool) -> float:
-  found = _LATENCY.fullmatch(text)
+def _number(text: str, unit: str, decimal_comma: bool) -> float:
+  found = re.fullmatch(_NUMBER.format(unit=unit), text, re.IGNORECASE)
   if not found or ',' in text and not decimal_comma:  # it would separate thousands
     raise ValueError
   return float(found[1].replace(',', '.'))
 
 
-def read_measurements(path: pathlib.Path, runtime: table_lib.Runtime) -> tuple[Measured, ...]:
+def read_measurements(path: pathlib.Path, runtime: table_lib.Runtime, unit: str = 'ms') -> tuple[Measured, ...]:
   """Reads what android_benchmark wrote, if it was measured as the table was.
 
   Raises:
@@ -105,12 +107,15 @@ def read_measurements(path: pathlib.Path, runtime: table_lib.Runtime) -> tuple[M
     OSError: A file cannot be read.
   """
   body = measurements_lib.read_latencies(path)
+  field = 'median_ms' if unit == 'ms' else 'median_mj'
+  if not all(field in figures for figures in body['models'].values()):
+    raise ValueError(f'{path}: measured without energy; android_benchmark measures it with --unit=mJ')
   found = {'device': body['device']['model'], 'kernels': body['settings']['kernels'], 'threads': body['settings']['threads']}
   for name, value in found.items():
     expected = getattr(runtime, name)
     if expected not in (None, 'unknown') and value != expected:  # what the table does not know of its runtime may be anything
       raise ValueError(f'{path}: measured with {name} {files.shorten(value)}, but the table is for {expected!r}')
-  return tuple(Measured(name, _find_network(name, path.parent), float(figures['median_ms'])) for name, figures in body['models'].items())
+  return tuple(Measured(name, _find_network(name, path.parent), float(figures[field])) for name, figures in body['models'].items())
 
 
 def _find_network(name: str, folder: pathlib.Path) -> network_lib.Network:
@@ -127,9 +132,10 @@ def largest_kernel(networks: Iterable[network_lib.Network]) -> int:
               for layer in signature.layers if isinstance(layer.layer, layers_lib.DepthwiseConv)), default=0)
 
 
-def to_text(measured: Sequence[Measured], sums: Sequence[float], line: table_lib.Calibration, left_out: Sequence[float]) -> str:
+def to_text(measured: Sequence[Measured], sums: Sequence[float], line: table_lib.Calibration, left_out: Sequence[float],
+            unit: str = 'ms') -> str:
   """The networks with the fit, and what each is predicted to be from the others."""
-  rows = [('network', 'sum ms', 'measured ms', 'fit ms', 'error %', 'left out %')]
+  rows = [('network', f'sum {unit}', f'measured {unit}', f'fit {unit}', 'error %', 'left out %')]
   for item, total, prediction in zip(measured, sums, left_out):
     fitted = line.offset_ms + line.scale * total
     rows.append((item.name, f'{total:.2f}', f'{item.latency_ms:.2f}', f'{fitted:.2f}', f'{100 * (fitted / item.latency_ms - 1):+.1f}',
@@ -138,8 +144,8 @@ def to_text(measured: Sequence[Measured], sums: Sequence[float], line: table_lib
   lines = ['  '.join(cell.ljust(width) if i == 0 else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths)))
            for row in rows]
   rms = 100 * np.sqrt(np.mean([(prediction / item.latency_ms - 1)**2 for item, prediction in zip(measured, left_out)]))
-  return '\n'.join([*lines, '', f'ms = {line.offset_ms:.3f} + {line.scale:.4f} * sum, from {line.networks} networks; each left out in turn '
-                    f'is missed by {rms:.1f} % (rms)'])
+  return '\n'.join([*lines, '', f'{unit} = {line.offset_ms:.3f} + {line.scale:.4f} * sum, from {line.networks} networks; each left out in '
+                    f'turn is missed by {rms:.1f} % (rms)'])
 
 
 def _read(config: Config) -> tuple[table_lib.LatencyTable, tuple[Measured, ...]]:
@@ -150,7 +156,7 @@ def _read(config: Config) -> tuple[table_lib.LatencyTable, tuple[Measured, ...]]
     space = problem_lib.make_space(config.space, config.classes)
   table = named_tables.find(config.latency_table, space)
   path = pathlib.Path(config.measurements)
-  return table, read_measurements(path, table.runtime) if path.suffix == '.json' else read_csv(path)
+  return table, read_measurements(path, table.runtime, table.unit) if path.suffix == '.json' else read_csv(path, table.unit)
 
 
 def main(config: Config) -> None:
@@ -158,14 +164,14 @@ def main(config: Config) -> None:
     table, measured = _read(config)
     names, latencies = [item.name for item in measured], [item.latency_ms for item in measured]
     sums = [model_lib.entry_sum(named_tables.find(config.latency_table, item.network), item.network) for item in measured]
-    line = calibration.fit(sums, latencies, names)
+    line = calibration.fit(sums, latencies, names, table.unit)
     left_out = calibration.leave_one_out(sums, latencies, names)
-    source = f'{table.source} Scale and offset are fitted to measured latencies of {", ".join(names)}.'.lstrip()
+    source = f'{table.source} Scale and offset are fitted to what was measured of {", ".join(names)}.'.lstrip()
     calibrated = dataclasses.replace(table, name=f'{table.name}, calibrated', calibration=line, validation=None, source=source)
     if config.output:
       table_lib.save(calibrated, config.output)
-  print(to_text(measured, sums, line, left_out))
-  if (doubt := calibration.doubt(line)) is not None:
+  print(to_text(measured, sums, line, left_out, table.unit))
+  if (doubt := calibration.doubt(line, table.unit)) is not None:
     print(f'warning: {doubt}')
   if 'estimated' in table.provenance and largest_kernel(item.network for item in measured) < 7:
     print('note: none of these networks has a 7x7 kernel, the cost of which is the weakest part of an estimate')

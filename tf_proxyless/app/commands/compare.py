@@ -129,7 +129,7 @@ def prepare(config: Config) -> comparison_lib.Comparison:
     table = table_lib.load(table_file) if table_file.exists() else None
     return comparison_lib.Comparison(work, design, search, train, io.load_search_space(space_file), table)
   space = problem_lib.find_space(search)
-  table = tables.find(search, space)
+  table = tables.find(search, space).get(search.target.table or '')
   comparison = comparison_lib.Comparison(work, design, search, train, space, table)
   comparison.create()
   io.save_search_space(space, space_file)

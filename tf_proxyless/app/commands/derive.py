@@ -5,8 +5,9 @@ r"""Derives an architecture from a finished search again: under another budget, 
   tf-proxyless derive --run_dir=runs/mobile --max_latency_ms=50,60,70,80
 
 Several budgets give a network each, in a folder with front.json, which lists their costs, estimates and standard errors; the report shows
-them. Nothing is trained. --by=validation, the default, scores some thirty networks a budget on the validation images and needs the dataset;
-probability and evidence need the run directory only. A search with a designer is asked by its predictor instead, whatever --by says.
+them. --energy_table=energy.json --max_energy_mj=12 is a limit besides the budget. Nothing is trained. --by=validation, the default, scores
+some thirty networks a budget on the validation images and needs the dataset; probability and evidence need the run directory only. A
+search with a designer is asked by its predictor instead, whatever --by says.
 """
 
 from __future__ import annotations
@@ -14,24 +15,34 @@ from __future__ import annotations
 from collections.abc import Sequence
 import dataclasses
 import pathlib
+from typing import Any
 
 from tf_proxyless.app import config as config_lib
 from tf_proxyless.app import flags
 from tf_proxyless.app import options
 from tf_proxyless.app import problem as problem_lib
 from tf_proxyless.cost import model as model_lib
+from tf_proxyless.cost import table as table_lib
 from tf_proxyless.derive import candidates as candidates_lib
 from tf_proxyless.infra import errors
+from tf_proxyless.infra import files
 from tf_proxyless.infra import stderr as stderr_lib
 from tf_proxyless.search import run_directory
 from tf_proxyless.space import io
+
+
+_BUDGETS = {'ms': 'max_latency_ms', 'mJ': 'max_energy_mj'}  # of a search by its unit
 
 
 @dataclasses.dataclass(frozen=True)
 class Config(options.Config):
   run_dir: str | None = options.option(None, 'Directory of a search.', required=True)
   max_latency_ms: tuple[float, ...] = options.option(
-      (), "Budget, ms by the run's latency table, or several with commas between them. By default the search's target.")
+      (), "Budget, ms by the run's latency table, or several with commas between them. By default the search's target. After a search for "
+      'energy, a limit besides the budget.')
+  max_energy_mj: tuple[float, ...] = options.option(
+      (), 'Budget, mJ by the energy table, or several, after a search for energy; after others a limit besides the budget.')
+  energy_table: str | None = options.option(None, "File of the energy table; by default the run's.", resolve=files.resolve)
   max_macs: tuple[float, ...] = options.option((), "Budget in multiply-adds, or several. By default the search's target.")
   max_size: str | None = options.option(None, f"{config_lib.MAX_SIZE} By default the search's limit.")
   max_memory: str | None = options.option(None, f"{config_lib.MAX_MEMORY} By default the search's limit.")
@@ -48,26 +59,45 @@ def _read_problems(config: Config, run: run_directory.RunDirectory, search: conf
     problem_lib.SearchProblem, problem_lib.SearchProblem, tuple[float, ...]]:
   """The problem of the search, the one with the costs asked for, and the budgets."""
   searched = problem_lib.restore(run, search)
-  space, table = searched.space, searched.table
-  if config.max_size or config.max_memory:
-    given = dataclasses.replace(search.target, max_size=config.max_size or search.target.max_size,
-                                max_memory=config.max_memory or search.target.max_memory)
-    searched = dataclasses.replace(searched, others=problem_lib.find_limits(given, space))
-  if not config.max_macs and not config.max_latency_ms:
+  name = 'max_macs' if config.max_macs else _BUDGETS.get(searched.cost_model.unit, 'max_macs')
+  limits = getattr(config, name)
+  searched = _with_limits(config, searched, search.target, [each for each in config_lib.LIMITS if config_lib.LIMITS[each] != name])
+  if not limits:
     searched.check()
     return searched, searched, (searched.target,)
-  name = 'max_macs' if config.max_macs else 'max_latency_ms'
-  limits = config.max_macs or config.max_latency_ms
-  if not config.max_macs and table is None:
-    raise ValueError('the search had no latency table; use `max_macs`')
-  problem = problem_lib.SearchProblem(space, model_lib.from_macs(space) if config.max_macs else searched.cost_model, limits[0], table,
-                                      searched.others)
+  cost_model = model_lib.from_macs(searched.space) if name == 'max_macs' else searched.cost_model
+  problem = dataclasses.replace(searched, cost_model=cost_model, target=limits[0])
   if len(limits) > 1:
     problem.check_limits(limits, name)
     if config.output and pathlib.Path(config.output).is_file():
       raise ValueError(f'`output` must be a folder for {len(limits)} budgets, {config.output} is a file')
   problem.check(name)
   return searched, problem, limits
+
+
+def _with_limits(config: Config, searched: problem_lib.SearchProblem, target: config_lib.TargetConfig,
+                 names: Sequence[str]) -> problem_lib.SearchProblem:
+  """A problem with the limits asked for in place of the search's; `names` are the tables that limits may be by."""
+  changed: dict[str, Any] = {name: value for name in ('max_size', 'max_memory') if (value := getattr(config, name))}
+  tables = dict(searched.tables)
+  if config.energy_table:
+    if 'energy_table' not in names or not config.max_energy_mj:
+      raise ValueError('`energy_table` is for a limit of `max_energy_mj` besides another budget')
+    tables['energy_table'] = table_lib.load(config.energy_table)
+    tables['energy_table'].check_unit('mJ')
+  for name in names:
+    limit = config_lib.LIMITS[name]
+    given = getattr(config, limit)
+    if given and name not in tables:
+      more = '' if name == 'latency_table' else ', or give an `energy_table`'
+      raise ValueError(f'the search had no {name.replace("_", " ")}; use `max_macs`{more}')
+    if len(given) > 1:
+      raise ValueError(f'`{limit}={",".join(f"{each:g}" for each in given)}` is a limit besides the budget here: give one number')
+    changed.update({limit: given[0]} if given else {})
+  if not changed:
+    return searched
+  others = problem_lib.find_limits(dataclasses.replace(target, **changed), searched.space, tables)
+  return dataclasses.replace(searched, others=others, tables=tables)
 
 
 def _check(config: Config) -> tuple[run_directory.RunDirectory, config_lib.SearchConfig, problem_lib.SearchProblem,
@@ -117,6 +147,7 @@ def main(config: Config) -> None:
     return
   print(result_lib.describe(derivation, problem.space, problem.format_cost))
   print(f'network                {found.cost.macs / 1e6:.2f} M MACs, {found.cost.parameters:,} parameters'
-        + ('' if found.cost.predicted_ms is None else f', {problem.format_cost(found.cost.predicted_ms, "ms")}'))
+        + ''.join(f', {problem.format_cost(cost, unit)}'
+                  for cost, unit in ((found.cost.predicted_ms, 'ms'), (found.cost.predicted_mj, 'mJ')) if cost is not None))
   if config.output:
     print(f'architecture           {config.output}')

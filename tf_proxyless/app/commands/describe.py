@@ -1,4 +1,4 @@
-"""Prints the blocks of an architecture with their MACs, parameters and latency.
+"""Prints the blocks of an architecture with their MACs, parameters, latency and energy.
 
   tf-proxyless describe --architecture=proxyless_mobile
   tf-proxyless describe --architecture=architecture.json --latency_table=pixel1_tflite_float --json
@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 import dataclasses
 import json
 from typing import Any
@@ -27,27 +28,32 @@ class Config(options.Config):
   architecture: str | None = options.option(None, 'File (architecture.json of a search), or name of a published network.', required=True)
   resolution: int | None = options.option(None, "Input height and width, pixels; by default the file's, or as published.", low=1)
   latency_table: str | None = options.option(None, 'File, or name of a shipped table or estimate; adds latency in ms.')
+  energy_table: str | None = options.option(None, 'File of a table of energy; adds mJ.')
   json: bool = options.option(False, 'Whether to print one JSON object instead of a table.')
 
 
 _COLUMNS = ('name', 'op', 'input', 'output', 'stride', 'shortcut', 'MACs', 'parameters')
 
 
-def describe(network: network_lib.Network, table: table_lib.LatencyTable | None) -> dict[str, Any]:
-  """Counts an architecture, and adds latencies in ms if there is a table.
+_BY_TABLE = {'latency_ms': 'ms', 'energy_mj': 'mJ'}  # and the unit of the table
+
+
+def describe(network: network_lib.Network, tables: Mapping[str, table_lib.LatencyTable]) -> dict[str, Any]:
+  """Counts an architecture, and adds latencies in ms and energies in mJ where there are tables.
 
   Args:
     network: Without open decisions.
-    table: Covers the network; entries are scaled by its calibration, whose offset is in the total only.
+    tables: By unit. They cover the network; entries are scaled by a table's calibration, whose offset is in the total only.
 
   Returns:
-    'name', 'macs', 'parameters', 'file_bytes' and 'memory_bytes' in int8, 'latency_ms' and 'blocks', a list of dicts; latencies are None
-    without a table.
+    'name', 'macs', 'parameters', 'file_bytes' and 'memory_bytes' in int8, 'latency_ms', 'energy_mj' and 'blocks', a list of dicts;
+    latencies and energies are None without a table.
 
   Raises:
-    ValueError: Decisions are open, or the table lacks entries.
+    ValueError: Decisions are open, or a table lacks entries.
   """
-  latency_ms = None if table is None else model_lib.from_latency_table(network, table).fixed
+  priced = {name: (table, model_lib.from_latency_table(network, table).fixed) for name, unit in _BY_TABLE.items()
+            if (table := tables.get(unit)) is not None}
   blocks = []
   for row in counting.count_blocks(network):
     block = row.traced.block
@@ -60,28 +66,30 @@ def describe(network: network_lib.Network, table: table_lib.LatencyTable | None)
         'residual': block.residual,
         'macs': row.count.macs,
         'parameters': row.count.parameters,
-        'latency_ms': None if table is None else table.calibration.scale * table.latency_ms(row.signature),
+        **dict.fromkeys(_BY_TABLE),
+        **{name: table.calibration.scale * table.latency_ms(row.signature) for name, (table, _) in priced.items()},
     })
   total = counting.count_network(network)
   return {'name': network.name, 'macs': total.macs, 'parameters': total.parameters,
           'file_bytes': round(model_lib.from_file_bytes(network).fixed), 'memory_bytes': memory.plan(network).bytes,
-          'latency_ms': latency_ms, 'blocks': blocks}
+          **dict.fromkeys(_BY_TABLE), **{name: cost for name, (_, cost) in priced.items()}, 'blocks': blocks}
 
 
-def to_text(description: dict[str, Any], table: table_lib.LatencyTable | None) -> str:
+def to_text(description: dict[str, Any], tables: Mapping[str, table_lib.LatencyTable]) -> str:
   """The description as a table for people."""
-  rows = [_COLUMNS + ('ms',) * (table is not None)]
+  shown = {name: tables[unit] for name, unit in _BY_TABLE.items() if unit in tables}
+  rows = [(*_COLUMNS, *(table.unit for table in shown.values()))]
   for block in description['blocks']:
     row = (block['name'], block['op'], _shape(block['input_shape']), _shape(block['output_shape']), str(block['strides']),
            'yes' if block['residual'] else '', f'{block["macs"]:,}', f'{block["parameters"]:,}')
-    rows.append(row if table is None else (*row, f'{block["latency_ms"]:.3f}'))
+    rows.append((*row, *(f'{block[name]:.3f}' for name in shown)))
   widths = [max(map(len, column)) for column in zip(*rows)]
   lines = ['  '.join(cell.ljust(width) if i < 4 else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths)))
            for row in rows]
   lines += ['', f'{description["name"]}: {description["macs"] / 1e6:.2f} M MACs, {description["parameters"]:,} parameters',
             f'in int8: a file of about {description["file_bytes"] / 1e3:,.0f} kB, {description["memory_bytes"] / 1e3:,.0f} kB of memory']
-  if table is not None:
-    lines.append(f'{description["latency_ms"]:.4g} ms by {table.name} ({table.provenance}; {table.runtime.device}, '
+  for name, table in shown.items():
+    lines.append(f'{description[name]:.4g} {table.unit} by {table.name} ({table.provenance}; {table.runtime.device}, '
                  f'{table.runtime.precision}, kernels {table.runtime.kernels})')
   return '\n'.join(lines)
 
@@ -94,6 +102,10 @@ def main(config: Config) -> None:
   with errors.user_errors():
     config.require()
     network = architectures.find(config.architecture, None, config.resolution).network
-    table = named_tables.find(config.latency_table, network) if config.latency_table else None
-    description = describe(network, table)
-  print(json.dumps(description) if config.json else to_text(description, table))
+    tables = {'ms': named_tables.find(config.latency_table, network)} if config.latency_table else {}
+    if config.energy_table:
+      tables['mJ'] = table_lib.load(config.energy_table)
+    for unit, table in tables.items():
+      table.check_unit(unit)
+    description = describe(network, tables)
+  print(json.dumps(description) if config.json else to_text(description, tables))

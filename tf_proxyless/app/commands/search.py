@@ -41,7 +41,7 @@ def _check(config: Config, given: problem_lib.Given, writes: bool) -> run_direct
   """Everything that can be refused before TensorFlow is loaded."""
   if given.problem is not None:
     run = run_directory.RunDirectory(config.run_dir, writes)
-    run.check(problem_lib.identity(config, given.problem.table, given))
+    run.check(problem_lib.identity(config, given.problem.tables, given))
     run.create()
     return run
   config.check()
@@ -51,10 +51,10 @@ def _check(config: Config, given: problem_lib.Given, writes: bool) -> run_direct
   if classes is not None or config.space.in_file:
     space = problem_lib.make_space(config.space, classes, problem_lib.channels(run, channels or 3))
   if tables.is_ready(config, space):
-    table = tables.load(config, space)
+    loaded = tables.load(config, space)
     if space is not None:
-      problem_lib.SearchProblem.from_config(config, space, table)
-    run.check(problem_lib.identity(config, table, given))
+      problem_lib.SearchProblem.from_config(config, space, loaded)
+    run.check(problem_lib.identity(config, loaded, given))
   run.create()
   return run
 
@@ -86,8 +86,11 @@ def _finish(components, build_search, result_lib) -> None:
   off = _off_target(last['most_likely_cost'], last['expected_cost'], problem.target) if problem.constrained else ''
   print(f'most likely network    {format_cost(last["most_likely_cost"])}{off}, validation {100 * last["most_likely_accuracy"]:.2f} %')
   print(result_lib.describe(derivation, problem.space, format_cost))
-  if problem.table is not None:
-    print(f'latency table          {problem_lib.describe_table(problem.table)}')
+  for each in problem.others:
+    if each.cost.unit in config_lib.TABLES.values():
+      cost = each.cost.cost(architecture.genotype)
+      print(f'within the limit       {format_cost(cost, each.cost.unit)} of {format_cost(each.limit, each.cost.unit)}')
+  print(problem_lib.describe_tables(problem.tables), end='')
   print(f'architecture           {run.architecture}')
 
 

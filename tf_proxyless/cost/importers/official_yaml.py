@@ -124,8 +124,9 @@ def save(table: table_lib.LatencyTable, path: files.PathLike) -> None:
   `mean` is the number that costs are made of, so the median where there is one. What the form cannot say stands in a comment.
 
   Raises:
-    ValueError: The form has no key for an operation.
+    ValueError: The form has no key for an operation, or the table is in mJ.
   """
+  table.check_unit('ms')
   runtime, calibration = table.runtime, table.calibration
   comment = (f'{table.name}: {runtime.device}, {runtime.precision}, kernels {runtime.kernels}; {table.provenance}; ms of a network = '
              f'{calibration.offset_ms:g} + {calibration.scale:g} * (sum of its entries)')

@@ -22,7 +22,7 @@ _HOW = {'float': 'converted', 'ptq': 'post-training quantization', 'qat': 'quant
 
 
 def table(found: table_lib.LatencyTable, proof: Sequence[validation_lib.Row] | None) -> dict[str, Any]:
-  """A latency table: runtime, provenance, entries, and how well it predicts."""
+  """A table of latency or energy: runtime, provenance, entries, and how well it predicts."""
   entries = []
   for entry in found.entries:
     latency = entry.latency
@@ -31,6 +31,7 @@ def table(found: table_lib.LatencyTable, proof: Sequence[validation_lib.Row] | N
   counts = collections.Counter(entry['provenance'] for entry in entries)
   return {
       'name': found.name,
+      'unit': found.unit,
       'runtime': serialization.encode(found.runtime),
       'provenance': {name: counts[name] for name in table_lib.PROVENANCES},
       'calibration': serialization.encode(found.calibration) if found.calibration.networks else None,
@@ -58,7 +59,8 @@ def load_proof(path: pathlib.Path, found: table_lib.LatencyTable) -> tuple[valid
   for row in rows:
     predicted_ms = line.offset_ms + line.scale * row.sum_ms
     if not math.isclose(predicted_ms, row.predicted_ms, rel_tol=1e-6):
-      raise ValueError(f'{path}: of another table: it predicts {row.predicted_ms:g} ms for {row.name}, this one {predicted_ms:g} ms')
+      raise ValueError(f'{path}: of another table: it predicts {row.predicted_ms:g} {found.unit} for {row.name}, this one '
+                       f'{predicted_ms:g}')
   return rows
 
 

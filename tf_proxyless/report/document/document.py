@@ -68,9 +68,10 @@ class _Inputs:
   @property
   def prices(self) -> networks_lib.Prices:
     if self.own_target is not None and self.cost_model is not None and self.cost_model.unit != 'macs':
-      return networks_lib.Prices(self.cost_model.unit, self.table)
-    in_macs = self.table is None if self.settings is None else self.settings.in_macs
-    return networks_lib.Prices(networks_lib.MACS if in_macs else networks_lib.MS, self.table)
+      unit = self.cost_model.unit
+      return networks_lib.Prices(unit, self.table if self.table is not None and self.table.unit == unit else None)
+    unit = (self.table and self.table.unit) if self.settings is None else self.settings.unit
+    return networks_lib.Prices(unit or networks_lib.MACS, self.table)
 
   @property
   def target(self) -> float | None:
@@ -128,7 +129,8 @@ def _read_inputs(run: run_directory.RunDirectory, reader: report_files.Reader) -
   if settings is not None:
     settings.update(reader.read(run.identity, _methods) or {})
   space = reader.read(run.search_space, lambda path: _check_decisions(io.load_search_space(path)))
-  inputs = _Inputs(settings, space, reader.read(run.latency_table, table_lib.load))
+  of_energy = settings is not None and settings.unit == 'mJ'
+  inputs = _Inputs(settings, space, reader.read(run.energy_table if of_energy else run.latency_table, table_lib.load))
   if space is None:
     return inputs
   if run.problem.exists():
@@ -137,7 +139,8 @@ def _read_inputs(run: run_directory.RunDirectory, reader: report_files.Reader) -
   if inputs.prices.unit == networks_lib.MACS:
     return dataclasses.replace(inputs, cost_model=model_lib.from_macs(space))
   if inputs.table is None:
-    reader.add(f'{run.latency_table.name}: needed for latencies; there is none that can be read')
+    name = run.energy_table.name if of_energy else run.latency_table.name
+    reader.add(f'{name}: needed for {"energies" if of_energy else "latencies"}; there is none that can be read')
     return inputs
   return dataclasses.replace(inputs, cost_model=reader.attempt(lambda: model_lib.from_latency_table(space, inputs.table)))
 
@@ -189,9 +192,9 @@ def _cost(inputs: _Inputs) -> dict[str, Any]:
   model, table, prices = inputs.cost_model, inputs.table, inputs.prices
   settings = inputs.settings or {}
   of = 'multiply-adds' if prices.unit == networks_lib.MACS else 'own costs'
-  if table is not None and prices.unit == networks_lib.MS:
+  if table is not None and prices.unit == table.unit:
     of = f'{table.runtime.device}, {table.runtime.precision}, {table.runtime.kernels} kernels'
-  elif inputs.own_target is None and prices.unit == networks_lib.MS:
+  elif inputs.own_target is None and prices.unit != networks_lib.MACS:
     of = 'unknown'
   return {
       'unit': prices.unit,

@@ -18,7 +18,7 @@ from tf_proxyless.space import published as published_lib
 from tf_proxyless.space import registry
 from tf_proxyless.space import schema
 
-MS, MACS = 'ms', 'MACs'
+MACS = 'MACs'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,8 +26,8 @@ class Prices:
   """Costs of operations and networks.
 
   Attributes:
-    unit: `MS` or `MACS`.
-    table: Latency table; without one, milliseconds are not known.
+    unit: `MACS`, or that of the table.
+    table: Table of the costs; without one, other costs than MACs are not known.
   """
 
   unit: str

@@ -25,9 +25,10 @@ class Settings(dict[str, str]):
     return number
 
   @property
-  def in_macs(self) -> bool:
-    """Whether the search is for multiply-adds, not for latency."""
-    return 'latency_table' not in self
+  def unit(self) -> str | None:
+    """The unit of the table that the target is by, the one without a limit: 'ms' or 'mJ'; None is multiply-adds."""
+    tables = (('latency_table', 'max_latency_ms', 'ms'), ('energy_table', 'max_energy_mj', 'mJ'))
+    return next((unit for table, limit, unit in tables if table in self and limit not in self), None)
 
   @property
   def epochs(self) -> int | None:
@@ -40,7 +41,7 @@ class Settings(dict[str, str]):
     fraction = self.number('target_latency_fraction')
     if fraction is not None:
       return smallest + fraction * (largest - smallest)
-    return self.number('target_latency_ms' if 'target_latency_ms' in self else 'target_macs')
+    return next((self.number(name) for name in ('target_latency_ms', 'target_energy_mj') if name in self), self.number('target_macs'))
 
   def rows(self, headings: Mapping[str, str]) -> list[list[str]]:
     """Heading, name and value of each setting, without places on the machine."""

@@ -45,7 +45,8 @@ def render(document: Mapping[str, Any]) -> str:
       'network': ('Network', sections_lib.network(run)), 'history': ('History', sections_history.history(run)),
       'curves': ('Curves', sections_history.curves(run)), 'costs': ('Cost and accuracy', sections_costs.costs(document['runs'])),
       'derivation': ('Derivation', sections_lib.derivation(run)), 'files': ('Files', sections_lib.deployments(run)),
-      'table': ('Latency table', sections_costs.table(run)), 'compare': ('Comparison', sections_compare.compare(document['runs'])),
+      'table': (sections_costs.table_title(run), sections_costs.table(run)),
+      'compare': ('Comparison', sections_compare.compare(document['runs'])),
       'settings': ('Settings', sections_lib.settings(run)),
   }
   links = ''.join(f'<a href="#{identity}">{name}</a>' for identity, (name, part) in parts.items() if part)

@@ -149,6 +149,11 @@ def samples_chart(runs: Sequence[Run]) -> str:
   return charts.scatter(groups, plane, run['cost']['target'], _near(run), places)
 
 
+def table_title(run: Run) -> str:
+  """'Latency table', or 'Energy table'."""
+  return f'{units.quantity(run["table"]["unit"])} table' if run['table'] else ''
+
+
 def table(run: Run) -> str:
   """The latency table: whose it is, how well it predicts, where its entries come from."""
   found = run['table']
@@ -160,7 +165,11 @@ def table(run: Run) -> str:
   facts = [[str(name).replace('_', ' '), str(value)] for name, value in found['runtime'].items() if value is not None]
   facts += [[f'calibration {name.replace("_", " ")}', units.number(value, 4)] for name, value in (found['calibration'] or {}).items()]
   body = figures + f'<details><summary>Runtime and calibration</summary>{markup.table(["", "value"], facts, "Runtime")}</details>'
-  return markup.section('table', 'The latency table', _estimates(found) + _validation(found) + body, lead)
+  return markup.section('table', f'The {_quantity(found)} table', _estimates(found) + _validation(found) + body, lead)
+
+
+def _quantity(found: Mapping[str, Any]) -> str:
+  return units.quantity(found['unit']).lower()
 
 
 def _estimates(found: Mapping[str, Any]) -> str:
@@ -177,58 +186,61 @@ def _validation(found: Mapping[str, Any]) -> str:
   validation = found['validation']
   if not validation:
     return ''
-  names = {'mape_percent': ('mean error', ' %'), 'rmse_ms': ('root mean square error', ' ms'), 'within_5_percent': ('within 5 %', ' %'),
-           'within_10_percent': ('within 10 %', ' %'), 'spearman': ('rank correlation', '')}
+  names = {'mape_percent': ('mean error', ' %'), 'rmse_ms': ('root mean square error', f' {found["unit"]}'),
+           'within_5_percent': ('within 5 %', ' %'), 'within_10_percent': ('within 10 %', ' %'), 'spearman': ('rank correlation', '')}
   return markup.key_figures((name, f'{units.number(validation[field])}{unit}', f'of {validation["networks"]} networks')
                             for field, (name, unit) in names.items() if validation.get(field) is not None)
 
 
 def table_charts(found: Mapping[str, Any]) -> list[tuple[str, str]]:
-  """Captions and charts of a latency table: its networks, if it has a proof, and its entries."""
-  found = [('Whole networks: predicted and measured', proof_chart(found['proof'] or ())),
-           ('Every operation: latency over multiply-adds', entries_chart(found['entries']))]
-  return [(caption, picture) for caption, picture in found if picture]
+  """Captions and charts of a table: its networks, if it has a proof, and its entries."""
+  unit = found['unit']
+  charts_ = [('Whole networks: predicted and measured', proof_chart(found['proof'] or (), unit)),
+             (f'Every operation: {_quantity(found)} over multiply-adds', entries_chart(found['entries'], unit))]
+  return [(caption, picture) for caption, picture in charts_ if picture]
 
 
-def proof_chart(rows: Sequence[Mapping[str, Any]]) -> str:
-  """Predicted over measured latency of whole networks, with bands of 5 and 10 %.
+def proof_chart(rows: Sequence[Mapping[str, Any]], unit: str) -> str:
+  """Predicted over measured latency, or energy, of whole networks, with bands of 5 and 10 %.
 
   Args:
     rows: 'name', 'predicted_ms', 'measured_ms' and 'purpose' ('calibration', 'validation' or 'published') of each network.
+    unit: 'ms' or 'mJ'.
   """
-  groups = [charts.Points(purpose, [(row['measured_ms'], row['predicted_ms'], f'{row["name"]}\n{_compared(row)}')
+  groups = [charts.Points(purpose, [(row['measured_ms'], row['predicted_ms'], f'{row["name"]}\n{_compared(row, unit)}')
                                     for row in rows if row['purpose'] == purpose], f'{style} big') for purpose, style in _PURPOSES.items()]
-  return charts.scatter(groups, charts.Plane('measured, ms', 'predicted, ms', diagonal=True)) if rows else ''
+  return charts.scatter(groups, charts.Plane(f'measured, {unit}', f'predicted, {unit}', diagonal=True)) if rows else ''
 
 
-def entries_chart(entries: Sequence[Mapping[str, Any]]) -> str:
-  """Milliseconds over multiply-adds of every entry."""
+def entries_chart(entries: Sequence[Mapping[str, Any]], unit: str) -> str:
+  """Milliseconds, or millijoules, over multiply-adds of every entry."""
   groups = []
   for provenance, style in _PROVENANCES.items():
     rows = [entry for entry in entries if entry['provenance'] == provenance and entry['ms'] > 0 and entry['macs'] > 0]
-    groups.append(charts.Points(provenance, [(1e-6 * row['macs'], row['ms'], f'{row["label"]}\n{units.cost(row["ms"], "ms")}, {provenance}')
+    groups.append(charts.Points(provenance, [(1e-6 * row['macs'], row['ms'], f'{row["label"]}\n{units.cost(row["ms"], unit)}, {provenance}')
                                              for row in rows], f'{style} middle'))
   shown = any(group.values for group in groups)
-  return charts.scatter(groups, charts.Plane('million multiply-adds', 'ms', logarithmic=True)) if shown else ''
+  return charts.scatter(groups, charts.Plane('million multiply-adds', unit, logarithmic=True)) if shown else ''
 
 
 def _proof(found: Mapping[str, Any]) -> str:
-  rows = [[row['name'], row['purpose'], units.cost(row['predicted_ms'], 'ms'), units.cost(row['measured_ms'], 'ms'),
+  unit = found['unit']
+  rows = [[row['name'], row['purpose'], units.cost(row['predicted_ms'], unit), units.cost(row['measured_ms'], unit),
            f'{100 * (row["predicted_ms"] / row["measured_ms"] - 1):+.1f} %'] for row in found['proof'] or ()]
-  return markup.figure('Whole networks: predicted and measured', proof_chart(found['proof']),
+  return markup.figure('Whole networks: predicted and measured', proof_chart(found['proof'], unit),
                        markup.table(['network', 'purpose', 'predicted', 'measured', 'error'], rows, 'Proof of the table'),
                        'The bands are 5 and 10 % around equality. Calibration networks were used to fit, validation networks for '
                        'nothing else.') if rows else ''
 
 
-def _compared(row: Mapping[str, Any]) -> str:
-  return f'predicted {units.cost(row["predicted_ms"], "ms")}, measured {units.cost(row["measured_ms"], "ms")}'
+def _compared(row: Mapping[str, Any], unit: str) -> str:
+  return f'predicted {units.cost(row["predicted_ms"], unit)}, measured {units.cost(row["measured_ms"], unit)}'
 
 
 def _entries(found: Mapping[str, Any]) -> str:
-  chart = entries_chart(found['entries'])
-  rows = [[entry['label'], *(units.cost(entry[name], 'ms') for name in ('ms', 'p5', 'p95')), entry['provenance'],
+  chart, quantity = entries_chart(found['entries'], found['unit']), _quantity(found)
+  rows = [[entry['label'], *(units.cost(entry[name], found['unit']) for name in ('ms', 'p5', 'p95')), entry['provenance'],
            units.count(entry['macs'])] for entry in found['entries']]
-  numbers = markup.table(['operation', 'latency', 'p5', 'p95', 'is', 'MACs'], rows, 'Entries of the table')
+  numbers = markup.table(['operation', quantity, 'p5', 'p95', 'is', 'MACs'], rows, 'Entries of the table')
   note = 'Both axes are logarithmic' + ('; squares are estimates.' if found['provenance'].get('estimated') else '.')
-  return markup.figure('Every operation: latency over multiply-adds', chart, numbers, note) if chart else ''
+  return markup.figure(f'Every operation: {quantity} over multiply-adds', chart, numbers, note) if chart else ''
