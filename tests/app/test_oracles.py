@@ -4,6 +4,7 @@ import json
 import math
 import statistics
 import threading
+import time
 
 import pytest
 
@@ -175,15 +176,52 @@ def test_a_chief_answers_workers(tmp_path, monkeypatch):
   workers = [threading.Thread(target=work, args=(client, f'worker{i}')) for i, client in enumerate(clients)]
   for worker in workers:
     worker.start()
-  oracles.serve(oracle, role, lambda: False, lambda tuner_id: True)
+  with oracles.served(oracle, role):
+    oracles.wait(oracle, lambda: False, lambda tuner_id: True)
   for worker in workers:
     worker.join()
   assert len(oracle.end_order) == 6 and all(trial.score == pytest.approx(accuracy(trial)) for trial in oracle.trials.values())
   other = oracles.grpc.server(oracles.futures.ThreadPoolExecutor(max_workers=1), options=[('grpc.so_reuseport', 0)])
   other.add_insecure_port('localhost:18723')
   with pytest.raises(ValueError, match='cannot listen at localhost:18723, which is in use or not an address of this machine'):
-    oracles.serve(oracle, role, lambda: False, lambda tuner_id: True)
+    with oracles.served(oracle, role):
+      pass
   other.stop(None)
+
+
+def test_trials_that_are_given_are_dealt_once_unless_a_worker_dies(tmp_path, monkeypatch):
+  monkeypatch.setattr(oracles, '_PAUSE_S', 0.05)
+  alive = {'a', 'b', 'c'}
+  for tuner_id in alive:
+    (tmp_path / tuner_id).mkdir()
+  make_dealer = lambda: oracles.Dealer(tmp_path, alive.__contains__)
+  dealer, ended = make_dealer(), []
+
+  def ask(dealer):
+    thread = threading.Thread(target=dealer.run, args=(['x', 'y'], lambda *end: ended.append(end), lambda: len(ended) == 2))
+    thread.start()
+    return thread
+
+  def end(dealer, name, status):
+    dealer.end_trial(oracles.trial_lib.Trial(None, name, status))
+
+  assert dealer.create_trial('a').status == 'IDLE'
+  ask(dealer)
+  time.sleep(0.05)
+  assert [dealer.create_trial(tuner_id).trial_id for tuner_id in 'aab'] == ['x', 'x', 'y']
+  dealer = make_dealer()  # the chief was killed
+  thread = ask(dealer)
+  time.sleep(0.05)
+  assert dealer.create_trial('c').status == 'IDLE' and dealer.create_trial('b').trial_id == 'y'
+  alive.remove('a')
+  assert dealer.create_trial('c').trial_id == 'x'
+  end(dealer, 'y', 'FAILED')
+  end(dealer, 'x', 'COMPLETED')
+  end(dealer, 'x', 'FAILED')  # said again
+  thread.join()
+  assert ended == [('y', False), ('x', True)] and dealer.create_trial('b').status == 'IDLE'
+  dealer.is_over = True
+  assert dealer.create_trial('b').status == 'STOPPED' and dealer.tuner_ids == {'c'}
 
 
 def test_a_worker_that_waits_can_be_stopped_and_its_patience_ends(monkeypatch, capsys):

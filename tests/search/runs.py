@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -53,6 +54,20 @@ def start_tool(name: str, *arguments: str | os.PathLike, cwd: os.PathLike | None
 def tool(name: str, *arguments: str | os.PathLike, cwd: os.PathLike | None = None, limit_s: float = 600) -> subprocess.CompletedProcess:
   """The same, waited for."""
   return _wait(start_tool(name, *arguments, cwd=cwd), limit_s)
+
+
+def free_port() -> str:
+  """A port of this machine that nobody listens at."""
+  with socket.socket() as listener:
+    listener.bind(('localhost', 0))
+    return str(listener.getsockname()[1])
+
+
+def start_as(tuner_id: str, port: str, *command: str | os.PathLike) -> subprocess.Popen:
+  """A command of tf-proxyless as a chief or worker of keras-tuner's."""
+  names = {'KERASTUNER_TUNER_ID': tuner_id, 'KERASTUNER_ORACLE_IP': 'localhost', 'KERASTUNER_ORACLE_PORT': port}
+  return subprocess.Popen([sys.executable, '-m', 'tf_proxyless', *map(os.fspath, command)], env={**environment(), **names}, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def stop_when(process: subprocess.Popen, reached, number: signal.Signals, limit_s: float = 300) -> subprocess.CompletedProcess:

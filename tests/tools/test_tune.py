@@ -5,9 +5,6 @@ from __future__ import annotations
 import fcntl
 import functools
 import signal
-import socket
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -179,33 +176,20 @@ def test_trials_that_diverge_are_failures_not_the_end(architecture, data_dir, tm
   assert (tmp_path / 'best.flags').read_text().count('\n--') == 0
 
 
-def free_port():
-  with socket.socket() as listener:
-    listener.bind(('localhost', 0))
-    return str(listener.getsockname()[1])
-
-
-def start_as(tuner_id, port, *command):
-  """The command as chief or worker."""
-  names = {'KERASTUNER_TUNER_ID': tuner_id, 'KERASTUNER_ORACLE_IP': 'localhost', 'KERASTUNER_ORACLE_PORT': port}
-  return subprocess.Popen([sys.executable, '-m', 'tf_proxyless', 'tune', *command], env={**runs.environment(), **names}, text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-
-
 @pytest.mark.long
 def test_two_workers_and_a_chief_some_of_whom_are_killed(architecture, data_dir, tmp_path):
   """A worker is killed within a trial, which the other continues; then the chief, which is started again."""
-  directory, port = tmp_path / 'tuning', free_port()
+  directory, port = tmp_path / 'tuning', runs.free_port()
   command = arguments(architecture, data_dir, directory, trials=6, epochs=6)
-  chief, first = start_as('chief', port, *command), start_as('worker1', port, *command)
+  chief, first = runs.start_as('chief', port, 'tune', *command), runs.start_as('worker1', port, 'tune', *command)
   history = directory / 'trial_0' / 'history.jsonl'
-  runs.stop_when(first, lambda: history.exists() and history.read_text(), signal.SIGKILL)
+  runs.stop_when(first, lambda: history.exists() and history.read_text(), signal.SIGKILL, 900)
   epochs = len(history.read_text().splitlines())
-  second, third = start_as('worker2', port, *command), start_as('worker3', port, *command)
+  second, third = runs.start_as('worker2', port, 'tune', *command), runs.start_as('worker3', port, 'tune', *command)
   history = directory / 'trial_3' / 'history.jsonl'
-  runs.stop_when(chief, lambda: history.exists() and history.read_text(), signal.SIGKILL)
-  chief = start_as('chief', port, *command)
-  outputs = [process.communicate(timeout=300) for process in (chief, second, third)]
+  runs.stop_when(chief, lambda: history.exists() and history.read_text(), signal.SIGKILL, 900)
+  chief = runs.start_as('chief', port, 'tune', *command)
+  outputs = [process.communicate(timeout=900) for process in (chief, second, third)]
   assert [process.returncode for process in (chief, second, third)] == [0, 0, 0], outputs
   assert [scores(directory)[number][0] for number in range(6)] == ['COMPLETED'] * 6
   lines = (directory / 'trial_0' / 'history.jsonl').read_text().splitlines()
@@ -219,9 +203,9 @@ def test_two_workers_and_a_chief_some_of_whom_are_killed(architecture, data_dir,
     assert trials[0]['hyperparameters']['values'] == trials[1]['hyperparameters']['values']
     assert trials[0]['score'] == pytest.approx(trials[1]['score'])  # the chief gets 32 bits
 
-  other = start_as('worker4', port, *arguments(architecture, data_dir, tmp_path / 'elsewhere', trials=6, epochs=6))
-  again = start_as('chief', port, *arguments(architecture, data_dir, directory, trials=7, epochs=6))
-  _, stderr = other.communicate(timeout=300)
+  other = runs.start_as('worker4', port, 'tune', *arguments(architecture, data_dir, tmp_path / 'elsewhere', trials=6, epochs=6))
+  again = runs.start_as('chief', port, 'tune', *arguments(architecture, data_dir, directory, trials=7, epochs=6))
+  _, stderr = other.communicate(timeout=900)
   assert other.returncode == 2 and stderr.splitlines()[-1].startswith('error: ') and 'is not the folder of the chief at' in stderr
   again.send_signal(signal.SIGTERM)
   _, stderr = again.communicate(timeout=60)
@@ -243,9 +227,11 @@ def test_mistakes_of_chiefs_and_workers(tmp_path, monkeypatch):
 def test_a_search_is_tuned_by_the_network_that_it_finds(data_dir, tmp_path):
   (tmp_path / 'proxy.flags').write_text('--dataset=digits\n--epochs=1\n--batch_size=64\n--learning_rate=0.1\n')
   command = ('--job=search', f'--run_dir={tmp_path / "tuning"}', '--trials=2', f'--train_flagfile={tmp_path / "proxy.flags"}',
-             '--hyperparameter=search_learning_rate=0.01:0.1:log', '--', *runs.TINY, f'--data_dir={data_dir}')
+             '--hyperparameter=search_learning_rate=0.01:0.1:log', '--', *runs.TINY,
+             '--warmup_epochs=1', '--search_epochs=1', '--frozen_epochs=0', f'--data_dir={data_dir}')
   history = tmp_path / 'tuning' / 'trial_1' / 'train' / 'history.jsonl'
-  stopped = runs.stop_when(start(*command), lambda: (tmp_path / 'tuning' / 'trial_1' / 'train').exists(), signal.SIGTERM)
+  stopped = runs.stop_when(start(*command), lambda: (tmp_path / 'tuning' / 'trial_1' / 'train').exists(), signal.SIGTERM,
+                           limit_s=900)
   assert stopped.returncode == 0 and not history.exists(), stopped.stderr
   result = run(*command)
   assert result.returncode == 0, result.stderr

@@ -48,7 +48,6 @@ from tf_proxyless.infra import files
 from tf_proxyless.infra import locking
 from tf_proxyless.infra import run_directory
 from tf_proxyless.infra import shutdown
-from tf_proxyless.infra import stderr as stderr_lib
 from tf_proxyless.infra import suggest
 
 _CONFIGS: dict[str, type[options.Config]] = {
@@ -100,14 +99,6 @@ class TuningDirectory(run_directory.RunDirectory):
   def trial(self, trial: Any) -> pathlib.Path:
     """The folder of a trial."""
     return self.path / f'trial_{trial.trial_id}'
-
-  def worker(self, tuner_id: str) -> pathlib.Path:
-    """The folder that a process locks while it works."""
-    return self.path / 'workers' / tuner_id
-
-  def is_alive(self, tuner_id: str) -> bool:
-    """Whether a process, or what it has started, still works; True where that cannot be known."""
-    return not locking.is_free(self.worker(tuner_id))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -216,7 +207,7 @@ def _claim(found: Tuning, run: TuningDirectory) -> None:
 class _Trials:
   """Runs trials, one at a time."""
 
-  def __init__(self, found: Tuning, run: TuningDirectory, stop: shutdown.StopRequest, lock: TextIO):
+  def __init__(self, found: Tuning, run: TuningDirectory, stop: shutdown.StopRequest, lock: TextIO, aloud: bool = False):
     """Stores its settings.
 
     Args:
@@ -224,11 +215,20 @@ class _Trials:
       run: Its directory.
       stop: Whether to stop.
       lock: An open lock, which the processes keep.
+      aloud: Whether to print how trials end.
     """
-    self._found, self._run, self._stop, self._lock = found, run, stop, lock
+    self._found, self._run, self._stop, self._lock, self._aloud = found, run, stop, lock, aloud
     self.reasons: dict[str, str] = {}  # why trials failed, by id
 
   def __call__(self, trial: Any) -> float | None:
+    """`run`, and says how the trial ended."""
+    accuracy = self.run(trial)
+    if self._aloud and accuracy is not None:
+      figure = f'failed: {self.reasons[trial.trial_id]}' if math.isnan(accuracy) else f'{100 * accuracy:.2f} %'
+      print(f'trial {int(trial.trial_id) + 1:3} of {self._found.config.trials:3}       {figure}', flush=True)
+    return accuracy
+
+  def run(self, trial: Any) -> float | None:
     """Runs a trial to its end, or until it has saved because it should stop.
 
     Returns:
@@ -238,8 +238,6 @@ class _Trials:
       ValueError: A run refused its flags, the first trial failed, or the accuracy is not told; in one line.
     """
     folder, values = self._run.trial(trial), trial.hyperparameters.values
-    if not (folder / 'trial.json').exists():
-      raise ValueError(f'{self._run.path} is not the folder that the chief has: there is no {folder.name}/trial.json')
     texts = {each.name: each.text(values[each.name]) for each in self._found.hyperparameters if each.name in values}
     epochs = {'epochs': str(values['tuner/epochs'])} if 'tuner/epochs' in values else {}
     for stage in self._found.stages({**texts, **epochs}, folder):
@@ -339,35 +337,30 @@ class _Report:
     print(f'best values            {_values_line(self.oracle.texts(best))}\nflagfile               {self._run.best}')
 
 
-def _load_oracles() -> Any:
-  from tf_proxyless.app import oracles
-
-  return oracles
-
-
 def main(config: Config) -> int:
   """Tunes, or continues to; as chief or worker where keras-tuner's variables say so."""
   with errors.user_errors():
     role, found, run = tuning.role(), _read(config), TuningDirectory(config.run_dir or '')
     run.path.mkdir(parents=True, exist_ok=True)
+    workers = tuning.Workers(run.path)
     if not role.is_worker:
       lock = locking.take(run.path)  # a trial's process has it too, so that none is started beside one that outlived its tuning
       _claim(found, run)
-    run.worker(role.tuner_id).mkdir(parents=True, exist_ok=True)
-    own_lock = locking.take(run.worker(role.tuner_id))
+    own_lock = workers.join(role.tuner_id)
   stop = shutdown.StopRequest()
   if role.is_worker:
     with own_lock, errors.user_errors():
-      return _work(found, run, role, stop, own_lock)
+      tuning.load_oracles().assist(role, run, found.identity(), _Trials(found, run, stop, own_lock, aloud=True), stop)
+    return stop.exit_code
   with lock, own_lock, errors.user_errors(), shutdown.status_kept(run, run.write_status, stop):
     run.write_status('running')
-    trials = _Trials(found, run, stop, lock)
+    oracles, trials = tuning.load_oracles(), _Trials(found, run, stop, lock)
     report = _Report(found, run, trials.reasons)
-    oracles = stderr_lib.load_tensorflow(_load_oracles)
-    report.oracle = oracle = _oracle(oracles, found, run, report)
+    report.oracle = oracle = _oracle(oracles, found, run, workers, report)
     if role.is_chief:
-      print(f'chief at {role.address}; workers run the trials', flush=True)
-      oracles.serve(oracle, role, stop, run.is_alive)
+      with oracles.served(oracle, role):
+        print(f'chief at {role.address}; workers run the trials', flush=True)
+        oracles.wait(oracle, stop, workers.is_alive)
     else:
       oracles.work(oracle, role.tuner_id, trials, stop)
     if stop():
@@ -379,37 +372,12 @@ def main(config: Config) -> int:
   return stop.exit_code
 
 
-def _oracle(oracles: Any, found: Tuning, run: TuningDirectory, report: _Report) -> Any:
+def _oracle(oracles: Any, found: Tuning, run: TuningDirectory, workers: tuning.Workers, report: _Report) -> Any:
   """The oracle with what its store knows."""
   config, more = found.config, {}
   if config.oracle == 'bayesian':
     more['random_trials'] = config.random_trials or 2 * len(found.hyperparameters)
   if config.oracle == 'hyperband':
     more['max_epochs'] = options.flat(found.job({}))['epochs']
-  return oracles.ORACLES[config.oracle](run.path, found.hyperparameters, config.trials, config.seed, is_alive=run.is_alive,
-                                        on_end=report.on_end, **more)
-
-
-def _work(found: Tuning, run: TuningDirectory, role: tuning.Role, stop: shutdown.StopRequest, lock: TextIO) -> int:
-  """Runs trials for a chief."""
-  oracles = stderr_lib.load_tensorflow(_load_oracles)
-  client = oracles.Client(role, stop, run.is_finished)
-  trials = _Trials(found, run, stop, lock)
-
-  def run_trial(trial: Any) -> float | None:
-    accuracy = trials(trial)
-    if accuracy is not None:
-      figure = f'failed: {trials.reasons[trial.trial_id]}' if math.isnan(accuracy) else f'{100 * accuracy:.2f} %'
-      print(f'trial {int(trial.trial_id) + 1:3} of {found.config.trials:3}       {figure}', flush=True)
-    return accuracy
-
-  try:
-    client.wait()
-    if not run.check(found.identity()):
-      raise ValueError(f'{run.path} is not the folder of the chief at {role.address}, or it tunes something else')
-    finished = oracles.work(client, role.tuner_id, run_trial, stop)
-  except oracles.StoppedError:
-    finished = not stop()
-  if not finished:
-    print('stopped and saved; the same command goes on working', file=sys.stderr)
-  return stop.exit_code
+  make = oracles.ORACLES[config.oracle]
+  return make(run.path, found.hyperparameters, config.trials, config.seed, workers.is_alive, report.on_end, **more)
