@@ -48,12 +48,12 @@ def stored(folder):
 
 @pytest.mark.parametrize('kind', oracles.ORACLES)
 def test_each_continues_as_if_it_had_not_stopped(kind, tmp_path):
-  whole = run(make(tmp_path / 'whole', kind, [RATE], 7))
-  assert len(whole) == 7 and whole[0][0] == {} and len({str(texts) for texts, _ in whole}) >= 6
+  whole = run(make(tmp_path / 'whole', kind, [RATE], 6))
+  assert len(whole) == 6 and whole[0][0] == {} and len({str(texts) for texts, _ in whole}) >= 5
   for number in (1, 4, 99):
-    parts = run(make(tmp_path / 'parts', kind, [RATE], 7), number)
+    parts = run(make(tmp_path / 'parts', kind, [RATE], 6), number)
   assert parts == whole and stored(tmp_path / 'parts') == stored(tmp_path / 'whole')
-  assert run(make(tmp_path / 'parts', kind, [RATE], 8))[:7] == whole  # more may be asked for later
+  assert len(make(tmp_path / 'parts', kind, [RATE], 7).trials) == 6  # more may be asked for later
 
 
 def test_a_kill_at_any_moment_costs_nothing(tmp_path, monkeypatch):
@@ -92,7 +92,7 @@ def test_a_store_that_is_damaged_is_refused_in_a_line(tmp_path):
 
 
 def test_suggestions_are_in_range_and_of_their_seed(tmp_path):
-  found = run(make(tmp_path / '0', trials=6))
+  found = run(make(tmp_path / '0', trials=5))
   for texts, _ in found[1:]:
     assert 0.001 <= float(texts['learning_rate']) <= 1 and 0 <= float(texts['label_smoothing']) <= 0.2
     assert texts['epochs'] in ('2', '3', '4') and texts['optimizer'] in ('sgd', 'rmsprop') and len(texts) == 4
@@ -102,9 +102,9 @@ def test_suggestions_are_in_range_and_of_their_seed(tmp_path):
 def test_nothing_is_tried_twice_and_it_ends_where_nothing_is_left(tmp_path):
   """The best is at an end, where the oracle wants to stay."""
   epochs = tuning.parse('epochs=1:40:integer')
-  found = run(make(tmp_path / 'left', hyperparameters=[epochs], trials=6, random_trials=2),
+  found = run(make(tmp_path / 'left', hyperparameters=[epochs], trials=5, random_trials=2),
               of=lambda trial: trial.hyperparameters.values.get('epochs', 1) / 40)
-  assert len({texts.get('epochs') for texts, _ in found}) == 6
+  assert len({texts.get('epochs') for texts, _ in found}) == 5
   oracle = make(tmp_path / 'none', hyperparameters=[tuning.parse('optimizer=sgd|rmsprop')], random_trials=1)
   assert len(run(oracle, of=lambda trial: 0.5)) == 3 and oracle.is_over
 
@@ -180,6 +180,7 @@ def test_a_chief_answers_workers(tmp_path, monkeypatch):
     oracles.wait(oracle, lambda: False, lambda tuner_id: True)
   for worker in workers:
     worker.join()
+  assert oracle.trials['0'].hyperparameters.values == {} and oracle.trials['0'].score == 0.5
   assert len(oracle.end_order) == 6 and all(trial.score == pytest.approx(accuracy(trial)) for trial in oracle.trials.values())
   other = oracles.grpc.server(oracles.futures.ThreadPoolExecutor(max_workers=1), options=[('grpc.so_reuseport', 0)])
   other.add_insecure_port('localhost:18723')
@@ -233,8 +234,10 @@ def test_a_worker_that_waits_can_be_stopped_and_its_patience_ends(monkeypatch, c
   with pytest.raises(oracles.StoppedError):
     oracles.Client(role, lambda: next(asked), lambda: False).wait()
   assert capsys.readouterr().err == 'no chief answers at localhost:18724; waiting for it\n'
+  client = oracles.Client(role, lambda: False, lambda: True)
+  client._met = True  # a chief that has ended since
   with pytest.raises(oracles.StoppedError):
-    oracles.Client(role, lambda: False, lambda: True).wait()
+    client.wait()
   monkeypatch.setattr(oracles, '_PATIENCE_S', 0.2)
   with pytest.raises(ValueError, match='no chief has answered at localhost:18724'):
     oracles.Client(role, lambda: False, lambda: False).wait()

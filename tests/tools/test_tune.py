@@ -52,6 +52,8 @@ def test_mistakes_of_both_command_lines(tmp_path, arguments, message):
     ({'hyperparameter': ('epochs=0:9:integer',)}, 'flag --epochs=0: must be an integer, at least 1'),
     ({'hyperparameter': ('seed=0:9:integer',)}, 'seed cannot be varied'),
     ({'oracle': 'hyperband', 'hyperparameter': ('epochs=2:9:integer',)}, '`oracle=hyperband` varies epochs by itself'),
+    ({'oracle': 'hyperband', 'arguments': ('--dataset=digits', '--architecture=mobilenet_v2', '--warmup_epochs=3')},
+     '`warmup_epochs=3` is more than `epochs=1`'),
     ({'job': 'search'}, '`job=search` and `train_flagfile` go together'),
     ({'train_flagfile': 'x.flags'}, '`job=search` and `train_flagfile` go together'),
     ({'job': 'search', 'train_flagfile': 'x.flags', 'arguments': ('--dataset=digits', '--designer=random')}, 'not one with `designer`'),

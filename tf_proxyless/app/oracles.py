@@ -37,7 +37,6 @@ from tf_proxyless.infra import files
 from tf_proxyless.infra import run_directory
 
 ACCURACY = 'accuracy'
-STORE = 'oracle.json'
 _MOST_FAILURES = 3  # in a row
 # Of the upper confidence bound. keras-tuner's 2.6 is for many trials: of 20 on a simulated landscape with noise, its last six fell short
 # of the top by 0.032 on average, with 0.5 by 0.006; the best of the 20 by 0.005 with either.
@@ -76,7 +75,7 @@ class _Kept:
                      seed=seed + 1, **settings)  # it takes 0 for no seed
     self.max_trials, self.verbose = trials, 0
     self._hyperparameters, self._is_alive, self._on_end = hyperparameters, is_alive, on_end
-    self.error: OSError | None = None  # of the store
+    self.error: OSError | None = None  # of a file
     self._set_project_dir(os.fspath(folder), '')
     self._known, self._exhausted = 0, False  # trials that had ended before, and whether there are no more values
     if os.path.exists(self._get_oracle_fname()):
@@ -111,8 +110,14 @@ class _Kept:
     self._write(os.path.join(self._get_trial_dir(trial.trial_id), 'trial.json'), trial.get_state())
 
   def _write(self, path: str, state: Any) -> None:
-    try:
+    with self._noting_errors():
       files.write_atomically(path, json.dumps(state))
+
+  @contextlib.contextmanager
+  def _noting_errors(self) -> Iterator[None]:
+    """Keeps what a worker would be told of, for the chief to end."""
+    try:
+      yield
     except OSError as error:
       self.error = error
       raise
@@ -167,9 +172,13 @@ class _Kept:
   @keras_tuner.synchronized
   def end_trial(self, trial: Any) -> None:
     """Stores that a trial has ended, once."""
-    if trial.trial_id not in self.end_order:
-      super().end_trial(trial)
-      self._on_end(self.trials[trial.trial_id])
+    if trial.trial_id in self.end_order:
+      return
+    known = self.trials[trial.trial_id]
+    trial.hyperparameters = known.hyperparameters  # from which a worker's differ
+    super().end_trial(trial)
+    with self._noting_errors():
+      self._on_end(known)
 
 
 class Bayesian(_Kept, keras_tuner.oracles.BayesianOptimizationOracle):
@@ -288,7 +297,10 @@ class Client:
 
   def create_trial(self, tuner_id: str) -> Any:
     """See `_Kept`."""
-    return self._ask(lambda: self._client.create_trial(tuner_id))
+    trial = self._ask(lambda: self._client.create_trial(tuner_id))
+    if not trial.trial_id.strip('0'):  # the first, to which keras-tuner's messages add default values
+      trial.hyperparameters.values = {}
+    return trial
 
   def update_trial(self, trial_id: str, metrics: Any) -> None:
     """See `_Kept`."""
@@ -400,7 +412,7 @@ class Dealer:
   Each trial is a run directory, which says how it ended, and its name is its id.
   """
 
-  error = None  # of the store
+  error = None  # of a file
 
   def __init__(self, folder: pathlib.Path, is_alive: Callable[[str], bool]):
     """Reads what workers are at since before the chief was started again.

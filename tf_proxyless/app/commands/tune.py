@@ -184,7 +184,8 @@ def _read(config: Config) -> Tuning:
   for each in found.hyperparameters:
     for value in each.ends:
       found.job({each.name: each.text(value)})
-  for stage in found.stages({}, pathlib.Path()):
+  shortest = {'epochs': '1'} if config.oracle == 'hyperband' else {}
+  for stage in (*found.stages({}, pathlib.Path()), *found.stages(shortest, pathlib.Path())):
     stage.config.check()
   return found
 
