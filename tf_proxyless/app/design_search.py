@@ -19,6 +19,7 @@ from tf_proxyless.app import options
 from tf_proxyless.app import problem as problem_lib
 from tf_proxyless.app import tables
 from tf_proxyless.app import tuning
+from tf_proxyless.app import workers as workers_lib
 from tf_proxyless.cost import table as table_lib
 from tf_proxyless.derive import candidates as candidates_lib
 from tf_proxyless.derive import evaluations as evaluations_lib
@@ -117,8 +118,8 @@ def _work(config: config_lib.SearchConfig, inputs: Inputs, run: run_directory.Ru
   """Trains networks for a chief."""
   assert inputs.train is not None
   stop = shutdown.StopRequest()
-  with tuning.Workers(run.path).join(role.tuner_id) as lock, errors.user_errors():
-    oracles = tuning.load_oracles()
+  with workers_lib.Workers(run.path).join(role.tuner_id) as lock, errors.user_errors():
+    oracles = workers_lib.load_oracles()
     trainings = evaluators.Trainings(inputs.problem.space, inputs.train, run.trainings, 1, lambda: stop.signal, lock, lambda accuracy: None)
     oracles.assist(role, run, inputs.identity(config), lambda trial: trainings.train(trial.trial_id), stop)
   return stop.exit_code
@@ -130,7 +131,7 @@ def _dealing(role: tuning.Role, run: run_directory.RunDirectory, stop: shutdown.
   if not role.is_chief:
     yield None
     return
-  oracles, workers = tuning.load_oracles(), tuning.Workers(run.path)
+  oracles, workers = workers_lib.load_oracles(), workers_lib.Workers(run.path)
   dealer = oracles.Dealer(workers.path, workers.is_alive)
   with oracles.served(dealer, role):
     print(f'chief at {role.address}; workers train the networks', flush=True)

@@ -49,7 +49,7 @@ oracle_client.TIMEOUT = 5  # of one attempt, between which a worker can be stopp
 _Answer = TypeVar('_Answer')
 
 
-class _Kept:
+class _Kept(keras_tuner.Oracle):
   """What our oracles have beside keras-tuner's: a store that survives, a first trial without values, and trials of workers that died."""
 
   def __init__(self, folder: files.PathLike, hyperparameters: Sequence[tuning.Hyperparameter], trials: int, seed: int,

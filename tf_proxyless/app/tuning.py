@@ -6,13 +6,10 @@ from collections.abc import Mapping
 import dataclasses
 import math
 import os
-import pathlib
 import re
-from typing import Any, TextIO
+from typing import Any
 
 from tf_proxyless.infra import files
-from tf_proxyless.infra import locking
-from tf_proxyless.infra import stderr as stderr_lib
 
 _FORM = "must be NAME=LOW:HIGH, NAME=LOW:HIGH:log, NAME=LOW:HIGH:integer or NAME=A|B|..., for instance 'learning_rate=0.01:0.4:log'"
 TUNER_ID, ORACLE_IP, ORACLE_PORT = 'KERASTUNER_TUNER_ID', 'KERASTUNER_ORACLE_IP', 'KERASTUNER_ORACLE_PORT'
@@ -128,35 +125,3 @@ def role(variables: Mapping[str, str] = os.environ) -> Role:
   if not re.fullmatch(r'\w[\w.-]{0,99}', tuner_id, re.ASCII):
     raise ValueError(f'{TUNER_ID} must be letters, digits, ".", "-" and "_", got {files.shorten(tuner_id)}')
   return Role(tuner_id, f'{variables[ORACLE_IP]}:{port}')
-
-
-class Workers:
-  """The processes that work in a run directory, each of which locks a folder of its own."""
-
-  def __init__(self, run: files.PathLike):
-    self.path = pathlib.Path(run) / 'workers'
-
-  def join(self, tuner_id: str) -> TextIO:
-    """The lock of a process, which its trials keep.
-
-    Raises:
-      ValueError: Another process has this id; the message names it.
-    """
-    folder = self.path / tuner_id
-    folder.mkdir(parents=True, exist_ok=True)
-    return locking.take(folder)
-
-  def is_alive(self, tuner_id: str) -> bool:
-    """Whether a process, or what it has started, still works; True where that cannot be known."""
-    return not locking.is_free(self.path / tuner_id)
-
-
-def load_oracles() -> Any:
-  """Loads `oracles`, with keras-tuner and TensorFlow, but no device: these are for the trials."""
-
-  def load() -> Any:
-    from tf_proxyless.app import oracles
-
-    return oracles
-
-  return stderr_lib.load_tensorflow(load)

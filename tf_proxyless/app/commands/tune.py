@@ -43,6 +43,7 @@ from tf_proxyless.app import jobs
 from tf_proxyless.app import models
 from tf_proxyless.app import options
 from tf_proxyless.app import tuning
+from tf_proxyless.app import workers as workers_lib
 from tf_proxyless.infra import errors
 from tf_proxyless.infra import files
 from tf_proxyless.infra import locking
@@ -343,7 +344,7 @@ def main(config: Config) -> int:
   with errors.user_errors():
     role, found, run = tuning.role(), _read(config), TuningDirectory(config.run_dir or '')
     run.path.mkdir(parents=True, exist_ok=True)
-    workers = tuning.Workers(run.path)
+    workers = workers_lib.Workers(run.path)
     if not role.is_worker:
       lock = locking.take(run.path)  # a trial's process has it too, so that none is started beside one that outlived its tuning
       _claim(found, run)
@@ -351,11 +352,11 @@ def main(config: Config) -> int:
   stop = shutdown.StopRequest()
   if role.is_worker:
     with own_lock, errors.user_errors():
-      tuning.load_oracles().assist(role, run, found.identity(), _Trials(found, run, stop, own_lock, aloud=True), stop)
+      workers_lib.load_oracles().assist(role, run, found.identity(), _Trials(found, run, stop, own_lock, aloud=True), stop)
     return stop.exit_code
   with lock, own_lock, errors.user_errors(), shutdown.status_kept(run, run.write_status, stop):
     run.write_status('running')
-    oracles, trials = tuning.load_oracles(), _Trials(found, run, stop, lock)
+    oracles, trials = workers_lib.load_oracles(), _Trials(found, run, stop, lock)
     report = _Report(found, run, trials.reasons)
     report.oracle = oracle = _oracle(oracles, found, run, workers, report)
     if role.is_chief:
@@ -373,7 +374,7 @@ def main(config: Config) -> int:
   return stop.exit_code
 
 
-def _oracle(oracles: Any, found: Tuning, run: TuningDirectory, workers: tuning.Workers, report: _Report) -> Any:
+def _oracle(oracles: Any, found: Tuning, run: TuningDirectory, workers: workers_lib.Workers, report: _Report) -> Any:
   """The oracle with what its store knows."""
   config, more = found.config, {}
   if config.oracle == 'bayesian':
