@@ -132,7 +132,8 @@ class _Kept(keras_tuner.Oracle):
       self.set_state(state)
     except (KeyError, TypeError, AttributeError, IndexError) as error:
       raise ValueError(f'{path}: not as keras-tuner writes it: {errors.describe(error)}') from error
-    self.ongoing_trials = {tuner: trial for tuner, trial in self.ongoing_trials.items() if trial.trial_id not in self.end_order}
+    for tuner_id in [tuner_id for tuner_id, trial in self.ongoing_trials.items() if trial.trial_id in self.end_order]:
+      self.ongoing_trials.pop(tuner_id)
     self._known = len(self.end_order)
 
   @keras_tuner.synchronized
