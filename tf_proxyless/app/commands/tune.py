@@ -24,7 +24,9 @@ others as workers, each by the same command:
   KERASTUNER_TUNER_ID=chief tf-proxyless tune ...
   KERASTUNER_TUNER_ID=worker1 tf-proxyless tune ...
 
-The trial of a worker that died is continued by another; a chief that died is waited for.
+The trial of a worker that died is continued by another (on a file system that has locks); a chief that died is waited for. Values that
+are drawn evenly are those of a tuning alone; the others depend on the order in which trials end. keras-tuner asks nobody who he is: open
+the port to your machines only.
 """
 
 from __future__ import annotations
