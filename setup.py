@@ -62,6 +62,7 @@ setuptools.setup(
         'absl-py>=1.2,<2',  # tensorflow-model-optimization 0.8 takes no 2
         'ai-edge-litert>=2.3,<2.4',  # runs models; another version has other kernels, so other latencies
         'flatbuffers>=24.3,<26',
+        'grpcio>=1.60,<2',
         'importlib_resources>=6,<8',  # tensorflow-datasets 4.9.10 imports it without asking for it, and Pillow too
         'keras-tuner>=1.4.8,<1.5',
         'matplotlib>=3.8,<4',

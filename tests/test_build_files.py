@@ -16,7 +16,8 @@ from tests import programs
 
 ROOT = pathlib.Path(__file__).parents[1]
 FOLDERS = ('android_benchmark', 'docs', 'tests', 'tf_proxyless', 'tools')
-NAMES = {'PIL': 'pillow', 'absl': 'absl_py', 'sklearn': 'scikit_learn'}  # distributions by the name under which they are imported
+# Distributions by the name under which they are imported.
+NAMES = {'PIL': 'pillow', 'absl': 'absl_py', 'grpc': 'grpcio', 'sklearn': 'scikit_learn'}
 # Imports against the order of the packages, which are to go; as dependencies they would be circles.
 CIRCLES = {('infra', 'app'), ('measure', 'app'), ('report', 'app'), ('derive', 'search')}
 

@@ -55,6 +55,25 @@ def test_no_example_is_in_two_of_training_validation_and_test(digits):
   assert len(set.union(*parts)) == 1797  # all images of the digits are different
 
 
+def test_what_is_held_out_is_what_a_training_validates_on(digits, tmp_path):
+  split, training = splits.make(digits, 100, seed=0, held_out_images=0.2), splits.make(digits, 0.2, seed=0)
+  assert sorted([*split.training, *split.validation]) == training.training.tolist() and _per_class(split) == [10] * 10
+  assert splits.sizes(digits, 100, 0.2) == (len(split.training), 100)
+  splits.save(split, tmp_path / 'split.npz')
+  loaded = splits.load(tmp_path / 'split.npz', digits)
+  assert np.array_equal(loaded.training, split.training) and np.array_equal(loaded.validation, split.validation)
+  with pytest.raises(ValueError, match='validation_images=1000 takes 1000 of 437 training images|must keep one'):
+    splits.make(digits, 1000, seed=0, held_out_images=1000)
+
+
+def test_a_validation_part_of_the_dataset_is_held_out_whole(digits):
+  source = dataclasses.replace(digits, num_validation=digits.num_train // 2)
+  part = dataclasses.replace(source, load=lambda name: digits.load('train').select(
+      np.arange(digits.num_train)[:: 2] if name == 'validation' else np.arange(digits.num_train)[1:: 2]))
+  split, training = splits.make(part, 100, seed=0, held_out_images=0.2), splits.make(part, 0.2, seed=0)
+  assert sorted([*split.training, *split.validation]) == training.training.tolist() and len(split.validation) == 100
+
+
 def test_split_is_a_function_of_the_seed(digits, data_dir):
   first, other = splits.make(digits, 100, seed=1), splits.make(digits, 100, seed=2)
   again = splits.make(sources.open_dataset('digits', data_dir), 100, seed=1)

@@ -1,4 +1,4 @@
-"""Files that people write or that runs and tools leave: networks, tables, cards, tunings, run directories, arrays, models."""
+"""Files that people write or that runs and tools leave: networks, tables, cards, run directories, arrays, models."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def network() -> network_lib.Network:
   return schema.resolve(report_runs.SPACE, {path: 1 for path, _ in schema.walk(report_runs.SPACE)})
 
 
-# --- Networks, tables, cards, tunings
+# --- Networks, tables, cards
 
 
 @parser('JSON', 'json', lambda: [b'{"a": [1, 2.5, "x", null, true], "b": {"c": {}}}'])
@@ -176,18 +176,6 @@ def _card() -> model_card.ModelCard:
 @parser('model card', 'json', lambda: [saved(model_card.save, _card())])
 def _model_card(content: bytes, folder: pathlib.Path) -> None:
   model_card.describe(harness.read_twice(folder / 'card.json', content, model_card.load, model_card.save))
-
-
-_STUDY = tuning.Study('train', ('learning_rate=0.01:0.4:log', 'optimizer=sgd|rmsprop'), ('--dataset=digits',), 0, (
-    tuning.Trial(0, {}, 'finished', 0.9, 0.89), tuning.Trial(1, {'learning_rate': '0.3', 'optimizer': 'sgd'}, 'failed', reason='nan'),
-    tuning.Trial(2, {'learning_rate': '0.2', 'optimizer': 'rmsprop'}, 'running')))
-
-
-@parser('tuning', 'json', lambda: [saved(tuning.save, _STUDY)])
-def _study(content: bytes, folder: pathlib.Path) -> None:
-  found = harness.read_twice(folder / 'tuning.json', content, tuning.load, tuning.save)
-  assert found.best is None or 0 <= found.best.accuracy <= 1
-  run_directory.differences(found.settings(), _STUDY.settings())
 
 
 @parser('hyper-parameter', 'text', lambda: [b'learning_rate=0.01:0.4:log', b'epochs=5:30:integer', b'optimizer=sgd|rmsprop'])

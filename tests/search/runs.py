@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import time
 
@@ -39,6 +40,19 @@ def start_tool(name: str, *arguments: str | os.PathLike, cwd: os.PathLike | None
 def tool(name: str, *arguments: str | os.PathLike, cwd: os.PathLike | None = None, limit_s: float = 600) -> subprocess.CompletedProcess:
   """The same, waited for."""
   return forks.run(ROOT / 'tools' / f'{name}.py', *arguments, cwd=cwd, timeout=limit_s)
+
+
+def free_port() -> str:
+  """A port of this machine that nobody listens at."""
+  with socket.socket() as listener:
+    listener.bind(('localhost', 0))
+    return str(listener.getsockname()[1])
+
+
+def start_as(tuner_id: str, port: str, *command: str | os.PathLike) -> forks.Process:
+  """A command of tf-proxyless as a chief or worker of keras-tuner's."""
+  names = {'KERASTUNER_TUNER_ID': tuner_id, 'KERASTUNER_ORACLE_IP': 'localhost', 'KERASTUNER_ORACLE_PORT': port}
+  return forks.start('-m', 'tf_proxyless', *command, env={**environment(), **names})
 
 
 def stop_when(process: forks.Process, reached, number: signal.Signals, limit_s: float = 300) -> subprocess.CompletedProcess:

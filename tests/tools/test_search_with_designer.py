@@ -17,6 +17,7 @@ from tf_proxyless.derive import solver
 from tf_proxyless.search import ask_tell
 from tf_proxyless.search import run_directory
 from tf_proxyless.search.designers import genetic
+from tf_proxyless.search.designers import random
 from tf_proxyless.search.predictors import file as predictor_file
 from tf_proxyless.space import chamnet
 from tf_proxyless.space import io
@@ -121,6 +122,32 @@ def test_networks_are_trained_also_after_a_stop(space_file, data_dir, tmp_path):
   assert again.returncode == 0 and (directory / 'samples.bin').read_bytes() == samples
   for training in (directory / 'trainings').glob('*/'):
     assert run_directory.RunDirectory(training).is_finished()
+
+
+@pytest.mark.long
+def test_workers_train_for_a_chief(space_file, data_dir, tmp_path):
+  """One is killed within a training, then the chief; the networks are those of a search alone, and each is trained once."""
+  (tmp_path / 'proxy.flags').write_text('\n'.join((*PROXY, '--epochs=2', f'--data_dir={data_dir}')))
+  more = ('--designer=random', '--targets=50%', '--evaluations=10', f'--train_flagfile={tmp_path / "proxy.flags"}',
+          f'--data_dir={data_dir}')
+  directory, port = tmp_path / 'run', runs.free_port()
+  command = ('search', *flags_of(space_file, 'train', directory, *more))
+  begun = lambda: list((directory / 'trainings').glob('*/history.jsonl'))
+  trained = lambda: list((directory / 'trainings').glob('*/results.json'))
+  chief, first = runs.start_as('chief', port, *command), runs.start_as('a', port, *command)
+  assert runs.stop_when(first, lambda: len(begun()) > len(trained()), signal.SIGKILL, 900).returncode == -9
+  workers = [runs.start_as(tuner_id, port, *command) for tuner_id in 'bc']
+  runs.stop_when(chief, lambda: len(trained()) >= 3, signal.SIGKILL, 900)
+  chief = runs.start_as('chief', port, *command)
+  outputs = [process.communicate(timeout=900) for process in (chief, *workers)]
+  assert [process.returncode for process in (chief, *workers)] == [0, 0, 0], outputs
+  found = evaluations_lib.load(directory / 'samples.bin')[1]
+  costs = model_lib.from_macs(io.load_search_space(space_file))
+  limit = solver.Constraint(costs, costs.smallest + 0.5 * (costs.largest - costs.smallest))
+  whole = ask_tell.ask_tell(random.Random(costs.decisions, [limit]), lambda paths: np.zeros(len(paths)), costs, 10)
+  np.testing.assert_array_equal(found.paths, whole.paths)
+  assert len(trained()) == len(np.unique(found.paths, axis=0)) and 'left out' not in ''.join(stderr for _, stderr in outputs)
+  assert all(len(file.read_text().splitlines()) == 2 for file in begun())  # epochs, none of them twice
 
 
 @pytest.mark.long

@@ -228,7 +228,7 @@ def check_images(config: config_lib.SearchConfig, methods: Methods, space: netwo
   Raises:
     ValueError: The images fill no batch, or the schedule holds no update.
   """
-  training, validation = splits.sizes(source, config.data.validation_images)
+  training, validation = splits.sizes(source, config.data.validation_images, config.data.held_out_images)
   _check_validation_batch(validation, config.data.validation_batch)
   make_schedule(config, methods.optimizer, space, training)
 
@@ -281,11 +281,13 @@ def _make_split(config: config_lib.SearchConfig, source: sources.Source, run: ru
       raise ValueError(f'{run.path} searched on other classes: {differing}')
     return splits.load(str(run.split), source, over=run.is_finished())
   if validation is not None:
+    if config.data.held_out_images:
+      raise ValueError('`held_out_images` is for a search without validation images of its own; leave them out of the arrays')
     split = splits.Split(source.name, config.seed, source.load('train'), np.flatnonzero(~validation), np.flatnonzero(validation))
     splits.save(split, str(run.split))
     return split
   with progress_lib.working(f'reading {source.name}'):
-    split = splits.make(source, config.data.validation_images, config.seed)
+    split = splits.make(source, config.data.validation_images, config.seed, config.data.held_out_images)
   splits.save(split, str(run.split))
   return split
 

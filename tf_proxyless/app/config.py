@@ -55,19 +55,20 @@ def _resolve_table(table: str) -> str:
   return files.resolve(table) if table.endswith('.json') and os.path.isfile(table) else table
 
 
-def check_validation_images(images: float, may_be_none: bool = False) -> None:
+def check_validation_images(images: float, may_be_none: bool = False, name: str = 'validation_images') -> None:
   """Refuses a value of `validation_images` that is neither a count nor a fraction.
 
   Args:
     images: The value.
     may_be_none: Whether 0 will do.
+    name: Of the option.
 
   Raises:
     ValueError: In one line, why.
   """
   fraction = 0 <= images < 1 if may_be_none else 0 < images < 1
   if not fraction and not (images > 1 and images == int(images)):
-    raise ValueError(f'`validation_images` must be a count above 1, or a fraction {"below 1" if may_be_none else "between 0 and 1"}, '
+    raise ValueError(f'`{name}` must be a count above 1, or a fraction {"below 1" if may_be_none else "between 0 and 1"}, '
                      f'got {images:g}')
 
 
@@ -82,6 +83,9 @@ class DataConfig(options.Config):
   skip_unreadable: bool = option(False, SKIP_UNREADABLE, may_change=True)
   validation_images: float = option(
       0.1, 'Images taken out of the training set to learn the architecture: a count from 1, or a fraction below 1.')
+  held_out_images: float = option(
+      0.0, 'Images of the training set that the search does not use at all: those that a training with as many `validation_images`, and '
+      'the same seed, is judged by. A count, a fraction, or 0.', low=0.0, earlier=0.0)
   augmentation: str | None = option(None, f'Augmentation of training images; by default {_BY_IMAGES}.', choices=_AUGMENTATIONS)
   batch_size: int = option(256, 'Images in a weight step.', low=1)
   validation_batch_size: int | None = option(
@@ -347,6 +351,9 @@ class SearchConfig(options.Config):
       raise ValueError(f'`objective={chosen}` serves `architecture_optimizer={suggest.either(serves)}`, not {optimizer}, which goes with '
                        f'{suggest.either(others)}')
     check_validation_images(self.data.validation_images)
+    check_validation_images(self.data.held_out_images, may_be_none=True, name='held_out_images')
+    if self.data.held_out_images and self.designer.designer is not None:
+      raise ValueError('`held_out_images` is for a search with a supernet; with a `designer`, `train_flagfile` says what is held out')
 
 
 @dataclasses.dataclass(frozen=True)

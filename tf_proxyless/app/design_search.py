@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+import contextlib
 import dataclasses
 import hashlib
 import sys
 import time
-from typing import TextIO
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from tf_proxyless.app import flags
 from tf_proxyless.app import options
 from tf_proxyless.app import problem as problem_lib
 from tf_proxyless.app import tables
+from tf_proxyless.app import tuning
+from tf_proxyless.app import workers as workers_lib
 from tf_proxyless.cost import table as table_lib
 from tf_proxyless.derive import candidates as candidates_lib
 from tf_proxyless.derive import evaluations as evaluations_lib
@@ -88,10 +91,12 @@ class Inputs:
 def main(config: config_lib.SearchConfig) -> int:
   """Searches, or continues to; the command `search` with a designer."""
   with errors.user_errors():
-    inputs = _read_inputs(config)
+    inputs, role = _read_inputs(config), tuning.role()
     run = run_directory.RunDirectory(config.run_dir)
     run.check(inputs.identity(config))
     run.create()
+    if inputs.train is not None and role.is_worker:
+      return _work(config, inputs, run, role)
     lock = locking.take(run.path)
   report = writer.RunReport(run, headings=options.headings(config_lib.SearchConfig))
   stop = shutdown.StopRequest(report.on_deadline)
@@ -107,6 +112,32 @@ def main(config: config_lib.SearchConfig) -> int:
     report.write_status('finished')
     print(f'report                 {run.report}')
   return stop.exit_code
+
+
+def _work(config: config_lib.SearchConfig, inputs: Inputs, run: run_directory.RunDirectory, role: tuning.Role) -> int:
+  """Trains networks for a chief."""
+  assert inputs.train is not None
+  stop = shutdown.StopRequest()
+  with workers_lib.Workers(run.path).join(role.tuner_id) as lock, errors.user_errors():
+    oracles = workers_lib.load_oracles()
+    trainings = evaluators.Trainings(inputs.problem.space, inputs.train, run.trainings, 1, lambda: stop.signal, lock, lambda accuracy: None)
+    oracles.assist(role, run, inputs.identity(config), lambda trial: trainings.train(trial.trial_id), stop)
+  return stop.exit_code
+
+
+@contextlib.contextmanager
+def _dealing(role: tuning.Role, run: run_directory.RunDirectory, stop: shutdown.StopRequest) -> Iterator[Any]:
+  """A chief's dealer, whom workers ask meanwhile; None if there is no chief."""
+  if not role.is_chief:
+    yield None
+    return
+  oracles, workers = workers_lib.load_oracles(), workers_lib.Workers(run.path)
+  dealer = oracles.Dealer(workers.path, workers.is_alive)
+  with oracles.served(dealer, role):
+    print(f'chief at {role.address}; workers train the networks', flush=True)
+    yield dealer
+    dealer.is_over = True
+    oracles.wait(dealer, stop, workers.is_alive)
 
 
 def _read_inputs(config: config_lib.SearchConfig) -> Inputs:
@@ -172,14 +203,6 @@ def _evaluate(config: config_lib.SearchConfig, inputs: Inputs, run: run_director
   done = ask_tell.batches(known) if known is not None else []
   run.rewind_history(len(done))
   progress = _Progress(settings.evaluations, sum(map(len, done)), settings.processes, run, inputs.problem)
-  if inputs.train is not None:
-    evaluator = evaluators.Trainings(inputs.problem.space, inputs.train, run.trainings, settings.processes, lambda: stop.signal, lock,
-                                     progress.on_training)
-  else:
-    assert inputs.asked is not None
-    stderr_lib.load_tensorflow()
-    evaluator = evaluators.supernet(inputs.asked, config.data.data_dir)
-
   def on_batch(found: evaluations_lib.Evaluations) -> None:
     progress.on_batch(found)
     report.refresh()
@@ -188,9 +211,24 @@ def _evaluate(config: config_lib.SearchConfig, inputs: Inputs, run: run_director
 
   print(f'{settings.evaluations} networks to evaluate' + (f', {len(known)} are known' if known is not None else ''), flush=True)
   try:
-    return ask_tell.ask_tell(designer, evaluator, cost_model, settings.evaluations, path=run.samples, on_batch=on_batch)
+    with _evaluator(config, inputs, run, stop, lock, progress) as evaluator:
+      return ask_tell.ask_tell(designer, evaluator, cost_model, settings.evaluations, path=run.samples, on_batch=on_batch)
   finally:
     progress.close()
+
+
+@contextlib.contextmanager
+def _evaluator(config: config_lib.SearchConfig, inputs: Inputs, run: run_directory.RunDirectory, stop: shutdown.StopRequest, lock: TextIO,
+               progress: _Progress) -> Iterator[ask_tell.Evaluator]:
+  """Who says how accurate networks are."""
+  if inputs.train is None:
+    assert inputs.asked is not None
+    stderr_lib.load_tensorflow()
+    yield evaluators.supernet(inputs.asked, config.data.data_dir)
+    return
+  with _dealing(tuning.role(), run, stop) as dealer:
+    yield evaluators.Trainings(inputs.problem.space, inputs.train, run.trainings, config.designer.processes, lambda: stop.signal, lock,
+                               progress.on_training, dealer)
 
 
 class _Progress:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+import math
 import pathlib
 import sys
-from typing import TextIO
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -48,10 +49,14 @@ def train_config(name: str, search: config_lib.SearchConfig) -> config_lib.Train
 
 
 class Trainings:
-  """Trains each network, some at a time; each is a run of its own, which continues where it was stopped."""
+  """Trains each network, some at a time; each is a run of its own, which continues where it was stopped.
+
+  On one machine they are child processes; a chief of keras-tuner's deals them to workers, each of which is a process with TensorFlow
+  besides, and may be on another machine.
+  """
 
   def __init__(self, space: network_lib.Network, config: config_lib.TrainConfig, folder: pathlib.Path, processes: int,
-               stop_signal: Callable[[], int | None], lock: TextIO, on_end: Callable[[float | None], None]):
+               stop_signal: Callable[[], int | None], lock: TextIO, on_end: Callable[[float | None], None], dealer: Any = None):
     """Stores its settings.
 
     Args:
@@ -62,7 +67,9 @@ class Trainings:
       stop_signal: The signal, if there was one, that asks to stop.
       lock: An open lock, which the trainings keep.
       on_end: Called with the accuracy of each network that was trained; None if that failed.
+      dealer: An `oracles.Dealer`, if others train.
     """
+    self._dealer = dealer
     self._space, self._config, self._folder, self._processes = space, config, folder, processes
     self._stop_signal, self._lock, self._on_end = stop_signal, lock, on_end
     self._failed: dict[pathlib.Path, str] = {}
@@ -76,13 +83,37 @@ class Trainings:
       ValueError: All failed; in one line, why.
     """
     folders = [self._prepare(path) for path in paths.tolist()]
-    open_ = lambda: [folder for folder in dict.fromkeys(folders) if self._accuracy(folder) is None and folder not in self._failed]
-    jobs.run(lambda: list(map(self._job, open_())), lambda job: None, self._end, self._stop_signal, self._processes, self._lock)
+    if self._dealer is None:
+      self._run(folders)
+    else:
+      self._dealer.run([folder.name for folder in self._open(folders)], self._end_dealt, lambda: self._stop_signal() is not None)
     if self._stop_signal() is not None:
       raise StoppedError
     if all(folder in self._failed for folder in folders):
       raise ValueError('; '.join(dict.fromkeys(self._failed[folder] for folder in folders[:2])))
     return np.array([self._accuracy(folder) if folder not in self._failed else np.nan for folder in folders], np.float32)
+
+  def train(self, name: str) -> float | None:
+    """Trains a network for a chief, which has written its file.
+
+    Args:
+      name: Of its folder.
+
+    Returns:
+      The accuracy; NaN if the training failed, None if it was stopped.
+    """
+    folder = self._folder / name
+    self._run([folder])
+    if self._stop_signal() is not None:
+      return None
+    return math.nan if self._failed.pop(folder, None) else self._accuracy(folder)
+
+  def _run(self, folders: Sequence[pathlib.Path]) -> None:
+    jobs.run(lambda: list(map(self._job, self._open(folders))), lambda job: None, self._end, self._stop_signal, self._processes, self._lock)
+
+  def _open(self, folders: Sequence[pathlib.Path]) -> list[pathlib.Path]:
+    """Those that are to be trained."""
+    return [folder for folder in dict.fromkeys(folders) if self._accuracy(folder) is None and folder not in self._failed]
 
   def _prepare(self, path: list[int]) -> pathlib.Path:
     """The folder of a network, beside which its file is."""
@@ -107,10 +138,16 @@ class Trainings:
   def _end(self, job: jobs.Job, seconds: float, code: int) -> None:
     if self._stop_signal() is not None:
       return
-    if code:
-      self._failed[job.folder] = jobs.explain(job, code)
-      print(f'{self._failed[job.folder]}; the network is left out', file=sys.stderr, flush=True)
-    self._on_end(None if code else self._accuracy(job.folder))
+    self._note(job.folder, jobs.explain(job, code) if code else None)
+
+  def _end_dealt(self, name: str, finished: bool) -> None:
+    self._note(self._folder / name, None if finished else f'training of {name} failed, see {self._folder / name / "output.txt"}')
+
+  def _note(self, folder: pathlib.Path, reason: str | None) -> None:
+    if reason is not None:
+      self._failed[folder] = reason
+      print(f'{reason}; the network is left out', file=sys.stderr, flush=True)
+    self._on_end(self._accuracy(folder) if reason is None else None)
 
 
 def supernet(run: run_directory.RunDirectory, data_dir: str | None) -> Callable[[np.ndarray], np.ndarray]:

@@ -100,6 +100,22 @@ def read_named(name: str, config_class: type[_Config]) -> _Config:
     raise ValueError(f'{name}: {str(error).removeprefix("flags.txt: ")}') from error
 
 
+def from_arguments(arguments: Sequence[str], config_class: type[_Config]) -> _Config:
+  """The configuration that arguments would say on a command line of their own.
+
+  Raises:
+    ValueError: A flag or flagfile is not as it should be; in one line.
+  """
+  values = flags.FlagValues()
+  _define(values, config_class)
+  try:
+    _, *others = values(['', *flagfiles.expand(arguments)])
+  except flags.Error as error:
+    raise ValueError(errors.one_line(_explain(error, values))) from error
+  _check_positional(others, [], options.options(config_class))
+  return _to_config(values, config_class, {})
+
+
 def from_flagfile(lines: Iterable[str], config_class: type[_Config], defaults: Mapping[str, Any] = types.MappingProxyType({})) -> _Config:
   """The configuration in the lines of a flagfile.
 

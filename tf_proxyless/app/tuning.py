@@ -1,24 +1,18 @@
-"""Tuning of hyper-parameters: what is varied, what was tried, and which values to try next, for which alone keras-tuner is loaded."""
+"""Tuning of hyper-parameters: what is varied, and who this process is among several. Loads no TensorFlow; `oracles` does."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 import dataclasses
 import math
+import os
 import re
 from typing import Any
-import warnings
 
 from tf_proxyless.infra import files
-from tf_proxyless.infra import serialization
 
 _FORM = "must be NAME=LOW:HIGH, NAME=LOW:HIGH:log, NAME=LOW:HIGH:integer or NAME=A|B|..., for instance 'learning_rate=0.01:0.4:log'"
-_RECORD = 'tuning'
-JOBS = ('train', 'quantize')
-STATES = ('running', 'finished', 'failed')
-# Of the upper confidence bound. keras-tuner's 2.6 is for many trials: of 20 on a simulated landscape with noise, its last six fell short
-# of the top by 0.032 on average, with 0.5 by 0.006; the best of the 20 by 0.005 with either.
-_BETA = 0.5
+TUNER_ID, ORACLE_IP, ORACLE_PORT = 'KERASTUNER_TUNER_ID', 'KERASTUNER_ORACLE_IP', 'KERASTUNER_ORACLE_PORT'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,16 +34,19 @@ class Hyperparameter:
 
   def register(self, space: Any) -> None:
     """Adds it to keras-tuner's HyperParameters."""
-    if self.low is None or self.high is None:
+    if self.choices:
       space.Choice(self.name, list(self.choices))
     elif self.scale == 'integer':
-      space.Int(self.name, int(self.low), int(self.high))
+      space.Int(self.name, *self.ends)
     else:
-      space.Float(self.name, self.low, self.high, sampling=self.scale)
+      space.Float(self.name, *self.ends, sampling=self.scale)
 
-  def value(self, text: str) -> Any:
-    """What keras-tuner calls the value that a flag's text says."""
-    return text if self.choices else int(text) if self.scale == 'integer' else float(text)
+  @property
+  def ends(self) -> tuple[Any, ...]:
+    """The bounds, or all choices, as keras-tuner has them."""
+    if self.low is None or self.high is None:
+      return self.choices
+    return (int(self.low), int(self.high)) if self.scale == 'integer' else (self.low, self.high)
 
   def text(self, value: Any) -> str:
     """The flag's text for a value of keras-tuner's; numbers to four digits."""
@@ -87,128 +84,44 @@ def parse(text: str) -> Hyperparameter:
 
 
 @dataclasses.dataclass(frozen=True)
-class Trial:
-  """Values that were tried.
+class Role:
+  """What a process is among those that tune together.
 
   Attributes:
-    number: From 0, where the flags stay as they are.
-    values: Text by flag, as the run got it.
-    state: 'running', 'finished' or 'failed'.
-    accuracy: On validation images, in [0, 1]; None unless finished.
-    test_accuracy: For people only: nothing is chosen by it.
-    reason: Why it failed.
+    tuner_id: Its name.
+    address: Where the chief listens, IP:PORT; None if it is alone.
   """
 
-  number: int
-  values: Mapping[str, str]
-  state: str = 'running'
-  accuracy: float | None = None
-  test_accuracy: float | None = None
-  reason: str | None = None
-
-  def __post_init__(self) -> None:
-    if self.state not in STATES or self.number < 0:
-      raise ValueError(f'a trial has a number from 0 and one of the states {", ".join(STATES)}, got {self.number} and {self.state!r}')
-    wrong = [value for value in (self.accuracy, self.test_accuracy) if value is not None and not 0 <= value <= 1]
-    if wrong or (self.state == 'finished') != (self.accuracy is not None):
-      raise ValueError(f'accuracies are in [0, 1], and only a finished trial has one; got {self.accuracy!r} and {self.test_accuracy!r}')
-
-
-@dataclasses.dataclass(frozen=True)
-class Study:
-  """Everything that a tuning is, and all that it has found.
-
-  Attributes:
-    job: 'train' or 'quantize'.
-    hyperparameters: As they were written.
-    arguments: Other arguments of the job.
-    seed: Seed of the values.
-    trials: In order.
-  """
-
-  job: str
-  hyperparameters: tuple[str, ...]
-  arguments: tuple[str, ...]
-  seed: int
-  trials: tuple[Trial, ...] = ()
-
-  def __post_init__(self) -> None:
-    if self.job not in JOBS:
-      raise ValueError(f'job must be one of {", ".join(JOBS)}, got {self.job!r}')
-    if len({trial.number for trial in self.trials}) != len(self.trials):
-      raise ValueError('two trials have the same number')
-
-  def with_trial(self, trial: Trial) -> Study:
-    """The study with a trial added, or replaced by its number."""
-    others = tuple(other for other in self.trials if other.number != trial.number)
-    return dataclasses.replace(self, trials=(*others, trial))
-
-  def settings(self) -> dict[str, Any]:
-    """All but the trials, as JSON values."""
-    return {name: value for name, value in serialization.encode(self).items() if name != 'trials'}
+  tuner_id: str = 'tuner0'
+  address: str | None = None
 
   @property
-  def best(self) -> Trial | None:
-    """The most accurate trial, the first of equals."""
-    finished = [(trial.accuracy, trial) for trial in self.trials if trial.accuracy is not None]
-    return max(finished, key=lambda pair: pair[0])[1] if finished else None
+  def is_chief(self) -> bool:
+    """Whether it asks the oracle for the others, and runs no trial."""
+    return self.address is not None and 'chief' in self.tuner_id
+
+  @property
+  def is_worker(self) -> bool:
+    """Whether it asks a chief."""
+    return self.address is not None and not self.is_chief
 
 
-def load(path: files.PathLike) -> Study:
-  """Reads a study.
+def role(variables: Mapping[str, str] = os.environ) -> Role:
+  """What the environment variables of keras-tuner say, by its rules: without an address a process is alone.
 
   Raises:
-    ValueError: The file is none; one line that names it and the place in it.
-    OSError: The file cannot be read.
+    ValueError: One is missing, or is not what it should be.
   """
-  body = files.read_json(path, _RECORD)
-  try:
-    return serialization.decode(Study, body)
-  except ValueError as error:
-    raise ValueError(f'{path}: {error}') from error
-
-
-def save(study: Study, path: files.PathLike) -> None:
-  """Writes a study atomically."""
-  files.write_json(path, _RECORD, serialization.encode(study))
-
-
-def suggest(hyperparameters: Sequence[Hyperparameter], trials: Sequence[Trial], seed: int, random_trials: int) -> dict[str, str]:
-  """The values to try next, by the Bayesian oracle of keras-tuner: a Gaussian process, and the upper confidence bound.
-
-  The oracle is made anew for each suggestion, which so is a pure function of its arguments. Its own files are not written atomically and
-  lack the state of one of its generators.
-
-  Args:
-    hyperparameters: What is varied.
-    trials: What was tried with values for all of these; one that failed counts as the worst that finished.
-    seed: Seed of the values.
-    random_trials: How many finished trials it takes before values are no longer drawn evenly.
-
-  Returns:
-    Text by flag.
-  """
-  import keras_tuner
-  from sklearn import exceptions
-  import threadpoolctl
-
-  space = keras_tuner.HyperParameters()
-  for hyperparameter in hyperparameters:
-    hyperparameter.register(space)
-  oracle = keras_tuner.oracles.BayesianOptimizationOracle(
-      objective=keras_tuner.Objective('accuracy', 'max'), num_initial_points=random_trials, hyperparameters=space, beta=_BETA,
-      seed=1 + (1_000_003 * seed + 1_009 * len(trials)) % (2**31 - 1))  # it takes 0 for no seed
-  worst = min((trial.accuracy for trial in trials if trial.accuracy is not None), default=0.0)
-  for trial in trials:
-    tried = space.copy()
-    tried.values = {each.name: each.value(trial.values[each.name]) for each in hyperparameters}
-    known = keras_tuner.engine.trial.Trial(tried, trial_id=str(trial.number), status='COMPLETED')
-    known.score = worst if trial.accuracy is None else trial.accuracy
-    oracle.trials[known.trial_id] = known
-  with threadpoolctl.threadpool_limits(1), warnings.catch_warnings():  # its matrices are tiny: threads make it ten times slower
-    warnings.simplefilter('ignore', exceptions.ConvergenceWarning)  # of kernel widths at their bounds, as few trials leave them
-    values = oracle.populate_space(str(len(trials)))['values']
-  suggestion = {each.name: each.text(values[each.name]) for each in hyperparameters}
-  if random_trials <= len(trials) and suggestion in [trial.values for trial in trials]:  # nothing to learn there
-    return suggest(hyperparameters, trials, seed, len(trials) + 1)
-  return suggestion
+  if not variables.get(ORACLE_IP):
+    if variables.get(ORACLE_PORT):
+      raise ValueError(f'{ORACLE_PORT} is set, but {ORACLE_IP} is not; set it to the address of the chief')
+    return Role()
+  missing = [name for name in (ORACLE_PORT, TUNER_ID) if not variables.get(name)]
+  if missing:
+    raise ValueError(f'{ORACLE_IP} is set, but {missing[0]} is not; a chief has "chief" in its id, and each worker an id of its own')
+  port, tuner_id = variables[ORACLE_PORT], variables[TUNER_ID]
+  if not (port.isascii() and port.isdigit() and 0 < int(port) < 2**16):
+    raise ValueError(f'{ORACLE_PORT} must be a port from 1 to 65535, got {files.shorten(port)}')
+  if not re.fullmatch(r'\w[\w.-]{0,99}', tuner_id, re.ASCII):
+    raise ValueError(f'{TUNER_ID} must be letters, digits, ".", "-" and "_", got {files.shorten(tuner_id)}')
+  return Role(tuner_id, f'{variables[ORACLE_IP]}:{port}')

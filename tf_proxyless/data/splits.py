@@ -39,7 +39,7 @@ class Split:
     seed: Seed of the choice, which also depends on the examples' ids.
     records: All training examples of the source.
     training: int64 [training examples], positions in `records` that weights learn from, increasing.
-    validation: int64 [validation examples], positions that architectures are scored on, increasing.
+    validation: int64 [validation examples], positions that architectures are scored on, increasing. What is in neither is held out.
   """
 
   dataset: str
@@ -49,7 +49,7 @@ class Split:
   validation: np.ndarray
 
 
-def make(source: sources.Source, validation_images: float, seed: int) -> Split:
+def make(source: sources.Source, validation_images: float, seed: int, held_out_images: float = 0.0) -> Split:
   """Takes a validation set out of the training examples: as many of each class that occurs, chosen by the hash of their ids.
 
   Where the number does not divide by the classes, the first classes give one more. Where a class is too small for that, each gives in
@@ -60,19 +60,33 @@ def make(source: sources.Source, validation_images: float, seed: int) -> Split:
     source: The dataset.
     validation_images: A count of at least 1, or a fraction of the training examples in (0, 1).
     seed: Another seed gives another, independent choice.
+    held_out_images: Likewise a count or a fraction, or 0: the validation images of a split of that number, which are in no part of this
+      one; of a dataset with a validation part, that part. The validation images are then taken out of the others.
 
   Returns:
-    The split, a function of the dataset's ids, `validation_images` and `seed`; reading order plays no part.
+    The split, a function of the dataset's ids, the numbers and `seed`; reading order plays no part.
 
   Raises:
     ValueError: The number is not one of those, leaves no training example of some class, or is below the number of classes.
   """
+  if held_out_images:
+    outer = make(source, held_out_images, seed)
+    records, rest = outer.records, outer.training
+    chosen = np.zeros(len(records.ids), bool)
+    chosen[rest] = _choose(source, records.ids[rest], records.labels[rest], validation_images, seed)
+    return Split(source.name, seed, records, rest[~chosen[rest]], np.flatnonzero(chosen))
   if source.num_validation:
     records, is_validation = records_lib.join(source.load('train'), source.load('validation'))
     return Split(source.name, seed, records, np.flatnonzero(~is_validation), np.flatnonzero(is_validation))
-  count = validation_count(validation_images, source.num_train)
   records = source.load('train')
-  sizes = np.bincount(records.labels, minlength=source.classes)
+  chosen = _choose(source, records.ids, records.labels, validation_images, seed)
+  return Split(source.name, seed, records, np.flatnonzero(~chosen), np.flatnonzero(chosen))
+
+
+def _choose(source: sources.Source, ids: np.ndarray, labels: np.ndarray, validation_images: float, seed: int) -> np.ndarray:
+  """bool [examples]: which of some training examples are validation images; see `make`."""
+  count = validation_count(validation_images, source.num_train)
+  sizes = np.bincount(labels, minlength=source.classes)
   occurring = sizes > 0
   classes = np.count_nonzero(occurring)
   if count < classes:
@@ -83,8 +97,7 @@ def make(source: sources.Source, validation_images: float, seed: int) -> Split:
     counts = _in_proportion(count, sizes, source.class_names, f'validation_images={validation_images}')
     print(f'validation images are taken in proportion to the classes, {counts[occurring].min():,} to {counts.max():,} of each: class '
           f'{source.class_names[smallest]!r} has only {sizes[smallest]:,} images to train on', file=sys.stderr)
-  chosen = selection.choose(records.ids, records.labels, counts, f'validation/{seed}')
-  return Split(source.name, seed, records, np.flatnonzero(~chosen), np.flatnonzero(chosen))
+  return selection.choose(ids, labels, counts, f'validation/{seed}')
 
 
 def _in_proportion(count: int, sizes: np.ndarray, class_names: Sequence[str], option: str) -> np.ndarray:
@@ -100,12 +113,15 @@ def _in_proportion(count: int, sizes: np.ndarray, class_names: Sequence[str], op
   return occurring + selection.apportion(count - np.count_nonzero(occurring), np.maximum(sizes - 2, 0))
 
 
-def sizes(source: sources.Source, validation_images: float) -> tuple[int, int]:
+def sizes(source: sources.Source, validation_images: float, held_out_images: float = 0.0) -> tuple[int, int]:
   """How many training and validation examples `make` gives, as far as it can be known without reading them.
 
   Raises:
     ValueError: As for `validation_count`.
   """
+  if held_out_images:
+    count = validation_count(validation_images, source.num_train)
+    return sizes(source, held_out_images)[0] - count, count
   count = source.num_validation or validation_count(validation_images, source.num_train)
   return source.num_train - (0 if source.num_validation else count), count
 
@@ -147,7 +163,11 @@ def save(split: Split, path: str) -> None:
   Raises:
     OSError: The file cannot be written.
   """
-  columns = {'validation': np.packbits(np.isin(np.arange(len(split.records.ids)), split.validation))}
+  examples = np.arange(len(split.records.ids))
+  columns = {'validation': np.packbits(np.isin(examples, split.validation))}
+  held_out = ~np.isin(examples, np.concatenate([split.training, split.validation]))
+  if held_out.any():
+    columns['held_out'] = np.packbits(held_out)
   header = {**_SCHEMA, 'dataset': split.dataset, 'seed': split.seed, 'examples': len(split.records.ids),
             'ids_sha256': _digest(split.records.ids)}
   if isinstance(split.records, records_lib.TfRecords):
@@ -187,16 +207,17 @@ def load(path: str, source: sources.Source, over: bool = False) -> Split:
     records = source.load('train')
     if source.num_validation:
       records, _ = records_lib.join(records, source.load('validation'))
-  chosen = np.unpackbits(columns['validation'], count=header['examples']).astype(bool)
+  chosen, held_out = (np.unpackbits(columns[name], count=header['examples']).astype(bool) if name in columns else
+                      np.zeros(header['examples'], bool) for name in ('validation', 'held_out'))
   if header['ids_sha256'] != _digest(records.ids):
     if not over or 'files' in header or 'ids' not in columns:
       raise ValueError(f'{path} was made of other images: {_describe_change(header, columns, records)}; restore what it was made of to '
                        'continue, or begin in another `run_dir`')
     print(f'since this run began, {_describe_change(header, columns, records)}; all is learned, and the others do for the rest',
           file=sys.stderr)
-    chosen, known = np.isin(records.ids, columns['ids'][chosen]), np.isin(records.ids, columns['ids'])
-    records, chosen = records.select(np.flatnonzero(known)), chosen[known]
-  return Split(source.name, header['seed'], records, np.flatnonzero(~chosen), np.flatnonzero(chosen))
+    chosen, held_out, known = (np.isin(records.ids, ids) for ids in (columns['ids'][chosen], columns['ids'][held_out], columns['ids']))
+    records, chosen, held_out = records.select(np.flatnonzero(known)), chosen[known], held_out[known]
+  return Split(source.name, header['seed'], records, np.flatnonzero(~chosen & ~held_out), np.flatnonzero(chosen))
 
 
 def _describe_change(header: dict, columns: dict[str, np.ndarray], records: records_lib.Records) -> str:
@@ -251,8 +272,9 @@ def _read_header(path: str, header: np.ndarray | None) -> dict:
 
 def _check_columns(path: str, header: dict, columns: dict[str, np.ndarray], source: sources.Source) -> None:
   """Refuses columns of other sizes, and places of records outside of the dataset's files."""
-  examples, validation = header['examples'], columns['validation']
-  wrong = ['validation'] if validation.dtype != np.uint8 or validation.shape != (-(-examples // 8),) else []
+  examples = header['examples']
+  wrong = [name for name in ('validation', 'held_out') if name in columns and
+           (columns[name].dtype != np.uint8 or columns[name].shape != (-(-examples // 8),))]
   if 'files' not in header and 'ids' in columns and (columns['ids'].dtype.kind != 'S' or columns['ids'].shape != (examples,)):
     wrong.append('ids')
   if 'files' in header:

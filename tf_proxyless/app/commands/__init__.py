@@ -16,7 +16,7 @@ COMMANDS = {  # and what each does
     'derive': 'Derives an architecture from a finished search again.',
     'train': 'Trains a network, or says how good one is.',
     'compare': 'Says whether a search pays: found networks against random ones.',
-    'tune': 'Tunes hyper-parameters of a training or of a quantization.',
+    'tune': 'Tunes hyper-parameters of a training, a quantization or a search.',
     'quantize': 'Quantization-aware fine-tuning of a trained network.',
     'export': 'Exports a trained network as a .tflite file.',
     'measure': 'Measures latency and accuracy of a .tflite file.',

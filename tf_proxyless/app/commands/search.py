@@ -10,6 +10,8 @@ With --designer there is no supernet: networks are trained one by one, or scored
 
   tf-proxyless search --flagfile=chamnet_fashion_mnist.flags --run_dir=runs/chamnet
   tf-proxyless search --designer=genetic --evaluator=runs/chamnet --latency_table=phone.json --targets=5,10,20 ...
+
+Networks are trained on several machines by the same command as keras-tuner's chief and workers, as `tune --help` says.
 """
 
 from __future__ import annotations
