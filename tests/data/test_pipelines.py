@@ -53,6 +53,10 @@ def _equal(first, second):
       np.array_equal(a, b) for one, two in zip(first, second) for a, b in zip(one, two))
 
 
+def _bytes(batch):
+  return batch[0].tobytes() + batch[1].tobytes()
+
+
 def _rows(batches):
   """Sorted bytes of all images."""
   return sorted(image.tobytes() for images, _ in batches for image in images)
@@ -91,6 +95,18 @@ def test_starting_at_a_step_is_skipping(any_split):
   for start in (3, 4):  # a pass has three batches
     assert _equal(_collect(pipelines.validation_stream(split, transform, batch_size=5, seed=5, start_step=start), 4),
                   stream[start:start + 4])
+
+
+def test_parts_of_two_workers_are_the_whole(any_split):
+  """Of each batch its halves, in their order; of a pass over the validation images every other batch of a size."""
+  split, transform = any_split
+  for make, count in ((lambda **more: pipelines.training_batches(split, transform, 16, 5, 2, 1, **more), None),
+                      (lambda **more: pipelines.validation_stream(split, transform, 4, 5, 3, **more), 6)):
+    halves = zip(*(_collect(make(part=(worker, 2)), count) for worker in range(2)), strict=True)
+    assert _equal([tuple(map(np.concatenate, zip(*both))) for both in halves], _collect(make(), count))
+  parts = [_collect(pipelines.validation_pass(split, transform, 3, part)) for part in ((0, 2), (1, 2))]
+  whole = _collect(pipelines.validation_pass(split, transform, 3))
+  assert [len(part) for part in parts] == [3, 3] and sorted(map(_bytes, whole)) == sorted(map(_bytes, parts[0] + parts[1]))
 
 
 def test_seed_and_epoch_decide_the_order(split):

@@ -322,10 +322,11 @@ def _lost(cluster: Cluster, error: BaseException) -> str | None:
   """The line, if an exception, or what it came of, says that a worker is lost."""
   import tensorflow as tf
 
-  chain = []
-  while error is not None and error not in chain:
-    chain.append(error)
-    error = error.__cause__ or error.__context__
+  chain: list[BaseException] = []
+  current: BaseException | None = error
+  while current is not None and current not in chain:
+    chain.append(current)
+    current = current.__cause__ or current.__context__
   messages = [str(each) for each in chain if isinstance(each, tf.errors.OpError) and _LOST.search(str(each))]
   if not messages or len(cluster.tasks) < 2:
     return None

@@ -107,7 +107,7 @@ def main(config: Config, given: problem_lib.Given = problem_lib.NOTHING_GIVEN) -
     if len(cluster.tasks) > 1 and config.target.latency_table == tables.HOST:
       raise ValueError('`latency_table=host` would be measured by each worker; measure a table with tf-proxyless build-table, and name it')
     run = _check(config, given, writes=cluster.index == 0)
-    lock = locking.take(run.path) if run.writes else contextlib.nullcontext()
+    lock: contextlib.AbstractContextManager = locking.take(run.path) if run.writes else contextlib.nullcontext()
   distribution.announce(cluster)
   report = writer.RunReport(run, headings=options.headings(Config))
   stop = shutdown.StopRequest(report.on_deadline)

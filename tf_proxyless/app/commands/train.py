@@ -92,7 +92,7 @@ def _train(config: Config) -> int:
   with errors.user_errors():
     cluster = distribution.find_workers(config.distribution)
     start, run = _check(config, writes=cluster.index == 0)
-    lock = locking.take(run.path) if run.writes else contextlib.nullcontext()
+    lock: contextlib.AbstractContextManager = locking.take(run.path) if run.writes else contextlib.nullcontext()
   distribution.announce(cluster)
   stop = shutdown.StopRequest(lambda: run.write_status('interrupted'))
   with lock, shutdown.status_kept(run, run.write_status, stop), distribution.losing_workers(cluster):
