@@ -320,6 +320,8 @@ def losing_workers(cluster: Cluster) -> Iterator[None]:
 
 def _lost(cluster: Cluster, error: BaseException) -> str | None:
   """The line, if an exception, or what it came of, says that a worker is lost."""
+  if len(cluster.tasks) < 2:
+    return None
   import tensorflow as tf
 
   chain: list[BaseException] = []
@@ -328,7 +330,7 @@ def _lost(cluster: Cluster, error: BaseException) -> str | None:
     chain.append(current)
     current = current.__cause__ or current.__context__
   messages = [str(each) for each in chain if isinstance(each, tf.errors.OpError) and _LOST.search(str(each))]
-  if not messages or len(cluster.tasks) < 2:
+  if not messages:
     return None
   named = [f'{match[1] or match[3]} {match[2] or match[4]}' for message in messages for match in _TASK.finditer(message)]
   others = [index for index in range(len(cluster.tasks)) if index != cluster.index]
