@@ -335,7 +335,7 @@ def _lost(cluster: Cluster, error: BaseException) -> str | None:
   named = [f'{match[1] or match[3]} {match[2] or match[4]}' for message in messages for match in _TASK.finditer(message)]
   others = [index for index in range(len(cluster.tasks)) if index != cluster.index]
   lost = [index for index in others if cluster.tasks[index][0] in named] or [index for index in others if not _reachable(cluster, index)]
-  who = ' and '.join(cluster.name(index) for index in lost) or 'another worker'
+  who = ' and '.join(cluster.name(index) for index in lost) or f'another worker (TensorFlow: {files.one_line(messages[0], 300)})'
   return (f'{who} has ended or cannot be reached; see what it says itself. The same command on all workers continues from the last '
           'checkpoint')
 
