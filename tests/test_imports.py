@@ -104,8 +104,9 @@ def test_android_benchmark_needs_nothing_but_python():
 def outside_functions(node):
   """The nodes that run when a module is imported."""
   yield node
+  for_types = isinstance(node, ast.If) and ast.unparse(node.test) == 'TYPE_CHECKING'
   if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
-    for child in ast.iter_child_nodes(node):
+    for child in (node.orelse if for_types else ast.iter_child_nodes(node)):
       yield from outside_functions(child)
 
 

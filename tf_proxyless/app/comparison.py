@@ -238,9 +238,10 @@ class Comparison:
     return self.work / SCORINGS / search.name / 'scores.json'
 
   def _search_config(self, search: Search) -> config_lib.SearchConfig:
-    table = self._search.target.table
-    limit: dict[str, float | str] = {'target_macs': search.target.cost} if table is None else {
-        config_lib.TARGET_OF[table]: search.target.cost, table: str(table_file(self.work))}
+    limit: dict[str, float | str] = {'target_macs': search.target.cost}
+    if self._table is not None:
+      name = next(name for name, unit in config_lib.TABLES.items() if unit == self._table.unit)
+      limit = {config_lib.TARGET_OF[name]: search.target.cost, name: str(table_file(self.work))}
     if self._search.space.in_file:
       limit['search_space'] = str(space_file(self.work))
     return options.replace(self._search, **{**dict.fromkeys(config_lib.TARGETS), **limit}, architecture_optimizer=search.optimizer,

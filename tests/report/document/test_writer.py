@@ -66,7 +66,7 @@ def test_a_report_that_cannot_be_written_is_one_warning(run, caplog):
 
 
 def test_a_defect_of_the_report_is_told_with_its_traceback_and_ends_no_search(run, caplog):
-  broken = types.SimpleNamespace(path=3, report=run.report, write_status=run.write_status)  # no path: a TypeError where it is read
+  broken = types.SimpleNamespace(path=3, report=run.report, writes=True, write_status=run.write_status)  # no path
   report = writer.RunReport(broken, clock=Clock(0.0))
   for _ in range(2):
     report.refresh()
