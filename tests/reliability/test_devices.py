@@ -15,6 +15,7 @@ def _run(marks):
   assert result.returncode == 0, result.stdout[-4000:]
 
 
+@pytest.mark.long
 def test_steps():
   _run('not long')
 

@@ -5,6 +5,7 @@ import time
 import numpy as np
 import pytest
 
+from tests import forks
 from tests.reliability import workers
 from tests.search import runs
 from tests.train import runs as train_runs
@@ -41,7 +42,7 @@ def kill_and_continue(module, flags, run, victim, begins):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize('victim', [0, 1])
+@pytest.mark.parametrize('victim', [1, pytest.param(0, marks=pytest.mark.by_hand)])
 def test_a_search_whose_worker_is_killed(tmp_path, data_dir, victim):
   run = run_directory.RunDirectory(tmp_path / 'run')
   flags = (*runs.TINY, f'--run_dir={run.path}', f'--data_dir={data_dir}', '--distribution=multi_worker')
@@ -50,7 +51,7 @@ def test_a_search_whose_worker_is_killed(tmp_path, data_dir, victim):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize('victim', [0, 1])
+@pytest.mark.parametrize('victim', [0, pytest.param(1, marks=pytest.mark.by_hand)])
 def test_a_training_whose_worker_is_killed(tmp_path, data_dir, victim):
   run = train_directory.RunDirectory(tmp_path / 'run')
   flags = (*train_runs.TINY, f'--run_dir={run.path}', f'--data_dir={data_dir}',
@@ -59,12 +60,12 @@ def test_a_training_whose_worker_is_killed(tmp_path, data_dir, victim):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize('optimizer', ['reinforce', 'gradient'])
+@pytest.mark.parametrize('optimizer', ['reinforce', pytest.param('gradient', marks=pytest.mark.by_hand)])
 def test_two_workers_are_two_devices(tmp_path, data_dir, optimizer):
   """Bit for bit, although each worker reads its own images."""
   flags = (*runs.TINY, f'--data_dir={data_dir}', f'--architecture_optimizer={optimizer}')
   one, two = (run_directory.RunDirectory(tmp_path / name) for name in ('one', 'two'))
-  alone = runs._wait(runs._start('-c', IN_ONE_PROCESS, *flags, f'--run_dir={one.path}', '--distribution=mirrored'), 600)
+  alone = forks.run('-c', IN_ONE_PROCESS, *flags, f'--run_dir={one.path}', '--distribution=mirrored', timeout=600)
   assert alone.returncode == 0, alone.stderr
   found = workers.finish(workers.start('tf_proxyless.search', *flags, f'--run_dir={two.path}'))
   assert [each[0] for each in found] == [0, 0], found
