@@ -4,6 +4,7 @@ import signal
 
 import pytest
 
+from tests import suites
 from tests.android_benchmark import measuring
 
 _MODELS, _ROUNDS = 3, 2
@@ -54,12 +55,12 @@ def test_a_whole_measurement_on_a_phone(run, phone, output):
   assert not phone.android.map_path('/data/local/tmp/tf_proxyless/benchmark').exists()
 
 
-@pytest.mark.parametrize('on, kind, match, after_bytes', [
-    ('push', 'drop', 'staged', 1000),
+@pytest.mark.parametrize('on, kind, match, after_bytes', suites.few([
     ('shell', 'drop', 'round.sh', 0),
+    ('push', 'drop', 'staged', 1000),
     ('pull', 'drop', 'block.log', 500),
-    pytest.param('push', 'reboot', 'staged', 1000, marks=pytest.mark.long),
-])
+    ('push', 'reboot', 'staged', 1000),
+], 1))
 def test_a_connection_that_drops_is_waited_for(run, phone, output, on, kind, match, after_bytes):
   fault = phone.fault(on, kind, match=match, after_bytes=after_bytes)
   exit_code, messages = run(device=f'adb:{phone.serial}')

@@ -45,6 +45,7 @@ def test_every_model_is_measured_in_every_round(tmp_path, output):
   assert '4 of 4 blocks' in messages
 
 
+@pytest.mark.long
 def test_models_that_fail_twice_are_named_and_left_out(tmp_path, output):
   fates = ('fails', 'abort', 'segv', 'kill', 'hang', 'truncated')
   failing = {fate: f'behaviour={fate}' for fate in fates}

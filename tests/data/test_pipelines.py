@@ -6,6 +6,7 @@ import itertools
 import numpy as np
 import pytest
 
+from tests import suites
 from tf_proxyless.data import arrays
 from tf_proxyless.data import pipelines
 from tf_proxyless.data import preprocessing
@@ -27,7 +28,7 @@ def split(digits):
   return splits.make(digits, 287, seed=0)
 
 
-@pytest.fixture(params=['memory', 'tfrecord', 'folder'])
+@pytest.fixture(params=suites.few(['memory', 'tfrecord', 'folder'], 1))
 def any_split(request, imagenet_data_dir, data_dir, tmp_path, monkeypatch):
   """A split of each kind of records, and a transform with every kind of randomness."""
   if request.param == 'tfrecord':

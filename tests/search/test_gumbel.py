@@ -89,6 +89,7 @@ def test_on_additive_landscapes(straight_through, updates, seeds, least):
   assert np.mean(found, axis=0)[0] > least and np.min(found, axis=0)[1] > 0.98
 
 
+@pytest.mark.long
 def test_the_gradient_of_a_sampled_network():
   """That of a mixture at one-hot weights, by the weights that are 1; the other candidates do not run."""
   space = nn_spaces.tiny()

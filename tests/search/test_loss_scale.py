@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests import suites
 from tests.nn import spaces
 from tests.space import spaces as coupled
 from tf_proxyless.search import checks
@@ -79,7 +80,7 @@ def test_gradients_of_gates_lower_the_scale_until_they_are_finite(parts):
   np.testing.assert_allclose(found, expected, atol=1e-2 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize('space', [spaces.tiny, coupled.tree])  # a pool of what is no number is one
+@pytest.mark.parametrize('space', suites.few([spaces.tiny, coupled.tree], 1))  # a pool of what is no number is one
 def test_what_is_no_number_is_reported_in_the_end(space):
   supernet, optimizer, steps = make(space)
   path = tf.constant([len(decision.choices) - 1 for decision in supernet.decisions])
