@@ -1,21 +1,25 @@
 """Measures the latency of TFLite models on a phone or on this machine.
 
   python -m android_benchmark --models=FOLDER --device=adb --benchmark_binary=FILE --output=measurements.json
+  python -m android_benchmark --models=FOLDER --device=adb:SERIAL,SERIAL --benchmark_binary=FILE --output=measurements.json
   python -m android_benchmark --models=FOLDER --device=host --host_runner='COMMAND' --output=measurements.json
 
 Every .tflite file of the folder is measured in several rounds, each time in a new launch of TFLite's benchmark_model. What is measured
-is kept in OUTPUT.partial until all is: the same command continues an interrupted session.
+is kept in OUTPUT.partial until all is: the same command continues an interrupted session. Several phones of one model share the work;
+the output says of each how far it is off the others.
 
-Exit codes: 0 all was measured; 2 a mistake, told in one line; 3 the output says which models failed, or how far the device drifted;
-4 the device was lost, the same command continues; 130 Ctrl-C, likewise.
+Exit codes: 0 all was measured; 2 a mistake, told in one line; 3 the output says which models failed, how far the device drifted, or how
+far phones are apart; 4 the device was lost, the same command continues; 130 Ctrl-C, likewise.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent import futures
 import contextlib
 import dataclasses
+import functools
 import pathlib
 import re
 import shlex
@@ -26,12 +30,14 @@ from typing import Any, BinaryIO
 
 from android_benchmark import benchmark_model
 from android_benchmark import conditions as conditions_lib
+from android_benchmark import deal as deal_lib
 from android_benchmark import device as device_lib
 from android_benchmark import devices
 from android_benchmark import errors
 from android_benchmark import hashing
 from android_benchmark import launchers
 from android_benchmark import options
+from android_benchmark import processes
 from android_benchmark import protocol
 from android_benchmark import reading
 from android_benchmark import session as session_lib
@@ -52,6 +58,12 @@ def _models(folder: pathlib.Path) -> dict[str, pathlib.Path]:
     if not re.fullmatch(r'[\w+.,=@%-]+', name, re.ASCII) or name.startswith('-'):
       raise ValueError(f'--models: a name must consist of letters, digits and _+.,=@%-, got {name!r}')
   return models
+
+
+def _shared(models: Mapping[str, pathlib.Path]) -> tuple[str, ...]:
+  """Models that phones are compared by: some of all sizes."""
+  by_size = sorted(models, key=lambda name: (models[name].stat().st_size, name))
+  return tuple({by_size[round(part * (len(by_size) - 1) / 4)]: None for part in range(5)})
 
 
 def _references(models: Mapping[str, pathlib.Path], chosen: str | None) -> tuple[str, ...]:
@@ -101,14 +113,14 @@ def _tool(args: argparse.Namespace, model: pathlib.Path) -> dict[str, str | None
 
 
 def _report(text: str) -> None:
-  print(reading.printable(text), file=sys.stderr, flush=True)
+  print(f'{reading.printable(text)}\n', end='', file=sys.stderr, flush=True)  # in one piece, for threads
 
 
 def _identity(args: argparse.Namespace, settings: benchmark_model.Settings, tool: Mapping[str, Any], sha256: Mapping[str, str],
               description: device_lib.Description) -> dict[str, Any]:
   """What must be equal for measurements to belong together; there may be more rounds, and drift may be judged otherwise."""
   how = {name: value for name, value in dataclasses.asdict(settings).items() if name != 'timeout_s'}
-  return {'models': sha256, 'benchmark': tool, 'device': {'model': description.model, 'serial': description.serial},
+  return {'models': sha256, 'benchmark': tool, 'device': {'model': description.model},
           'settings': {**how, 'seed': args.seed, 'block_models': args.block_models, 'reference': args.reference,
                        'lock_clocks': args.lock_clocks}}
 
@@ -120,47 +132,154 @@ def _launcher(args: argparse.Namespace, models: Mapping[str, pathlib.Path], sett
   return launchers.ScriptLauncher(device, args.benchmark_binary, models, settings, push_binary=args.device != 'host')
 
 
-def _measure(args: argparse.Namespace, plan: protocol.Plan, models: Mapping[str, pathlib.Path], settings: benchmark_model.Settings,
-             device: device_lib.Device, conditions: conditions_lib.Conditions | None, partial: BinaryIO) -> dict[str, Any]:
-  """Runs a session to its end, and writes and returns what it measured; `partial` is the store's file."""
-  tool, description = _tool(args, models[plan.references[0]]), device.describe()
-  sha256 = {name: hashing.sha256(path) for name, path in models.items()}
+@dataclasses.dataclass(frozen=True)
+class _Phone:
+  """A device that measures.
+
+  Attributes:
+    device: The device, opened.
+    description: Its identity.
+    key: What tells it from others.
+  """
+
+  device: device_lib.Device
+  description: device_lib.Description
+  key: str
+
+
+def _open(args: argparse.Namespace, stack: contextlib.ExitStack) -> list[_Phone]:
+  """The devices, opened.
+
+  Raises:
+    ValueError: One cannot be used, two are the same, or they are of different models.
+    ConnectionLost: One was lost.
+  """
+  try:
+    opened = [stack.enter_context(device) for device in devices.parse_devices(args.device)]
+    phones = [_Phone(device, description, description.key) for device in opened for description in (device.describe(),)]
+  except errors.ConnectionLost:
+    raise
+  except errors.DeviceError as error:  # the user's to mend
+    raise ValueError(str(error)) from error
+  kinds = {(phone.description.model, phone.description.soc) for phone in phones}
+  if len(kinds) > 1:
+    listing = ', '.join(f'{phone.device.name} is a {phone.description.model} ({phone.description.soc})' for phone in phones)
+    raise ValueError(f'--device: phones that share a table must be of one model: {listing}')
+  if len({phone.description.system for phone in phones}) > 1:
+    listing = ', '.join(f'{phone.device.name} {phone.description.system}' for phone in phones)
+    _report(f'warning: the phones have different systems: {listing}')
+  return [dataclasses.replace(phone, key=_key_among(phone, phones)) for phone in phones]
+
+
+def _key_among(phone: _Phone, phones: Sequence[_Phone]) -> str:
+  """The key of a phone; of twins that nothing but their places tells apart, with its place."""
+  twins = [other for other in phones if other is not phone and other.key == phone.key]
+  for twin in twins:
+    if twin.description.boot_id == phone.description.boot_id:
+      raise ValueError(f'--device: {twin.device.name} and {phone.device.name} are one phone, or nothing tells them apart: both have the '
+                       f'serial number and android_id {phone.key!r} and the boot_id {phone.description.boot_id}')
+  return f'{phone.key} {phone.device.name}' if twins else phone.key
+
+
+def _conditions(args: argparse.Namespace, core_mask: str | None, phone: _Phone, only: bool) -> conditions_lib.Conditions:
+  """What keeps a phone measurable."""
+  journal = args.output.with_name(f'{args.output.name}.{re.sub(r"[^A-Za-z0-9.-]", "_", phone.key)}.restore')
+  older = args.output.with_name(f'{args.output.name}.restore')  # of before several phones could measure into one output
+  return conditions_lib.Conditions(phone.device, core_mask, args.lock_clocks, older if only and older.exists() else journal, _report)
+
+
+def _keep(conditions: conditions_lib.Conditions, stack: contextlib.ExitStack) -> None:
+  """Enters conditions.
+
+  Raises:
+    ValueError: They cannot be, which is the user's to mend.
+    ConnectionLost: The phone was lost.
+  """
+  try:
+    stack.enter_context(conditions)
+  except errors.ConnectionLost:
+    raise
+  except errors.DeviceError as error:
+    raise ValueError(str(error)) from error
+
+
+def _measure_on(args: argparse.Namespace, phone: _Phone, models: Mapping[str, pathlib.Path], settings: benchmark_model.Settings,
+                deal: deal_lib.Deal) -> None:
+  """Measures on one device until all is measured, or the device is of no more use and others are there."""
+  device = phone.device
   launcher = _launcher(args, models, settings, device)
+  only = len(deal.interrupts) == 1
+  conditions = None if args.device == 'host' else _conditions(args, settings.core_mask, phone, only)
+
+  def report(text: str) -> None:
+    _report(text if only or device.name in text else f'{device.name}: {text}')
 
   def make_ready() -> None:
-    if conditions is not None and not conditions_lib.wait_until_cool(device, args.max_temperature_c, args.cool_down_s, _report):
+    if conditions is not None and not conditions_lib.wait_until_cool(device, args.max_temperature_c, args.cool_down_s, report):
       raise errors.DeviceError(f'{device.name} is still hotter than {args.max_temperature_c:g} C after {args.cool_down_s:g} s')
 
   def on_return() -> None:
     if conditions is not None:
       conditions.apply()
 
-  store = store_lib.Store(partial, _identity(args, settings, tool, sha256, description), session_lib.now())
-  session_lib.Session(plan, settings, device, launcher, store, make_ready, on_return, args.reconnect_s, _report).run()
-  measured = {**summary.summarize(plan, store.records, settings, sha256, store.started, session_lib.now()),
+  session = session_lib.Session(deal, phone.key, settings, device, launcher, make_ready, on_return, args.reconnect_s, report)
+  with _leaving(deal, phone.key), contextlib.ExitStack() as stack:
+    if conditions is not None:
+      _keep(conditions, stack)
+    stack.enter_context(_leaving(deal, phone.key))  # before the phone is restored: others take over meanwhile
+    with processes.interruptible(deal.interrupts[phone.key]):
+      session.run()
+    try:
+      launcher.clean()
+    except errors.DeviceError as error:
+      _report(f'warning: files were left on the device: {error}')
+
+
+@contextlib.contextmanager
+def _leaving(deal: deal_lib.Deal, phone: str) -> Iterator[None]:
+  """Ends what is inside, where one of several phones is of no more use or nobody needs it any more."""
+  try:
+    yield
+  except KeyboardInterrupt:
+    if not deal.is_done():
+      raise
+  except (errors.DeviceError, errors.BenchmarkError) as error:
+    if not deal.leave(phone, error):
+      raise
+
+
+def _measure(args: argparse.Namespace, plan: protocol.Plan, models: Mapping[str, pathlib.Path], settings: benchmark_model.Settings,
+             phones: Sequence[_Phone], partial: BinaryIO) -> dict[str, Any]:
+  """Measures all, and writes and returns it; `partial` is the store's file."""
+  tool, description = _tool(args, models[plan.references[0]]), phones[0].description
+  sha256 = {name: hashing.sha256(path) for name, path in models.items()}
+  store = store_lib.Store(partial, _identity(args, settings, tool, sha256, description), session_lib.now(), [phone.key for phone in phones])
+  if store.records:
+    _report(f'continuing after {len(store.records)} blocks')
+  deal = deal_lib.Deal(plan, store, {phone.key: phone.device.name for phone in phones}, _report)
+  if len(phones) == 1:  # Ctrl-C comes where it is needed
+    _measure_on(args, phones[0], models, settings, deal)
+  else:
+    _measure_together(deal, [functools.partial(_measure_on, args, phone, models, settings, deal) for phone in phones])
+  measured = {**summary.summarize(plan, deal.records, settings, sha256, store.started, session_lib.now(), deal.names),
               'device': dataclasses.asdict(description), 'benchmark': tool}
+  measured['warnings'] += deal.warnings
   writing.write_json(args.output, measured)
   store.clear()
-  try:
-    launcher.clean()
-  except errors.DeviceError as error:
-    _report(f'warning: files were left on the device: {error}')
   return measured
 
 
-def _open(args: argparse.Namespace, settings: benchmark_model.Settings,
-          stack: contextlib.ExitStack) -> tuple[device_lib.Device, conditions_lib.Conditions | None]:
-  """The device, and for a phone what keeps it measurable."""
-  try:
-    device = stack.enter_context(devices.parse_device(args.device))
-    if args.device == 'host':
-      return device, None
-    journal = args.output.with_name(f'{args.output.name}.restore')
-    return device, stack.enter_context(conditions_lib.Conditions(device, settings.core_mask, args.lock_clocks, journal, _report))
-  except errors.ConnectionLost:
-    raise
-  except errors.DeviceError as error:  # the user's to mend
-    raise ValueError(str(error)) from error
+def _measure_together(deal: deal_lib.Deal, work: Sequence[Callable[[], None]]) -> None:
+  """Measures on several phones, each in a thread. Whatever ends this, each restores its phone first."""
+  with futures.ThreadPoolExecutor(len(work)) as pool:
+    running = [pool.submit(each) for each in work]
+    try:
+      for done in futures.as_completed(running):
+        done.result()
+    except BaseException:  # Ctrl-C, a termination, or what is not one phone's fault
+      _ignore_signals()
+      deal.interrupt()
+      raise
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -169,15 +288,28 @@ def _run(args: argparse.Namespace) -> int:
   plan = protocol.Plan(tuple(models), _references(models, args.reference), args.rounds, args.seed, args.max_drift_percent, args.max_repeats,
                        args.block_models)
   with contextlib.ExitStack() as stack:
-    # First and last: who has it alone changes and restores the phone.
+    # First and last: who has it alone changes and restores the phones.
     partial = stack.enter_context(store_lib.locked(args.output.with_name(f'{args.output.name}.partial')))
-    device, conditions = _open(args, settings, stack)
-    measured = _measure(args, plan, models, settings, device, conditions, partial)
+    phones = _open(args, stack)
+    if len(phones) > 1:
+      plan = dataclasses.replace(plan, shared=_shared(models))
+    measured = _measure(args, plan, models, settings, phones, partial)
   for text in (*measured['warnings'], *(f'{model} failed: {reason}' for model, reason in measured['failed'].items())):
     _report(f'warning: {text}')
-  _report(f'{len(measured["models"])} models measured in {measured["seconds"]:.0f} s: {args.output}')
-  complete = not measured['failed'] and measured['reference']['drift_percent'] <= args.max_drift_percent
-  return 0 if complete else INCOMPLETE
+  several = measured.get('phones', ())
+  for phone in several:
+    _report(f'{phone["name"]}: {phone["blocks"]} blocks, scale {phone["scale"]:.3f}, at most {abs(phone["worst_percent"]):.1f} % off the '
+            f'others ({phone["worst_model"]})')
+  by = f' by {len(several)} phones' if several else ''
+  _report(f'{len(measured["models"])} models measured in {measured["seconds"]:.0f} s{by}: {args.output}')
+  off = [measured['reference']['drift_percent'], *(abs(phone['worst_percent']) for phone in several)]
+  return 0 if not measured['failed'] and max(off) <= args.max_drift_percent else INCOMPLETE
+
+
+def _ignore_signals() -> None:
+  """Whoever asks again for the end of this process changes nothing: phones are being restored."""
+  for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, signal.SIG_IGN)
 
 
 def _terminated(number: int, frame: Any) -> None:

@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 import math
 import statistics
+import types
 from typing import Any
 
+from android_benchmark import agreement
 from android_benchmark import benchmark_model
 from android_benchmark import output
 from android_benchmark import protocol
@@ -16,8 +18,10 @@ _SCHEMA = 'android_benchmark/measurements'
 
 
 def summarize(plan: protocol.Plan, records: Sequence[protocol.Record], settings: benchmark_model.Settings, sha256: Mapping[str, str],
-              started: str, finished: str) -> dict[str, Any]:
+              started: str, finished: str, names: Mapping[str, str] = types.MappingProxyType({})) -> dict[str, Any]:
   """Everything in measurements.json that follows from the measurements.
+
+  What several phones measured is that of the phones on average, see `agreement`; 'phones' says of each how far off it is.
 
   Args:
     plan: Plan of the measurements.
@@ -25,18 +29,59 @@ def summarize(plan: protocol.Plan, records: Sequence[protocol.Record], settings:
     settings: Settings of the measurement.
     sha256: Hash by model.
     started, finished: ISO 8601.
+    names: How the phones are called, by their keys; needed of several.
   """
+  by_phone = protocol.by_phone(records)
+  if len(by_phone) > 1:  # one whose reference never ran is of no use
+    by_phone = {phone: own for phone, own in by_phone.items() if any(protocol.tries(plan, own).values())}
+  agreed = agreement.compare(plan, records)
+  several = len(by_phone) > 1
+  launches: dict[str, list[tuple[int, output.Launch]]] = {}
+  for (number, model), record in protocol.chosen(plan, records).items():
+    launches.setdefault(model, []).append((number, _scaled(record.launches[model], 1 / agreed[record.phone].scale)))
+  failed = {model: reason for model, reason in protocol.failures(records).items() if model not in launches}
   kept = protocol.kept(plan, records)
-  failed = protocol.failures(records)
-  reference, warnings = _reference(plan, records, kept)
+  parts = {phone: _reference(plan, own, [record for record in kept if record.phone == phone]) for phone, own in by_phone.items()}
+  warnings = [f'{names[phone]}: {text}' if several else text for phone, (_, texts) in parts.items() for text in texts]
   warnings += [f'{model} failed once and then ran: {reason}' for record in kept for model, reason in record.retried.items()]
-  return {
+  references = {phone: part for phone, (part, _) in parts.items()}
+  result = {
       'schema': _SCHEMA, 'version': 1, 'settings': _settings(plan, settings), 'started': started, 'finished': finished,
-      'seconds': round(sum(record.seconds for record in records), 1), 'reference': reference,
-      'models': {model: {'sha256': sha256[model], **statistics_of([(record.round, record.launches[model]) for record in kept
-                                                                   if model in record.launches])}
+      'seconds': round(sum(record.seconds for record in records), 1), 'reference': _together(list(references.values())),
+      'models': {model: {'sha256': sha256[model], **statistics_of(launches.get(model, []))}
                  for model in plan.models if model not in failed},
       'failed': failed, 'health': [{'time': record.time, **record.health} for record in records], 'warnings': warnings}
+  if several:
+    result['phones'] = [_phone(names[phone], by_phone[phone], agreed[phone], references[phone]) for phone in by_phone]
+    warnings += [f'{model} failed on {names[phone]} and ran elsewhere: {reason}' for phone, own in by_phone.items()
+                 for model, reason in protocol.failures(own).items() if model in launches]
+    warnings += [f'{names[phone]} takes {abs(found.worst_percent):.1f} % {"longer" if found.worst_percent > 0 else "less"} than the other '
+                 f'phones on {found.worst_model}, beyond their usual difference' for phone, found in agreed.items()
+                 if abs(found.worst_percent) > plan.max_drift_percent]
+  return result
+
+
+def _phone(name: str, own: Sequence[protocol.Record], agreed: agreement.Agreement, reference: Mapping[str, Any]) -> dict[str, Any]:
+  """What measurements.json says of one of several phones; its latencies were divided by its scale."""
+  return {'name': name, 'key': own[0].phone, 'blocks': len(own), 'seconds': round(sum(record.seconds for record in own), 1),
+          'scale': agreed.scale, 'shared_models': agreed.models, 'worst_model': agreed.worst_model, 'worst_percent': agreed.worst_percent,
+          'reference': reference}
+
+
+def _scaled(launch: output.Launch, factor: float) -> output.Launch:
+  """The same with all times multiplied."""
+  times = {name: value * factor for name, value in vars(launch).items() if name.endswith('_ms') and value is not None}
+  return launch if factor == 1 else dataclasses.replace(launch, **times)
+
+
+def _together(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+  """The reference's part of all phones: the same where it is one, else the worst drift and the geometric mean of the levels."""
+  if len(parts) == 1:
+    return parts[0]
+  return {**parts[0], 'median_ms': statistics.geometric_mean([part['median_ms'] for part in parts]),
+          **{name: max(part[name] for part in parts) for name in ('drift_percent', 'drift_before_repeats_percent')},
+          'repeated_blocks': sum(part['repeated_blocks'] for part in parts),
+          'readings_ms': [reading for part in parts for reading in part['readings_ms']]}
 
 
 def _settings(plan: protocol.Plan, settings: benchmark_model.Settings) -> dict[str, Any]:
@@ -47,20 +92,20 @@ def _settings(plan: protocol.Plan, settings: benchmark_model.Settings) -> dict[s
 
 def _reference(plan: protocol.Plan, records: Sequence[protocol.Record],
                kept: Sequence[protocol.Record]) -> tuple[dict[str, Any], list[str]]:
-  """The reference's part, and what is to be said about it."""
+  """The reference's part of a phone, and what is to be said about it."""
   model = protocol.reference(plan, records)
   readings = protocol.readings_ms(model, records)
   level_ms = protocol.level_ms(model, records)
-  tries = [record for record in protocol.attempts(plan, records).values() if record]
-  drift, first_drift = (max(protocol.drift_percent(record, level_ms) for record in chosen)
-                        for chosen in (kept, [attempts[0] for attempts in tries]))
+  tries = [measured for measured in protocol.tries(plan, records).values() if measured]
+  drift, first_drift = (max((protocol.drift_percent(record, level_ms) for record in chosen), default=0.0)
+                        for chosen in (kept, [measured[0].record for measured in tries]))
   beyond = [record for record in kept if protocol.drift_percent(record, level_ms) > plan.max_drift_percent]
   warnings = [f'in {len(beyond)} of {len(kept)} blocks the reference drifted by more than {plan.max_drift_percent:g} %, by up to '
               f'{drift:.1f} %, also when they were repeated'] if beyond else []
   if model != plan.references[0]:
     warnings.append(f'{plan.references[0]} failed, so {model} was the reference')
   return {'model': model, 'median_ms': level_ms, 'drift_percent': drift, 'drift_before_repeats_percent': first_drift,
-          'repeated_blocks': sum(len(attempts) > 1 for attempts in tries), 'readings_ms': readings}, warnings
+          'repeated_blocks': sum(len(measured) > 1 for measured in tries), 'readings_ms': readings}, warnings
 
 
 def statistics_of(launches: Sequence[tuple[int, output.Launch]]) -> dict[str, Any]:
