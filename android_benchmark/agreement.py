@@ -76,10 +76,14 @@ def apart(plan: protocol.Plan, records: Iterable[protocol.Record], present: Coll
     middle = statistics.median(scales.values())
     choice = list(found) if len(found) > 2 else [phone for phone in found if phone not in present]
     fast, *_, slow = sorted(scales, key=lambda phone: scales[phone])
+    if not choice and set(present) - set(found):
+      return result  # another one will say who is right
     if not choice:
-      raise ValueError(f'{names[slow]} takes {_percent(scales[slow] - scales[fast]):.1f} % longer than {names[fast]} on the same '
-                       f'{found[slow].models} models, beyond that most on {found[slow].worst_model} ({found[slow].worst_percent:+.1f} %): '
-                       f'more than {MAX_APART_PERCENT:g} % is another clock, system or heat; measure with one of them')
+      apart_by = scales[slow] - scales[fast]
+      worst = _percent(apart_by + math.log1p(found[slow].worst_percent / 100))
+      raise ValueError(f'{names[slow]} takes {_percent(apart_by):.1f} % longer than {names[fast]} on the same {found[slow].models} models '
+                       f'({worst:.1f} % on {found[slow].worst_model}): more than {MAX_APART_PERCENT:g} % is another clock, system or heat; '
+                       'measure with one of them, or add a third phone')
     furthest = max(choice, key=lambda phone: abs(scales[phone] - middle))
     off = scales[furthest] - statistics.median(scales[phone] for phone in scales if phone != furthest)
     result[furthest] = (f'{names[furthest]} takes {abs(_percent(off)):.1f} % {"longer" if off > 0 else "less"} than the other phones '

@@ -36,6 +36,7 @@ class Deal:
     self._names = {**{record.phone: record.phone for record in store.records}, **names}
     self._report = report
     self._changed = threading.Condition()
+    self._changes = 0
     self._busy: dict[str, tuple[int, int]] = {}  # blocks by phone
     self._away: set[str] = set()  # phones that cool down, are waited for, or are being prepared
     self._left: dict[str, str] = {}  # why, by phone
@@ -81,7 +82,9 @@ class Deal:
         if self._next(phone) is not None:
           self._away.add(phone)
           return True
-        while not self._changed.wait(_POLL_S):
+        seen = self._changes
+        while self._changes == seen:  # a notification is lost that comes when the time of the wait is over
+          self._changed.wait(_POLL_S)
           processes.check_interrupt()
       self.interrupts[phone].clear()  # it was waited for, perhaps
       return False
@@ -135,6 +138,7 @@ class Deal:
     if self.is_done():
       for away in self._away - {phone}:  # there is nothing left to wait for them for
         self.interrupts[away].set()
+    self._changes += 1
     self._changed.notify_all()
 
   def _compare(self) -> None:

@@ -29,11 +29,12 @@ def summarize(plan: protocol.Plan, records: Sequence[protocol.Record], settings:
     settings: Settings of the measurement.
     sha256: Hash by model.
     started, finished: ISO 8601.
-    names: How the phones are called, by their keys; needed of several.
+    names: How phones are called, by their keys; the others by their keys.
   """
   by_phone = protocol.by_phone(records)
+  names = {**names, **{phone: phone for phone in by_phone if phone not in names}}
   if len(by_phone) > 1:  # one whose reference never ran is of no use
-    by_phone = {phone: own for phone, own in by_phone.items() if any(protocol.tries(plan, own).values())}
+    by_phone = {phone: by_phone[phone] for phone in names if any(protocol.tries(plan, by_phone.get(phone, [])).values())}
   agreed = agreement.compare(plan, records)
   several = len(by_phone) > 1
   launches: dict[str, list[tuple[int, output.Launch]]] = {}
@@ -64,7 +65,8 @@ def summarize(plan: protocol.Plan, records: Sequence[protocol.Record], settings:
 def _phone(name: str, own: Sequence[protocol.Record], agreed: agreement.Agreement, reference: Mapping[str, Any]) -> dict[str, Any]:
   """What measurements.json says of one of several phones; its latencies were divided by its scale."""
   return {'name': name, 'key': own[0].phone, 'blocks': len(own), 'seconds': round(sum(record.seconds for record in own), 1),
-          'scale': agreed.scale, 'shared_models': agreed.models, 'worst_model': agreed.worst_model, 'worst_percent': agreed.worst_percent,
+          'scale': round(agreed.scale, 5), 'shared_models': agreed.models, 'worst_model': agreed.worst_model,
+          'worst_percent': round(agreed.worst_percent, 2),
           'reference': reference}
 
 

@@ -1,8 +1,8 @@
 """A folder and a few programs that stand for Android's userland: commands in it are executed for real, on this machine.
 
-Paths below /data/local/tmp, /sys and /proc/sys in a command, and in a script that `sh FILE` runs, are those of the device and become paths below
-`root`; in what the command prints and writes they become those of the device again. On the PATH are only commands that Android 8 has too,
-and small substitutes for those that only Android has. What they set lies in files below `root`:
+Paths below /data/local/tmp, /sys and /proc/sys in a command are those of the device and become paths below `root`, as do those of the
+former two in a script that `sh FILE` runs; in what the command prints and writes they become those of the device again. On the PATH are
+only commands that Android 8 has too, and small substitutes for those that only Android has. What they set lies in files below `root`:
 
   settings/global/NAME, props/NAME, sys/devices/system/cpu/..., dumpsys/battery, dumpsys/thermalservice, launches (a line each taskset).
 """

@@ -505,7 +505,7 @@ class QuantizeConfig(options.Config):
 class DeviceConfig(options.Config):
   """Where and how latencies are measured."""
 
-  device: str = option('host', "'host', 'adb' or 'adb:SERIAL': where latencies are measured.")
+  device: str = option('host', "'host', 'adb' or 'adb:SERIAL': where latencies are measured; 'adb:ONE,OTHER' are phones of one model.")
   benchmark_binary: str | None = option(
       None, "TFLite's benchmark_model for the device. Needed for adb; on the host, by default ai-edge-litert is used.")
   kernels: str = option('builtin', 'Kernels of the interpreter; XNNPACK has none for int8 7x7 depthwise convolutions.',
@@ -524,7 +524,8 @@ class DeviceConfig(options.Config):
 class TableDeviceConfig(DeviceConfig):
   """The same for tables, which can be of a GPU too."""
 
-  device: str = option('host', "'host', 'adb', 'adb:SERIAL' or 'gpu': where latencies are measured.")
+  device: str = option(
+      'host', "'host', 'adb', 'adb:SERIAL' or 'gpu': where latencies are measured; 'adb:ONE,OTHER' are phones of one model.")
 
 
 @dataclasses.dataclass(frozen=True)
