@@ -66,7 +66,8 @@ class Deal:
 
   def is_done(self) -> bool:
     """Whether nothing is left to measure for any phone, and nobody measures."""
-    return not self._busy and not any(self._has_work(phone) for phone in self.living)
+    with self._changed:
+      return not self._busy and not any(self._has_work(phone) for phone in self.living)
 
   def wait_for_work(self, phone: str) -> bool:
     """Waits until there is a block for a phone, or all is done: then returns False.

@@ -203,13 +203,14 @@ def _tries_so_far(plan: Plan, model: str, measured: Sequence[Try]) -> int | None
 
 def chosen(plan: Plan, records: Iterable[Record]) -> dict[tuple[int, str], Record]:
   """By round and model the measurement that drifted least. Models that failed wherever they were tried are missing."""
-  result: dict[tuple[int, str], Try] = {}
-  for (number, _), measured in tries(plan, records).items():
-    for found in measured:
-      for model in found.models:
-        if (number, model) not in result or found.drift < result[number, model].drift:
-          result[number, model] = found
-  return {key: found.record for key, found in result.items()}
+  result = {}
+  measured = tries(plan, records)
+  for block in blocks(plan):
+    for model in block.models:  # others, which phones are compared by, have a block of their own
+      found = [each for each in measured[block.round, block.index] if model in each.models]
+      if found:
+        result[block.round, model] = min(found, key=lambda each: each.drift).record
+  return result
 
 
 def kept(plan: Plan, records: Iterable[Record]) -> list[Record]:

@@ -32,33 +32,33 @@ def summarize(plan: protocol.Plan, records: Sequence[protocol.Record], settings:
     names: How phones are called, by their keys; the others by their keys.
   """
   by_phone = protocol.by_phone(records)
-  names = {**names, **{phone: phone for phone in by_phone if phone not in names}}
   if len(by_phone) > 1:  # one whose reference never ran is of no use
-    by_phone = {phone: by_phone[phone] for phone in names if any(protocol.tries(plan, by_phone.get(phone, [])).values())}
+    by_phone = {phone: own for phone, own in by_phone.items() if any(protocol.tries(plan, own).values())} or by_phone
+  names = {**names, **{phone: phone for phone in by_phone if phone not in names}}
   agreed = agreement.compare(plan, records)
-  several = len(by_phone) > 1
-  launches: dict[str, list[tuple[int, output.Launch]]] = {}
-  for (number, model), record in protocol.chosen(plan, records).items():
-    launches.setdefault(model, []).append((number, _scaled(record.launches[model], 1 / agreed[record.phone].scale)))
-  failed = {model: reason for model, reason in protocol.failures(records).items() if model not in launches}
+  chosen = protocol.chosen(plan, records)
+  launches = {model: [(number, _scaled(chosen[number, model].launches[model], 1 / agreed[chosen[number, model].phone].scale))
+                      for number in range(plan.rounds) if (number, model) in chosen] for model in plan.models}
+  failed = {model: reason for model, reason in protocol.failures(records).items() if not launches.get(model)}
   kept = protocol.kept(plan, records)
-  parts = {phone: _reference(plan, own, [record for record in kept if record.phone == phone]) for phone, own in by_phone.items()}
-  warnings = [f'{names[phone]}: {text}' if several else text for phone, (_, texts) in parts.items() for text in texts]
+  parts = {phone: _reference(plan, by_phone[phone], [record for record in kept if record.phone == phone])
+           for phone in names if phone in by_phone}
+  warnings = [f'{names[phone]}: {text}' if len(parts) > 1 else text for phone, (_, texts) in parts.items() for text in texts]
   warnings += [f'{model} failed once and then ran: {reason}' for record in kept for model, reason in record.retried.items()]
-  references = {phone: part for phone, (part, _) in parts.items()}
-  result = {
+  result: dict[str, Any] = {
       'schema': _SCHEMA, 'version': 1, 'settings': _settings(plan, settings), 'started': started, 'finished': finished,
-      'seconds': round(sum(record.seconds for record in records), 1), 'reference': _together(list(references.values())),
-      'models': {model: {'sha256': sha256[model], **statistics_of(launches.get(model, []))}
-                 for model in plan.models if model not in failed},
+      'seconds': round(sum(record.seconds for record in records), 1), 'reference': _together([part for part, _ in parts.values()]),
+      'models': {model: {'sha256': sha256[model], **statistics_of(launches[model])} for model in plan.models if model not in failed},
       'failed': failed, 'health': [{'time': record.time, **record.health} for record in records], 'warnings': warnings}
-  if several:
-    result['phones'] = [_phone(names[phone], by_phone[phone], agreed[phone], references[phone]) for phone in by_phone]
-    warnings += [f'{model} failed on {names[phone]} and ran elsewhere: {reason}' for phone, own in by_phone.items()
-                 for model, reason in protocol.failures(own).items() if model in launches]
-    warnings += [f'{names[phone]} takes {abs(found.worst_percent):.1f} % {"longer" if found.worst_percent > 0 else "less"} than the other '
-                 f'phones on {found.worst_model}, beyond their usual difference' for phone, found in agreed.items()
-                 if abs(found.worst_percent) > plan.max_drift_percent]
+  if len(parts) > 1:
+    for model, figures in result['models'].items():
+      for launch in figures['launches']:
+        launch['phone'] = names[chosen[launch['round'], model].phone]
+    for health, record in zip(result['health'], records):
+      health['phone'] = names[record.phone]
+    result['phones'] = [_phone(names[phone], by_phone[phone], agreed[phone], part) for phone, (part, _) in parts.items()]
+    for phone in parts:
+      warnings += _disagreement(plan, names[phone], by_phone[phone], agreed[phone], launches)
   return result
 
 
@@ -66,8 +66,18 @@ def _phone(name: str, own: Sequence[protocol.Record], agreed: agreement.Agreemen
   """What measurements.json says of one of several phones; its latencies were divided by its scale."""
   return {'name': name, 'key': own[0].phone, 'blocks': len(own), 'seconds': round(sum(record.seconds for record in own), 1),
           'scale': round(agreed.scale, 5), 'shared_models': agreed.models, 'worst_model': agreed.worst_model,
-          'worst_percent': round(agreed.worst_percent, 2),
-          'reference': reference}
+          'worst_percent': round(agreed.worst_percent, 2), 'reference': reference}
+
+
+def _disagreement(plan: protocol.Plan, name: str, own: Sequence[protocol.Record], agreed: agreement.Agreement,
+                  launches: Mapping[str, Sequence[object]]) -> list[str]:
+  """What is to be said of a phone that is not as the others are."""
+  texts = [f'{model} failed on {name} and ran elsewhere: {reason}'
+           for model, reason in protocol.failures(own).items() if launches.get(model)]
+  if abs(agreed.worst_percent) > plan.max_drift_percent:
+    texts.append(f'{name} takes {abs(agreed.worst_percent):.1f} % {"longer" if agreed.worst_percent > 0 else "less"} than the other phones '
+                 f'on {agreed.worst_model}, beyond their usual difference')
+  return texts
 
 
 def _scaled(launch: output.Launch, factor: float) -> output.Launch:

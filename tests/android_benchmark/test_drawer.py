@@ -60,7 +60,10 @@ def test_phones_share_the_work_and_the_table_is_that_of_all_on_average(run, phon
       (f'adb:{phone.serial}', f'SERIAL{number} {number:016x}', pytest.approx(percent / mean, rel=1e-3))
       for number, (phone, percent) in enumerate(zip(phones, (1, 1.04, 0.98)))]
   assert measured['reference']['drift_percent'] < 0.1 and measured['warnings'] == []
-  assert sum(phone['blocks'] for phone in measured['phones']) == 6
+  assert sum(phone['blocks'] for phone in measured['phones']) == len(measured['health']) == 6
+  known = {phone['name'] for phone in measured['phones']}
+  assert {launch['phone'] for figures in measured['models'].values() for launch in figures['launches']} == known
+  assert {health['phone'] for health in measured['health']} == known
   assert min(drawer.launches(phone) for phone in phones) >= 5, 'each had a share'
   assert all(f'adb:{phone.serial}: ' in messages for phone in phones)
 
@@ -74,7 +77,7 @@ def test_a_model_on_which_a_phone_is_different_is_named(run, phones, output):
   assert f'adb:{phones[1].serial} takes 30.0 % longer than the other phones on model05, beyond their usual difference' in messages
 
 
-@pytest.mark.parametrize('kind', ['unplug', pytest.param('hot', marks=pytest.mark.long)])
+@pytest.mark.parametrize('kind', ['hot', pytest.param('unplug', marks=pytest.mark.long)])  # settings are not given up before 30 s
 def test_a_phone_that_dies_costs_its_share_only(run, phones, output, kind):
   dead = phones[2]
   if kind == 'hot':
@@ -97,6 +100,7 @@ def test_a_phone_that_dies_costs_its_share_only(run, phones, output, kind):
   assert ('still hotter than' if kind == 'hot' else 'connection lost') in warning and warning in messages
 
 
+@pytest.mark.long
 def test_a_phone_far_from_two_others_is_left_out_and_of_two_nobody_knows(run, phones, output):
   phones[1].android.write('percent', '125')
   exit_code, messages = run(phones[:2])
@@ -111,6 +115,7 @@ def test_a_phone_far_from_two_others_is_left_out_and_of_two_nobody_knows(run, ph
   assert f'adb:{phones[1].serial} takes 25.0 % longer than the other phones' in measured['warnings'][0]
 
 
+@pytest.mark.long
 def test_what_fails_on_one_phone_is_measured_on_another(run, phones, output):
   phones[0].fault_at_launch('139', match='model03.tflite', times=99)
   exit_code, messages = run(phones[:2])
@@ -120,7 +125,7 @@ def test_what_fails_on_one_phone_is_measured_on_another(run, phones, output):
 
 
 @pytest.mark.parametrize('number, exit_code', [
-    (signal.SIGINT, 130), (signal.SIGKILL, -9), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.long)])
+    (signal.SIGINT, 130), *(pytest.param(*end, marks=pytest.mark.long) for end in ((signal.SIGKILL, -9), (signal.SIGTERM, 143)))])
 def test_whatever_ends_it_every_phone_is_given_back_and_any_of_them_continue(models, run, phones, output, number, exit_code):
   for phone in phones:
     phone.fault_at_launch('hang', match='--graph', skip=10, times=99)  # in the second or third block
@@ -149,6 +154,7 @@ def test_whatever_ends_it_every_phone_is_given_back_and_any_of_them_continue(mod
   assert len(_check(output, phones)['phones']) == 3
 
 
+@pytest.mark.long
 def test_a_phone_alone_is_joined_by_others(models, run, phones, output):
   phones[0].fault_at_launch('hang', match='--graph', skip=10)
   process = measuring.start(models, output, *_FLAGS, device=drawer.device(phones[:1]))
@@ -156,6 +162,7 @@ def test_a_phone_alone_is_joined_by_others(models, run, phones, output):
     assert 'blocks' in process.stderr.readline()
   process.send_signal(signal.SIGINT)
   process.communicate(timeout=60)
+  next((phones[0].android.root / 'faults').iterdir()).unlink()
   code, messages = run(phones)
   assert code == 0, messages
   assert 'continuing after 2 blocks' in messages
@@ -188,7 +195,7 @@ def test_one_phone_by_two_names_is_refused(models, output, phone):
   assert f'adb:{phone.serial} and adb:{phone.serial} are one phone, or nothing tells them apart: ' in messages
 
 
-@pytest.mark.parametrize('known', [True, False])
+@pytest.mark.parametrize('known', [True, pytest.param(False, marks=pytest.mark.long)])
 def test_twins_measure_together(models, output, twins, known):
   """By whatever tells them apart: their android_id, or else their places."""
   for number, phone in enumerate(twins):
