@@ -11,6 +11,7 @@ from android_benchmark import devices
 from tests.android_benchmark import drawer
 from tests.android_benchmark import measuring
 from tests.android_benchmark import test_adb_choice
+from tests.android_benchmark import transfers
 
 twins = test_adb_choice.twins
 
@@ -65,6 +66,7 @@ def test_phones_share_the_work_and_the_table_is_that_of_all_on_average(run, phon
   assert {launch['phone'] for figures in measured['models'].values() for launch in figures['launches']} == known
   assert {health['phone'] for health in measured['health']} == known
   assert min(drawer.launches(phone) for phone in phones) >= 5, 'each had a share'
+  assert [transfers.files(phone) for phone in phones] == [[]] * 3
   assert all(f'adb:{phone.serial}: ' in messages for phone in phones)
 
 
@@ -101,6 +103,29 @@ def test_a_phone_that_dies_costs_its_share_only(run, phones, output, kind):
 
 
 @pytest.mark.long
+def test_nobody_waits_for_a_lost_phone_when_all_is_measured(run, phones, output):
+  phones[2].fault_at_launch('unplug', match='--graph', skip=2)
+  exit_code, messages = run(phones, '--reconnect_s=600')
+  assert exit_code == 0, messages
+  assert 'waiting up to 600 s' in messages and 'is lost. The next run with' in messages
+  assert len(measuring.load(output)['phones']) == 2
+
+
+@pytest.mark.long
+def test_ctrl_c_while_a_phone_cools_down(models, phones, output):
+  for phone in phones:
+    phone.android.write('dumpsys/battery', 'level: 87\n  temperature: 502')
+  process = measuring.start(models, output, *_FLAGS, device=drawer.device(phones))
+  for _ in phones:
+    assert 'cooling down' in process.stderr.readline()
+  process.send_signal(signal.SIGINT)
+  messages = process.communicate(timeout=60)[1]
+  assert process.returncode == 130
+  assert messages == 'interrupted; what was measured is kept, the same command continues\n'
+  assert [phone.android.read('settings/global/airplane_mode_on') for phone in phones] == ['0'] * 3
+
+
+@pytest.mark.long
 def test_a_phone_far_from_two_others_is_left_out_and_of_two_nobody_knows(run, phones, output):
   phones[1].android.write('percent', '125')
   exit_code, messages = run(phones[:2])
@@ -133,11 +158,9 @@ def test_whatever_ends_it_every_phone_is_given_back_and_any_of_them_continue(mod
   for _ in range(3):
     assert 'blocks' in process.stderr.readline()
   assert [phone.android.read('settings/global/airplane_mode_on') for phone in phones] == ['1'] * 3
-  began = time.monotonic()
   process.send_signal(number)
   messages = process.communicate(timeout=60)[1]
   assert process.returncode == exit_code, messages
-  assert time.monotonic() - began < 15, 'long before a launch times out'
   if number != signal.SIGKILL:
     assert [phone.android.read('settings/global/airplane_mode_on') for phone in phones] == ['0'] * 3
     assert not list(output.parent.glob('*.restore'))
