@@ -20,6 +20,7 @@ from concurrent import futures
 import contextlib
 import dataclasses
 import functools
+import glob
 import pathlib
 import re
 import shlex
@@ -132,60 +133,17 @@ def _launcher(args: argparse.Namespace, models: Mapping[str, pathlib.Path], sett
   return launchers.ScriptLauncher(device, args.benchmark_binary, models, settings, push_binary=args.device != 'host')
 
 
-@dataclasses.dataclass(frozen=True)
-class _Phone:
-  """A device that measures.
-
-  Attributes:
-    device: The device, opened.
-    description: Its identity.
-    key: What tells it from others.
-  """
-
-  device: device_lib.Device
-  description: device_lib.Description
-  key: str
-
-
-def _open(args: argparse.Namespace, stack: contextlib.ExitStack) -> list[_Phone]:
-  """The devices, opened.
-
-  Raises:
-    ValueError: One cannot be used, two are the same, or they are of different models.
-    ConnectionLost: One was lost.
-  """
-  try:
-    opened = [stack.enter_context(device) for device in devices.parse_devices(args.device)]
-    phones = [_Phone(device, description, description.key) for device in opened for description in (device.describe(),)]
-  except errors.ConnectionLost:
-    raise
-  except errors.DeviceError as error:  # the user's to mend
-    raise ValueError(str(error)) from error
-  kinds = {(phone.description.model, phone.description.soc) for phone in phones}
-  if len(kinds) > 1:
-    listing = ', '.join(f'{phone.device.name} is a {phone.description.model} ({phone.description.soc})' for phone in phones)
-    raise ValueError(f'--device: phones that share a table must be of one model: {listing}')
-  if len({phone.description.system for phone in phones}) > 1:
-    listing = ', '.join(f'{phone.device.name} {phone.description.system}' for phone in phones)
-    _report(f'warning: the phones have different systems: {listing}')
-  return [dataclasses.replace(phone, key=_key_among(phone, phones)) for phone in phones]
-
-
-def _key_among(phone: _Phone, phones: Sequence[_Phone]) -> str:
-  """The key of a phone; of twins that nothing but their places tells apart, with its place."""
-  twins = [other for other in phones if other is not phone and other.key == phone.key]
-  for twin in twins:
-    if twin.description.boot_id == phone.description.boot_id:
-      raise ValueError(f'--device: {twin.device.name} and {phone.device.name} are one phone, or nothing tells them apart: both have the '
-                       f'serial number and android_id {phone.key!r} and the boot_id {phone.description.boot_id}')
-  return f'{phone.key} {phone.device.name}' if twins else phone.key
-
-
-def _conditions(args: argparse.Namespace, core_mask: str | None, phone: _Phone, only: bool) -> conditions_lib.Conditions:
-  """What keeps a phone measurable."""
-  journal = args.output.with_name(f'{args.output.name}.{re.sub(r"[^A-Za-z0-9.-]", "_", phone.key)}.restore')
+def _journals(args: argparse.Namespace, phones: Sequence[devices.Phone]) -> dict[str, pathlib.Path]:
+  """Where it says how to restore each phone, by its key; tells of those of other phones."""
+  names = {phone.key: re.sub('[^A-Za-z0-9.-]', '_', phone.key) for phone in phones}
+  journals = {key: args.output.with_name(f'{args.output.name}.{name}.restore') for key, name in names.items()}
   older = args.output.with_name(f'{args.output.name}.restore')  # of before several phones could measure into one output
-  return conditions_lib.Conditions(phone.device, core_mask, args.lock_clocks, older if only and older.exists() else journal, _report)
+  if len(phones) == 1 and older.exists():
+    journals = {phones[0].key: older}
+  for path in sorted(args.output.parent.glob(f'{glob.escape(args.output.name)}*.restore')):
+    if path not in journals.values():
+      _report(f'warning: {path} says how to restore a phone that is not here: run again with that one, too')
+  return journals
 
 
 def _keep(conditions: conditions_lib.Conditions, stack: contextlib.ExitStack) -> None:
@@ -203,13 +161,14 @@ def _keep(conditions: conditions_lib.Conditions, stack: contextlib.ExitStack) ->
     raise ValueError(str(error)) from error
 
 
-def _measure_on(args: argparse.Namespace, phone: _Phone, models: Mapping[str, pathlib.Path], settings: benchmark_model.Settings,
-                deal: deal_lib.Deal) -> None:
+def _measure_on(args: argparse.Namespace, phone: devices.Phone, journal: pathlib.Path, models: Mapping[str, pathlib.Path],
+                settings: benchmark_model.Settings, deal: deal_lib.Deal) -> None:
   """Measures on one device until all is measured, or the device is of no more use and others are there."""
   device = phone.device
   launcher = _launcher(args, models, settings, device)
   only = len(deal.interrupts) == 1
-  conditions = None if args.device == 'host' else _conditions(args, settings.core_mask, phone, only)
+  conditions = None if args.device == 'host' else conditions_lib.Conditions(
+      device, settings.core_mask, args.lock_clocks, journal, _report)
 
   def report(text: str) -> None:
     _report(text if only or device.name in text else f'{device.name}: {text}')
@@ -227,7 +186,7 @@ def _measure_on(args: argparse.Namespace, phone: _Phone, models: Mapping[str, pa
     if conditions is not None:
       _keep(conditions, stack)
     stack.enter_context(_leaving(deal, phone.key))  # before the phone is restored: others take over meanwhile
-    with processes.interruptible(deal.interrupts[phone.key]):
+    with contextlib.nullcontext() if only else processes.interruptible(deal.interrupts[phone.key]):
       session.run()
     try:
       launcher.clean()
@@ -249,7 +208,7 @@ def _leaving(deal: deal_lib.Deal, phone: str) -> Iterator[None]:
 
 
 def _measure(args: argparse.Namespace, plan: protocol.Plan, models: Mapping[str, pathlib.Path], settings: benchmark_model.Settings,
-             phones: Sequence[_Phone], partial: BinaryIO) -> dict[str, Any]:
+             phones: Sequence[devices.Phone], partial: BinaryIO) -> dict[str, Any]:
   """Measures all, and writes and returns it; `partial` is the store's file."""
   tool, description = _tool(args, models[plan.references[0]]), phones[0].description
   sha256 = {name: hashing.sha256(path) for name, path in models.items()}
@@ -257,10 +216,12 @@ def _measure(args: argparse.Namespace, plan: protocol.Plan, models: Mapping[str,
   if store.records:
     _report(f'continuing after {len(store.records)} blocks')
   deal = deal_lib.Deal(plan, store, {phone.key: phone.device.name for phone in phones}, _report)
-  if len(phones) == 1:  # Ctrl-C comes where it is needed
-    _measure_on(args, phones[0], models, settings, deal)
+  journals = _journals(args, phones)
+  work = [functools.partial(_measure_on, args, phone, journals[phone.key], models, settings, deal) for phone in phones]
+  if len(work) == 1:  # Ctrl-C comes where it is needed
+    work[0]()
   else:
-    _measure_together(deal, [functools.partial(_measure_on, args, phone, models, settings, deal) for phone in phones])
+    _measure_together(deal, work)
   measured = {**summary.summarize(plan, deal.records, settings, sha256, store.started, session_lib.now(), deal.names),
               'device': dataclasses.asdict(description), 'benchmark': tool}
   measured['warnings'] += deal.warnings
@@ -272,9 +233,8 @@ def _measure(args: argparse.Namespace, plan: protocol.Plan, models: Mapping[str,
 def _measure_together(deal: deal_lib.Deal, work: Sequence[Callable[[], None]]) -> None:
   """Measures on several phones, each in a thread. Whatever ends this, each restores its phone first."""
   with futures.ThreadPoolExecutor(len(work)) as pool:
-    running = [pool.submit(each) for each in work]
     try:
-      for done in futures.as_completed(running):
+      for done in futures.as_completed([pool.submit(each) for each in work]):
         done.result()
     except BaseException:  # Ctrl-C, a termination, or what is not one phone's fault
       _ignore_signals()
@@ -290,7 +250,7 @@ def _run(args: argparse.Namespace) -> int:
   with contextlib.ExitStack() as stack:
     # First and last: who has it alone changes and restores the phones.
     partial = stack.enter_context(store_lib.locked(args.output.with_name(f'{args.output.name}.partial')))
-    phones = _open(args, stack)
+    phones = devices.open_all(args.device, stack, _report)
     if len(phones) > 1:
       plan = dataclasses.replace(plan, shared=_shared(models))
     measured = _measure(args, plan, models, settings, phones, partial)

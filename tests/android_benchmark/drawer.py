@@ -13,6 +13,13 @@ percent=$(cat "$ANDROID/percent_{name}" 2>/dev/null || cat "$ANDROID/percent")
 latency_us=$((latency_us * percent / 100))
 '''
 
+# What `adb devices -l` says of two phones of one serial number, and of a third.
+TWINS = '''List of devices attached
+0123456789ABCDEF       device usb:1-4.1 product:walleye model:Pixel_2 device:walleye transport_id:7
+0123456789ABCDEF       device usb:1-4.2 product:walleye model:Pixel_2 device:walleye transport_id:12
+FA7AX1A00123           no permissions (user in plugdev group; are your udev rules wrong?); see [http://x] usb:2-1 transport_id:3
+'''
+
 
 def start(start_phone, count: int) -> list[adbd.Phone]:
   """Starts phones that differ in serial number and android_id, and are as fast as each other."""

@@ -10,10 +10,7 @@ from android_benchmark import device as device_lib
 from android_benchmark import devices
 from tests.android_benchmark import drawer
 from tests.android_benchmark import measuring
-from tests.android_benchmark import test_adb_choice
 from tests.android_benchmark import transfers
-
-twins = test_adb_choice.twins
 
 _MODELS = 6
 _FLAGS = ('--rounds=3', '--block_models=3', '--reconnect_s=1', '--timeout_s=20')
@@ -240,11 +237,16 @@ def test_a_twin_does_not_continue_what_another_has_begun(models, output, twins):
   assert 'blocks' in process.stderr.readline()
   process.send_signal(signal.SIGKILL)
   process.communicate(timeout=60)
+  assert twins[0].android.read('settings/global/airplane_mode_on') == '1'
   exit_code, messages = measuring.run(models, output, *_FLAGS, device='adb:usb:1-4.2')
   assert exit_code == 2
   assert ('holds what FA7AX1A00123 0000000000000000 measured, and this is FA7AX1A00123 0000000000000001 (serial number, android_id): '
           'take that phone, or both by --device=adb:ONE,OTHER, or remove the file') in messages.splitlines()[-1]
   assert twins[1].android.read('settings/global/airplane_mode_on') == '0'
+  pathlib.Path(f'{output}.partial').unlink()
+  exit_code, messages = measuring.run(models, output, *_FLAGS, device='adb:usb:1-4.2')
+  assert exit_code == 0
+  assert f'{output}.FA7AX1A00123_0000000000000000.restore says how to restore a phone that is not here' in messages
 
 
 def test_a_key_is_what_stays():
