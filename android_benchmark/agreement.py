@@ -99,8 +99,8 @@ def _log_latencies(plan: protocol.Plan, own: list[protocol.Record]) -> dict[str,
       level = {found.record.reference: protocol.level_ms(found.record.reference, own)}
       for model in found.models if found.drift <= plan.max_drift_percent else ():
         launches.setdefault(model, []).append(found.record.launches[model].latency_ms)
-  return {model: math.log(time) for model, time in {**{name: statistics.median(each) for name, each in launches.items()}, **level}.items()
-          if time > 0}
+  times = {**{model: statistics.median(each) for model, each in launches.items()}, **level}
+  return {model: math.log(time) for model, time in times.items() if time > 1e-9}  # ms; neither NaN nor what no phone takes
 
 
 def _distance(times: Mapping[str, float], others: Mapping[str, float]) -> float:
