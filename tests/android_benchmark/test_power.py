@@ -149,9 +149,11 @@ def test_a_gauge_is_read_all_through_a_launch(restless, tmp_path):
 
 
 RUNNER = '''
-import sys
+import time
 print('=== begin /a\\nfirst', flush=True)
+time.sleep(0.3)
 print('=== end /a exit=0\\n=== begin /b', flush=True)
+time.sleep(0.3)
 print('second\\n=== end /b exit=1')
 '''
 
