@@ -11,7 +11,9 @@ _PROPERTIES = ('ro.product.model', 'ro.serialno', 'ro.soc.model', 'ro.board.plat
                'ro.build.version.release', 'ro.build.id')
 
 DESCRIBE = '\n'.join([*(f'echo "{name}=$(getprop {name})"' for name in _PROPERTIES),
-                      'echo "possible=$(cat /sys/devices/system/cpu/possible 2>/dev/null)"'])
+                      'echo "possible=$(cat /sys/devices/system/cpu/possible 2>/dev/null)"',
+                      'echo "android_id=$(settings get secure android_id 2>/dev/null)"',
+                      'echo "boot_id=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)"'])
 
 # Each is optional: thermalservice exists from Android 10, /sys is closed to the shell on some phones.
 HEALTH = f'dumpsys battery 2>/dev/null; echo =====; dumpsys thermalservice 2>/dev/null; echo =====\n{sysfs.COMMAND}'
@@ -28,7 +30,13 @@ def parse_description(text: str) -> device.Description:
       serial=values.get('ro.serialno'),
       soc=next((values[name] for name in ('ro.soc.model', 'ro.board.platform', 'ro.hardware') if name in values), None),
       system=f'Android {release}' + (f' ({build})' if build else '') if release else None,
-      cores=int(last_core.group(1) or 0) + 1 if last_core else None)
+      cores=int(last_core.group(1) or 0) + 1 if last_core else None,
+      android_id=_hexadecimal(values.get('android_id')), boot_id=_hexadecimal(values.get('boot_id')))
+
+
+def _hexadecimal(value: str | None) -> str | None:
+  """A number in hexadecimal, or None for anything else: 'null' is none, nor is what a command says that fails."""
+  return value if value and re.fullmatch('[0-9a-f-]{8,40}', value) else None
 
 
 def parse_health(text: str) -> device.Health:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import contextlib
+import functools
 import pathlib
 import time
 
 from android_benchmark import device as device_lib
 from android_benchmark import errors
+from android_benchmark import processes
 from android_benchmark import reading
 from android_benchmark import settings as settings_lib
 from android_benchmark import writing
@@ -96,19 +98,25 @@ class Conditions:
 
   def _save(self) -> None:
     """Writes the journal so that it survives a crash of this machine."""
-    content = {'serial': self._device.describe().serial, 'settings': [vars(setting) for setting in self._settings]}
+    phone = self._device.describe()
+    content = {'serial': phone.serial, 'android_id': phone.android_id, 'settings': [vars(setting) for setting in self._settings]}
     writing.write_json(self._journal, content)
 
   def _load(self) -> tuple[settings_lib.Setting, ...]:
-    serial = self._device.describe().serial
+    phone = self._device.describe()
+    name = functools.partial(reading.optional, reading.text)
     try:
-      content = reading.fields(reading.parse_object(self._journal.read_bytes()), serial=lambda value: reading.optional(reading.text, value),
+      content = reading.fields({'android_id': None, **reading.parse_object(self._journal.read_bytes())}, serial=name, android_id=name,
                                settings=lambda value: tuple(reading.sequence(settings_lib.from_journal, value)))
     except ValueError as error:
       raise errors.DeviceError(f'{self._journal} is not the journal of an earlier run ({error}): look at it and remove it') from error
-    if content['serial'] != serial:
-      raise errors.DeviceError(f'{self._journal} says how to restore the phone {reading.shorten(content["serial"])}, this is {serial}: '
-                               'connect that one and run again, or remove the file')
+    if content['serial'] != phone.serial:
+      raise errors.DeviceError(f'{self._journal} says how to restore the phone {reading.shorten(content["serial"])}, this is '
+                               f'{phone.serial}: connect that one and run again, or remove the file')
+    if content['android_id'] != phone.android_id and None not in (content['android_id'], phone.android_id):
+      raise errors.DeviceError(f'{self._journal} says how to restore another phone of the serial number {phone.serial}, that with the '
+                               f'android_id {reading.shorten(content["android_id"])}, and this has {phone.android_id}: connect that one '
+                               'and run again, or remove the file')
     return content['settings']
 
 
@@ -139,4 +147,4 @@ def wait_until_cool(device: device_lib.Device, max_temperature_c: float, timeout
     if reported is None or waited - reported >= 60:
       report(f'{device.name}: battery {temperature} C (at most {max_temperature_c:g}), thermal status {status}: cooling down')
       reported = waited
-    time.sleep(min(poll_s, timeout_s))
+    processes.sleep(min(poll_s, timeout_s))

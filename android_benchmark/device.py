@@ -36,6 +36,8 @@ class Description:
     soc: System on chip, or the processor's name.
     system: Operating system and version, for instance 'Android 11 (RP1A.201005.004.A1)'.
     cores: Number of processor cores.
+    android_id: Android's own number of this phone, which stays until it is reset; clones of a serial number have different ones.
+    boot_id: Number of its present run, which no two phones share and which ends with a restart.
   """
 
   model: str
@@ -43,6 +45,13 @@ class Description:
   soc: str | None = None
   system: str | None = None
   cores: int | None = None
+  android_id: str | None = None
+  boot_id: str | None = None
+
+  @property
+  def key(self) -> str:
+    """What tells this phone from others for good, whatever it is connected by; '' where nothing does."""
+    return ' '.join(filter(None, (self.serial, self.android_id)))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -54,7 +54,7 @@ def _add_task(group: argparse._ArgumentGroup) -> None:
   add = group.add_argument
   add('--models', type=pathlib.Path, required=True, metavar='FOLDER', help='with .tflite files, which are known by their names')
   add('--device', required=True, help="'adb' for the one phone that is connected, 'adb:SERIAL' "
-      "(or 'adb:usb:1-4.2', as `adb devices -l` lists it), or 'host'")
+      "(or 'adb:usb:1-4.2', as `adb devices -l` lists it), 'adb:SERIAL,SERIAL,...' for several phones of one model, or 'host'")
   tool = group.add_mutually_exclusive_group(required=True)
   tool.add_argument('--benchmark_binary', type=pathlib.Path, metavar='FILE', help="TFLite's benchmark_model for the device")
   tool.add_argument('--host_runner', metavar='COMMAND', help='a program that measures many models in one process; on the host only')

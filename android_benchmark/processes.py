@@ -2,14 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+import contextlib
 import os
 import pathlib
 import signal
 import subprocess
+import threading
 import time
 
 _KILL_ROUNDS = 200
+_POLL_S = 0.1
+_thread = threading.local()
+
+
+@contextlib.contextmanager
+def interruptible(interrupt: threading.Event) -> Iterator[None]:
+  """A context in which an event is to this thread what Ctrl-C is to the main one, which alone gets that: it happens once."""
+  _thread.interrupt = interrupt
+  try:
+    yield
+  finally:
+    _thread.interrupt = None
+
+
+def sleep(seconds: float) -> None:
+  """Sleeps, unless this thread is interrupted; see `check_interrupt`."""
+  end = time.monotonic() + seconds
+  while (left := end - time.monotonic()) > 0:
+    check_interrupt()
+    time.sleep(min(_POLL_S, left))
+
+
+def check_interrupt() -> None:
+  """For whoever waits in a thread.
+
+  Raises:
+    KeyboardInterrupt: The thread is interrupted; not again until the event is set again.
+  """
+  interrupt = getattr(_thread, 'interrupt', None)
+  if interrupt is not None and interrupt.is_set():
+    interrupt.clear()
+    raise KeyboardInterrupt
 
 
 def run(command: Sequence[str], timeout_s: float, everything: bool = False) -> subprocess.CompletedProcess:
@@ -28,12 +62,14 @@ def run(command: Sequence[str], timeout_s: float, everything: bool = False) -> s
 
   Raises:
     subprocess.TimeoutExpired: It was killed.
+    KeyboardInterrupt: It was killed, because this thread is interrupted.
     OSError: There is no such program.
   """
+  check_interrupt()
   with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                         start_new_session=True) as process:
     try:
-      stdout, stderr = process.communicate(timeout=timeout_s)
+      stdout, stderr = _communicate(process, timeout_s)
     finally:
       if process.returncode is None:  # its time is over, or Ctrl-C: nobody waits for it any more
         if everything:
@@ -41,6 +77,18 @@ def run(command: Sequence[str], timeout_s: float, everything: bool = False) -> s
         process.kill()
         process.wait()
   return subprocess.CompletedProcess(command, process.returncode, stdout.decode(errors='replace'), stderr.decode(errors='replace'))
+
+
+def _communicate(process: subprocess.Popen, timeout_s: float) -> tuple[bytes, bytes]:
+  poll_s = timeout_s if getattr(_thread, 'interrupt', None) is None else _POLL_S
+  end = time.monotonic() + timeout_s
+  while True:
+    try:
+      return process.communicate(timeout=max(0.0, min(poll_s, end - time.monotonic())))
+    except subprocess.TimeoutExpired:
+      check_interrupt()
+      if time.monotonic() > end:
+        raise
 
 
 def kill_session(leader: int) -> None:

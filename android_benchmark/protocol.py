@@ -2,11 +2,14 @@
 
 In every round all models are shuffled and cut into blocks. A block begins and ends with the reference model. How far these two readings
 are off the reference's level, the median of all its readings, is the block's drift. Blocks that drifted too far are measured again.
+
+Several phones take blocks from one plan. Each has its own reference, its level and its failures; what drifted, or failed, on one phone is
+measured again by whichever is free.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 import dataclasses
 import math
 import random
@@ -29,6 +32,7 @@ class Plan:
     max_drift_percent: Drift above which a block is measured again.
     max_repeats: Maximum number of repeats.
     block_models: Maximum number of models per block.
+    shared: Models that every one of several phones measures in its first block.
   """
 
   models: tuple[str, ...]
@@ -38,6 +42,7 @@ class Plan:
   max_drift_percent: float = 3.0
   max_repeats: int = 6
   block_models: int = 20
+  shared: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +68,7 @@ class Record:
     time: Start, ISO 8601.
     seconds: Duration.
     health: State of the device before it.
+    phone: Key of the phone that measured it; '' is this machine, or the only phone.
   """
 
   round: int
@@ -75,6 +81,7 @@ class Record:
   time: str
   seconds: float
   health: Mapping[str, Any]
+  phone: str = ''
 
 
 def blocks(plan: Plan) -> tuple[Block, ...]:
@@ -88,13 +95,21 @@ def blocks(plan: Plan) -> tuple[Block, ...]:
   return tuple(result)
 
 
+def by_phone(records: Iterable[Record]) -> dict[str, list[Record]]:
+  """What each phone measured."""
+  result: dict[str, list[Record]] = {}
+  for record in records:
+    result.setdefault(record.phone, []).append(record)
+  return result
+
+
 def failures(records: Iterable[Record]) -> dict[str, str]:
-  """Reasons of the models that are left out."""
+  """Reasons of the models that failed."""
   return {model: reason for record in records for model, reason in record.failed.items()}
 
 
 def reference(plan: Plan, records: Iterable[Record]) -> str:
-  """The model that is the reference.
+  """The model that is the reference of a phone with these records.
 
   Raises:
     BenchmarkError: None of those that may be it runs.
@@ -122,41 +137,82 @@ def drift_percent(record: Record, level: float) -> float:
   return max(math.inf if reading is None else abs(100 * (reading / level - 1)) for reading in record.readings_ms)
 
 
-def attempts(plan: Plan, records: Sequence[Record]) -> dict[tuple[int, int], list[Record]]:
-  """Measurements of each block by its round and index, those with the present reference."""
-  present = reference(plan, records)
-  result: dict[tuple[int, int], list[Record]] = {(block.round, block.index): [] for block in blocks(plan)}
-  for record in records:
-    if record.reference == present and (record.round, record.index) in result:
-      result[record.round, record.index].append(record)
+@dataclasses.dataclass(frozen=True)
+class Try:
+  """A measurement of a block that counts: its phone still has the same reference.
+
+  Attributes:
+    record: The measurement.
+    drift: Its drift from its phone's level, percent.
+    models: The models that it measured and that never failed on its phone.
+  """
+
+  record: Record
+  drift: float
+  models: frozenset[str]
+
+
+def tries(plan: Plan, records: Iterable[Record]) -> dict[tuple[int, int], list[Try]]:
+  """Measurements of each block by its round and index."""
+  result: dict[tuple[int, int], list[Try]] = {(block.round, block.index): [] for block in blocks(plan)}
+  for own in by_phone(records).values():
+    failed = failures(own)
+    present = next((model for model in plan.references if model not in failed), '')
+    level = level_ms(present, own)
+    for record in own:
+      if record.reference == present and (record.round, record.index) in result:
+        found = Try(record, drift_percent(record, level), frozenset(record.launches) - frozenset(failed))
+        result[record.round, record.index].append(found)
   return result
 
 
-def next_block(plan: Plan, records: Sequence[Record]) -> Block | None:
-  """The block to measure now; None when all is done.
+def next_block(plan: Plan, records: Sequence[Record], phone: str = '', busy: Collection[tuple[int, int]] = ()) -> Block | None:
+  """The block that a phone is to measure now; None when there is none for it.
+
+  Args:
+    plan: Plan of the measurements.
+    records: What was measured so far, by all phones.
+    phone: Key of the phone.
+    busy: Rounds and indices of the blocks that other phones are measuring.
 
   Raises:
-    BenchmarkError: No reference model runs.
+    BenchmarkError: No reference model runs on this phone.
   """
-  present, failed, measured = reference(plan, records), failures(records), attempts(plan, records)
-  level = level_ms(present, records)
+  own = [record for record in records if record.phone == phone]
+  present, failed, measured = reference(plan, own), failures(own), tries(plan, records)
+  shared = [model for model in plan.shared if model not in failed and not any(model in record.launches for record in own)]
   for number in range(plan.rounds):
-    remaining = [dataclasses.replace(block, reference=present, models=tuple(model for model in block.models if model not in failed))
-                 for block in blocks(plan) if block.round == number]
-    drifted = []
-    for block in remaining:
-      tries = measured[number, block.index]
-      if block.models and not tries:
-        return block
-      if block.models and len(tries) <= plan.max_repeats:
-        if min(drift_percent(record, level) for record in tries) > plan.max_drift_percent:
-          drifted.append(block)
-    if drifted:
-      return min(drifted, key=lambda block: len(measured[number, block.index]))
+    waiting: list[tuple[int, Block]] = []
+    for block in blocks(plan):
+      if block.round == number and (number, block.index) not in busy:
+        counts = {model: _tries_so_far(plan, model, measured[number, block.index]) for model in block.models if model not in failed}
+        missing = {model: count for model, count in counts.items() if count is not None}
+        if missing:
+          models = (*missing, *(model for model in shared if model not in missing))
+          waiting.append((min(missing.values()), dataclasses.replace(block, reference=present, models=models)))
+    if waiting:
+      return min(waiting, key=lambda found: found[0])[1]
   return None
 
 
-def kept(plan: Plan, records: Sequence[Record]) -> list[Record]:
-  """Of each block the measurement that drifted least."""
-  level = level_ms(reference(plan, records), records)
-  return [min(tries, key=lambda record: drift_percent(record, level)) for tries in attempts(plan, records).values() if tries]
+def _tries_so_far(plan: Plan, model: str, measured: Sequence[Try]) -> int | None:
+  """How often a model was measured in a block; None where that is enough."""
+  drifts = [found.drift for found in measured if model in found.models]
+  return None if drifts and (min(drifts) <= plan.max_drift_percent or len(drifts) > plan.max_repeats) else len(drifts)
+
+
+def chosen(plan: Plan, records: Iterable[Record]) -> dict[tuple[int, str], Record]:
+  """By round and model the measurement that drifted least. Models that failed wherever they were tried are missing."""
+  result = {}
+  measured = tries(plan, records)
+  for block in blocks(plan):
+    for model in block.models:  # others, which phones are compared by, have a block of their own
+      found = [each for each in measured[block.round, block.index] if model in each.models]
+      if found:
+        result[block.round, model] = min(found, key=lambda each: each.drift).record
+  return result
+
+
+def kept(plan: Plan, records: Iterable[Record]) -> list[Record]:
+  """The measurements of blocks that `chosen` takes something from, in order."""
+  return list({id(record): record for record in chosen(plan, records).values()}.values())

@@ -1,4 +1,4 @@
-"""Measures block after block until a plan is done, whatever happens to the device meanwhile."""
+"""Measures on a device block after block until all is measured, whatever happens to the device meanwhile."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import datetime
 import time
 
 from android_benchmark import benchmark_model
+from android_benchmark import deal as deal_lib
 from android_benchmark import device as device_lib
 from android_benchmark import errors
 from android_benchmark import launchers
@@ -15,7 +16,6 @@ from android_benchmark import output
 from android_benchmark import power
 from android_benchmark import protocol
 from android_benchmark import round_script
-from android_benchmark import store as store_lib
 
 _MAX_LOSSES = 3  # of the connection, in one block
 
@@ -26,14 +26,14 @@ def now() -> str:
 
 
 class Session:
-  """Measures what a plan asks for.
+  """Measures the blocks that a device is dealt.
 
   Args:
-    plan: Plan of the measurements.
+    deal: Gives blocks and takes what was measured.
+    phone: Key of the device.
     settings: Settings of the measurement.
     device: Device to measure.
     launcher: Launcher of the blocks.
-    store: Store of measured blocks.
     make_ready: Called before every block; waits until the device is cool.
     on_return: Called when a lost device is back; a restart may have undone its settings.
     reconnect_s: Seconds to wait for a lost device.
@@ -41,15 +41,15 @@ class Session:
     meter: What the launcher reads around launches, for energy.
   """
 
-  def __init__(self, plan: protocol.Plan, settings: benchmark_model.Settings, device: device_lib.Device, launcher: launchers.Launcher,
-               store: store_lib.Store, make_ready: Callable[[], None], on_return: Callable[[], None], reconnect_s: float,
+  def __init__(self, deal: deal_lib.Deal, phone: str, settings: benchmark_model.Settings, device: device_lib.Device,
+               launcher: launchers.Launcher, make_ready: Callable[[], None], on_return: Callable[[], None], reconnect_s: float,
                report: Callable[[str], None], meter: power.Meter | None = None):
     self._meter = meter
-    self._plan = plan
+    self._deal = deal
+    self._phone = phone
     self._settings = settings
     self._device = device
     self._launcher = launcher
-    self._store = store
     self._make_ready = make_ready
     self._on_return = on_return
     self._returned = False
@@ -58,35 +58,22 @@ class Session:
     self._prepared = False
 
   def run(self) -> None:
-    """Measures all that is missing.
+    """Measures until there is nothing left to measure, here and elsewhere.
 
     Raises:
       BenchmarkError: Nothing can be measured: the tool or the reference model does not run.
       DeviceError: The device cannot be used, or was lost and did not come back.
     """
-    if self._store.records:
-      self._report(f'continuing after {len(self._store.records)} blocks')
-    while (block := protocol.next_block(self._plan, self._store.records)) is not None:
-      record = self._measure_surely(block)
-      if not record.launches and not any(earlier.launches for earlier in self._store.records):
-        model, reason = next(iter(record.failed.items()))
-        raise errors.BenchmarkError(f'none of the first {len(block.models)} models runs; {model}: {reason}')
-      self._store.append(record)
-      self._report(self._progress(record))
-
-  def _measure_surely(self, block: protocol.Block) -> protocol.Record:
-    """Measures a block, if need be several times, until the connection holds so long."""
     losses = 0
-    while True:
+    while self._deal.wait_for_work(self._phone):
       try:
-        if self._returned:
-          self._on_return()
-          self._returned = False
-        if not self._prepared:
-          self._launcher.prepare()
-          self._prepared = True
-        return self._measure(block)
+        self._prepare()
+        block = self._deal.take(self._phone)
+        if block is None:  # another phone took it meanwhile
+          continue
+        record = self._measure(block)
       except errors.ConnectionLost as error:
+        self._deal.give_back(self._phone)  # another phone need not wait for this one
         losses += 1
         self._prepared = False
         if losses > _MAX_LOSSES:
@@ -95,9 +82,28 @@ class Session:
         if not self._device.reconnect(self._reconnect_s):
           raise
         self._returned = True
+      else:
+        losses = 0
+        self._check(block, record)
+        self._deal.put(record)
+        self._report(self._progress(record))
+
+  def _prepare(self) -> None:
+    if self._returned:
+      self._on_return()
+      self._returned = False
+    if not self._prepared:
+      self._launcher.prepare()
+      self._prepared = True
+    self._make_ready()
+
+  def _check(self, block: protocol.Block, record: protocol.Record) -> None:
+    """Raises if the first block shows that nothing runs here."""
+    if not record.launches and not any(earlier.launches for earlier in self._deal.records if earlier.phone == self._phone):
+      model, reason = next(iter(record.failed.items()))
+      raise errors.BenchmarkError(f'none of the first {len(block.models)} models runs; {model}: {reason}')
 
   def _measure(self, block: protocol.Block) -> protocol.Record:
-    self._make_ready()
     health, began, clock = self._device.health(), now(), time.monotonic()
     names = (block.reference, *block.models, block.reference)
     idle_w, results = self._launch(names)
@@ -111,7 +117,7 @@ class Session:
         failed={name: result for name, result in zip(names, final) if isinstance(result, str)},
         retried={names[index]: again[index] for index, result in retried.items() if isinstance(result, output.Launch)},
         time=began, seconds=round(time.monotonic() - clock, 3),
-        health={**dataclasses.asdict(health), **({} if idle_w is None else {'idle_w': idle_w})})
+        health={**dataclasses.asdict(health), **({} if idle_w is None else {'idle_w': idle_w})}, phone=self._phone)
 
   def _launch(self, names: Sequence[str]) -> tuple[float | None, list[output.Launch | str]]:
     """The power of the idle device before and after, W, if there is a meter; and what each launch measured, or why it failed."""
@@ -137,13 +143,14 @@ class Session:
 
   def _progress(self, record: protocol.Record) -> str:
     """A line about the block just measured."""
-    records = self._store.records
-    measured = {(record.round, record.index) for record in records}
-    total = len(protocol.blocks(self._plan))
-    remaining_s = (total - len(measured)) * sum(record.seconds for record in records) / len(records)
-    text = f'round {record.round + 1} of {self._plan.rounds}, {len(measured)} of {total} blocks'
+    records, plan = self._deal.records, self._deal.plan
+    measured = {(earlier.round, earlier.index) for earlier in records}
+    total = len(protocol.blocks(plan))
+    remaining_s = (total - len(measured)) * sum(earlier.seconds for earlier in records) / len(records) / max(1, len(self._deal.living))
+    text = f'round {record.round + 1} of {plan.rounds}, {len(measured)} of {total} blocks'
     if None not in record.readings_ms:
-      drift = protocol.drift_percent(record, protocol.level_ms(record.reference, records))
+      own = [earlier for earlier in records if earlier.phone == self._phone]
+      drift = protocol.drift_percent(record, protocol.level_ms(record.reference, own))
       text += f', reference {record.readings_ms[-1]:.3f} ms, drift {drift:.1f} %'
     for model, reason in record.failed.items():
       text += f'; {model} failed and is left out: {reason}'

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 import contextlib
 import dataclasses
 import fcntl
@@ -67,25 +67,28 @@ class Store:
     file: File from `locked`.
     identity: Models and settings, which must be equal for measurements to be continued.
     started: Start of a new file, ISO 8601; an existing file keeps its own.
+    phones: Keys of the phones that are to measure; '' is this machine.
 
   Attributes:
     started: Start of the first session, ISO 8601.
     records: The blocks measured so far.
 
   Raises:
-    ValueError: The file belongs to other measurements, or is damaged; one line.
+    ValueError: The file belongs to other measurements, to those of other phones, or is damaged; one line.
     OSError: It cannot be read or written.
   """
 
-  def __init__(self, file: BinaryIO, identity: Mapping[str, Any], started: str):
+  def __init__(self, file: BinaryIO, identity: Mapping[str, Any], started: str, phones: Sequence[str] = ('',)):
     self._file = file
     lines = self._whole_lines()
     if not lines:
       self._append({'schema': _SCHEMA, 'version': 1, 'started': started, 'identity': identity})
       writing.sync_folder(pathlib.Path(file.name).parent)
       lines = self._whole_lines()
-    self.started = self._check_header(lines[0], json.loads(json.dumps(identity)))
-    self.records = [self._decode(number, line) for number, line in enumerate(lines[1:], 2)]
+    self.started, serial = self._check_header(lines[0], json.loads(json.dumps(identity)))
+    only = next((phone for phone in phones if phone.split(' ')[0] == serial), serial)
+    self.records = [self._decode(number, line, only) for number, line in enumerate(lines[1:], 2)]
+    self._check_phones(phones)
 
   def append(self, record: protocol.Record) -> None:
     """Adds a block; when this returns it is on the disk."""
@@ -113,20 +116,31 @@ class Store:
     self._file.truncate(len(whole))
     return whole.splitlines()
 
-  def _check_header(self, line: bytes, identity: Mapping[str, Any]) -> str:
+  def _check_header(self, line: bytes, identity: Mapping[str, Any]) -> tuple[str, str]:
+    """Start of the first session, and in a file of before several phones could measure into it the serial number of the only one."""
     header = self._parse(1, line)
     if header.get('schema') != _SCHEMA or header.get('version') != 1 or not isinstance(header.get('started'), str):
       raise ValueError(f'{self._file.name} is not a file of measurements')
-    differing = list(_differences(header.get('identity'), identity))
+    known, serial = header.get('identity'), None
+    if isinstance(known, dict) and isinstance(known.get('device'), dict):
+      serial = known['device'].pop('serial', None)
+    differing = list(_differences(known, identity))
     if differing:
       raise ValueError(f'{self._file.name} holds measurements of something else: {"; ".join(differing[:5])}; '
                        'repeat that command, or remove the file to begin anew')
-    return header['started']
+    return header['started'], serial if isinstance(serial, str) else ''
 
-  def _decode(self, number: int, line: bytes) -> protocol.Record:
+  def _check_phones(self, phones: Sequence[str]) -> None:
+    """Refuses to mix what some phones measured with what entirely others will, who may be their twins."""
+    known = sorted({record.phone for record in self.records})
+    if known and not set(known) & set(phones):
+      raise ValueError(f'{self._file.name} holds what {reading.shorten(" and ".join(known))} measured, and this is {" and ".join(phones)} '
+                       '(serial number, android_id): take that phone, or both by --device=adb:ONE,OTHER, or remove the file to begin anew')
+
+  def _decode(self, number: int, line: bytes, phone: str) -> protocol.Record:
     values = self._parse(number, line)
     try:
-      return _read_record(values)
+      return _read_record({'phone': phone, **values})
     except ValueError as error:
       raise ValueError(f'{self._file.name}:{number}: not a measured block: {error}') from error
 
@@ -144,7 +158,7 @@ def _read_record(values: dict[str, Any]) -> protocol.Record:
   times = functools.partial(reading.sequence, functools.partial(reading.optional, reading.time))
   found = reading.fields(
       values, round=reading.count, index=reading.count, reference=reading.text, time=reading.text, seconds=reading.number,
-      readings_ms=lambda value: tuple(times(value)), failed=texts, retried=texts,
+      readings_ms=lambda value: tuple(times(value)), failed=texts, retried=texts, phone=reading.text,
       launches=lambda value: reading.mapping(_read_launch, value), health=lambda value: reading.mapping(health, value))
   if len(found['readings_ms']) != 2:
     raise ValueError(f'expected a reading before and one after, got {len(found["readings_ms"])}')

@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 import math
 import statistics
+import types
 from typing import Any
 
+from android_benchmark import agreement
 from android_benchmark import benchmark_model
 from android_benchmark import output
 from android_benchmark import protocol
@@ -16,8 +18,10 @@ _SCHEMA = 'android_benchmark/measurements'
 
 
 def summarize(plan: protocol.Plan, records: Sequence[protocol.Record], settings: benchmark_model.Settings, sha256: Mapping[str, str],
-              started: str, finished: str) -> dict[str, Any]:
+              started: str, finished: str, names: Mapping[str, str] = types.MappingProxyType({})) -> dict[str, Any]:
   """Everything in measurements.json that follows from the measurements.
+
+  What several phones measured is that of the phones on average, see `agreement`; 'phones' says of each how far off it is.
 
   Args:
     plan: Plan of the measurements.
@@ -25,20 +29,73 @@ def summarize(plan: protocol.Plan, records: Sequence[protocol.Record], settings:
     settings: Settings of the measurement.
     sha256: Hash by model.
     started, finished: ISO 8601.
+    names: How phones are called, by their keys; the others by their keys.
   """
+  by_phone = protocol.by_phone(records)
+  if len(by_phone) > 1:  # one whose reference never ran is of no use
+    by_phone = {phone: own for phone, own in by_phone.items() if any(protocol.tries(plan, own).values())} or by_phone
+  names = {**names, **{phone: phone for phone in by_phone if phone not in names}}
+  agreed = agreement.compare(plan, records)
+  chosen = protocol.chosen(plan, records)
+  launches = {model: [(number, _scaled(chosen[number, model].launches[model], 1 / agreed[chosen[number, model].phone].scale))
+                      for number in range(plan.rounds) if (number, model) in chosen] for model in plan.models}
+  failed = {model: reason for model, reason in protocol.failures(records).items() if not launches.get(model)}
   kept = protocol.kept(plan, records)
-  failed = protocol.failures(records)
-  models = {model: {'sha256': sha256[model], **statistics_of([(record.round, record.launches[model]) for record in kept
-                                                              if model in record.launches])}
-            for model in plan.models if model not in failed}
+  models = {model: {'sha256': sha256[model], **statistics_of(launches[model])} for model in plan.models if model not in failed}
   failed = {**failed, **_lost_in_noise(models)}
-  reference, warnings = _reference(plan, records, kept)
+  parts = {phone: _reference(plan, by_phone[phone], [record for record in kept if record.phone == phone])
+           for phone in names if phone in by_phone}
+  warnings = [f'{names[phone]}: {text}' if len(parts) > 1 else text for phone, (_, texts) in parts.items() for text in texts]
   warnings += [f'{model} failed once and then ran: {reason}' for record in kept for model, reason in record.retried.items()]
-  return {
+  result: dict[str, Any] = {
       'schema': _SCHEMA, 'version': 1, 'settings': _settings(plan, settings), 'started': started, 'finished': finished,
-      'seconds': round(sum(record.seconds for record in records), 1), 'reference': reference,
+      'seconds': round(sum(record.seconds for record in records), 1), 'reference': _together([part for part, _ in parts.values()]),
       'models': {model: figures for model, figures in models.items() if model not in failed},
       'failed': failed, 'health': [{'time': record.time, **record.health} for record in records], 'warnings': warnings}
+  if len(parts) > 1:
+    for model, figures in result['models'].items():
+      for launch in figures['launches']:
+        launch['phone'] = names[chosen[launch['round'], model].phone]
+    for health, record in zip(result['health'], records):
+      health['phone'] = names[record.phone]
+    result['phones'] = [_phone(names[phone], by_phone[phone], agreed[phone], part) for phone, (part, _) in parts.items()]
+    for phone in parts:
+      warnings += _disagreement(plan, names[phone], by_phone[phone], agreed[phone], launches)
+  return result
+
+
+def _phone(name: str, own: Sequence[protocol.Record], agreed: agreement.Agreement, reference: Mapping[str, Any]) -> dict[str, Any]:
+  """What measurements.json says of one of several phones; its latencies were divided by its scale."""
+  return {'name': name, 'key': own[0].phone, 'blocks': len(own), 'seconds': round(sum(record.seconds for record in own), 1),
+          'scale': round(agreed.scale, 5), 'shared_models': agreed.models, 'worst_model': agreed.worst_model,
+          'worst_percent': round(agreed.worst_percent, 2), 'reference': reference}
+
+
+def _disagreement(plan: protocol.Plan, name: str, own: Sequence[protocol.Record], agreed: agreement.Agreement,
+                  launches: Mapping[str, Sequence[object]]) -> list[str]:
+  """What is to be said of a phone that is not as the others are."""
+  texts = [f'{model} failed on {name} and ran elsewhere: {reason}'
+           for model, reason in protocol.failures(own).items() if launches.get(model)]
+  if abs(agreed.worst_percent) > plan.max_drift_percent:
+    texts.append(f'{name} takes {abs(agreed.worst_percent):.1f} % {"longer" if agreed.worst_percent > 0 else "less"} than the other phones '
+                 f'on {agreed.worst_model}, beyond their usual difference')
+  return texts
+
+
+def _scaled(launch: output.Launch, factor: float) -> output.Launch:
+  """The same with all times multiplied."""
+  times = {name: value * factor for name, value in vars(launch).items() if name.endswith('_ms') and value is not None}
+  return launch if factor == 1 else dataclasses.replace(launch, **times)
+
+
+def _together(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+  """The reference's part of all phones: the same where it is one, else the worst drift and the geometric mean of the levels."""
+  if len(parts) == 1:
+    return parts[0]
+  return {**parts[0], 'median_ms': statistics.geometric_mean([part['median_ms'] for part in parts]),
+          **{name: max(part[name] for part in parts) for name in ('drift_percent', 'drift_before_repeats_percent')},
+          'repeated_blocks': sum(part['repeated_blocks'] for part in parts),
+          'readings_ms': [reading for part in parts for reading in part['readings_ms']]}
 
 
 def _lost_in_noise(models: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
@@ -64,20 +121,20 @@ def _settings(plan: protocol.Plan, settings: benchmark_model.Settings) -> dict[s
 
 def _reference(plan: protocol.Plan, records: Sequence[protocol.Record],
                kept: Sequence[protocol.Record]) -> tuple[dict[str, Any], list[str]]:
-  """The reference's part, and what is to be said about it."""
+  """The reference's part of a phone, and what is to be said about it."""
   model = protocol.reference(plan, records)
   readings = protocol.readings_ms(model, records)
   level_ms = protocol.level_ms(model, records)
-  tries = [record for record in protocol.attempts(plan, records).values() if record]
-  drift, first_drift = (max(protocol.drift_percent(record, level_ms) for record in chosen)
-                        for chosen in (kept, [attempts[0] for attempts in tries]))
+  tries = [measured for measured in protocol.tries(plan, records).values() if measured]
+  drift, first_drift = (max((protocol.drift_percent(record, level_ms) for record in chosen), default=0.0)
+                        for chosen in (kept, [measured[0].record for measured in tries]))
   beyond = [record for record in kept if protocol.drift_percent(record, level_ms) > plan.max_drift_percent]
   warnings = [f'in {len(beyond)} of {len(kept)} blocks the reference drifted by more than {plan.max_drift_percent:g} %, by up to '
               f'{drift:.1f} %, also when they were repeated'] if beyond else []
   if model != plan.references[0]:
     warnings.append(f'{plan.references[0]} failed, so {model} was the reference')
   return {'model': model, 'median_ms': level_ms, 'drift_percent': drift, 'drift_before_repeats_percent': first_drift,
-          'repeated_blocks': sum(len(attempts) > 1 for attempts in tries), 'readings_ms': readings}, warnings
+          'repeated_blocks': sum(len(measured) > 1 for measured in tries), 'readings_ms': readings}, warnings
 
 
 def statistics_of(launches: Sequence[tuple[int, output.Launch]]) -> dict[str, Any]:

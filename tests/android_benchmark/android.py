@@ -1,8 +1,8 @@
 """A folder and a few programs that stand for Android's userland: commands in it are executed for real, on this machine.
 
-Paths below /data/local/tmp and /sys in a command, and in a script that `sh FILE` runs, are those of the device and become paths below
-`root`; in what the command prints and writes they become those of the device again. On the PATH are only commands that Android 8 has too,
-and small substitutes for those that only Android has. What they set lies in files below `root`:
+Paths below /data/local/tmp, /sys and /proc/sys in a command are those of the device and become paths below `root`, as do those of the
+former two in a script that `sh FILE` runs; in what the command prints and writes they become those of the device again. On the PATH are
+only commands that Android 8 has too, and small substitutes for those that only Android has. What they set lies in files below `root`:
 
   settings/global/NAME, props/NAME, sys/devices/system/cpu/..., dumpsys/battery, dumpsys/thermalservice, launches (a line each taskset).
 """
@@ -17,6 +17,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import uuid
 
 from tests.android_benchmark import android_programs
 
@@ -63,7 +64,7 @@ CH3(T=349894)[S2M_VDD_CPUCL2], 30203502
 # kHz of the Snapdragon 835's silver (cpu0 to cpu3) and gold cores (cpu4 to cpu7).
 CLOCKS = {'policy0': (range(4), 300000, 1900800), 'policy4': (range(4, 8), 300000, 2457600)}
 
-_DEVICE_PATH = re.compile(r'(?<![\w./-])/(data/local/tmp|sys)(?![\w.-])')
+_DEVICE_PATH = re.compile(r'(?<![\w./-])/(data/local/tmp|sys|proc/sys)(?![\w.-])')
 
 
 class Android:
@@ -160,6 +161,8 @@ class Android:
   def _boot(self, properties: dict[str, str]) -> None:
     for name, value in properties.items():
       self.write(f'props/{name}', value)
+    (self.root / 'proc/sys/kernel/random').mkdir(parents=True, exist_ok=True)
+    self.write('proc/sys/kernel/random/boot_id', str(uuid.uuid4()))
     cpu = self.root / 'sys/devices/system/cpu'
     (cpu / 'cpufreq').mkdir(parents=True, exist_ok=True)
     (cpu / 'possible').write_text('0-7\n')

@@ -13,6 +13,7 @@ import pytest
 from android_benchmark import adb
 from tests import programs
 from tests.android_benchmark import adbd
+from tests.android_benchmark import drawer
 from tests.android_benchmark import transfers
 
 
@@ -74,6 +75,27 @@ def start_phone(adb_server, tmp_path):
 def phone(start_phone):
   """A Pixel 2 that is connected."""
   return start_phone(connect=True)
+
+
+@pytest.fixture
+def twins(start_phone, tmp_path, monkeypatch):
+  """Two phones of one serial: the genuine adb, which knows them by address, behind a list and selectors as of USB."""
+  phones = [start_phone(connect=True), start_phone(connect=True)]
+  (tmp_path / 'devices').write_text(drawer.TWINS)
+  program = tmp_path / 'adb'
+  program.write_text(f'''#!/bin/sh
+case "$1 $2" in
+  "devices -l") exec cat {tmp_path}/devices ;;
+  "-s usb:1-4.1" | "-t 7") to={phones[0].serial} ;;
+  "-s usb:1-4.2" | "-t 12") to={phones[1].serial} ;;
+  *) echo "adb: more than one device/emulator" >&2; exit 1 ;;
+esac
+shift 2
+exec adb -s "$to" "$@"
+''')
+  program.chmod(0o755)
+  monkeypatch.setenv('ADB', str(program))
+  return phones
 
 
 @pytest.fixture

@@ -86,5 +86,10 @@ def test_a_file_that_is_not_there(opened, tmp_path):
 # --- What it says of itself
 
 
-def test_describes_a_pixel_2(opened):
-  assert opened.describe() == device.Description('Pixel 2', 'FA7AX1A00123', 'msm8998', 'Android 11 (RP1A.201005.004.A1)', 8)
+def test_describes_a_pixel_2(opened, phone):
+  found = opened.describe()
+  boot_id = phone.android.read('proc/sys/kernel/random/boot_id')
+  assert found == device.Description('Pixel 2', 'FA7AX1A00123', 'msm8998', 'Android 11 (RP1A.201005.004.A1)', 8, None, boot_id)
+  assert found.key == 'FA7AX1A00123'
+  phone.android.write('settings/secure/android_id', '9774d56d682e549c')
+  assert opened.describe().key == 'FA7AX1A00123 9774d56d682e549c'

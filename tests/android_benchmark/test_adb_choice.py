@@ -5,6 +5,7 @@ import pytest
 
 from android_benchmark import adb
 from android_benchmark import errors
+from tests.android_benchmark import drawer
 
 
 def test_two_devices_without_a_serial(start_phone):
@@ -52,34 +53,6 @@ def test_states_that_are_not_usable_say_what_to_do(state):
     adb._choose([adb._Attached('X', state, {})], '')
 
 
-TWINS = '''List of devices attached
-0123456789ABCDEF       device usb:1-4.1 product:walleye model:Pixel_2 device:walleye transport_id:7
-0123456789ABCDEF       device usb:1-4.2 product:walleye model:Pixel_2 device:walleye transport_id:12
-FA7AX1A00123           no permissions (user in plugdev group; are your udev rules wrong?); see [http://x] usb:2-1 transport_id:3
-'''
-
-
-@pytest.fixture
-def twins(start_phone, tmp_path, monkeypatch):
-  """Two phones of one serial: the genuine adb, which knows them by address, behind a list and selectors as of USB."""
-  phones = [start_phone(connect=True), start_phone(connect=True)]
-  (tmp_path / 'devices').write_text(TWINS)
-  program = tmp_path / 'adb'
-  program.write_text(f'''#!/bin/sh
-case "$1 $2" in
-  "devices -l") exec cat {tmp_path}/devices ;;
-  "-s usb:1-4.1" | "-t 7") to={phones[0].serial} ;;
-  "-s usb:1-4.2" | "-t 12") to={phones[1].serial} ;;
-  *) echo "adb: more than one device/emulator" >&2; exit 1 ;;
-esac
-shift 2
-exec adb -s "$to" "$@"
-''')
-  program.chmod(0o755)
-  monkeypatch.setenv('ADB', str(program))
-  return phones
-
-
 @pytest.mark.parametrize('selector, number', [('usb:1-4.1', 0), ('usb:1-4.2', 1), ('transport_id:12', 1)])
 def test_twins_are_told_apart_by_their_place(twins, selector, number):
   with adb.AdbDevice(selector) as opened:
@@ -112,7 +85,7 @@ def test_android_serial_names_the_device_as_for_adb(start_phone, monkeypatch):
 
 
 def test_what_adb_lists():
-  found = adb._parse_devices('* daemon not running; starting now at tcp:5037\n* daemon started successfully\n' + TWINS)
+  found = adb._parse_devices('* daemon not running; starting now at tcp:5037\n* daemon started successfully\n' + drawer.TWINS)
   assert [each.state for each in found] == ['device', 'device', 'no permissions'] and found[2].details['usb'] == '2-1'
   old = adb._parse_devices('List of devices attached\nA\tdevice\nB\tunauthorized\n????????????\tno permissions; see [http]\n\n')
   assert [(each.serial, each.state) for each in old] == [('A', 'device'), ('B', 'unauthorized'), ('????????????', 'no permissions')]

@@ -165,6 +165,18 @@ def test_the_journal_of_another_phone_is_not_used(phone, keep, tmp_path):
   assert journal.exists() and state(phone) == before
 
 
+def test_the_journal_of_a_twin_is_not_used(phone, keep, tmp_path):
+  journal = tmp_path / 'restore.json'
+  journal.write_text(json.dumps({'serial': 'FA7AX1A00123', 'android_id': '9774d56d682e549c', 'settings': []}))
+  phone.android.write('settings/secure/android_id', '0123456789abcdef')
+  with adb.AdbDevice(phone.serial) as opened:
+    with pytest.raises(errors.DeviceError, match='with the android_id 9774d56d682e549c, and this has 0123456789abcdef'), keep(opened):
+      pytest.fail('not reached')
+    phone.android.write('settings/secure/android_id', '9774d56d682e549c')
+    with keep(opened):
+      assert json.loads(journal.read_text())['android_id'] == '9774d56d682e549c'
+
+
 def test_after_a_restart_the_clocks_are_set_again(start_phone, keep):
   phone = start_phone(rooted=True)
   before = state(phone)

@@ -149,9 +149,11 @@ def test_a_gauge_is_read_all_through_a_launch(restless, tmp_path):
 
 
 RUNNER = '''
-import sys
+import time
 print('=== begin /a\\nfirst', flush=True)
+time.sleep(0.3)
 print('=== end /a exit=0\\n=== begin /b', flush=True)
+time.sleep(0.3)
 print('second\\n=== end /b exit=1')
 '''
 
@@ -236,7 +238,8 @@ def test_the_energy_of_a_run_on_a_phone_with_power_rails(metered, tmp_path):
 @pytest.mark.parametrize('flags, message', [
     (('--unit=mJ',), 'error: host does not show what it draws: /sys/bus/iio/devices/*/energy_value cannot be read'),
     (('--unit=mJ', '--rounds=1'), '--unit=mJ needs at least 2 --rounds'), (('--power_log=meter.csv',), '--power_log is for --unit=mJ'),
-    (('--unit=mJ', '--power_log=meter.csv'), 'No such file or directory')])
+    (('--unit=mJ', '--power_log=meter.csv'), 'No such file or directory'),
+    (('--unit=mJ', '--device=adb:ONE,OTHER'), '--unit=mJ is for one phone at a time, got --device=adb:ONE,OTHER')])
 def test_mistakes(tmp_path, flags, message):
   models = measuring.write_models(tmp_path / 'models', a='latency_us=7')
   code, messages = measuring.run(models, tmp_path / 'measurements.json', *flags)

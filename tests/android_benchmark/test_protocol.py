@@ -112,3 +112,60 @@ def test_a_block_all_of_whose_models_failed_is_skipped():
   first = protocol.next_block(plan, [])
   records = [_record(first, failed=('b',))]
   assert protocol.next_block(plan, records).models == ('a',)
+
+
+# --- Several phones
+
+
+def _by(phone, record):
+  return protocol.Record(**{**vars(record), 'phone': phone})
+
+
+def _measure_by(plan, phones, outcome, records=(), limit=100):
+  """Phones take blocks in turn, each before the one before has ended its own."""
+  records, busy = list(records), {}
+  while True:
+    for phone in phones:
+      if phone in busy:
+        records.append(_by(phone, outcome(phone, busy.pop(phone))))
+      block = protocol.next_block(plan, records, phone, [(other.round, other.index) for other in busy.values()])
+      if block is not None:
+        busy[phone] = block
+    assert len(records) < limit
+    if not busy:
+      return records
+
+
+def test_phones_share_the_blocks_and_each_measures_the_shared_models_first():
+  plan = protocol.Plan(_MODELS, ('model7',), rounds=3, seed=5, shared=('model0', 'model7', 'model46'))
+  records = _measure_by(plan, 'ABC', lambda phone, block: _record(block))
+  assert sorted((record.round, record.index) for record in records) == [(block.round, block.index) for block in protocol.blocks(plan)]
+  for phone, own in protocol.by_phone(records).items():
+    assert len(own) == 3 and set(plan.shared) <= own[0].launches.keys(), phone
+    assert [len(record.launches) for record in own[1:]] == [len(protocol.blocks(plan)[record.round * 3 + record.index].models)
+                                                           for record in own[1:]]
+  assert len(protocol.chosen(plan, records)) == 3 * len(_MODELS)
+
+
+def test_each_phone_drifts_from_its_own_level():
+  readings = {'A': (1.0, 1.0), 'B': (1.2, 1.2)}
+  records = _measure_by(_PLAN, 'AB', lambda phone, block: _record(block, readings[phone]))
+  assert len(records) == 9
+  drifted = _by('A', _record(protocol.blocks(_PLAN)[0], (1.0, 1.2)))
+  assert protocol.next_block(_PLAN, [*records[1:], drifted], 'B').index == 0, 'another phone repeats it'
+
+
+def test_what_failed_on_one_phone_is_measured_on_another_and_only_what_failed_everywhere_is_left_out():
+  failing = {'A': {'model9', 'model11'}, 'B': {'model9'}}
+  records = _measure_by(_PLAN, 'AB', lambda phone, block: _record(block, failed=failing[phone] & set(block.models)))
+  assert {model for _, model in protocol.chosen(_PLAN, records)} == set(_MODELS) - {'model9'}
+  assert all((number, 'model11') in protocol.chosen(_PLAN, records) for number in range(3))
+  assert all(record.phone == 'B' for (_, model), record in protocol.chosen(_PLAN, records).items() if model == 'model11')
+
+
+def test_a_phone_whose_reference_never_runs_takes_nothing_from_others():
+  block = protocol.blocks(_PLAN)[0]
+  broken = _by('A', _record(block, (None, None), failed=('model7', 'model3')))
+  with pytest.raises(errors.BenchmarkError, match='choose another'):
+    protocol.next_block(_PLAN, [broken], 'A')
+  assert protocol.next_block(_PLAN, [broken], 'B').models == block.models

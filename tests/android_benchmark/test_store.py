@@ -1,6 +1,7 @@
 """What was measured so far: whole after a kill, checked when it is read, and one process's at a time."""
 
 import contextlib
+import dataclasses
 import json
 import pathlib
 import subprocess
@@ -24,9 +25,9 @@ def _record(number):
 
 
 @contextlib.contextmanager
-def open_store(path, started='later', identity=_IDENTITY):
+def open_store(path, started='later', identity=_IDENTITY, phones=('',)):
   with store.locked(path) as file:
-    yield store.Store(file, identity, started)
+    yield store.Store(file, identity, started, phones)
 
 
 @pytest.fixture
@@ -63,6 +64,25 @@ def test_measurements_of_something_else_are_not_continued(filled):
                                        "settings.kernels 'builtin' instead of 'xnnpack'"):
     with open_store(filled, identity=other):
       pytest.fail('not reached')
+
+
+def test_a_file_of_one_phone_of_before_is_continued_by_it_and_by_no_other(tmp_path):
+  path = tmp_path / 'm.json.partial'
+  record = {key: value for key, value in dataclasses.asdict(_record(0)).items() if key != 'phone'}
+  header = {'schema': 'android_benchmark/partial', 'version': 1, 'started': 'then',
+            'identity': {**_IDENTITY, 'device': {'model': 'Pixel 2', 'serial': 'FA7'}}}
+  path.write_text(f'{json.dumps(header)}\n{json.dumps(record)}\n')
+  identity = {**_IDENTITY, 'device': {'model': 'Pixel 2'}}
+  with open_store(path, identity=identity, phones=['FA7 9774d56d']) as opened:
+    assert [known.phone for known in opened.records] == ['FA7 9774d56d']
+  with open_store(path, identity=identity, phones=['OTHER 12', 'FA7']) as opened:
+    assert [known.phone for known in opened.records] == ['FA7']
+  with pytest.raises(ValueError, match='holds what FA7 measured, and this is OTHER 12'), open_store(path, identity=identity,
+                                                                                                   phones=['OTHER 12']):
+    pytest.fail('not reached')
+  with pytest.raises(ValueError, match="device.model 'Pixel 2' instead of 'Pixel 3'"), open_store(
+      path, identity={**_IDENTITY, 'device': {'model': 'Pixel 3'}}, phones=['FA7']):
+    pytest.fail('not reached')
 
 
 HOLDING = """

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tf_proxyless.infra import errors
+from tf_proxyless.measure import measurements as measurements_lib
 from tf_proxyless.measure import table_builder
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import ops
@@ -105,6 +106,39 @@ class Benchmark:
     self.had_partial = output.with_name(f'{output.name}.partial').exists()
     self.models = sorted(path.name for path in models.iterdir())
     output.write_text(json.dumps(measurements(path.stem for path in models.iterdir())))
+
+
+def test_phones_that_come_and_go_continue_what_some_of_them_measured(monkeypatch, tmp_path):
+  benchmark = Benchmark(monkeypatch)
+  partial = tmp_path / 'operations/measurements.json.partial'
+
+  def measure(device, threads=1):
+    table_builder.measure({'a': SPACE}, table_builder.Setup(device, 'int8', threads=threads, benchmark_binary='x'), tmp_path / 'operations')
+
+  measure('adb:A')
+  measure('adb:A,B')
+  assert benchmark.runs == 1
+  (tmp_path / 'operations/measurements.json').unlink()
+  partial.touch()
+  measure('adb:C,A')
+  assert benchmark.runs == 2 and benchmark.had_partial
+  partial.touch()
+  measure('adb:D')
+  assert benchmark.runs == 3 and not benchmark.had_partial
+  measure('adb:D', threads=2)
+  assert benchmark.runs == 4
+
+
+def test_a_table_of_several_phones_names_them_and_how_far_they_are_apart(monkeypatch, tmp_path):
+  phones = [{'name': f'adb:{name}', 'key': f'{name} 12', 'blocks': 7, 'scale': scale, 'worst_model': 'a', 'worst_percent': percent}
+            for name, scale, percent in (('X', 1.012, 0.8), ('Y', 0.988, -0.8))]
+  monkeypatch.setattr(table_builder, 'measure', lambda networks, setup, work: measurements_lib.check(
+      {**measurements(networks), 'phones': phones}))
+  table, _ = table_builder.build(SPACE, table_builder.Setup('adb:X,Y', 'int8'), tmp_path)
+  assert table.source.endswith(
+      '; the average of 2 phones: X (+1.2 %, on a +0.8 % beyond that), Y (-1.2 %, on a -0.8 % beyond that)')
+  with pytest.raises(ValueError, match='scale'):
+    measurements_lib.check({**measurements(['a']), 'phones': [{**phones[0], 'scale': 'x'}]})
 
 
 def test_what_was_measured_is_not_measured_again_until_it_is_forgotten(monkeypatch, tmp_path):

@@ -64,9 +64,12 @@ def test_a_killed_run_continues_and_a_finished_one_measures_anew(tmp_path):
 @pytest.mark.parametrize('arguments, message', [
     ([], '--output is required'),
     (['--output=no/such/table.json'], "--output: there is no folder 'no/such'"),
-    (['--output=t.json', '--device=phone'], "--device must be 'host', 'adb', 'adb:SERIAL' or 'gpu', got 'phone'"),
+    (['--output=t.json', '--device=phone'],
+     "--device must be 'host', 'adb', 'adb:SERIAL', 'adb:ONE,OTHER' for phones of one model, 'gpu', or a CSV file, got 'phone'"),
     (['--output=t.json', '--device=adb'], '--device=adb needs --benchmark_binary'),
     (['--output=t.json', '--device=adb', '--benchmark_binary=none'], "--benchmark_binary: there is no file 'none'"),
+    (['--output=t.json', '--device=adb:ONE,OTHER', f'--benchmark_binary={__file__}', '--unit=mJ'],
+     '--device=adb:ONE,OTHER: --unit=mJ is for one phone at a time'),
     (['--output=t.json', '--core_mask=0x10'], "--core_mask must be hexadecimal without 0x, for instance '10' or 'f0', got '0x10'"),
     (['--output=t.json', '--core_mask=0'], '--core_mask must be hexadecimal'),
     (['--output=t.json', '--device=gpu'], '--device=gpu measures TensorFlow in float32; add --precision=float32'),

@@ -81,7 +81,8 @@ def test_mistakes_are_one_line(exported, tmp_path):
       ([f'--model={tmp_path}/none.tflite'], 'none.tflite: No such file or directory'),
       ([f'--model={tmp_path}/alone.tflite'], 'there is no'),
       ([f'--model={tmp_path}/other.tflite'], 'is of another file than'),
-      ([f'--model={path}', '--device=phone'], "--device must be 'host', 'adb' or 'adb:SERIAL', got 'phone'"),
+      ([f'--model={path}', '--device=phone'],
+       "--device must be 'host', 'adb', 'adb:SERIAL', or 'adb:ONE,OTHER' for phones of one model, got 'phone'"),
       ([f'--model={path}', '--device=adb'], '--device=adb needs --benchmark_binary'),
       ([f'--model={path}', '--latency_table=pixel2_int8_estimate'], "precision 'int8' instead of 'float32'"),
   ]:

@@ -557,7 +557,7 @@ class QuantizeConfig(options.Config):
 class DeviceConfig(options.Config):
   """Where and how latencies are measured."""
 
-  device: str = option('host', "'host', 'adb' or 'adb:SERIAL': where latencies are measured.")
+  device: str = option('host', "'host', 'adb', 'adb:SERIAL', or 'adb:ONE,OTHER' for phones of one model: where latencies are measured.")
   benchmark_binary: str | None = option(
       None, "TFLite's benchmark_model for the device. Needed for adb; on the host, by default ai-edge-litert is used.")
   kernels: str = option('builtin', 'Kernels of the interpreter; XNNPACK has none for int8 7x7 depthwise convolutions.',
@@ -577,8 +577,9 @@ class DeviceConfig(options.Config):
 class TableDeviceConfig(DeviceConfig):
   """The same for tables, which can be of a GPU too."""
 
-  device: str = option('host', "'host', 'adb', 'adb:SERIAL' or 'gpu': where is measured; or a CSV file with a model and "
-                       'what it took in each line, of your own measurements: what it lacks is named.')
+  device: str = option(
+      'host', "'host', 'adb', 'adb:SERIAL', 'adb:ONE,OTHER' for phones of one model, 'gpu', or a CSV file: where is measured. The file has "
+      'a model and what it took in each line, of your own measurements; what it lacks is named.')
   unit: str = option('ms', 'What the table is of: ms, or mJ, the energy of a run above that of the idle device, by its power rails, '
                      'RAPL, or the fuel gauge of its battery.', choices=table_lib.UNITS)
   power_log: str | None = option(None, 'For mJ, a CSV file that an external meter writes meanwhile: a time and watts in each line.')

@@ -44,6 +44,8 @@ def _energy(config: config_lib.TableDeviceConfig) -> list[str]:
     if config.power_log:
       raise ValueError('`power_log` is for `unit=mJ`')
     return []
+  if config.device.startswith('adb:') and ',' in config.device:  # their scales are those of latency
+    raise ValueError(f'`device={config.device}`: `unit=mJ` is for one phone at a time; measure with one of them')
   if config.rounds < 2:
     raise ValueError(f'`rounds={config.rounds}`: energy needs 2 at least, which say how large the error is')
   if config.power_log and not pathlib.Path(config.power_log).is_file():

@@ -74,6 +74,17 @@ class _Reference:
 
 
 @dataclasses.dataclass(frozen=True)
+class _Phone:
+  """One of several phones: its latencies relative to those of all, and where and how far it is off them beyond that."""
+
+  name: str
+  key: str
+  scale: float
+  worst_model: str | None
+  worst_percent: float
+
+
+@dataclasses.dataclass(frozen=True)
 class _Measurements:
   """The fields that anybody uses; the others may be anything."""
 
@@ -85,6 +96,7 @@ class _Measurements:
   failed: Mapping[str, str]
   warnings: tuple[str, ...]
   meter: str | None = None
+  phones: tuple[_Phone, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,6 +138,13 @@ def read(path: files.PathLike) -> dict[str, Any]:
   return _read(path, _Measurements)
 
 
+def describe_phones(measurements: Mapping[str, Any]) -> str:
+  """In a line which phones shared the work and how far they are apart; '' where it was one device."""
+  phones = [f'{phone["key"].split(" ")[0]} ({100 * (phone["scale"] - 1):+.1f} %, on {phone["worst_model"]} {phone["worst_percent"]:+.1f} % '
+            'beyond that)' for phone in measurements.get('phones', ())]
+  return f'{len(phones)} phones: {", ".join(phones)}' if phones else ''
+
+
 def read_latencies(path: files.PathLike) -> dict[str, Any]:
   """The same of a file of which only the device's model, the settings and the medians need to be as they should be."""
   return _read(path, _Latencies)
@@ -155,6 +174,8 @@ def _known(kind: Any, value: Any) -> Any:
   if dataclasses.is_dataclass(kind) and isinstance(value, dict):
     hints = typing.get_type_hints(kind)
     return {name: _known(hints[name], item) for name, item in value.items() if name in hints}
+  if typing.get_origin(kind) is tuple and isinstance(value, list):
+    return [_known(typing.get_args(kind)[0], item) for item in value]
   if typing.get_origin(kind) is collections.abc.Mapping and isinstance(value, dict):
     return {name: _known(typing.get_args(kind)[1], item) for name, item in value.items()}
   return value

@@ -36,7 +36,8 @@ class Setup:
   """How and on what latencies, or energies, are measured.
 
   Attributes:
-    device: 'host', 'adb', 'adb:SERIAL', 'gpu', or a CSV file of what somebody measured otherwise.
+    device: 'host', 'adb', 'adb:SERIAL', 'adb:SERIAL,SERIAL' (phones of one model that share the work), 'gpu', or a CSV file of what
+      somebody measured otherwise.
     precision: 'int8' or 'float32'.
     kernels: 'builtin' or 'xnnpack'; None on a GPU.
     threads: Threads of the interpreter.
@@ -98,14 +99,21 @@ def measure_models(paths: Mapping[str, pathlib.Path], setup: Setup, work: pathli
     return _from_csv(pathlib.Path(setup.device), models, setup)
   request = json.dumps({'setup': dataclasses.asdict(setup), 'models': {path.name: _sha256(path) for path in sorted(models.iterdir())}})
   asked, output = work / _REQUEST, work / 'measurements.json'
-  known = asked.exists() and asked.read_bytes() == request.encode('utf-8')
+  known = asked.exists() and _is_continued(asked.read_text(encoding='utf-8'), request)
   if not (known and output.exists()):
     if not known:
       for stale in (output, output.with_name(f'{output.name}.partial')):  # measured for another request
         stale.unlink(missing_ok=True)
-      files.write_atomically(asked, request)
+    files.write_atomically(asked, request)
     _run_benchmark(models, setup, output)
   return measurements_lib.read(output)
+
+
+def _is_continued(asked: str, request: str) -> bool:
+  """Whether what was measured for one request counts for another: for the same, also where phones were added, or one was taken away."""
+  bodies = json.loads(asked), json.loads(request)
+  former, present = ({*body['setup'].pop('device').removeprefix('adb:').split(',')} for body in bodies)
+  return bool(former & present) and bodies[0] == bodies[1]
 
 
 def _from_csv(path: pathlib.Path, models: pathlib.Path, setup: Setup) -> dict[str, Any]:
@@ -227,7 +235,9 @@ def build(space: network_lib.Network, setup: Setup, work: pathlib.Path) -> tuple
   found = runtime(measurements, setup)
   name = f'{found.device}, {found.precision}, {found.kernels} kernels' + (', energy' if setup.unit == 'mJ' else '')
   reference = measurements['reference']
-  source = (f'measured on {found.date} in {setup.rounds} rounds; the reference drifted by {reference["drift_percent"]:.1f} %')
+  source = f'measured on {found.date} in {setup.rounds} rounds; the reference drifted by {reference["drift_percent"]:.1f} %'
   if setup.unit == 'mJ':
     source += f'; above idle, by {measurements["meter"]}, {describe_errors(entries)}'
+  if phones := measurements_lib.describe_phones(measurements):
+    source += f'; the average of {phones}'
   return table_lib.LatencyTable(name, found, tuple(entries), source, unit=setup.unit), measurements

@@ -23,6 +23,7 @@ from tf_proxyless.cost import named_tables
 from tf_proxyless.data import names as dataset_names
 from tf_proxyless.infra import errors
 from tf_proxyless.infra import stderr as stderr_lib
+from tf_proxyless.measure import measurements as measurements_lib
 from tf_proxyless.measure import model_card
 from tf_proxyless.measure import table_builder
 from tf_proxyless.space import io
@@ -60,6 +61,8 @@ def _measure(config: Config, card: model_card.ModelCard, setup: table_builder.Se
   measurements = table_builder.measure_models({'model': path}, setup, work)
   for warning in measurements['warnings']:
     print(f'warning: {warning}')
+  if phones := measurements_lib.describe_phones(measurements):
+    print(f'measured by            {phones}')
   if measurements['failed']:
     raise ValueError(f'{path} failed on the device: {measurements["failed"]["model"]}')
   shutil.rmtree(work)
