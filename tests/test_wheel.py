@@ -57,6 +57,7 @@ def test_commands_of_the_wheel(installed, tmp_path):
   assert (refused.returncode, refused.stderr) == (2, 'error: flag --batch_size=0: must be an integer, at least 1\n')
 
 
+@pytest.mark.long
 def test_every_command_has_help(installed, tmp_path):
   from tf_proxyless.app import commands
 

@@ -200,6 +200,7 @@ def _run_with(runner, models, output, *flags):
   return done.returncode, done.stderr
 
 
+@pytest.mark.long
 def test_a_runner_measures_many_models_in_a_process_and_its_crashes_cost_one(tmp_path, output, runner):
   fates = ('fails', 'abort', 'hang')
   failing = {fate: f'behaviour={fate}' for fate in fates}

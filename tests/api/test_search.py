@@ -210,6 +210,7 @@ def test_an_interrupted_search_ends_as_if_it_had_not_been(action, result, tmp_pa
   np.testing.assert_array_equal(continued.evaluations.accuracy, result.evaluations.accuracy)
 
 
+@pytest.mark.long
 def test_a_search_in_another_thread(result, tmp_path):
   found = []
   thread = threading.Thread(target=lambda: found.append(search(tmp_path / 'run')))

@@ -71,6 +71,7 @@ def evaluate(init, dataset, **settings):
       'evaluate_only': True, 'init': str(init), 'dataset': dataset, **settings}))
 
 
+@pytest.mark.long
 def test_it_is_written_beside_the_model(frames):
   _, trained = frames
   assert trained.accuracy > 0.9
@@ -78,6 +79,7 @@ def test_it_is_written_beside_the_model(frames):
   assert trained.results['class_names'] == ['b', 'c', 'd'] and trained.results['preprocessing']['augmentation'] == 'cifar'
 
 
+@pytest.mark.long
 def test_export_sees_images_as_the_training_did(frames, tmp_path, capsys):
   """A file that was copied with its description, too."""
   _, trained = frames
@@ -93,6 +95,7 @@ def test_export_sees_images_as_the_training_did(frames, tmp_path, capsys):
   assert copied.accuracies == card.accuracies and copied.sha256 == card.sha256
 
 
+@pytest.mark.long
 def test_a_file_of_an_earlier_edition_has_it_in_its_results(frames, tmp_path, capsys):
   name, trained = frames
   shutil.copytree(trained.run.path, tmp_path / 'run')

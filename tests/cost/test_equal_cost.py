@@ -47,6 +47,7 @@ def test_all_networks_within_the_bounds_are_as_likely(share):
   assert stats.chisquare([first[path] for path in there]).pvalue > 0.01
 
 
+@pytest.mark.long
 def test_dearer_networks_are_not_drawn_more_often():
   """Of two halves of the networks within wide bounds, whose costs differ, each is drawn as often as it has networks."""
   model = model_lib.from_macs(SMALL)

@@ -80,12 +80,14 @@ def test_a_complete_table_stays_as_it_is(table):
   assert regression.fill(table, network.op_signatures(proxyless.proxyless())) == regression.Fill(table, (), None)
 
 
+@pytest.mark.long
 def test_filled_tables_survive_their_files(table, tmp_path):
   filled = regression.fill(table, network.op_signatures(published.network('proxyless_cpu'))).table
   table_lib.save(filled, tmp_path / 'table.json')
   assert table_lib.load(tmp_path / 'table.json') == filled
 
 
+@pytest.mark.long
 def test_estimates_teach_nothing(table):
   needed = network.op_signatures(published.network('proxyless_mobile'))
   once = regression.fill(table, needed[:5]).table

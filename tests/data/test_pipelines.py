@@ -98,6 +98,7 @@ def test_starting_at_a_step_is_skipping(any_split):
                   stream[start:start + 4])
 
 
+@pytest.mark.long
 def test_parts_of_two_workers_are_the_whole(any_split):
   """Of each batch its halves, in their order; of a pass over the validation images every other batch of a size."""
   split, transform = any_split
@@ -119,6 +120,7 @@ def test_seed_and_epoch_decide_the_order(split):
   assert not np.array_equal(batch(seed=1)[0][1], batch(epoch=1)[0][1])
 
 
+@pytest.mark.long
 def test_all_kinds_of_records_give_the_same_batches(imagenet_data_dir, monkeypatch):
   batches = []
   for limit in (2**30, 1000):
@@ -137,7 +139,7 @@ def colored():
   return arrays.open_arrays((rng.integers(0, 256, (200, 8, 12, 3), np.uint8), rng.integers(0, 4, 200)))[0]
 
 
-@pytest.mark.parametrize('transform', SMALL, ids=str)
+@pytest.mark.parametrize('transform', suites.few(SMALL, 1), ids=str)
 @pytest.mark.parametrize('name', ['digits', pytest.param('colored', marks=pytest.mark.long)])
 def test_images_that_were_decoded_before_give_the_same_bits(name, transform, request, monkeypatch):
   split, batches = splits.make(request.getfixturevalue(name), 60, seed=0), []

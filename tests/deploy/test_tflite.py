@@ -34,6 +34,7 @@ def test_float32_computes_what_the_model_computes(model, images):
   assert models.io_dtypes(content) == ('float32', 'float32')
 
 
+@pytest.mark.long
 def test_float16_halves_the_file_and_computes_nearly_the_same(images):
   model = build()
   content = tflite.convert(model, 'float16')

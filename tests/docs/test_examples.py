@@ -113,6 +113,7 @@ def test_the_cost_of_bytes_and_of_weights_both_hold(results):
   assert result.problem.cost_model.cost(smaller.genotype) <= result.problem.target
 
 
+@pytest.mark.long
 def test_annealing_beats_random_search():
   annealing, evolution, random = examples.load('designer').main()
   assert len(annealing) == len(evolution) == len(random) == 300

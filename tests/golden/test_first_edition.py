@@ -18,6 +18,7 @@ def run(tmp_path):
   return pathlib.Path(shutil.copytree(RUN, tmp_path / 'run'))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize('by', [*(pytest.param(by, marks=pytest.mark.long) for by in ('probability', 'evidence')), 'validation'])
 def test_a_finished_search_is_derived_again(run, by, data_dir):
   result = runs.tool('derive', f'--run_dir={run}', f'--by={by}', f'--output={run / "again.json"}', f'--data_dir={data_dir}')

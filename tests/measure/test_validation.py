@@ -56,6 +56,7 @@ def test_too_small_a_space_is_refused():
     validation_lib.choose_networks(fixed, make_table(SPACE), 3, 3, seed=0)
 
 
+@pytest.mark.long
 def test_published_networks_that_the_table_covers_take_part():
   space, _ = published.published('proxyless_cpu')
   chosen = validation_lib.choose_networks(space, pixel2.named_table(pixel2.SERVER, space), 3, 3, seed=0)

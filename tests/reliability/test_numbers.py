@@ -160,6 +160,7 @@ def test_architecture_parameters_that_explode(optimizer):
     check(made)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize('optimizer', OPTIMIZERS)
 def test_healthy_searches_stay_far_from_the_limit(optimizer):
   objective = objectives.Constrained(landscapes.TARGET_MS, scale=1.0)

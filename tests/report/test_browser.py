@@ -125,6 +125,7 @@ def test_draws_the_network_of_an_epoch_as_python_does(open_page, name):
       assert box == pytest.approx(expected, abs=0.2)
 
 
+@pytest.mark.long
 def test_slider_moves_by_keys_and_shows_that_epoch(open_page):
   document = documents.imagenet(epochs=12)
   run = document['runs'][0]
@@ -167,6 +168,7 @@ def test_space_plays_to_the_end_and_stops(open_page):
   assert driver.execute_script('return seen') == [f'epoch {epoch} of 5' for epoch in range(6)]
 
 
+@pytest.mark.long
 def test_button_pauses_and_curves_follow(open_page):
   driver = open_page(documents.imagenet(epochs=60))
   button = driver.find_element('id', 'play')
@@ -193,6 +195,7 @@ def test_pointers_are_told_what_is_under_them(open_page):
     wait_for(lambda expected=expected: expected in driver.execute_script('return arguments[0].textContent', tip))
 
 
+@pytest.mark.long
 def test_keys_step_through_points_and_epochs_of_charts(open_page):
   document = documents.imagenet(epochs=12)
   driver = open_page(document)

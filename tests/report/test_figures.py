@@ -32,6 +32,7 @@ def saved(tmp_path_factory):
   return document, {path.name: path for path in paths}, seen
 
 
+@pytest.mark.long
 def test_every_figure_as_png_and_svg(saved):
   _, paths, seen = saved
   assert list(paths) == [f'{name}.{suffix}' for name in ALL for suffix in ('png', 'svg')]
@@ -86,6 +87,7 @@ def test_hostile_names_are_text_of_bounded_length(tmp_path):
   assert '$\\frac{?' in svg_text(tmp_path / 'network.svg')
 
 
+@pytest.mark.long
 def test_one_epoch_is_enough(tmp_path):
   document = documents.tiny()
   run = document['runs'][0]

@@ -154,7 +154,7 @@ def test_limits_that_no_network_keeps():
 SPACES = {**spaces.COUPLED, 'chain': nn_spaces.tiny}
 
 
-QUICK = (('reinforce', 'widths'), ('two_path', 'tree'))
+QUICK = (('reinforce', 'widths'),)
 
 
 @pytest.mark.parametrize('name, space_name', [

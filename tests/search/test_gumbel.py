@@ -60,6 +60,7 @@ def test_the_temperature_falls_from_the_first_update_to_the_last():
   assert len({weights.tobytes() for weights in seen}) == 11  # another noise each time
 
 
+@pytest.mark.long
 def test_probabilities_of_the_largest_weight_are_those_of_the_policy():
   """The Gumbel trick: whatever the temperature, choice i is the largest with probability p_i."""
   optimizer, seen = make(objectives.Objective(), updates=2000, gradients=np.zeros((3, 4), np.float32))

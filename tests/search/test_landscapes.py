@@ -190,6 +190,7 @@ def test_so_it_is_with_interactions_though_further_off(method, interactions, lea
   assert np.min(fronts) > least
 
 
+@pytest.mark.long
 def test_gradient_rule_on_an_additive_landscape():
   search = search_gradient(landscapes.Landscape(0), 1000, 0.05)
   assert search.expected_cost == pytest.approx(landscapes.TARGET_MS, rel=0.05)
@@ -216,7 +217,7 @@ GAINS = {
 
 
 @pytest.mark.parametrize('seeds', [(0,), pytest.param((0, 1, 2), marks=pytest.mark.by_hand)], ids=['one', 'three'])
-@pytest.mark.parametrize('method, updates', [('reinforce', 300), ('gradient', 300),
+@pytest.mark.parametrize('method, updates', [('reinforce', 300), pytest.param('gradient', 300, marks=pytest.mark.long),
                                              *(pytest.param(method, 1000, marks=pytest.mark.by_hand) for method in SEARCHES)])
 def test_the_target_is_met_anywhere_in_the_range(method, updates, seeds):
   """By a rule without a knob: what a multiplier with a rate missed by up to 56 % where the target is far from the even policy's cost."""

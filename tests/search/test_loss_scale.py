@@ -69,6 +69,7 @@ def test_timing_a_step_leaves_the_scale_alone(parts):
   assert state(optimizer.loss_scale) == before
 
 
+@pytest.mark.long
 def test_gradients_of_gates_lower_the_scale_until_they_are_finite(parts):
   supernet, optimizer, steps = parts
   optimizer.loss_scale.factor.assign(2.0**10)

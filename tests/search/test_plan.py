@@ -13,6 +13,7 @@ from tf_proxyless.search import steps as steps_lib
 from tf_proxyless.search import weight_optimizer
 
 
+@pytest.mark.long
 @pytest.mark.parametrize('space', suites.few([spaces.tiny, coupled.tree], 1))  # pools of what is no number give numbers
 def test_measuring_changes_no_weight_and_no_momentum(space):
   supernet = spaces.supernet(space())

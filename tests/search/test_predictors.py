@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from tests import suites
 from tests.search import landscapes
 from tests.space import spaces
 from tf_proxyless.search.predictors import base
@@ -37,7 +38,7 @@ def test_numbers_are_ordered_and_operations_are_not():
   np.testing.assert_array_equal(found[2][:, 0], [1, 0, 1])
 
 
-@pytest.mark.parametrize('kind', file.KINDS)
+@pytest.mark.parametrize('kind', suites.few(file.KINDS, 1))
 def test_it_ranks_networks_that_it_has_not_seen(kind):
   paths, trained, _ = networks(200)
   predictor = file.KINDS[kind](DECISIONS, paths, trained)

@@ -42,6 +42,7 @@ def test_a_certain_policy_draws_one_network():
   np.testing.assert_array_equal(paths, [[1, 0]] * 1000)
 
 
+@pytest.mark.long
 def test_an_interrupted_scoring_ends_as_an_uninterrupted_one(tmp_path):
   space = spaces.tiny()
   supernet = spaces.supernet(space)

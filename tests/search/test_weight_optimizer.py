@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests import suites
 from tests.nn import spaces
 from tf_proxyless.nn import supernet as supernet_lib
 from tf_proxyless.search import steps
@@ -47,7 +48,7 @@ def trained():
   return _train(spaces.tiny(), PATHS)
 
 
-@pytest.mark.parametrize('precision', ['float32', 'mixed_float16'])
+@pytest.mark.parametrize('precision', suites.few(['float32', 'mixed_float16'], 1))
 def test_a_step_changes_the_sampled_weights_and_slots_and_no_other_bit(trained, precision):
   supernet, pairs, history, _ = trained if precision == 'float32' else _train(trained[0].space, PATHS, precision=precision)
   for path, before, after in zip(PATHS, history, history[1:]):
@@ -99,6 +100,7 @@ def test_other_steps_touch_no_weight(trained):
       np.testing.assert_array_equal(now, after)
 
 
+@pytest.mark.long
 def test_decay_alone_shrinks_by_its_closed_form():
   """At gradient 0, momentum 0: w <- (1 - rate * decay) w."""
   space = spaces.tiny()

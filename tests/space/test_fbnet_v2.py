@@ -10,6 +10,7 @@ from tf_proxyless.space import published
 from tf_proxyless.space import schema
 
 
+@pytest.mark.long
 def test_the_space_of_the_paper():
   space = fbnet_v2.fbnet_v2(resolution=fbnet_v2.RESOLUTIONS)
   assert fbnet_v2.RESOLUTIONS == (128, 160, 192, 224, 256, 288)

@@ -45,6 +45,7 @@ def test_networks_of_once_for_all():
   assert official.network(official_configs.mobilenet_v3_config(network)) == renamed(network, official.MOBILENET_V3)
 
 
+@pytest.mark.long
 def test_the_published_tree(tmp_path):
   network = published.network('proxyless_cifar')
   (tmp_path / 'net.config').write_text(json.dumps(official_configs.tree_config(network)))

@@ -26,6 +26,7 @@ def test_the_seed_decides():
   assert sampling.spread(SMALL, 5, seed=1) == sampling.spread(SMALL, 5, seed=1) != sampling.spread(SMALL, 5, seed=2)
 
 
+@pytest.mark.long
 def test_spread_is_wider_than_independent_choices():
   """The number of Zeros among 15 free decisions: even draws have a variance of 15 * 1/7 * 6/7 = 1.84."""
   space = proxyless.proxyless()

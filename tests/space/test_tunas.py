@@ -104,6 +104,7 @@ def test_what_does_not_fit(arguments, message):
     tunas.tunas(**arguments)
 
 
+@pytest.mark.long
 def test_costs_of_all_decisions():
   """A block of the space around MobileNetV3 depends on five."""
   space = tunas.tunas(tunas.MOBILENET_V3, resolution=64)

@@ -78,6 +78,7 @@ def test_limits_on_memory_and_size(finished, tmp_path):
     runs.check_mistake(derive(f'--run_dir={finished}', *limits, '--data_dir=/nowhere'), message)
 
 
+@pytest.mark.long
 def test_a_limit_on_energy_after_a_search_without(finished, tmp_path):
   space = io.load_search_space(finished / 'search_space.json')
   entries = tuple(table_lib.Entry(signature, table_lib.LatencyStats('measured', 1.0 + i % 5))
@@ -132,6 +133,7 @@ def test_a_front_may_lie_elsewhere(finished, tmp_path):
   assert sorted(file.name for file in (tmp_path / 'front').iterdir()) == ['100000_macs.json', '200000_macs.json', 'front.json']
 
 
+@pytest.mark.long
 def test_by_validation_repeats_what_the_search_derived(finished, tmp_path):
   output = tmp_path / 'again.json'
   result = derive(f'--run_dir={finished}', f'--output={output}')

@@ -84,6 +84,7 @@ def test_for_keras_3_and_as_a_saved_model(trained, quantized, tmp_path):
   np.testing.assert_allclose(loaded.serve(images), models.load(trained).model(images), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.long
 def test_what_other_formats_refuse(trained, quantized, tmp_path):
   for arguments, message in [
       ([f'--model={trained}', '--format=keras3', '--output=m.py', '--quantization=int8'], '--quantization is for --format=tflite'),
