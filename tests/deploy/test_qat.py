@@ -185,7 +185,7 @@ def test_mobilenet_v3():
   check_mobilenet_v3(64)
 
 
-@pytest.mark.long
+@pytest.mark.by_hand
 def test_mobilenet_v3_at_its_size():
   check_mobilenet_v3(224)
 

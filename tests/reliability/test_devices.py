@@ -20,6 +20,6 @@ def test_steps():
   _run('not long')
 
 
-@pytest.mark.long
+@pytest.mark.by_hand
 def test_whole_searches():
   _run('long')

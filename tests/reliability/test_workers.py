@@ -50,8 +50,8 @@ def test_a_search_whose_worker_is_killed(tmp_path, data_dir, victim):
   assert [entry['epoch'] for entry in run.read_history()] == [0, 1, 2, 3, 4]
 
 
-@pytest.mark.long
-@pytest.mark.parametrize('victim', [0, pytest.param(1, marks=pytest.mark.by_hand)])
+@pytest.mark.by_hand
+@pytest.mark.parametrize('victim', [0, 1])
 def test_a_training_whose_worker_is_killed(tmp_path, data_dir, victim):
   run = train_directory.RunDirectory(tmp_path / 'run')
   flags = (*train_runs.TINY, f'--run_dir={run.path}', f'--data_dir={data_dir}',

@@ -124,7 +124,7 @@ def test_networks_are_trained_also_after_a_stop(space_file, data_dir, tmp_path):
     assert run_directory.RunDirectory(training).is_finished()
 
 
-@pytest.mark.long
+@pytest.mark.by_hand
 def test_workers_train_for_a_chief(space_file, data_dir, tmp_path):
   """One is killed within a training, then the chief; the networks are those of a search alone, and each is trained once."""
   (tmp_path / 'proxy.flags').write_text('\n'.join((*PROXY, '--epochs=2', f'--data_dir={data_dir}')))

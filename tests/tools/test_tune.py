@@ -156,7 +156,7 @@ def test_interrupted_and_continued_equals_uninterrupted(architecture, data_dir, 
   assert more.returncode == 0 and more.stdout.count('trial ') == 1
 
 
-@pytest.mark.long
+@pytest.mark.by_hand
 def test_a_trial_that_outlives_its_tuning_is_not_run_twice(architecture, data_dir, tmp_path):
   command = arguments(architecture, data_dir, tmp_path, trials=2, epochs=12)
   history = tmp_path / 'trial_0' / 'history.jsonl'

@@ -160,7 +160,7 @@ def test_start_values_from_a_supernet(tmp_path, data_dir):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize('number, code', [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+@pytest.mark.parametrize('number, code', [(signal.SIGTERM, 0), pytest.param(signal.SIGINT, 130, marks=pytest.mark.by_hand)])
 def test_signals_save(trained, tmp_path, data_dir, number, code):
   run = run_directory.RunDirectory(tmp_path / 'run')
   flags = flags_of(run.path, data_dir, trained[0].architecture)
