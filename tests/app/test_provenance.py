@@ -134,6 +134,7 @@ def test_quantization_and_measurement_do_as_the_training_did(frames, tmp_path, r
     nas.export(other, tmp_path / 'other.tflite', try_both=True)
 
 
+@pytest.mark.long
 def test_a_renamed_class_is_refused_by_all(frames, renamed, tmp_path):
   _, trained = frames
   for refused in (lambda: evaluate(trained.run.path, renamed), lambda: nas.evaluate(trained, renamed),

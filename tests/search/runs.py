@@ -37,9 +37,10 @@ def start_tool(name: str, *arguments: str | os.PathLike, cwd: os.PathLike | None
   return forks.start(ROOT / 'tools' / f'{name}.py', *arguments, cwd=cwd)
 
 
-def tool(name: str, *arguments: str | os.PathLike, cwd: os.PathLike | None = None, limit_s: float = 600) -> subprocess.CompletedProcess:
-  """The same, waited for."""
-  return forks.run(ROOT / 'tools' / f'{name}.py', *arguments, cwd=cwd, timeout=limit_s)
+def tool(name: str, *arguments: str | os.PathLike, cwd: os.PathLike | None = None, limit_s: float = 600,
+         kind: str = 'tensorflow') -> subprocess.CompletedProcess:
+  """The same, waited for; 'light' is faster for what does without TensorFlow, see `forks.start`."""
+  return forks.run(ROOT / 'tools' / f'{name}.py', *arguments, cwd=cwd, timeout=limit_s, kind=kind)
 
 
 def free_port() -> str:

@@ -14,7 +14,7 @@ from tf_proxyless.infra import errors
 PIXEL1 = runs.ROOT / 'configs' / 'latency' / 'pixel1_tflite_float.json'
 
 
-audit = functools.partial(runs.tool, 'audit_latency_table')
+audit = functools.partial(runs.tool, 'audit_latency_table', kind='light')
 
 
 def change(table, factor, **fields):

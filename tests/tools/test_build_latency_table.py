@@ -21,7 +21,7 @@ SPACE = proxyless.proxyless(stage_filters=(8,), stage_blocks=(6,), stage_strides
 FAST = ('--rounds=3', '--min_secs=0.02', '--calibration_networks=4', '--validation_networks=6')
 
 
-run = functools.partial(runs.tool, 'build_latency_table')
+run = functools.partial(runs.tool, 'build_latency_table', kind='light')
 
 
 @pytest.fixture(scope='module')

@@ -24,7 +24,7 @@ NETWORKS = {
     'mobile': published.network('proxyless_mobile')}
 
 
-calibrate = functools.partial(runs.tool, 'calibrate_latency_table')
+calibrate = functools.partial(runs.tool, 'calibrate_latency_table', kind='light')
 
 
 def server_ms(net):

@@ -15,7 +15,7 @@ from tf_proxyless.infra import locking
 from tf_proxyless.infra import shutdown
 
 start = functools.partial(runs.start_tool, 'compare')
-run = functools.partial(runs.tool, 'compare')
+run = functools.partial(runs.tool, 'compare', kind='light')
 
 SPACE = ('--stage_filters=8,16', '--stage_blocks=3,2', '--stage_strides=1,2')  # 1,176 networks of 0.04 to 0.86 M multiply-adds
 

@@ -15,7 +15,7 @@ from tf_proxyless.cost.importers import official_yaml
 PIXEL1 = runs.ROOT / 'configs' / 'latency' / 'pixel1_tflite_float.json'
 
 
-convert = functools.partial(runs.tool, 'convert_latency_table')
+convert = functools.partial(runs.tool, 'convert_latency_table', kind='light')
 
 
 def test_there_and_back(tmp_path):

@@ -15,7 +15,7 @@ from tf_proxyless.space import published
 from tf_proxyless.space import schema
 
 
-describe = functools.partial(runs.tool, 'describe')
+describe = functools.partial(runs.tool, 'describe', kind='light')
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from tf_proxyless.report.document import document as document_lib
 from tf_proxyless.search import run_directory
 
 
-report = functools.partial(runs.tool, 'report')
+report = functools.partial(runs.tool, 'report', kind='light')
 
 
 def check(run, *arguments, warnings=''):
