@@ -41,6 +41,7 @@ def run(installed, cwd, *arguments):
   return start(installed, cwd, installed / 'bin' / 'tf-proxyless', *arguments)
 
 
+@pytest.mark.long
 def test_everything_that_is_no_code_is_in_the_wheel(installed):
   there = {path.relative_to(ROOT).as_posix() for pattern in ('*.css', '*.js', '*.json') for path in (ROOT / 'tf_proxyless').rglob(pattern)}
   assert 'tf_proxyless/report/drawing/picture.css' in there

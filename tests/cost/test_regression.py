@@ -46,6 +46,7 @@ def test_a_linear_runtime_is_recovered():
     assert found.table.latency_ms(signature) == pytest.approx(milliseconds(signature), rel=1e-9)
 
 
+@pytest.mark.long
 def test_holes_of_the_published_table_are_filled_to_what_is_stated(table):
   """A fifth of the blocks is taken away, five times; on the whole, what comes back is as good as the stated error says."""
   blocks = [entry.signature for entry in table.entries if entry.signature.kind == 'mbconv']
@@ -98,6 +99,7 @@ def test_estimates_teach_nothing(table):
     regression.fill(pixel2.named_table(pixel2.SERVER, proxyless.proxyless()), needed)
 
 
+@pytest.mark.long
 def test_kinds_with_few_entries_are_estimated_from_all_and_the_error_says_so(table):
   classifier = network.OpSignature(ops.Classifier(100), (7, 7, 1280))
   assert regression.fill(table, [classifier]).rmse_percent > regression.fill(table, network.op_signatures(published.network(

@@ -56,6 +56,7 @@ def test_it_computes_nearly_what_the_network_computes_and_leaves_it_alone(images
 # XNNPACK rounds an accumulator once, as the emulation does. TFLite's builtin kernels round twice, which changes some activations in a
 # thousand by 1: between them and XNNPACK, or their reference kernels, the difference is as large. Where an early activation is another, an
 # output may be two steps off (2 of 320 on a processor without AVX-512; 39 of 320 a step off on another one).
+@pytest.mark.long
 @pytest.mark.parametrize('padding', ['same', pytest.param('symmetric', marks=pytest.mark.long)])
 def test_tflite_computes_the_same_to_a_step(images, padding):
   model = quantized_lib.network_like_trained(models.small(padding), images)
@@ -213,6 +214,7 @@ def depthwise_kernel_errors(quantized, kernel, images):
   return np.abs(layer.depthwise_kernel - kernel).max((0, 1, 3)) / np.abs(kernel).max((0, 1, 3))
 
 
+@pytest.mark.long
 def test_weak_channels_keep_their_levels_where_the_stock_scheme_loses_them():
   images = quantized_lib.digits(16)
   model = quantized_lib.network_like_trained(models.one(ops.MBConv(8, 3, 1, 6), (16, 16, 3)), images)

@@ -93,6 +93,7 @@ def test_numbers_must_be_finite():
     knapsack.solve([[0, -math.inf]], [[1, 2]], 10)
 
 
+@pytest.mark.long
 def test_a_subset_sum_problem_is_refused_rather_than_filling_the_memory():
   costs = [np.sort(np.random.default_rng(d).uniform(size=12)) for d in range(54)]
   with pytest.raises(ValueError, match='proportional to costs'):

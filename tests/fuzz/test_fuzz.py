@@ -48,7 +48,8 @@ def fuzz(parser, examples, folder):
   run()
 
 
-@pytest.mark.parametrize('parser', harness.PARSERS)
+@pytest.mark.parametrize('parser', [pytest.param(*each.values, marks=[*each.marks, *([pytest.mark.long] if i % 4 else [])], id=each.id)
+                                    for i, each in enumerate(harness.PARSERS)])
 def test_some_inputs(parser, tmp_path):
   fuzz(parser, parser.quick, tmp_path)
 

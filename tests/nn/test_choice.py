@@ -105,6 +105,7 @@ OTHERS = (ops.SeparableConv(8, 5), ops.ConvBn(8, 3), ops.ConvBn(8, 1, groups=4),
           ops.Pool('max', 5), ops.Identity(), ops.Zero())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize('residual', [pytest.param(False, marks=pytest.mark.long), True])
 def test_candidates_of_any_structure_share_one_graph(residual):
   """Output, input gradient and weight gradients are those of each operation alone."""

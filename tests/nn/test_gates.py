@@ -88,6 +88,7 @@ def test_combine_is_its_closed_form():
   np.testing.assert_allclose(d_gates, [np.vdot(dy, active), np.vdot(dy, inactive)], rtol=1e-5)
 
 
+@pytest.mark.long
 def test_a_mixture_is_the_weighted_sum_of_all_candidates(setting):
   """And its gradients are those of the written-out form; none reaches a weight."""
   supernet, (images, labels), _ = setting

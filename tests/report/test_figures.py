@@ -60,6 +60,7 @@ def test_the_same_document_gives_the_same_pixels(saved):
   assert figures_lib.png(figures_lib.pictures(document)['network']) == paths['network.png'].read_bytes()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize('name, expected', [
     ('empty', []), ('running', ['network', 'blocks', 'curves', 'probabilities', 'table']),
     ('interrupted', ['network', 'blocks', 'curves', 'probabilities', 'table']), ('macs', ['network', 'blocks', 'curves', 'probabilities'])])

@@ -42,7 +42,7 @@ def part_of(weight, shape):
   return tuple(slice(first, first + size) for first, size in zip(begin, shape))
 
 
-@pytest.mark.parametrize('name, nested', suites.few(CASES, 4))
+@pytest.mark.parametrize('name, nested', suites.few(CASES))
 def test_each_path_is_its_plain_network_on_batch_statistics_in_one_graph(name, nested):
   space = SPACES[name]()
   supernet = nn_spaces.supernet(space, nested=nested)
@@ -60,6 +60,7 @@ def test_each_path_is_its_plain_network_on_batch_statistics_in_one_graph(name, n
   assert any(np.abs(outputs[0] - other).max() > 0.01 for other in outputs[1:])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize('name, nested', [case if case in QUICK else pytest.param(*case, marks=pytest.mark.long) for case in CASES])
 def test_a_weight_step_is_that_of_the_network_alone_and_changes_nothing_else(name, nested):
   """The parts of weights and of momenta that the path uses, as in a supernet of its network alone; the others keep every bit."""

@@ -81,6 +81,7 @@ def test_gradients_of_gates_lower_the_scale_until_they_are_finite(parts):
   np.testing.assert_allclose(found, expected, atol=1e-2 * np.abs(expected).max())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize('space', suites.few([spaces.tiny, coupled.tree], 1))  # a pool of what is no number is one
 def test_what_is_no_number_is_reported_in_the_end(space):
   supernet, optimizer, steps = make(space)

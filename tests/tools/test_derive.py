@@ -37,6 +37,7 @@ def is_worse(first, second):
   return all(first[name] is None or first[name] < second[name] for name in ('validation_accuracy', 'estimate'))
 
 
+@pytest.mark.long
 def test_the_search_left_an_architecture_within_its_target(finished):
   architecture = io.load_architecture(finished / 'architecture.json')
   space = io.load_search_space(finished / 'search_space.json')
@@ -50,6 +51,7 @@ def test_the_search_left_an_architecture_within_its_target(finished):
   assert all(other['cost'] <= chosen['cost'] for other in others if is_worse(chosen, other))  # those that cannot be told from the best
 
 
+@pytest.mark.long
 @pytest.mark.parametrize('by', [pytest.param('probability', marks=pytest.mark.long), 'evidence'])
 def test_another_budget_without_the_dataset(finished, tmp_path, by):
   output = tmp_path / 'small.json'
@@ -62,6 +64,7 @@ def test_another_budget_without_the_dataset(finished, tmp_path, by):
   assert re.search(r'^by evidence .*\+- ', result.stdout, re.MULTILINE)
 
 
+@pytest.mark.long
 def test_limits_on_memory_and_size(finished, tmp_path):
   space = io.load_search_space(finished / 'search_space.json')
   size = model_lib.from_file_bytes(space)
@@ -104,6 +107,7 @@ def test_a_limit_on_energy_after_a_search_without(finished, tmp_path):
     runs.check_mistake(derive(*flags, *more), message)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize('by', [pytest.param('evidence', marks=pytest.mark.long), 'validation'])
 def test_several_budgets_give_a_front_which_the_report_shows(finished, by):
   limits = (100_000, 250_000, 180_000)
@@ -127,6 +131,7 @@ def test_several_budgets_give_a_front_which_the_report_shows(finished, by):
   assert 'derived for 0.180 M MACs' in (finished / 'report.html').read_text()
 
 
+@pytest.mark.long
 def test_a_front_may_lie_elsewhere(finished, tmp_path):
   result = derive(f'--run_dir={finished}', '--max_macs=1e5,2e5', '--by=probability', f'--output={tmp_path / "front"}')
   assert result.returncode == 0, result.stderr
@@ -141,6 +146,7 @@ def test_by_validation_repeats_what_the_search_derived(finished, tmp_path):
   assert output.read_bytes() == (finished / 'architecture.json').read_bytes()
 
 
+@pytest.mark.long
 def test_mistakes(finished, tmp_path):
   runs.check_mistake(derive('--run_dir=/nowhere'), '/nowhere is not the directory of a search')
   runs.check_mistake(derive(), '--run_dir is required')

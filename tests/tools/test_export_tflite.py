@@ -147,6 +147,7 @@ def test_the_lpirc_pair(tmp_path, data_dir, width, resolution, predicted_ms):
   assert card.predicted.latency_ms == pytest.approx(predicted_ms, abs=0.05) and card.predicted.provenance == 'estimated'
 
 
+@pytest.mark.long
 def test_mistakes_are_one_line_before_tensorflow_is_loaded(trained, quantized, tmp_path):
   (tmp_path / 'empty').mkdir()
   (tmp_path / 'corrupt').mkdir()

@@ -52,6 +52,7 @@ def test_latency_and_accuracy_land_in_the_card(exported, data_dir):
   assert len(model_card.load(model_card.path_for(path)).measured) == 2
 
 
+@pytest.mark.long
 def test_nothing_is_left_behind(exported, tmp_path, monkeypatch):
   """Neither in this process, nor beside it, nor beside the model."""
   path = pathlib.Path(shutil.copy(exported[0], tmp_path))

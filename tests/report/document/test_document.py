@@ -95,7 +95,7 @@ def test_networks_of_epochs_have_the_blocks_of_their_choices(finished):
     assert report_files.to_json(expected) == [variants[number] for variants, number in zip(networks['blocks'], row)]
 
 
-@pytest.mark.parametrize('name', suites.few(spaces.COUPLED, 3))
+@pytest.mark.parametrize('name', suites.few(spaces.COUPLED, 1))
 def test_runs_of_spaces_with_decisions_of_every_kind(tmp_path, name):
   space = spaces.COUPLED[name]()
   found = report_runs.read(report_runs.write(tmp_path / 'run', space=space, in_macs=name != 'widths'))
