@@ -178,7 +178,7 @@ def test_trials_that_diverge_are_failures_not_the_end(architecture, data_dir, tm
   assert (tmp_path / 'best.flags').read_text().count('\n--') == 0
 
 
-@pytest.mark.long
+@pytest.mark.by_hand
 def test_two_workers_and_a_chief_some_of_whom_are_killed(architecture, data_dir, tmp_path):
   """A worker is killed within a trial, which the other continues; then the chief, which is started again."""
   directory, port = tmp_path / 'tuning', runs.free_port()
