@@ -48,6 +48,7 @@ from android_benchmark import summary
 from android_benchmark import writing
 
 MISTAKE, INCOMPLETE, LOST, INTERRUPTED = 2, 3, 4, 130
+_POLL_S = 0.2
 
 
 def _models(folder: pathlib.Path) -> dict[str, pathlib.Path]:
@@ -249,8 +250,11 @@ def _measure_together(deal: deal_lib.Deal, work: Sequence[Callable[[], None]]) -
   """Measures on several phones, each in a thread. Whatever ends this, each restores its phone first."""
   with futures.ThreadPoolExecutor(len(work)) as pool:
     try:
-      for done in futures.as_completed([pool.submit(each) for each in work]):
-        done.result()
+      running = {pool.submit(each) for each in work}
+      while running:  # a signal that another thread receives ends no wait of this one: it sees it after a moment
+        done, running = futures.wait(running, _POLL_S, futures.FIRST_COMPLETED)
+        for each in done:
+          each.result()
     except BaseException:  # Ctrl-C, a termination, or what is not one phone's fault
       _ignore_signals()
       deal.interrupt()

@@ -146,7 +146,7 @@ def test_what_fails_on_one_phone_is_measured_on_another(run, phones, output):
   assert len([text for text in measured['warnings'] if f'model03 failed on adb:{phones[0].serial} and ran elsewhere: ' in text]) == 1
 
 
-@pytest.mark.by_hand  # it did not end in time once in twenty runs, for a reason that is not known
+@pytest.mark.long
 @pytest.mark.parametrize('number, exit_code', [(signal.SIGINT, 130), (signal.SIGKILL, -9), (signal.SIGTERM, 143)])
 def test_whatever_ends_it_every_phone_is_given_back_and_any_of_them_continue(models, run, phones, output, number, exit_code):
   for phone in phones:
