@@ -1,7 +1,7 @@
 """How far phones of one model are apart: on the models that several of them measured.
 
 No two phones have the same speed. What each measured is divided by its scale, how much longer than the phones on average it takes, so that
-it does not matter which phone measured which model. What a scale does not explain is told.
+it does not matter which phone measured which model. What a scale does not explain is reported.
 """
 
 from __future__ import annotations

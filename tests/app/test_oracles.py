@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from tf_proxyless.app import chief as chief_lib
 from tf_proxyless.app import oracles
 from tf_proxyless.app import tuning
 from tf_proxyless.infra import files
@@ -35,7 +36,7 @@ def accuracy(trial):
 def run(oracle, trials=99, of=accuracy, tuner_id='tuner0'):
   """So many trials."""
   left = iter(range(trials))
-  oracles.work(oracle, tuner_id, of, lambda: next(left, None) is None)
+  chief_lib.work(oracle, tuner_id, of, lambda: next(left, None) is None)
   return [(oracle.texts(trial), trial.score) for trial in oracle.trials.values()]
 
 
@@ -166,36 +167,36 @@ def test_the_trial_of_a_worker_that_died_is_given_to_another(tmp_path):
 
 def test_a_chief_answers_workers(tmp_path, monkeypatch):
   """Two workers in threads; a chief that comes late is waited for, and one that cannot listen says so."""
-  monkeypatch.setattr(oracles, '_PAUSE_S', 0.05)
+  monkeypatch.setattr(chief_lib, '_PAUSE_S', 0.05)
   role = tuning.Role('worker', 'localhost:18723')
   for name, value in ((tuning.ORACLE_IP, 'localhost'), (tuning.ORACLE_PORT, '18723'), (tuning.TUNER_ID, 'worker')):
     monkeypatch.setenv(name, value)
   oracle = make(tmp_path, hyperparameters=[RATE], trials=6)
-  clients = [oracles.Client(role, lambda: False, lambda: False) for _ in 'ab']
-  work = lambda client, tuner_id: oracles.work(client, tuner_id, accuracy, lambda: False)
+  clients = [chief_lib.Client(role, lambda: False, lambda: False) for _ in 'ab']
+  work = lambda client, tuner_id: chief_lib.work(client, tuner_id, accuracy, lambda: False)
   workers = [threading.Thread(target=work, args=(client, f'worker{i}')) for i, client in enumerate(clients)]
   for worker in workers:
     worker.start()
-  with oracles.served(oracle, role):
-    oracles.wait(oracle, lambda: False, lambda tuner_id: True)
+  with chief_lib.served(oracle, role):
+    chief_lib.wait(oracle, lambda: False, lambda tuner_id: True)
   for worker in workers:
     worker.join()
   assert oracle.trials['0'].hyperparameters.values == {} and oracle.trials['0'].score == 0.5
   assert len(oracle.end_order) == 6 and all(trial.score == pytest.approx(accuracy(trial)) for trial in oracle.trials.values())
-  other = oracles.grpc.server(oracles.futures.ThreadPoolExecutor(max_workers=1), options=[('grpc.so_reuseport', 0)])
+  other = chief_lib.grpc.server(chief_lib.futures.ThreadPoolExecutor(max_workers=1), options=[('grpc.so_reuseport', 0)])
   other.add_insecure_port('localhost:18723')
   with pytest.raises(ValueError, match='cannot listen at localhost:18723, which is in use or not an address of this machine'):
-    with oracles.served(oracle, role):
+    with chief_lib.served(oracle, role):
       pass
   other.stop(None)
 
 
 def test_trials_that_are_given_are_dealt_once_unless_a_worker_dies(tmp_path, monkeypatch):
-  monkeypatch.setattr(oracles, '_PAUSE_S', 0.05)
+  monkeypatch.setattr(chief_lib, '_PAUSE_S', 0.05)
   alive = {'a', 'b', 'c'}
   for tuner_id in alive:
     (tmp_path / tuner_id).mkdir()
-  make_dealer = lambda: oracles.Dealer(tmp_path, alive.__contains__)
+  make_dealer = lambda: chief_lib.Dealer(tmp_path, alive.__contains__)
   dealer, ended = make_dealer(), []
 
   def ask(dealer):
@@ -204,7 +205,7 @@ def test_trials_that_are_given_are_dealt_once_unless_a_worker_dies(tmp_path, mon
     return thread
 
   def end(dealer, name, status):
-    dealer.end_trial(oracles.trial_lib.Trial(None, name, status))
+    dealer.end_trial(chief_lib.trial_lib.Trial(None, name, status))
 
   assert dealer.create_trial('a').status == 'IDLE'
   ask(dealer)
@@ -226,21 +227,21 @@ def test_trials_that_are_given_are_dealt_once_unless_a_worker_dies(tmp_path, mon
 
 
 def test_a_worker_that_waits_can_be_stopped_and_its_patience_ends(monkeypatch, capsys):
-  monkeypatch.setattr(oracles, '_PAUSE_S', 0.05)
-  monkeypatch.setattr(oracles.oracle_client, 'TIMEOUT', 0.1)
+  monkeypatch.setattr(chief_lib, '_PAUSE_S', 0.05)
+  monkeypatch.setattr(chief_lib.oracle_client, 'TIMEOUT', 0.1)
   for name, value in ((tuning.ORACLE_IP, 'localhost'), (tuning.ORACLE_PORT, '18724'), (tuning.TUNER_ID, 'worker')):
     monkeypatch.setenv(name, value)
   role, asked = tuning.Role('worker', 'localhost:18724'), iter((False, False, True))
-  with pytest.raises(oracles.StoppedError):
-    oracles.Client(role, lambda: next(asked), lambda: False).wait()
+  with pytest.raises(chief_lib.StoppedError):
+    chief_lib.Client(role, lambda: next(asked), lambda: False).wait()
   assert capsys.readouterr().err == 'no chief answers at localhost:18724; waiting for it\n'
-  client = oracles.Client(role, lambda: False, lambda: True)
+  client = chief_lib.Client(role, lambda: False, lambda: True)
   client._met = True  # a chief that has ended since
-  with pytest.raises(oracles.StoppedError):
+  with pytest.raises(chief_lib.StoppedError):
     client.wait()
-  monkeypatch.setattr(oracles, '_PATIENCE_S', 0.2)
+  monkeypatch.setattr(chief_lib, '_PATIENCE_S', 0.2)
   with pytest.raises(ValueError, match='no chief has answered at localhost:18724'):
-    oracles.Client(role, lambda: False, lambda: False).wait()
+    chief_lib.Client(role, lambda: False, lambda: False).wait()
 
 
 @pytest.mark.by_hand

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from tests.docs import examples
-from tf_proxyless.infra import distribution
+from tf_proxyless.infra import cluster as cluster_lib
 
 
 def told(script, folder, **environment):
@@ -22,7 +22,7 @@ def told(script, folder, **environment):
 
 def check(lines, addresses, index, monkeypatch):
   monkeypatch.setenv('TF_CONFIG', lines[0])
-  assert distribution.read_tf_config() == distribution.Cluster(tuple((f'worker {i}', each) for i, each in enumerate(addresses)), index)
+  assert cluster_lib.read_tf_config() == cluster_lib.Cluster(tuple((f'worker {i}', each) for i, each in enumerate(addresses)), index)
   assert lines[1].startswith('search --flagfile=mobile.flags --batch_size=512 ')
 
 

@@ -454,10 +454,10 @@ def _weights(content: bytes, folder: pathlib.Path) -> None:
 @parser('TF_CONFIG', 'json', lambda: [
     to_json({'cluster': {'chief': ['a:1'], 'worker': ['b:1', 'c:1']}, 'task': {'type': 'worker', 'index': 0}})])
 def _tf_config(content: bytes, folder: pathlib.Path) -> None:
-  from tf_proxyless.infra import distribution
+  from tf_proxyless.infra import cluster as cluster_lib
 
   os.environ['TF_CONFIG'] = content.decode('utf-8', 'replace').replace('\0', '')
   try:
-    distribution.read_tf_config()
+    cluster_lib.read_tf_config()
   finally:
     del os.environ['TF_CONFIG']

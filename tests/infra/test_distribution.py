@@ -6,6 +6,7 @@ import socket
 import pytest
 import tensorflow as tf
 
+from tf_proxyless.infra import cluster as cluster_lib
 from tf_proxyless.infra import distribution
 from tf_proxyless.infra import errors
 
@@ -22,14 +23,14 @@ def _configure(monkeypatch):
 def test_the_chief_comes_first(configure):
   for task, index in ((('chief', 0), 0), (('worker', 0), 1), (('worker', '1'), 2)):
     configure(CLUSTER, dict(zip(('type', 'index'), task)))
-    assert distribution.read_tf_config() == distribution.Cluster((('chief 0', 'a:1'), ('worker 0', 'b:2'), ('worker 1', '[::1]:3')), index)
+    assert cluster_lib.read_tf_config() == cluster_lib.Cluster((('chief 0', 'a:1'), ('worker 0', 'b:2'), ('worker 1', '[::1]:3')), index)
 
 
 def test_one_worker_is_this_process(configure, monkeypatch):
   configure({'worker': ['a:1']}, {'type': 'worker', 'index': 0})
-  assert distribution.find_workers(None) == distribution.Cluster()
+  assert cluster_lib.find_workers(None) == cluster_lib.Cluster()
   monkeypatch.delenv('TF_CONFIG')
-  assert distribution.find_workers(None) == distribution.Cluster()
+  assert cluster_lib.find_workers(None) == cluster_lib.Cluster()
 
 
 @pytest.mark.parametrize('cluster, task, message', [
@@ -48,15 +49,15 @@ def test_one_worker_is_this_process(configure, monkeypatch):
 def test_a_wrong_tf_config(configure, cluster, task, message):
   configure(cluster, task)
   with pytest.raises(ValueError, match=message) as error:
-    distribution.find_workers('multi_worker')
+    cluster_lib.find_workers('multi_worker')
   assert '\n' not in str(error.value)
 
 
 def test_what_is_no_json(monkeypatch):
   monkeypatch.setenv('TF_CONFIG', '{')
   with pytest.raises(ValueError, match='TF_CONFIG does not name a cluster'):
-    distribution.find_workers(None)
-  assert distribution.find_workers('one') == distribution.find_workers('mirrored') == distribution.Cluster()
+    cluster_lib.find_workers(None)
+  assert cluster_lib.find_workers('one') == cluster_lib.find_workers('mirrored') == cluster_lib.Cluster()
 
 
 def test_a_port_in_use(configure):
@@ -64,7 +65,7 @@ def test_a_port_in_use(configure):
     port = taken.getsockname()[1]
     configure({'worker': [f'localhost:{port}', 'b:2']}, {'type': 'worker', 'index': 0})
     with pytest.raises(ValueError, match=f'port {port} of this task, worker 0 .localhost:{port}., cannot be opened: .*in use'):
-      distribution.find_workers(None)
+      cluster_lib.find_workers(None)
 
 
 def test_devices_that_are_not_there(monkeypatch):
@@ -87,9 +88,9 @@ def aborted(message):
     ('Collective ops is aborted by: Connection reset by peer', 'worker 1 (b:2) and worker 2 (localhost:1)'),  # nobody answers there
 ])
 def test_a_lost_worker_is_named(message, lost):
-  cluster = distribution.Cluster((('worker 0', 'a:1'), ('worker 1', 'b:2'), ('worker 2', 'localhost:1')), 0)
+  cluster = cluster_lib.Cluster((('worker 0', 'a:1'), ('worker 1', 'b:2'), ('worker 2', 'localhost:1')), 0)
   with pytest.raises(errors.UserError) as error:
-    with distribution.losing_workers(cluster):
+    with cluster_lib.losing_workers(cluster):
       try:
         raise aborted(message)
       except tf.errors.AbortedError as cause:
@@ -98,7 +99,7 @@ def test_a_lost_worker_is_named(message, lost):
 
 
 def test_other_mistakes_stay_what_they_are():
-  cluster = distribution.Cluster((('worker 0', 'a:1'), ('worker 1', 'b:2')), 0)
+  cluster = cluster_lib.Cluster((('worker 0', 'a:1'), ('worker 1', 'b:2')), 0)
   for mistake in (ValueError('no'), tf.errors.NotFoundError(None, None, 'no such file')):
-    with pytest.raises(type(mistake), match='no'), distribution.losing_workers(cluster):
+    with pytest.raises(type(mistake), match='no'), cluster_lib.losing_workers(cluster):
       raise mistake

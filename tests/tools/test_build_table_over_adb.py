@@ -72,14 +72,14 @@ def test_a_table_of_energy(phone, tmp_path):
 def test_a_table_of_what_was_measured_otherwise(tmp_path):
   """Asks for the operations, then for the networks; two lines each, which differ by 2 %."""
   csv = tmp_path / 'my_meter.csv'
-  csv.write_text('model,mJ\n')
+  csv.write_text('\ufeffmodel;mJ\n', encoding='utf-8')  # as a German spreadsheet does
   flags = ['--output=table.json', f'--device={csv}', '--unit=mJ', '--calibration_networks=4', '--validation_networks=4', *host.TINY]
   for stage in ('operations', 'networks'):
     result = host.run(*flags, cwd=tmp_path)
     assert result.returncode == 2 and f'models in table_work/{stage}/models, first ' in result.stderr, result.stderr
     with open(csv, 'a') as file:
       for path in (tmp_path / 'table_work' / stage / 'models').iterdir():
-        file.write(''.join(f'{path.stem},{factor * path.stat().st_size / 1000}\n' for factor in (0.99, 1.01)))
+        file.write(''.join(f'{path.stem};{factor * path.stat().st_size / 1000}\n'.replace('.', ',') for factor in (0.99, 1.01)))
   result = host.run(*flags, cwd=tmp_path)
   assert result.returncode == 0, result.stderr
   table = table_lib.load(tmp_path / 'table.json')

@@ -61,7 +61,7 @@ def check_validation_images(images: float, may_be_none: bool = False, name: str 
   Args:
     images: The value.
     may_be_none: Whether 0 will do.
-    name: Of the option.
+    name: Name of the option, for the message.
 
   Raises:
     ValueError: In one line, why.

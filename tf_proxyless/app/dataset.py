@@ -64,10 +64,10 @@ def check_workers(devices: distribution.Devices, run: run_directory.RunDirectory
   """Refuses workers that are not about to continue the same run on the same images.
 
   Args:
-    devices: Those that share the steps.
+    devices: The devices that share the steps.
     run: The directory, which all read.
     split: The images.
-    settings: Of the run, JSON values.
+    settings: Options of the run, as JSON values.
 
   Raises:
     ValueError: In one line, who differs in what.

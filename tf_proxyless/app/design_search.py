@@ -119,9 +119,9 @@ def _work(config: config_lib.SearchConfig, inputs: Inputs, run: run_directory.Ru
   assert inputs.train is not None
   stop = shutdown.StopRequest()
   with workers_lib.Workers(run.path).join(role.tuner_id) as lock, errors.user_errors():
-    oracles = workers_lib.load_oracles()
+    chief = workers_lib.load_chief()
     trainings = evaluators.Trainings(inputs.problem.space, inputs.train, run.trainings, 1, lambda: stop.signal, lock, lambda accuracy: None)
-    oracles.assist(role, run, inputs.identity(config), lambda trial: trainings.train(trial.trial_id), stop)
+    chief.assist(role, run, inputs.identity(config), lambda trial: trainings.train(trial.trial_id), stop)
   return stop.exit_code
 
 
@@ -131,13 +131,13 @@ def _dealing(role: tuning.Role, run: run_directory.RunDirectory, stop: shutdown.
   if not role.is_chief:
     yield None
     return
-  oracles, workers = workers_lib.load_oracles(), workers_lib.Workers(run.path)
-  dealer = oracles.Dealer(workers.path, workers.is_alive)
-  with oracles.served(dealer, role):
+  chief, workers = workers_lib.load_chief(), workers_lib.Workers(run.path)
+  dealer = chief.Dealer(workers.path, workers.is_alive)
+  with chief.served(dealer, role):
     print(f'chief at {role.address}; workers train the networks', flush=True)
     yield dealer
     dealer.is_over = True
-    oracles.wait(dealer, stop, workers.is_alive)
+    chief.wait(dealer, stop, workers.is_alive)
 
 
 def _read_inputs(config: config_lib.SearchConfig) -> Inputs:

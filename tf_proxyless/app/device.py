@@ -39,7 +39,7 @@ def setup(config: config_lib.DeviceConfig, precision: str, seed: int = 0) -> tab
 
 
 def _energy(config: config_lib.TableDeviceConfig) -> list[str]:
-  """What android_benchmark is told of energy."""
+  """The flags of android_benchmark for energy."""
   if config.unit == 'ms':
     if config.power_log:
       raise ValueError('`power_log` is for `unit=mJ`')

@@ -67,7 +67,7 @@ class Trainings:
       stop_signal: The signal, if there was one, that asks to stop.
       lock: An open lock, which the trainings keep.
       on_end: Called with the accuracy of each network that was trained; None if that failed.
-      dealer: An `oracles.Dealer`, if others train.
+      dealer: A `chief.Dealer`, if others train.
     """
     self._dealer = dealer
     self._space, self._config, self._folder, self._processes = space, config, folder, processes
@@ -97,7 +97,7 @@ class Trainings:
     """Trains a network for a chief, which has written its file.
 
     Args:
-      name: Of its folder.
+      name: Name of its folder.
 
     Returns:
       The accuracy; NaN if the training failed, None if it was stopped.
@@ -112,7 +112,7 @@ class Trainings:
     jobs.run(lambda: list(map(self._job, self._open(folders))), lambda job: None, self._end, self._stop_signal, self._processes, self._lock)
 
   def _open(self, folders: Sequence[pathlib.Path]) -> list[pathlib.Path]:
-    """Those that are to be trained."""
+    """The networks that are not trained yet, by their folders."""
     return [folder for folder in dict.fromkeys(folders) if self._accuracy(folder) is None and folder not in self._failed]
 
   def _prepare(self, path: list[int]) -> pathlib.Path:

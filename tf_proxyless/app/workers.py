@@ -31,12 +31,12 @@ class Workers:
     return not locking.is_free(self.path / tuner_id)
 
 
-def load_oracles() -> Any:
-  """Loads `oracles`, with keras-tuner and TensorFlow, but no device: these are for the trials."""
+def load_chief() -> Any:
+  """Loads `chief` and its `oracles`, with keras-tuner and TensorFlow, but no device: these are for the trials."""
 
   def load() -> Any:
-    from tf_proxyless.app import oracles
+    from tf_proxyless.app import chief
 
-    return oracles
+    return chief
 
   return stderr_lib.load_tensorflow(load)

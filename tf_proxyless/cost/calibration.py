@@ -25,7 +25,7 @@ def fit(sums_ms: Sequence[float], measured_ms: Sequence[float], names: Sequence[
     sums_ms: Sum of the entries of each network, not calibrated.
     measured_ms: Latency of each network.
     names: Names of the networks, for messages.
-    unit: Of all, for messages: 'ms', or 'mJ'.
+    unit: Unit of all numbers, 'ms' or 'mJ', for messages.
 
   Returns:
     The calibration.
@@ -85,7 +85,7 @@ def validate(predicted_ms: Sequence[float], measured_ms: Sequence[float], names:
     predicted_ms: Calibrated prediction for each network.
     measured_ms: Latency of each network.
     names: Names of the networks, for messages.
-    unit: Of all, for messages.
+    unit: Unit of all numbers, for messages.
 
   Returns:
     RMSE in that unit, mean absolute percentage error, shares within 5 and 10 percent of the measurement, rank correlation.

@@ -1,113 +1,22 @@
-"""Which devices share the steps of a search or a training: one, all of this machine, or those of the workers that TF_CONFIG names."""
+"""Which devices share the steps of a search or a training: one, all of this machine, or those of several workers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 import contextlib
-import dataclasses
 import functools
-import os
-import re
-import socket
-import sys
 from typing import Any, TYPE_CHECKING, TypeVar
 import zlib
 
 import numpy as np
 
-from tf_proxyless.infra import errors
-from tf_proxyless.infra import files
+from tf_proxyless.infra import cluster as cluster_lib
 
 if TYPE_CHECKING:  # commands look at TF_CONFIG before they load it
   import tensorflow as tf
 
 CHOICES = ('one', 'mirrored', 'multi_worker')
 _T = TypeVar('_T')
-_LOST = re.compile('unhealthy|heartbeat|Collective ops is aborted|Connection (?:reset|refused)|Socket closed|failed to connect|'
-                   'Coordination|coordination|Barrier failed')
-_TASK = re.compile(r'Error reported from /job:(\w+)/(?:replica:\d+/)?task:(\d+)|\n/job:(\w+)/replica:\d+/task:(\d+)')
-_REACHABLE_S = 2.0
-
-
-@dataclasses.dataclass(frozen=True)
-class Cluster:
-  """The processes that work together.
-
-  Attributes:
-    tasks: Name and 'host:port' of each, the chief first, which writes the files; this process alone has neither.
-    index: Which of them this is.
-  """
-
-  tasks: tuple[tuple[str, str], ...] = (('', ''),)
-  index: int = 0
-
-  def name(self, index: int) -> str:
-    """What people call a task."""
-    return '{} ({})'.format(*self.tasks[index])
-
-
-def find_workers(distribution: str | None) -> Cluster:
-  """The workers that share the steps. Loads no TensorFlow.
-
-  Args:
-    distribution: See `choose`.
-
-  Raises:
-    ValueError: TF_CONFIG is not what TensorFlow's documentation says, names no other worker although it has to, or gives this one a port
-      that is in use.
-  """
-  if distribution not in (None, 'multi_worker'):
-    return Cluster()
-  cluster = read_tf_config()
-  if len(cluster.tasks) > 1:
-    _check_port(cluster)
-  elif distribution is not None:
-    raise ValueError('`distribution=multi_worker` needs a TF_CONFIG that names two workers at least, and this one among them')
-  return cluster
-
-
-def announce(cluster: Cluster) -> None:
-  """Says on stderr of the chief for whom it waits; TensorFlow does so until all workers have come."""
-  if len(cluster.tasks) > 1 and cluster.index == 0:
-    print(f'waiting for {", ".join(map(cluster.name, range(1, len(cluster.tasks))))}', file=sys.stderr)
-
-
-def read_tf_config() -> Cluster:
-  """The workers that TF_CONFIG names; this process alone where it names fewer than two.
-
-  Raises:
-    ValueError: It is not what TensorFlow's documentation says.
-  """
-  text = os.environ.get('TF_CONFIG')
-  if not text:
-    return Cluster()
-  try:
-    config = files.parse_json(text)
-    jobs = {job: list(config['cluster'].get(job, ())) for job in ('chief', 'worker')}
-    job, number = str(config['task']['type']), int(config['task']['index'])
-  except (ValueError, KeyError, TypeError, AttributeError) as error:
-    raise ValueError(f'TF_CONFIG does not name a cluster of workers and this task in it: {files.shorten(error, 200)}') from error
-  if job not in jobs:
-    raise ValueError(f'TF_CONFIG makes this task a {files.shorten(job)}; there are a chief and workers')
-  tasks = [(f'{each} {i}', address) for each, addresses in jobs.items() for i, address in enumerate(addresses)]
-  if (name := f'{job} {number}') not in dict(tasks):
-    raise ValueError(f'TF_CONFIG makes this task {name}, but its cluster has {len(jobs[job])} of the kind, counted from 0')
-  for _, address in tasks:
-    if not isinstance(address, str) or not re.fullmatch(r'[^\s:/]+:\d{1,5}|\[[\da-fA-F:]+\]:\d{1,5}', address):
-      raise ValueError(f'TF_CONFIG: the address of a worker must be like host:2222, got {files.shorten(address)}')
-  if len({address for _, address in tasks}) < len(tasks) or len(jobs['chief']) > 1:
-    raise ValueError('TF_CONFIG must give each worker an address of its own, and name one chief at most')
-  return Cluster(tuple(tasks), [known for known, _ in tasks].index(name)) if len(tasks) > 1 else Cluster()
-
-
-def _check_port(cluster: Cluster) -> None:
-  port = int(cluster.tasks[cluster.index][1].rpartition(':')[2])
-  try:
-    socket.create_server(('', port)).close()
-  except (OSError, OverflowError) as error:
-    reason = getattr(error, 'strerror', None) or error
-    raise ValueError(f'TF_CONFIG: port {port} of this task, {cluster.name(cluster.index)}, cannot be opened: {reason}; end what uses it, '
-                     'or name another on all workers') from error
 
 
 def choose(distribution: str | None = None) -> tf.distribute.Strategy:
@@ -118,11 +27,11 @@ def choose(distribution: str | None = None) -> tf.distribute.Strategy:
       several, else all GPUs.
 
   Raises:
-    ValueError: There are no several devices, or `find_workers` refuses TF_CONFIG.
+    ValueError: There are no several devices, or `cluster.find_workers` refuses TF_CONFIG.
   """
   import tensorflow as tf
 
-  if len(find_workers(distribution).tasks) > 1:
+  if len(cluster_lib.find_workers(distribution).tasks) > 1:
     return tf.distribute.MultiWorkerMirroredStrategy()
   kinds = [] if distribution == 'one' else ['GPU'] if distribution is None else ['GPU', 'CPU']
   devices = next(filter(None, map(tf.config.list_logical_devices, kinds)), [])
@@ -181,7 +90,8 @@ class Devices:
 
     self.strategy = strategy or tf.distribute.get_strategy()
     self.replicas = self.strategy.num_replicas_in_sync
-    self.cluster = read_tf_config() if isinstance(self.strategy, tf.distribute.MultiWorkerMirroredStrategy) else Cluster()
+    several = isinstance(self.strategy, tf.distribute.MultiWorkerMirroredStrategy)
+    self.cluster = cluster_lib.read_tf_config() if several else cluster_lib.Cluster()
     self.local = self.replicas // self.workers
 
   @property
@@ -200,7 +110,7 @@ class Devices:
     return self.worker == 0
 
   def describe(self) -> str:
-    """In words."""
+    """The devices in words, for instance '4 devices of 2 workers'."""
     workers = f' of {self.workers} workers' if self.workers > 1 else ''
     return f'{self.replicas} devices{workers}' if self.replicas > 1 else 'this machine'
 
@@ -208,7 +118,7 @@ class Devices:
     """Refuses a batch that cannot be divided.
 
     Args:
-      name: Of the option.
+      name: Name of the option, for the message.
       images: Its value.
 
     Raises:
@@ -230,7 +140,7 @@ class Devices:
     return [tf.nest.pack_sequence_as(found, list(values)) for values in zip(*parts)]
 
   def share(self, *batch: tf.Tensor) -> tuple[tf.Tensor, ...]:
-    """Of tensors [batch, ...] of this process the part of the replica in which it is called."""
+    """The part of the replica in which it is called, of tensors [batch, ...] of this process."""
     import tensorflow as tf
 
     if self.local == 1:
@@ -300,50 +210,3 @@ class Devices:
       if differing:
         raise ValueError(f'{self.cluster.name(index)} and {self.cluster.name(0)} differ in {" and ".join(differing)}; all workers need the '
                          'same command, the same data and one `run_dir` on a disk that they share')
-
-
-@contextlib.contextmanager
-def losing_workers(cluster: Cluster) -> Iterator[None]:
-  """Turns what operations say when another worker has ended, or cannot be reached, into one line.
-
-  Raises:
-    UserError: It names the worker.
-  """
-  try:
-    yield
-  except Exception as error:
-    lost = _lost(cluster, error)
-    if lost is None:
-      raise
-    raise errors.UserError(lost) from error
-
-
-def _lost(cluster: Cluster, error: BaseException) -> str | None:
-  """The line, if an exception, or what it came of, says that a worker is lost."""
-  if len(cluster.tasks) < 2:
-    return None
-  import tensorflow as tf
-
-  chain: list[BaseException] = []
-  current: BaseException | None = error
-  while current is not None and current not in chain:
-    chain.append(current)
-    current = current.__cause__ or current.__context__
-  messages = [str(each) for each in chain if isinstance(each, tf.errors.OpError) and _LOST.search(str(each))]
-  if not messages:
-    return None
-  named = [f'{match[1] or match[3]} {match[2] or match[4]}' for message in messages for match in _TASK.finditer(message)]
-  others = [index for index in range(len(cluster.tasks)) if index != cluster.index]
-  lost = [index for index in others if cluster.tasks[index][0] in named] or [index for index in others if not _reachable(cluster, index)]
-  who = ' and '.join(cluster.name(index) for index in lost) or f'another worker (TensorFlow: {files.one_line(messages[0], 300)})'
-  return (f'{who} has ended or cannot be reached; see what it says itself. The same command on all workers continues from the last '
-          'checkpoint')
-
-
-def _reachable(cluster: Cluster, index: int) -> bool:
-  host, _, port = cluster.tasks[index][1].rpartition(':')
-  try:
-    socket.create_connection((host.strip('[]'), int(port)), _REACHABLE_S).close()
-  except OSError:
-    return False
-  return True

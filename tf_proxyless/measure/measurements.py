@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import collections.abc
 from collections.abc import Mapping
+import csv
 import dataclasses
+import re
 import typing
 from typing import Any
 
@@ -13,6 +15,10 @@ from tf_proxyless.infra import serialization
 
 _SCHEMA = ('android_benchmark/measurements', 1)
 _LARGEST_MS = 1e12
+_MAX_CSV_BYTES = 2**20
+_NAMES = {'ms': 'milliseconds', 'mJ': 'millijoules'}
+_NUMBER = r'([+-]?[0-9]*[.,]?[0-9]+(?:e[+-]?[0-9]+)?)\s*(?:{unit})?'
+_HEADING = r'\D*(?<![a-z])(?:{unit}|{name})(?![a-z])\D*'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,6 +142,47 @@ def read(path: files.PathLike) -> dict[str, Any]:
     OSError: The file cannot be read.
   """
   return _read(path, _Measurements)
+
+
+def read_csv(path: files.PathLike, unit: str) -> list[tuple[str, float]]:
+  """Reads lines 'network,number' of somebody's own measurements, or with a semicolon or tab between, also with a decimal comma.
+
+  Blank lines, those that begin with #, and a heading whose second cell names the unit are skipped.
+
+  Args:
+    path: The file.
+    unit: 'ms' or 'mJ'; may stand behind a number.
+
+  Returns:
+    Names and numbers, in order; a name may stand in several lines.
+
+  Raises:
+    ValueError: In one line, which line is not as it should be.
+    OSError: The file cannot be read.
+  """
+  found: list[tuple[str, float]] = []
+  for number, line in enumerate(files.read_text(path, _MAX_CSV_BYTES).splitlines(), 1):
+    if not line.strip() or line.startswith('#'):
+      continue
+    try:
+      delimiter = next((mark for mark in ';\t' if mark in line), ',')
+      name, text = (cell.strip() for row in csv.reader([line], delimiter=delimiter) for cell in row)
+      if not found and re.fullmatch(_HEADING.format(unit=unit, name=_NAMES[unit]), text, re.IGNORECASE):
+        continue
+      value = _number(text, unit, decimal_comma=delimiter != ',')
+    except (ValueError, csv.Error):
+      raise ValueError(f'{path}:{number}: expected a network and its {_NAMES[unit]}, got {files.shorten(line)}') from None
+    if not 0 < value < _LARGEST_MS:
+      raise ValueError(f'{path}:{number}: {_NAMES[unit]} must be a number above 0, got {files.shorten(text)}')
+    found.append((name, value))
+  return found
+
+
+def _number(text: str, unit: str, decimal_comma: bool) -> float:
+  found = re.fullmatch(_NUMBER.format(unit=unit), text, re.IGNORECASE)
+  if not found or ',' in text and not decimal_comma:  # it would separate thousands
+    raise ValueError
+  return float(found[1].replace(',', '.'))
 
 
 def describe_phones(measurements: Mapping[str, Any]) -> str:

@@ -26,8 +26,6 @@ CSV = '.csv'
 OF_ENERGY = '--unit=mJ'  # of android_benchmark
 HOST_RUNNER = 'tf_proxyless.deploy.litert_benchmark'
 _REQUEST = 'request.json'  # what the measurements beside it are of
-_MAX_CSV_BYTES = 2**20
-_LARGEST = 1e12
 _USABLE = (0, 3)  # exit codes of android_benchmark with an output: all is well, or the output says what is not
 
 
@@ -117,24 +115,16 @@ def _is_continued(asked: str, request: str) -> bool:
 
 
 def _from_csv(path: pathlib.Path, models: pathlib.Path, setup: Setup) -> dict[str, Any]:
-  """Measurements from lines `model,number`, the number in ms or mJ; several of a model say how large the error is.
+  """Measurements from the lines of `measurements.read_csv`; several of a model say how large the error is.
 
   Raises:
     ValueError: A line is not as it should be.
     UserError: Some models are not there; tells which, and where they are.
   """
   found: dict[str, list[float]] = {name.stem: [] for name in sorted(models.iterdir())}
-  for number, line in enumerate(files.read_text(path, _MAX_CSV_BYTES).splitlines(), 1):
-    name, comma, text = (part.strip() for part in line.partition(','))
-    if not name or name.startswith('#') or name not in found:  # of another stage, or a heading
-      continue
-    try:
-      value = float(text)
-    except ValueError:
-      value = -1.0
-    if not 0 < value < _LARGEST:
-      raise ValueError(f'{path}:{number}: expected a model and its {setup.unit}, a number above 0, got {files.shorten(line)}')
-    found[name].append(value)
+  for name, value in measurements_lib.read_csv(path, setup.unit):
+    if name in found:  # else of another stage
+      found[name].append(value)
   missing = [name for name, values in found.items() if not values]
   if missing:
     raise errors.UserError(f'{path} lacks {len(missing)} of the {len(found)} models in {models}, first {missing[0]}: measure these .tflite '

@@ -50,7 +50,7 @@ class Supernet(keras.Model):
       space: A search space. Where its resolution is a decision, images come in the largest and are resized.
       seed: Seed of the weights' start values.
       nested: Whether operations that differ in sizes only share the weights of the largest, see `choice`.
-      precision: See above.
+      precision: Precision of the computation, see the attribute.
 
     Raises:
       ValueError: Candidates of a choice cannot share one graph.

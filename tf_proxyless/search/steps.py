@@ -39,7 +39,7 @@ class SupernetSteps:
   part; what scores gives a network and a whole batch to each, so that a score does not depend on how many devices there are.
 
   Attributes:
-    devices: Those.
+    devices: The devices that share the steps.
     image_shape: (height, width, channels).
     decisions: The space's decisions, in the order of a path.
   """

@@ -81,7 +81,7 @@ class SupernetSGD(tf.Module):
   """SGD with Nesterov momentum and L2 decay on all weights (official search: no exceptions), for a supernet.
 
   Attributes:
-    loss_scale: Of a supernet that computes in float16, else None.
+    loss_scale: Scale of the loss where the supernet computes in float16, else None.
   """
 
   def __init__(self, supernet: supernet_lib.Supernet, momentum: float = 0.9, weight_decay: float = 4e-5):

@@ -12,10 +12,8 @@ an estimate. An estimate gets entries for the search space that the flags name, 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-import csv
 import dataclasses
 import pathlib
-import re
 
 import numpy as np
 
@@ -46,13 +44,6 @@ class Config(options.Config):
   space: config_lib.SpaceConfig = options.group('Search space', config_lib.SpaceConfig)
 
 
-_MAX_CSV_BYTES = 2**20
-_LARGEST_MS = 1e12
-_NAMES = {'ms': 'milliseconds', 'mJ': 'millijoules'}
-_NUMBER = r'([+-]?[0-9]*[.,]?[0-9]+(?:e[+-]?[0-9]+)?)\s*(?:{unit})?'
-_HEADING = r'\D*(?<![a-z])(?:{unit}|{name})(?![a-z])\D*'
-
-
 @dataclasses.dataclass(frozen=True)
 class Measured:
   """A network and its latency, or energy, in the unit of the table."""
@@ -63,40 +54,15 @@ class Measured:
 
 
 def read_csv(path: pathlib.Path, unit: str = 'ms') -> tuple[Measured, ...]:
-  """Reads lines 'network,ms', or with a semicolon or tab between them, also with a decimal comma.
-
-  Blank lines, those that begin with #, and a heading whose second cell names the unit are skipped.
+  """Reads networks and what they took, see `measurements.read_csv`; a network is a file or a published name.
 
   Raises:
     ValueError: In one line, which line is not as it should be.
     OSError: A file cannot be read.
   """
-  found: list[Measured] = []
-  networks: dict[str, network_lib.Network] = {}  # each is looked for once
-  for number, line in enumerate(files.read_text(path, _MAX_CSV_BYTES).splitlines(), 1):
-    if not line.strip() or line.startswith('#'):
-      continue
-    try:
-      delimiter = next((mark for mark in ';\t' if mark in line), ',')
-      name, text = (cell.strip() for row in csv.reader([line], delimiter=delimiter) for cell in row)
-      if not found and re.fullmatch(_HEADING.format(unit=unit, name=_NAMES[unit]), text, re.IGNORECASE):
-        continue
-      latency_ms = _number(text, unit, decimal_comma=delimiter != ',')
-    except (ValueError, csv.Error):
-      raise ValueError(f'{path}:{number}: expected a network and its {_NAMES[unit]}, got {files.shorten(line)}') from None
-    if not 0 < latency_ms < _LARGEST_MS:
-      raise ValueError(f'{path}:{number}: {_NAMES[unit]} must be a number above 0, got {files.shorten(text)}')
-    if name not in networks:
-      networks[name] = _find_network(name, path.parent)
-    found.append(Measured(name, networks[name], latency_ms))
-  return tuple(found)
-
-
-def _number(text: str, unit: str, decimal_comma: bool) -> float:
-  found = re.fullmatch(_NUMBER.format(unit=unit), text, re.IGNORECASE)
-  if not found or ',' in text and not decimal_comma:  # it would separate thousands
-    raise ValueError
-  return float(found[1].replace(',', '.'))
+  rows = measurements_lib.read_csv(path, unit)
+  networks = {name: _find_network(name, path.parent) for name in dict(rows)}
+  return tuple(Measured(name, networks[name], value) for name, value in rows)
 
 
 def read_measurements(path: pathlib.Path, runtime: table_lib.Runtime, unit: str = 'ms') -> tuple[Measured, ...]:

@@ -28,6 +28,7 @@ from tf_proxyless.app import problem as problem_lib
 from tf_proxyless.app import progress as progress_lib
 from tf_proxyless.app import tables
 from tf_proxyless.data import names as dataset_names
+from tf_proxyless.infra import cluster as cluster_lib
 from tf_proxyless.infra import distribution
 from tf_proxyless.infra import errors
 from tf_proxyless.infra import locking
@@ -103,15 +104,15 @@ def main(config: Config, given: problem_lib.Given = problem_lib.NOTHING_GIVEN) -
 
     return design_search.main(config)
   with errors.user_errors():
-    cluster = distribution.find_workers(config.distribution)
+    cluster = cluster_lib.find_workers(config.distribution)
     if len(cluster.tasks) > 1 and config.target.latency_table == tables.HOST:
       raise ValueError('`latency_table=host` would be measured by each worker; measure a table with tf-proxyless build-table, and name it')
     run = _check(config, given, writes=cluster.index == 0)
     lock: contextlib.AbstractContextManager = locking.take(run.path) if run.writes else contextlib.nullcontext()
-  distribution.announce(cluster)
+  cluster_lib.announce(cluster)
   report = writer.RunReport(run, headings=options.headings(Config))
   stop = shutdown.StopRequest(report.on_deadline)
-  with lock, shutdown.status_kept(run, report.write_status, stop), distribution.losing_workers(cluster):
+  with lock, shutdown.status_kept(run, report.write_status, stop), cluster_lib.losing_workers(cluster):
     return _search(config, given, run, report, stop)
   return stop.exit_code
 

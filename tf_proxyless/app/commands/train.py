@@ -19,6 +19,7 @@ from tf_proxyless.app import config as config_lib
 from tf_proxyless.app import models
 from tf_proxyless.app import options
 from tf_proxyless.data import names as dataset_names
+from tf_proxyless.infra import cluster as cluster_lib
 from tf_proxyless.infra import distribution
 from tf_proxyless.infra import errors
 from tf_proxyless.infra import locking
@@ -90,12 +91,12 @@ def _load_tensorflow(config: Config):
 
 def _train(config: Config) -> int:
   with errors.user_errors():
-    cluster = distribution.find_workers(config.distribution)
+    cluster = cluster_lib.find_workers(config.distribution)
     start, run = _check(config, writes=cluster.index == 0)
     lock: contextlib.AbstractContextManager = locking.take(run.path) if run.writes else contextlib.nullcontext()
-  distribution.announce(cluster)
+  cluster_lib.announce(cluster)
   stop = shutdown.StopRequest(lambda: run.write_status('interrupted'))
-  with lock, shutdown.status_kept(run, run.write_status, stop), distribution.losing_workers(cluster):
+  with lock, shutdown.status_kept(run, run.write_status, stop), cluster_lib.losing_workers(cluster):
     return _train_in(run, config, start, stop)
   return stop.exit_code
 

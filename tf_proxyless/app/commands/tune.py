@@ -109,7 +109,7 @@ class Stage:
   """A run of a trial.
 
   Attributes:
-    command: Of tf-proxyless.
+    command: Command of tf-proxyless, for instance 'train'.
     config: Its options.
     folder: Its run directory.
   """
@@ -354,19 +354,19 @@ def main(config: Config) -> int:
   stop = shutdown.StopRequest()
   if role.is_worker:
     with own_lock, errors.user_errors():
-      workers_lib.load_oracles().assist(role, run, found.identity(), _Trials(found, run, stop, own_lock, aloud=True), stop)
+      workers_lib.load_chief().assist(role, run, found.identity(), _Trials(found, run, stop, own_lock, aloud=True), stop)
     return stop.exit_code
   with lock, own_lock, errors.user_errors(), shutdown.status_kept(run, run.write_status, stop):
     run.write_status('running')
-    oracles, trials = workers_lib.load_oracles(), _Trials(found, run, stop, lock)
+    chief, trials = workers_lib.load_chief(), _Trials(found, run, stop, lock)
     report = _Report(found, run, trials.reasons)
-    report.oracle = oracle = _oracle(oracles, found, run, workers, report)
+    report.oracle = oracle = _oracle(chief.oracles, found, run, workers, report)
     if role.is_chief:
-      with oracles.served(oracle, role):
+      with chief.served(oracle, role):
         print(f'chief at {role.address}; workers run the trials', flush=True)
-        oracles.wait(oracle, stop, workers.is_alive)
+        chief.wait(oracle, stop, workers.is_alive)
     else:
-      oracles.work(oracle, role.tuner_id, trials, stop)
+      chief.work(oracle, role.tuner_id, trials, stop)
     if stop():
       run.write_status('interrupted')
       print(f'stopped and saved; the same command continues in {run.path}', file=sys.stderr)
