@@ -73,7 +73,7 @@ def reduction(config: Config, devices: int, parameters: float) -> float:
 
 
 def seconds(config: Config, part: Part, devices: int, parameters: float) -> float:
-  """Of all steps of a part."""
+  """Seconds that all steps of a part take on some devices."""
   image = config.image_seconds * part.passes / 3
   if part.passes == 3:
     return part.steps * (config.step_seconds + part.images / devices * image + reduction(config, devices, parameters))

@@ -145,6 +145,7 @@ def test_a_renamed_class_is_refused_by_all(frames, renamed, tmp_path):
   assert not list(tmp_path.glob('m*')) and not (tmp_path / 'int8' / 'status.json').exists()
 
 
+@pytest.mark.long
 def test_another_augmentation_is_refused_where_nothing_is_trained(frames):
   name, trained = frames
   with pytest.raises(ValueError, match='`augmentation=imagenet`: the network was trained with cifar, which says how its images are cut'):

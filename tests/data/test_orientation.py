@@ -24,7 +24,7 @@ def _found(encoded):
   return int(orientation.of_jpeg(image)) if orientation.is_written(image) else 1
 
 
-@pytest.mark.parametrize('height, width', [(37, 50), (1, 9), (16, 16)])
+@pytest.mark.parametrize('height, width', suites.few([(37, 50), (1, 9), (16, 16)], 1))
 @pytest.mark.parametrize('turned', range(10))
 def test_pixels_are_those_of_pil(turned, height, width):
   encoded = _photo(turned, height, width)
@@ -46,6 +46,7 @@ def test_windows_lie_in_the_turned_image(turned):
     assert np.array_equal(part, whole[top:top + rows, left:left + columns])
 
 
+@pytest.mark.long
 def test_a_photo_gives_what_its_turned_pixels_give():
   """Mapped as in a pipeline, in whose graph the part for turned images is a function of its own."""
   photo, transform = _photo(6), preprocessing.ImageNet(24, 'none')

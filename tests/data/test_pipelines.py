@@ -223,7 +223,7 @@ def test_names_in_a_folder_change_no_batch_of_a_pass(digits, tmp_path):
       assert np.array_equal(images, same_images) and [class_of[name] for name in names] == other_names
 
 
-@pytest.mark.parametrize('part', ['validation', 'test'])
+@pytest.mark.parametrize('part', suites.few(['validation', 'test'], 1))
 def test_each_batch_of_a_pass_mixes_the_classes(digits, tmp_path, part):
   source = _folder(digits, tmp_path, lambda label, number: f'{label}/{number:04d}.png')
   batches = (pipelines.test_pass(source, PLAIN, 50) if part == 'test' else

@@ -144,6 +144,7 @@ def test_large_images_are_resized_as_bytes_with_the_same_result(encoding, monkey
     np.testing.assert_allclose(ours, expected, atol=0.1 / 255)
 
 
+@pytest.mark.long
 def test_imagenet_crops_of_a_constant_image_only_change_its_colour():
   encoded = _png(np.full((50, 60, 3), (200, 100, 50), np.uint8))
   plain = _train(preprocessing.ImageNet(16, 'none'), encoded, 20)

@@ -6,6 +6,7 @@ import os
 from PIL import Image
 import pytest
 
+from tests import suites
 from tests.data import image_folders
 from tf_proxyless.data import sources
 from tf_proxyless.data import splits
@@ -39,7 +40,7 @@ def open_folder(folder):
 
 
 @pytest.mark.parametrize('name', BAD)
-@pytest.mark.parametrize('part', ['train', 'test'])
+@pytest.mark.parametrize('part', suites.few(['train', 'test'], 1))
 def test_bad_files_are_named_wherever_they_lie(folder, name, part):
   (folder / part / 'a' / name).write_bytes(BAD[name])
   with pytest.raises(ValueError, match=f'1 of 13 images in {folder} cannot be read: {part}/a/{name} .*; mend or remove them') as error:
@@ -91,7 +92,7 @@ def test_files_are_read_once_until_they_change(folder, monkeypatch):
   assert counts == [12, 1, 1]  # what is bad is not kept, and read again
 
 
-@pytest.mark.parametrize('damage', [b'', b'not an archive', None])
+@pytest.mark.parametrize('damage', suites.few([b'not an archive', b'', None], 1))
 def test_a_damaged_cache_is_made_again(folder, monkeypatch, damage):
   counts = _decoded(monkeypatch)
   verification.verify(open_folder(folder))

@@ -6,6 +6,7 @@ from ai_edge_litert import interpreter as litert
 import numpy as np
 import pytest
 
+from tests import suites
 from tests.space import spaces
 from tf_proxyless.cost import memory
 from tf_proxyless.cost import model as model_lib
@@ -71,8 +72,7 @@ def check(network):
   return model_lib.from_file_bytes(network).fixed / len(content)
 
 
-@pytest.mark.parametrize('name', ['factors', 'fbnet_v2', 'tree', *(
-    pytest.param(name, marks=pytest.mark.long) for name in ('nested', 'parts', 'resolutions', 'widths'))])
+@pytest.mark.parametrize('name', suites.few(['tree', 'factors', 'fbnet_v2', 'nested', 'parts', 'resolutions', 'widths'], 1))
 def test_memory_of_small_networks(name):
   check(network_of(spaces.COUPLED[name]()))
 

@@ -71,6 +71,7 @@ def test_a_network_has_the_operations_of_its_blocks(precision, io, tmp_path):
   assert models.io_dtypes(path) == (io, io)
 
 
+@pytest.mark.long
 def test_activations_keep_their_scale(tmp_path):
   """With the start values of training they fade: nothing like a trained network, in floats or in int8 ranges."""
   network = models.small()

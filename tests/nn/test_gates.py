@@ -118,6 +118,7 @@ def test_a_mixture_is_the_weighted_sum_of_all_candidates(setting):
     np.testing.assert_allclose(value, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max())
 
 
+@pytest.mark.long
 def test_no_gradient_of_a_mixture_reaches_a_candidates_weights(setting):
   supernet, (images, labels), _ = setting
   gates = supernet.mix(tf.fill([4, 7], 1 / 7))

@@ -90,6 +90,7 @@ def test_what_is_no_number_is_reported_in_the_end(space):
   assert np.isnan(losses[-1]) and all(np.isfinite(weight).all() for weight in supernet.weights)
 
 
+@pytest.mark.long
 def test_outputs_beyond_float16_are_reported_as_such(parts):
   supernet, optimizer, steps = parts
   optimizer.loss_scale.factor.assign(1.0)

@@ -72,6 +72,7 @@ def test_nothing_is_left_behind(exported, tmp_path, monkeypatch):
   assert left == ['digits.tflite', 'digits_card.json', 'temporary']
 
 
+@pytest.mark.long
 def test_mistakes_are_one_line(exported, tmp_path):
   path, _ = exported
   (tmp_path / 'alone.tflite').write_bytes(b'TFL3')
