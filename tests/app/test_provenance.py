@@ -323,6 +323,7 @@ def test_what_operations_say_becomes_a_line():
     raise tf.errors.InternalError(None, None, 'a defect keeps its traceback')
 
 
+@pytest.mark.long
 def test_flags_of_a_start_on_the_same_images(frames):
   name, trained = frames
   source = sources.open_dataset(name)
@@ -332,6 +333,7 @@ def test_flags_of_a_start_on_the_same_images(frames):
   assert augmentation.before(config, dataclasses.replace(start, results={'dataset': 'other'}), source) is None
 
 
+@pytest.mark.long
 def test_a_card_is_of_the_network_in_the_file(frames, tmp_path):
   """Of the same shapes outside, with another one described beside it."""
   shutil.copy(frames[1].run.model, tmp_path / 'm.keras')
