@@ -79,9 +79,14 @@ class Session:
         if losses > _MAX_LOSSES:
           raise
         self._report(f'{error}; waiting up to {self._reconnect_s:g} s for the device')
-        if not self._device.reconnect(self._reconnect_s):
+        try:
+          self._returned = self._device.reconnect(self._reconnect_s)
+        except KeyboardInterrupt:
+          if self._deal.is_done():  # nobody waits for it any more
+            raise error from None
           raise
-        self._returned = True
+        if not self._returned:
+          raise
       else:
         losses = 0
         self._check(block, record)

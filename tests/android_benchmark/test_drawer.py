@@ -105,7 +105,10 @@ def test_nobody_waits_for_a_lost_phone_when_all_is_measured(run, phones, output)
   exit_code, messages = run(phones, '--reconnect_s=600')
   assert exit_code == 0, messages
   assert 'waiting up to 600 s' in messages and 'is lost. The next run with' in messages
-  assert len(measuring.load(output)['phones']) == 2
+  measured = measuring.load(output)
+  assert len(measured['phones']) == 2
+  warning, = measured['warnings']
+  assert warning.startswith(f'adb:{phones[2].serial} was left out after ') and 'connection lost' in warning
 
 
 @pytest.mark.long

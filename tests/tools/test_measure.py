@@ -22,7 +22,7 @@ run = functools.partial(runs.tool, 'measure')
 
 
 @pytest.fixture(scope='module')
-def exported(trained, tmp_path_factory):
+def unmeasured(trained, tmp_path_factory):
   """A float file with its card, made in this process and not measured; its accuracy is not in the card, but known."""
   found, request = models.find(trained), exporter.Request('none')
   made = exporter.make(request, 'float', exporter.load(found), None, None)
@@ -31,6 +31,14 @@ def exported(trained, tmp_path_factory):
   path.write_bytes(content)
   model_card.save(exporter.make_card(made, content, found.architecture, request), model_card.path_for(path))
   return path, found.results['test_top1']
+
+
+@pytest.fixture
+def exported(unmeasured, tmp_path):
+  """A copy of it, for measuring adds to the card."""
+  path, accuracy = unmeasured
+  shutil.copy(model_card.path_for(path), tmp_path)
+  return pathlib.Path(shutil.copy(path, tmp_path)), accuracy
 
 
 @pytest.mark.long
@@ -55,8 +63,7 @@ def test_latency_and_accuracy_land_in_the_card(exported, data_dir):
 @pytest.mark.long
 def test_nothing_is_left_behind(exported, tmp_path, monkeypatch):
   """Neither in this process, nor beside it, nor beside the model."""
-  path = pathlib.Path(shutil.copy(exported[0], tmp_path))
-  shutil.copy(model_card.path_for(exported[0]), tmp_path)
+  path, _ = exported
   (tmp_path / 'temporary').mkdir()
   monkeypatch.setenv('TMPDIR', str(tmp_path / 'temporary'))
   monkeypatch.setattr(tempfile, 'tempdir', None)  # asks again
