@@ -122,7 +122,7 @@ def _predictors() -> list[bytes]:
   found = []
   for kind in (gaussian_process.GaussianProcess, mlps.MLPs):
     predictor = kind(decisions, paths, 0.5 + 0.1 * rng.random(len(paths)))
-    held_out = predictors_lib.HeldOut(*(tuple(predictor.accuracy.tolist()) for _ in range(3)))
+    held_out = predictors_lib.HeldOut(*(tuple(predictor.values.tolist()) for _ in range(3)))
     found.append(saved(lambda value, path: predictor_file.save(value[0], space, value[1], path), (predictor, held_out)))
   return found
 
@@ -133,7 +133,7 @@ def _predictor(content: bytes, folder: pathlib.Path) -> None:
   predictor_file.load_held_out(folder / 'predictor.json')
   predictor, _ = predictor_file.load(folder / 'predictor.json', coupled.COUPLED['widths']())
   mean, deviation = predictor.predict(predictor.paths)
-  assert mean.shape == deviation.shape == predictor.accuracy.shape
+  assert mean.shape == deviation.shape == predictor.values.shape
 
 
 def _tables() -> list[bytes]:

@@ -8,6 +8,8 @@ import pytest
 from tests import suites
 from tests.search import landscapes
 from tests.space import spaces
+from tf_proxyless.search import ask_tell
+from tf_proxyless.search.designers import genetic
 from tf_proxyless.search.predictors import base
 from tf_proxyless.search.predictors import features
 from tf_proxyless.search.predictors import file
@@ -62,6 +64,25 @@ def test_a_gaussian_process_says_how_little_it_knows():
     assert predictor.predict(paths)[1].mean() < deviation.mean(), 'more is known of networks that were trained'
 
 
+def test_energies_of_measured_networks():
+  """ChamNet's other use of it: what 120 networks take, in mJ, tells that of others, which a designer then keeps within a limit."""
+  energy = lambda paths: 2.5 * landscapes.COST_MODEL.costs(paths)**1.1 / 10
+  paths, others = networks(120)[0], networks(100, seed=1)[0]
+  measured = energy(paths) * np.random.default_rng(0).normal(1, 0.01, 120)
+  predictor = gaussian_process.GaussianProcess(DECISIONS, paths, measured)
+  mean, _ = predictor.predict(others)
+  assert np.mean(np.abs(mean / energy(others) - 1)) < 0.04
+  limit, landscape = float(np.quantile(measured, 0.4)), landscapes.Landscape(1)
+
+  def accuracies(paths):
+    mean, deviation = predictor.predict(paths)
+    return np.where(mean + 2 * deviation <= limit, landscapes.BASE_ACCURACY + landscape.true_gain(paths), 0.0)
+
+  found = ask_tell.ask_tell(genetic.Genetic(DECISIONS), accuracies, landscapes.COST_MODEL, 400)
+  best = found.paths[[found.accuracy.argmax()]]
+  assert energy(best)[0] <= limit and found.accuracy.max() > accuracies(paths).max()
+
+
 def test_in_a_space_where_nothing_counts_nothing_is_learned():
   paths = networks(80)[0]
   noise = 0.7 + np.random.default_rng(2).normal(0, 0.01, 80)
@@ -97,13 +118,12 @@ def test_files(tmp_path, kind):
       file.load(tmp_path / 'changed.json', space)
 
 
-@pytest.mark.parametrize('paths, accuracy, message', [
+@pytest.mark.parametrize('paths, values, message', [
     (np.zeros((3, 21), int), [0.1, 0.2, 0.3], 'is for 4 to 2,000 networks, got 3, of which 1 differ'),
-    (networks(10)[0], [0.5] * 10, 'all 10 networks have the accuracy 0.5: there is nothing to predict'),
-    (networks(10)[0], [1.5] * 10, r'accuracies must be in \[0, 1\]'),
-    (networks(10)[0], [float('nan')] * 10, r'accuracies must be in \[0, 1\]'),
+    (networks(10)[0], [0.5] * 10, 'all 10 networks have the value 0.5: there is nothing to predict'),
+    (networks(10)[0], [float('nan')] * 10, 'values must be finite'),
     (networks(10)[0][:, 1:], [0.5] * 10, 'the networks are of another space'),
 ])
-def test_what_cannot_be_predicted(paths, accuracy, message):
+def test_what_cannot_be_predicted(paths, values, message):
   with pytest.raises(ValueError, match=message):
-    gaussian_process.GaussianProcess(DECISIONS, paths, accuracy)
+    gaussian_process.GaussianProcess(DECISIONS, paths, np.array(values))

@@ -36,7 +36,7 @@ def ask_tell(designer: base.Designer, evaluator: Evaluator, cost_model: model_li
     All evaluations, in their order.
 
   Raises:
-    ValueError: The file is of other decisions, or no network of a batch has an accuracy.
+    ValueError: The file is of other decisions, an accuracy is not in [0, 1], or no network of a batch has one.
   """
   file = evaluations_lib.EvaluationLog(os.fspath(path or ''), cost_model.paths, cost_model.choice_counts)
   rows = []
@@ -67,6 +67,8 @@ def batches(found: evaluations_lib.Evaluations, batch: int = BATCH) -> list[eval
 def _evaluate(paths: np.ndarray, evaluator: Evaluator, cost_model: model_lib.CostModel, number: int) -> evaluations_lib.Evaluations:
   accuracy = np.asarray(evaluator(paths), np.float32)
   known = ~np.isnan(accuracy)
+  if not ((accuracy[known] >= 0) & (accuracy[known] <= 1)).all():
+    raise ValueError('accuracies must be in [0, 1]')
   if not known.any():
     raise ValueError(f'none of the {len(paths)} networks of batch {number} has an accuracy')
   return evaluations_lib.Evaluations(cost_model.choice_counts, paths[known], accuracy[known], cost_model.costs(paths[known]),

@@ -115,7 +115,7 @@ def load_predictions(path: pathlib.Path) -> dict[str, Any]:
   from tf_proxyless.search.predictors import file as predictor_file  # SciPy, without which most searches start sooner
 
   found = predictor_file.load_held_out(path)
-  return {'scores': dataclasses.asdict(found.scores), 'predicted': list(found.predicted), 'accuracy': list(found.accuracy)}
+  return {'scores': dataclasses.asdict(found.scores), 'predicted': list(found.predicted), 'accuracy': list(found.values)}
 
 
 def derivation(found: DerivationFile, decisions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -57,7 +57,7 @@ class Bayesian:
     for number in range(len(self._paths), len(self._paths) + count):
       path = self._next(process, pools[number % len(pools)], number % _EXPLORED == _EXPLORED - 1)
       process = gaussian_process.GaussianProcess(
-          self._decisions, np.concatenate([process.paths, path]), np.concatenate([process.accuracy, process.predict(path)[0].clip(0, 1)]),
+          self._decisions, np.concatenate([process.paths, path]), np.concatenate([process.values, process.predict(path)[0].clip(0, 1)]),
           parameters=process.parameters)
     return process.paths[-count:].astype(np.int32)
 

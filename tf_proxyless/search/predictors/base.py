@@ -16,28 +16,28 @@ _FOLDS = 10
 
 @runtime_checkable
 class Predictor(Protocol):
-  """Says how accurate networks are that were not trained.
+  """Says how accurate networks are that were not trained, or how much energy those take that were not measured.
 
-  It is fitted when it is made: by (decisions, paths, accuracy, seed=0, parameters=None). Parameters of one that was fitted to the same
+  It is fitted when it is made: by (decisions, paths, values, seed=0, parameters=None). Parameters of one that was fitted to the same
   networks take the place of a fit.
 
   Attributes:
     LEAST, MOST: Networks that it can be fitted to.
     decisions: Decisions of the space.
     paths: int [networks, decisions], canonical: the networks that it was fitted to.
-    accuracy: float64 [networks], in [0, 1], that they were trained to.
+    values: float64 [networks], what was found of them: accuracies in [0, 1], or measured energies in mJ.
     parameters: What was fitted, as JSON values.
-    noise: Standard deviation of an accuracy over trainings of one network.
+    noise: Standard deviation of a value over trainings, or measurements, of one network.
   """
 
   LEAST: ClassVar[int]
   MOST: ClassVar[int]
   decisions: tuple[schema.Decision, ...]
   paths: np.ndarray
-  accuracy: np.ndarray
+  values: np.ndarray
   parameters: Mapping[str, Any]
 
-  def __init__(self, decisions: Sequence[schema.Decision], paths: np.ndarray, accuracy: np.ndarray, seed: int = 0,
+  def __init__(self, decisions: Sequence[schema.Decision], paths: np.ndarray, values: np.ndarray, seed: int = 0,
                parameters: Mapping[str, Any] | None = None):
     ...
 
@@ -46,27 +46,27 @@ class Predictor(Protocol):
     ...
 
   def predict(self, paths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """How accurate networks are.
+    """The values of networks.
 
     Args:
       paths: int [networks, decisions], canonical.
 
     Returns:
-      Accuracy, float64 [networks], and the standard deviation of its error, without the noise of a training.
+      float64 [networks], and the standard deviation of its error, without the noise of a training or measurement.
     """
     ...
 
 
 @dataclasses.dataclass(frozen=True)
 class Scores:
-  """How well accuracies are predicted that were not seen.
+  """How well values are predicted that were not seen.
 
   Attributes:
     networks: How many.
-    spearman, kendall: Rank correlations of predicted and true accuracy.
-    error: Root mean square error of an accuracy in [0, 1].
-    spread: Standard deviation of the true accuracies: the error of who always says their mean.
-    within: Share of true accuracies within 1.96 standard deviations of the prediction; 0.95 is right.
+    spearman, kendall: Rank correlations of predicted and true values.
+    error: Root mean square error of a value.
+    spread: Standard deviation of the true values: the error of who always says their mean.
+    within: Share of true values within 1.96 standard deviations of the prediction; 0.95 is right.
   """
 
   networks: int
@@ -92,39 +92,39 @@ class HeldOut:
 
   Attributes:
     predicted, deviation: Predictions and their standard deviations, by network, with the noise of a training.
-    accuracy: The truth.
+    values: The truth.
   """
 
   predicted: tuple[float, ...]
   deviation: tuple[float, ...]
-  accuracy: tuple[float, ...]
+  values: tuple[float, ...]
 
   def __post_init__(self) -> None:
-    if not len(self.predicted) == len(self.deviation) == len(self.accuracy):
-      raise ValueError('predicted, deviation and accuracy must be as many')
+    if not len(self.predicted) == len(self.deviation) == len(self.values):
+      raise ValueError('predicted, deviation and values must be as many')
 
   @property
   def scores(self) -> Scores:
     """How good the predictions are."""
-    return Scores.of(*map(np.array, (self.predicted, self.deviation, self.accuracy)))
+    return Scores.of(*map(np.array, (self.predicted, self.deviation, self.values)))
 
 
-def check(kind: type[Predictor], decisions: Sequence[schema.Decision], paths: np.ndarray, accuracy: np.ndarray) -> None:
+def check(kind: type[Predictor], decisions: Sequence[schema.Decision], paths: np.ndarray, values: np.ndarray) -> None:
   """Refuses what a predictor cannot be fitted to.
 
   Raises:
-    ValueError: There are too few different networks or too many, they are of another space, or accuracies are no such numbers or all equal.
+    ValueError: There are too few different networks or too many, they are of another space, or values are not finite or all equal.
   """
   counts = [len(decision.choices) for decision in decisions]
-  if paths.shape != (len(accuracy), len(counts)) or (paths < 0).any() or (paths >= counts).any():
+  if paths.shape != (len(values), len(counts)) or (paths < 0).any() or (paths >= counts).any():
     raise ValueError('the networks are of another space')
   different = len(np.unique(paths, axis=0))
   if not kind.LEAST <= different or not len(paths) <= kind.MOST:
     raise ValueError(f'{kind.__name__} is for {kind.LEAST} to {kind.MOST:,} networks, got {len(paths):,}, of which {different:,} differ')
-  if not ((accuracy >= 0) & (accuracy <= 1)).all():
-    raise ValueError('accuracies must be in [0, 1]')
-  if np.ptp(accuracy) == 0:
-    raise ValueError(f'all {len(accuracy)} networks have the accuracy {accuracy[0]:g}: there is nothing to predict')
+  if not np.isfinite(values).all():
+    raise ValueError('values must be finite')
+  if np.ptp(values) == 0:
+    raise ValueError(f'all {len(values)} networks have the value {values[0]:g}: there is nothing to predict')
 
 
 def cross_validate(predictor: Predictor, seed: int = 0, folds: int = _FOLDS) -> HeldOut:
@@ -140,11 +140,11 @@ def cross_validate(predictor: Predictor, seed: int = 0, folds: int = _FOLDS) -> 
   Raises:
     ValueError: Without a part there are too few networks.
   """
-  count = len(predictor.accuracy)
+  count = len(predictor.values)
   mean, deviation = np.empty((2, count))
   for rows in np.array_split(np.random.default_rng(seed).permutation(count), min(folds, count)):
     others = np.setdiff1d(np.arange(count), rows)
-    fitted = type(predictor)(predictor.decisions, predictor.paths[others], predictor.accuracy[others], seed)
+    fitted = type(predictor)(predictor.decisions, predictor.paths[others], predictor.values[others], seed)
     mean[rows], known = fitted.predict(predictor.paths[rows])
     deviation[rows] = np.sqrt(known**2 + fitted.noise**2)
-  return HeldOut(tuple(mean.tolist()), tuple(deviation.tolist()), tuple(predictor.accuracy.tolist()))
+  return HeldOut(tuple(mean.tolist()), tuple(deviation.tolist()), tuple(predictor.values.tolist()))

@@ -64,7 +64,7 @@ def save(predictor: base.Predictor, space: network_lib.Network, held_out: base.H
   """
   kind = next(name for name, each in KINDS.items() if type(predictor) is each)
   decisions, paths = tuple(decision.path for decision in predictor.decisions), tuple(map(tuple, predictor.paths.tolist()))
-  content = _Content(kind, io.digest(space), decisions, paths, held_out.accuracy, held_out.predicted, held_out.deviation, held_out.scores)
+  content = _Content(kind, io.digest(space), decisions, paths, held_out.values, held_out.predicted, held_out.deviation, held_out.scores)
   files.write_json(path, _RECORD, {**serialization.encode(content), 'parameters': dict(predictor.parameters)})
 
 
@@ -87,6 +87,8 @@ def load(path: files.PathLike, space: network_lib.Network) -> tuple[base.Predict
     held_out = content.held_out
     if not isinstance(parameters, dict) or not parameters:
       raise ValueError(f'parameters must be those of a {content.kind}, got {files.shorten(parameters)}')
+    if not all(0 <= value <= 1 for value in content.accuracy):
+      raise ValueError('accuracies must be in [0, 1]')
     predictor = KINDS[content.kind](decisions, np.array(content.paths, np.int32), np.array(content.accuracy), parameters=parameters)
   except (ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
     reason = f'{type(error).__name__} {error}' if isinstance(error, (KeyError, AttributeError, TypeError)) else str(error)

@@ -15,7 +15,7 @@ from tf_proxyless.space import schema
 
 # Priors, normal in the logarithm: (mean, standard deviation). Without them as many lengths as decisions fit a few dozen networks whatever
 # these say. Lengths have that of Hvarfner et al. ("Vanilla Bayesian optimization performs great in high dimensions", ICML 2024,
-# arXiv 2402.02229), whose mean grows with the decisions; the others are shares of the variance of accuracies.
+# arXiv 2402.02229), whose mean grows with the decisions; the others are shares of the variance of the values.
 _LENGTH = (2**0.5, 3**0.5)
 _SHARES = {'linear': (0.0, 1.5), 'smooth': (-1.0, 1.5), 'noise': (-3.0, 1.5)}
 _BOUND = 9.0  # of the logarithms
@@ -26,16 +26,16 @@ class GaussianProcess:
 
   LEAST, MOST = 4, 2000  # networks; time grows with the third power, and 2,000 take minutes
 
-  def __init__(self, decisions: Sequence[schema.Decision], paths: np.ndarray, accuracy: np.ndarray, seed: int = 0,
+  def __init__(self, decisions: Sequence[schema.Decision], paths: np.ndarray, values: np.ndarray, seed: int = 0,
                parameters: Mapping[str, Any] | None = None):
     """Fits it; see `base.Predictor`. There is nothing random about it."""
-    self.decisions, self.paths, self.accuracy = tuple(decisions), np.asarray(paths), np.asarray(accuracy, np.float64)
-    base.check(type(self), self.decisions, self.paths, self.accuracy)
+    self.decisions, self.paths, self.values = tuple(decisions), np.asarray(paths), np.asarray(values, np.float64)
+    base.check(type(self), self.decisions, self.paths, self.values)
     self._inputs = features.features(self.decisions, self.paths)
     self._centres = [inputs.mean(axis=0) for inputs in self._inputs]
     self._size = max(sum(np.sum((each - centre)**2) for each, centre in zip(self._inputs, self._centres)) / len(self.paths), 1e-9)
-    self._mean, self._scale = self.accuracy.mean(), self.accuracy.std()
-    self._targets = (self.accuracy - self._mean) / self._scale
+    self._mean, self._scale = self.values.mean(), self.values.std()
+    self._targets = (self.values - self._mean) / self._scale
     self.parameters = dict(parameters or self._fit())
     lengths = self.parameters['lengths']
     if len(lengths) != len(self._inputs):

@@ -22,24 +22,24 @@ class MLPs:
 
   LEAST, MOST = 20, 1_000_000  # networks
 
-  def __init__(self, decisions: Sequence[schema.Decision], paths: np.ndarray, accuracy: np.ndarray, seed: int = 0,
+  def __init__(self, decisions: Sequence[schema.Decision], paths: np.ndarray, values: np.ndarray, seed: int = 0,
                parameters: Mapping[str, Any] | None = None):
     """Fits them; see `base.Predictor`."""
-    self.decisions, self.paths, self.accuracy = tuple(decisions), np.asarray(paths), np.asarray(accuracy, np.float64)
-    base.check(type(self), self.decisions, self.paths, self.accuracy)
-    self._mean, self._scale = self.accuracy.mean(), self.accuracy.std()
+    self.decisions, self.paths, self.values = tuple(decisions), np.asarray(paths), np.asarray(values, np.float64)
+    base.check(type(self), self.decisions, self.paths, self.values)
+    self._mean, self._scale = self.values.mean(), self.values.std()
     inputs = self._inputs(self.paths)
-    self.parameters = dict(parameters or {'members': _fit(inputs, (self.accuracy - self._mean) / self._scale, seed)})
+    self.parameters = dict(parameters or {'members': _fit(inputs, (self.values - self._mean) / self._scale, seed)})
     found = np.shape(self.parameters['members'][0][0][0])[0]
     if found != inputs.shape[1]:
       raise ValueError(f'perceptrons of this space have {inputs.shape[1]} inputs, got {found}')
-    self.noise = float(np.sqrt(np.mean((self._outputs(inputs).mean(axis=0) - self.accuracy)**2)))
+    self.noise = float(np.sqrt(np.mean((self._outputs(inputs).mean(axis=0) - self.values)**2)))
 
   def _inputs(self, paths: np.ndarray) -> np.ndarray:
     return np.concatenate([np.zeros((len(paths), 0)), *features.features(self.decisions, np.asarray(paths))], axis=1)
 
   def _outputs(self, inputs: np.ndarray) -> np.ndarray:
-    """Accuracy by each member, [members, networks]."""
+    """Values by each member, [members, networks]."""
     found = []
     for *hidden, (last, offset) in self.parameters['members']:
       layer = inputs
