@@ -76,7 +76,7 @@ def test_a_model_on_which_a_phone_is_different_is_named(run, phones, output):
   assert f'adb:{phones[1].serial} takes 30.0 % longer than the other phones on model05, beyond their usual difference' in messages
 
 
-@pytest.mark.parametrize('kind', ['hot', pytest.param('unplug', marks=pytest.mark.long)])  # settings are not given up before 30 s
+@pytest.mark.parametrize('kind', ['hot', pytest.param('unplug', marks=pytest.mark.by_hand)])  # settings are not given up before 30 s
 def test_a_phone_that_dies_costs_its_share_only(run, phones, output, kind):
   dead = phones[2]
   if kind == 'hot':

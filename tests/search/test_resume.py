@@ -54,7 +54,7 @@ def whole_runs(tmp_path_factory, data_dir):
 @pytest.mark.long
 @pytest.mark.parametrize('number, code, after, kind', [
     (signal.SIGTERM, 0, JOINT, ('reinforce', 'float32')), (signal.SIGINT, 130, 0, ('reinforce', 'float32')),
-    (signal.SIGTERM, 0, JOINT, ('gradient', 'mixed_float16'))])
+    pytest.param(signal.SIGTERM, 0, JOINT, ('gradient', 'mixed_float16'), marks=pytest.mark.by_hand)])
 def test_signals_save(tmp_path, data_dir, whole_runs, kind, number, code, after):
   """SIGTERM saves and exits with 0, Ctrl-C with 130; the same command continues from that very step."""
   run = run_directory.RunDirectory(tmp_path / 'run')
@@ -74,8 +74,9 @@ def test_signals_save(tmp_path, data_dir, whole_runs, kind, number, code, after)
 
 @pytest.mark.long
 def test_a_finished_run_says_the_same_again(tmp_path, data_dir, whole_runs):
-  whole = whole_runs('gradient')
+  kind = 'reinforce', 'float32'
+  whole = whole_runs(*kind)
   before = {name: getattr(whole, name).read_bytes() for name in ('architecture', 'samples', 'derivation', 'history')}
-  first = finish(flags_of(whole.path, data_dir, 'gradient'))
-  assert finish(flags_of(whole.path, data_dir, 'gradient')) == first and str(whole.architecture) in first
+  first = finish(flags_of(whole.path, data_dir, *kind))
+  assert finish(flags_of(whole.path, data_dir, *kind)) == first and str(whole.architecture) in first
   assert before == {name: getattr(whole, name).read_bytes() for name in before}

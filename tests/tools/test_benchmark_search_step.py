@@ -88,7 +88,7 @@ def test_mistakes_are_one_line(tmp_path, argument, message):
   runs.check_mistake(result, message)
 
 
-@pytest.mark.long
+@pytest.mark.by_hand
 def test_json_of_a_run(tmp_path):
   result = run('--json', '--resolution=32', '--batch_size=2', '--candidates=2', '--repetitions=2', '--paths=1', cwd=tmp_path)
   assert result.returncode == 0, result.stderr

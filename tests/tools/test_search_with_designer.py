@@ -150,7 +150,7 @@ def test_workers_train_for_a_chief(space_file, data_dir, tmp_path):
   assert all(len(file.read_text().splitlines()) == 2 for file in begun())  # epochs, none of them twice
 
 
-@pytest.mark.long
+@pytest.mark.by_hand
 def test_where_all_trainings_fail_the_search_ends_with_the_reason(space_file, data_dir, tmp_path):
   """Every training diverges at this learning rate: each failure is printed, then the error of the search."""
   (tmp_path / 'proxy.flags').write_text('\n'.join((*PROXY, f'--data_dir={data_dir}', '--learning_rate=1e30')))

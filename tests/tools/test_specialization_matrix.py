@@ -38,7 +38,7 @@ def test_mistakes(tmp_path):
   runs.check_mistake(matrix(f'--work_dir={tmp_path}', '--dataset=digits', '--designer=genetic'), '--designer=genetic: what is compared')
 
 
-@pytest.mark.long
+@pytest.mark.by_hand
 def test_the_whole_path(tmp_path, data_dir):
   arguments = (*TINY, f'--work_dir={tmp_path}', f'--data_dir={data_dir}')
   result = matrix(*arguments, '--json', limit_s=900)

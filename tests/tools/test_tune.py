@@ -144,11 +144,9 @@ def test_interrupted_and_continued_equals_uninterrupted(architecture, data_dir, 
   assert f': trial {number}, {100 * found[number][1]:.2f} %' in best and best.count('--learning_rate=') == (number > 0)
 
   parts = arguments(architecture, data_dir, tmp_path / 'parts')
-  for number, kind, code in ((1, signal.SIGTERM, 0), (2, signal.SIGINT, 130)):
-    history = tmp_path / 'parts' / f'trial_{number}' / 'history.jsonl'
-    stopped = runs.stop_when(start(*parts), lambda history=history: history.exists() and history.stat().st_size, kind)
-    assert stopped.returncode == code, stopped.stderr
-    assert 'the same command continues' in stopped.stderr
+  history = tmp_path / 'parts' / 'trial_1' / 'history.jsonl'
+  stopped = runs.stop_when(start(*parts), lambda: history.exists() and history.stat().st_size, signal.SIGTERM)
+  assert stopped.returncode == 0 and 'the same command continues' in stopped.stderr, stopped.stderr
   assert run(*parts).returncode == 0
   for file in ('best.flags', *(f'trial_{number}/trial.json' for number in range(3))):
     assert (tmp_path / 'parts' / file).read_text() == (tmp_path / 'whole' / file).read_text()

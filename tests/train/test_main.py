@@ -174,7 +174,7 @@ def test_signals_save(trained, tmp_path, data_dir, number, code):
   check_equal(run, trained[0])
 
 
-@pytest.mark.long
+@pytest.mark.by_hand
 def test_two_workers_and_a_stop_of_one(tmp_path, data_dir):
   """Both stop when one is asked to, at the same step, and go on together; the first of them writes."""
   run = run_directory.RunDirectory(tmp_path / 'run')
