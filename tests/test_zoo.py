@@ -14,7 +14,9 @@ IMAGES = np.random.default_rng(0).uniform(size=(2, 32, 32, 3)).astype(np.float32
 QUICK = {'mobilenet_v3_large'}  # the others are of the same operations
 
 
-@pytest.mark.parametrize('name', [name if name in QUICK else pytest.param(name, marks=pytest.mark.long) for name in published.NAMES])
+@pytest.mark.parametrize('name', [
+    name if name in QUICK else pytest.param(name, marks=pytest.mark.by_hand if name == 'proxyless_cifar' else pytest.mark.long)
+    for name in published.NAMES])
 def test_is_the_network_of_the_archive(name):
   model = getattr(zoo, name)(resolution=64, classes=10)
   network = published.network(name, resolution=64, classes=10)

@@ -53,7 +53,8 @@ def test_names_from_a_file_stay_text():
 
 
 @pytest.mark.long
-@pytest.mark.parametrize('name', test_old_runtimes.NETWORKS)
+@pytest.mark.parametrize('name', [
+    'plain', 'tree', *(pytest.param(name, marks=pytest.mark.by_hand) for name in ('mobile', 'grouped'))])
 def test_keras_3_computes_the_same_on_tensorflow_and_jax(name, tmp_path):
   network = test_old_runtimes.NETWORKS[name]()
   images = quantized_lib.digits(network.input_shape[0])

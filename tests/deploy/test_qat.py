@@ -153,8 +153,8 @@ def test_a_tree():
 @pytest.mark.long
 # FBNet A has groups, FBNetV2 squeeze-excite with other widths.
 @pytest.mark.parametrize('name', [
-    'proxyless_mobile', published.MOBILENET_V3_LARGE, 'fbnet_a', 'fbnet_v2_f1',
-    *(pytest.param(name, marks=pytest.mark.by_hand) for name in (*published.PROXYLESS_NAMES[1:], 'fbnet_96'))])
+    'proxyless_mobile', published.MOBILENET_V3_LARGE,
+    *(pytest.param(name, marks=pytest.mark.by_hand) for name in (*published.PROXYLESS_NAMES[1:], 'fbnet_a', 'fbnet_96', 'fbnet_v2_f1'))])
 def test_every_layer_of_published_networks_to_a_step(name):
   photos = quantized_lib.photos(224)
   quantized = quantized_lib.quantize(quantized_lib.network_like_trained(published.network(name, resolution=224), photos), photos)

@@ -110,7 +110,7 @@ def check_planted(result):
 
 @pytest.mark.long
 @pytest.mark.parametrize('seed', [0, *(pytest.param(seed, marks=pytest.mark.by_hand) for seed in range(1, 5))])
-@pytest.mark.parametrize('optimizer', ['reinforce', 'gradient'])
+@pytest.mark.parametrize('optimizer', ['reinforce', pytest.param('gradient', marks=pytest.mark.by_hand)])
 def test_finds_what_was_planted(tmp_path, optimizer, seed):
   result = search(optimizer, tmp_path / 'run', seed)
   check_planted(result)

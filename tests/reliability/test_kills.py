@@ -16,7 +16,7 @@ def report(killer):
 
 @pytest.mark.long
 @pytest.mark.parametrize('name, times', [
-    *(('reinforce', 4), ('gradient', 2), ('train', 3), ('quantize', 2), ('build_table', 1)),
+    ('reinforce', 4), ('train', 3), ('build_table', 1),
     *(pytest.param(name, times, marks=pytest.mark.by_hand) for name, times in (
         ('reinforce', 16), ('gradient', 10), ('train', 12), ('quantize', 8), ('build_table', 6)))])
 def test_kills(tmp_path, data_dir, name, times):

@@ -59,8 +59,8 @@ def test_a_training_whose_worker_is_killed(tmp_path, data_dir, victim):
   kill_and_continue('tf_proxyless.train', flags, run, victim, 'top-1')
 
 
-@pytest.mark.long
-@pytest.mark.parametrize('optimizer', ['reinforce', pytest.param('gradient', marks=pytest.mark.by_hand)])
+@pytest.mark.by_hand
+@pytest.mark.parametrize('optimizer', ['reinforce', 'gradient'])
 def test_two_workers_are_two_devices(tmp_path, data_dir, optimizer):
   """Bit for bit, although each worker reads its own images."""
   flags = (*runs.TINY, f'--data_dir={data_dir}', f'--architecture_optimizer={optimizer}')

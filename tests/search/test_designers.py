@@ -91,7 +91,7 @@ def test_beats_random_search_on_landscapes(name, interactions):
   assert gains[DESIGNERS[name]] > gains[random.Random]
 
 
-@pytest.mark.long
+@pytest.mark.by_hand
 def test_bayesian_samples_are_better_than_random_ones_and_none_is_suggested_twice():
   """For each of several targets; seventy networks, of which a training each would take hours."""
   costs = landscapes.COST_MODEL
