@@ -88,7 +88,7 @@ class Store:
     self.started, serial = self._check_header(lines[0], json.loads(json.dumps(identity)))
     only = next((phone for phone in phones if phone.split(' ')[0] == serial), serial)
     self.records = [self._decode(number, line, only) for number, line in enumerate(lines[1:], 2)]
-    self._check_phones(phones)
+    self._check_phones(phones, alone='meter' in identity.get('settings', {}))
 
   def append(self, record: protocol.Record) -> None:
     """Adds a block; when this returns it is on the disk."""
@@ -130,12 +130,13 @@ class Store:
                        'repeat that command, or remove the file to begin anew')
     return header['started'], serial if isinstance(serial, str) else ''
 
-  def _check_phones(self, phones: Sequence[str]) -> None:
-    """Refuses to mix what some phones measured with what entirely others will, who may be their twins."""
+  def _check_phones(self, phones: Sequence[str], alone: bool) -> None:
+    """Refuses to mix what some phones measured with what entirely others will, who may be their twins; energy is of one phone alone."""
     known = sorted({record.phone for record in self.records})
     if known and not set(known) & set(phones):
       raise ValueError(f'{self._file.name} holds what {reading.shorten(" and ".join(known))} measured, and this is {" and ".join(phones)} '
-                       '(serial number, android_id): take that phone, or both by --device=adb:ONE,OTHER, or remove the file to begin anew')
+                       f'(serial number, android_id): take that phone{"" if alone else ", or both by --device=adb:ONE,OTHER"}, or remove the '
+                       'file to begin anew')
 
   def _decode(self, number: int, line: bytes, phone: str) -> protocol.Record:
     values = self._parse(number, line)

@@ -45,6 +45,17 @@ def test_blocks_come_back_as_they_were(filled):
     assert opened.records == [_record(0), _record(1)]
 
 
+@pytest.mark.parametrize('meter, ways', [
+    ({}, 'take that phone, or both by --device=adb:ONE,OTHER, or'), ({'meter': '2 power rails'}, 'take that phone, or')])
+def test_another_phone_does_not_continue(tmp_path, meter, ways):
+  identity = {**_IDENTITY, 'settings': {**_IDENTITY['settings'], **meter}}
+  with open_store(tmp_path / 'm.json.partial', identity=identity, phones=['FA7 12']) as opened:
+    opened.append(dataclasses.replace(_record(0), phone='FA7 12'))
+  with pytest.raises(ValueError, match=f'holds what FA7 12 measured, and this is FA7 34 .*{ways} remove the file'):
+    with open_store(tmp_path / 'm.json.partial', identity=identity, phones=['FA7 34']):
+      pass
+
+
 def test_a_kill_at_any_byte_loses_at_most_the_last_block(filled):
   content = filled.read_bytes()
   ends = [position + 1 for position, byte in enumerate(content) if byte == ord('\n')]
