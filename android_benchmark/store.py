@@ -134,9 +134,9 @@ class Store:
     """Refuses to mix what some phones measured with what entirely others will, who may be their twins; energy is of one phone alone."""
     known = sorted({record.phone for record in self.records})
     if known and not set(known) & set(phones):
+      both = '' if alone else ', or both by --device=adb:ONE,OTHER'
       raise ValueError(f'{self._file.name} holds what {reading.shorten(" and ".join(known))} measured, and this is {" and ".join(phones)} '
-                       f'(serial number, android_id): take that phone{"" if alone else ", or both by --device=adb:ONE,OTHER"}, or remove the '
-                       'file to begin anew')
+                       f'(serial number, android_id): take that phone{both}, or remove the file to begin anew')
 
   def _decode(self, number: int, line: bytes, phone: str) -> protocol.Record:
     values = self._parse(number, line)
