@@ -2,9 +2,11 @@
 
 import dataclasses
 import functools
+import json
 
 import pytest
 
+from tests.cost.importers import test_hw_nas_bench
 from tests.cost.importers import test_once_for_all
 from tests.cost.importers import test_tunas_model
 from tests.search import runs
@@ -39,6 +41,9 @@ def test_tables_of_others(tmp_path):
     result = convert(f'--input={name}', f'--output={name}.json', *stated, cwd=tmp_path)
     assert (result.returncode, result.stderr, result.stdout) == (0, '', f'{name}.json: {entries} entries, published\n')
     assert table_lib.load(tmp_path / f'{name}.json').runtime.device == 'phone'
+  (tmp_path / 'eyeriss.json').write_text(json.dumps(test_hw_nas_bench.TABLE))
+  result = convert('--input=eyeriss.json', '--output=energy.json', *stated, '--unit=mJ', cwd=tmp_path)
+  assert (result.returncode, result.stderr) == (0, '') and table_lib.load(tmp_path / 'energy.json').unit == 'mJ'
   result = convert('--input=decoded.json', '--output=x.yaml', *stated, cwd=tmp_path)
   runs.check_mistake(result, 'the official YAML form has no key for conv_bn 224x224x3 -> 32 k3 s2 relu')
 

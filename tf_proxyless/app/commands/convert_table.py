@@ -1,12 +1,14 @@
-r"""Converts a latency table between our JSON and the YAML of the official ProxylessNAS code; reads those of Once-for-All and TuNAS.
+r"""Converts a latency table between our JSON and the YAML of the official ProxylessNAS code; reads those of others.
 
   tf-proxyless convert-table --input=table.json --output=table.yaml
   tf-proxyless convert-table --input=mobile_trim.yaml --output=table.json --device='Pixel 1' --precision=float32 \
       --provenance=published --source='mobile_trim.yaml of the ProxylessNAS authors'
   tf-proxyless convert-table --input=cost_model_data.py --output=table.json --device='Pixel 1' --precision=float32 --provenance=published
+  tf-proxyless convert-table --input=eyeriss.json --output=table.json --device=Eyeriss --precision=int8 --provenance=published --unit=mJ
 
 Tables of others say nothing of the device; what they do not say is given by flags. The YAML has no calibration either: what is written
-there are entries, and a network's latency is their sum. TuNAS's linear model becomes a table of its space `tunas_proxylessnas_search`.
+there are entries, and a network's latency is their sum. Read are the YAML of Once-for-All too, TuNAS's linear model, which becomes a
+table of its space `tunas_proxylessnas_search`, and tables of FBNet's space in HW-NAS-Bench, as JSON.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import types
 
 from tf_proxyless.app import options
 from tf_proxyless.cost import table as table_lib
+from tf_proxyless.cost.importers import hw_nas_bench
 from tf_proxyless.cost.importers import official_yaml
 from tf_proxyless.cost.importers import once_for_all
 from tf_proxyless.cost.importers import tunas_model
@@ -37,6 +40,7 @@ class Config(options.Config):
   soc: str | None = options.option(None, "System on chip of a table of others, for instance 'Snapdragon 835'.")
   core_mask: str | None = options.option(None, 'Cores of a table of others as for taskset, hexadecimal.')
   benchmark_tool: str | None = options.option(None, 'What measured a table of others, in words.')
+  unit: str | None = options.option(None, 'Unit of a table of others; by default ms.', choices=table_lib.UNITS)
   name: str | None = options.option(None, "Name of a table of others; by default the file's.")
   source: str | None = options.option(None, 'Where the numbers of a table of others come from, in words.')
   provenance: str | None = options.option(
@@ -58,6 +62,8 @@ def _importer(path: pathlib.Path) -> types.ModuleType | None:
     return once_for_all if once_for_all.is_one(path) else official_yaml
   if path.suffix == '.py' or (path.is_file() and tunas_model.is_json(path)):
     return tunas_model
+  if path.is_file() and hw_nas_bench.is_one(path):
+    return hw_nas_bench
   return None
 
 
@@ -66,11 +72,12 @@ def _read(importer: types.ModuleType, config: Config, path: pathlib.Path) -> tab
     if not getattr(config, name):
       raise ValueError(f'{path.name} does not say its {name}: `{name}` is required')
   stated = {name: getattr(config, name) for name in _RUNTIME if getattr(config, name) is not None}
-  return importer.load(path, config.name or path.stem, table_lib.Runtime(**stated), config.provenance, config.source or '')
+  table = importer.load(path, config.name or path.stem, table_lib.Runtime(**stated), config.provenance, config.source or '')
+  return dataclasses.replace(table, unit=config.unit or 'ms')
 
 
 def _read_ours(config: Config, name: str) -> table_lib.LatencyTable:
-  given = [name for name in (*_RUNTIME, 'name', 'source', 'provenance') if getattr(config, name) is not None]
+  given = [name for name in (*_RUNTIME, 'unit', 'name', 'source', 'provenance') if getattr(config, name) is not None]
   if given:
     raise ValueError(f'a table of ours says by itself what `{given[0]}` would')
   return table_lib.load(resources.latency_table(name))
@@ -102,7 +109,7 @@ def main(config: Config) -> None:
     table = convert(config)
   print(f'{config.output}: {len(table.entries)} entries, {table.provenance}')
   largest = max(entry.latency.latency_ms for entry in table.entries)
-  if largest > _IMPLAUSIBLE_MS:
+  if table.unit == 'ms' and largest > _IMPLAUSIBLE_MS:
     print(f'warning: an operation of {largest:,.0f} ms: are these microseconds? Tables are in milliseconds')
   if pathlib.Path(config.output).suffix in _YAML and table.calibration != table_lib.Calibration():
     print(f'the calibration stands in a comment only: ms = {table.calibration.offset_ms:g} + {table.calibration.scale:g} * sum')
