@@ -12,7 +12,6 @@ from tf_proxyless.data import pipelines
 from tf_proxyless.data import preprocessing
 from tf_proxyless.data import sources
 from tf_proxyless.data import splits
-from tf_proxyless.deploy import qat
 from tf_proxyless.infra import progress
 from tf_proxyless.space import io
 from tf_proxyless.train import run_directory
@@ -93,7 +92,7 @@ def make(config: config_lib.TrainConfig | config_lib.QuantizeConfig, source: sou
     ValueError: The split is not possible, or the one that is there is damaged.
   """
   if run.writes and run.split.exists():
-    split = splits.load(str(run.split), source, over=run.model.exists() or (run.path / qat.WEIGHTS).exists())
+    split = splits.load(str(run.split), source, over=run.model.exists() or _is_quantized(run))
   else:  # a function of the options, and so the same on all workers
     with progress.working(f'reading {source.name}'):
       held_out = config.data.validation_images
@@ -106,3 +105,9 @@ def make(config: config_lib.TrainConfig | config_lib.QuantizeConfig, source: sou
   transform = preprocessing.for_source(source, size, augmentation, config.data.color_jitter, channels)
   return Images(source, split, augmentation, transform, architecture.input_normalization, config.data.batch_size,
                 config.data.evaluation_batch, config.seed, architecture.class_names or source.class_names)
+
+
+def _is_quantized(run: run_directory.RunDirectory) -> bool:
+  from tf_proxyless.deploy import qat  # loads Keras 3 beside tf_keras, a fifth of the time of a short training
+
+  return (run.path / qat.WEIGHTS).exists()
