@@ -122,14 +122,14 @@ def test_imagenet_evaluation_is_that_of_pil(height, width):
   np.testing.assert_allclose(image, expected, atol=1.01 / 255)  # PIL rounds to 8 bits after each direction
 
 
-@pytest.mark.parametrize('height, width', [(1, 400), (400, 1), (9, 300), (260, 31), (33, 400)])
-def test_of_a_long_image_only_the_centre_is_resized(height, width, monkeypatch):
-  transform, encoded = preprocessing.ImageNet(32), tf.constant(_png(_noise(height, width)))
-  alone = transform.evaluate(encoded)
-  rows, columns = transform._source(tf.constant(height), tf.constant(width))[2:]
+@pytest.mark.parametrize('height, width', [(1, 400), (400, 1), (9, 300), (260, 31), (33, 400), (20, 24)])
+def test_what_the_centre_is_made_of_alone_is_decoded_and_resized(height, width):
+  transform, pixels = preprocessing.ImageNet(32), _noise(height, width)
+  rows, columns = transform._source(tf.constant([height, width]))[2:]
   assert max(rows, columns) <= 3 * min(height, width) + 4
-  monkeypatch.setattr(preprocessing, '_LONG_RATIO', 1000)
-  np.testing.assert_allclose(alone, transform.evaluate(encoded), atol=0.1 / 255)
+  (high, wide), (top, left) = (pair.numpy() for pair in transform._scaled(tf.constant([height, width])))
+  whole = preprocessing._resize(tf.constant(pixels), high, wide)[top:top + 32, left:left + 32]
+  np.testing.assert_allclose(transform.evaluate(tf.constant(_png(pixels))), whole, atol=0.1 / 255)
 
 
 @pytest.mark.parametrize('encoding', ['PNG', 'JPEG'])

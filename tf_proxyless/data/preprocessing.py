@@ -20,7 +20,6 @@ from tf_proxyless.data import sources
 AUGMENTATIONS = ('imagenet', 'cifar', 'cifar_cutout', 'digits', 'none')
 _CIFAR_MAX_SIZE = 64
 _LARGE_PIXELS = 2**24  # images above are resized as bytes, not as floats
-_LONG_RATIO = 8  # images whose sides differ by more are not resized as a whole
 _CHARACTERS = (*names.EMBEDDED, 'mnist', 'kmnist', 'emnist')  # whose mirror images are none
 
 
@@ -182,48 +181,29 @@ class ImageNet:
     return tf.ensure_shape(jittered, [self.image_size, self.image_size, self.channels])
 
   def evaluate(self, image: tf.Tensor) -> tf.Tensor:
-    """The short side resized to 256/224 of the image size, then the centre; of a large or very long image this part alone is resized."""
-    decoded, shape = crops.decode_part(image, self._source, self.channels)
-    crop = tf.cond(self._is_usual(shape), lambda: self._centre_of_whole(decoded, shape),
-                   orientation.rare(lambda: self._centre_of_part(decoded, shape)))
-    return tf.ensure_shape(crop, [self.image_size, self.image_size, self.channels])
-
-  def _is_usual(self, shape: tf.Tensor) -> tf.Tensor:
-    """Whether neither an image of a height and width, int32 [2], takes much memory nor what it is resized to."""
-    return ~_is_large(shape) & (tf.reduce_max(shape) <= _LONG_RATIO * tf.reduce_min(shape))
+    """The centre of the image with its short side resized to 256/224 of the image size; what the centre is made of alone is decoded."""
+    decoded, shape = crops.decode_part(image, lambda height, width: self._source(tf.stack([height, width])), self.channels)
+    scaled, first = self._scaled(shape)
+    scale = scaled / shape  # in double precision, since places in a long image are large numbers
+    begin = tf.stack(self._source(shape)[:2])
+    crop = tf.raw_ops.ScaleAndTranslate(
+        images=decoded[tf.newaxis], size=[self.image_size] * 2, scale=tf.cast(scale, tf.float32),
+        translation=tf.cast(tf.cast(begin, tf.float64) * scale - tf.cast(first, tf.float64), tf.float32), kernel_type='triangle')
+    return tf.ensure_shape(tf.clip_by_value(_to_float(crop[0]), 0.0, 1.0), [self.image_size, self.image_size, self.channels])
 
   def _scaled(self, shape: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """The height and width after resizing, and the first row and column of the centre: int32 [2] each."""
+    """The height and width of the whole after resizing, and the first row and column of its centre: int32 [2] each."""
     scaled = tf.stack(crops.scale_short_side(shape[0], shape[1], round(self.image_size * 256 / 224)))
     return scaled, crops.centre(scaled, self.image_size)
 
-  def _source(self, height: tf.Tensor, width: tf.Tensor) -> crops.Window:
-    """The window of an image that `evaluate` needs: all of one of a usual shape, so that the results stay the same bit for bit."""
-    shape = tf.stack([height, width])
-    return tf.cond(self._is_usual(shape), lambda: (tf.constant(0), tf.constant(0), height, width),
-                   orientation.rare(lambda: self._source_of_part(shape)))
-
-  def _source_of_part(self, shape: tf.Tensor) -> crops.Window:
+  def _source(self, shape: tf.Tensor) -> crops.Window:
+    """What the centre is made of."""
     scaled, first = self._scaled(shape)
     pixels = tf.cast(shape / scaled, tf.float32)  # of the source, for one of the result
     reach = tf.maximum(pixels, 1.0) + 1.0  # of the filter
     edges = tf.cast([first, first + self.image_size], tf.float32) * pixels + [-reach, reach]
     begin, end = tf.unstack(tf.clip_by_value(tf.cast(edges, tf.int32) + [[0], [1]], 0, shape))
     return begin[0], begin[1], end[0] - begin[0], end[1] - begin[1]
-
-  def _centre_of_whole(self, decoded: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
-    (height, width), (top, left) = (tf.unstack(pair) for pair in self._scaled(shape))
-    return _resize(decoded, height, width)[top:top + self.image_size, left:left + self.image_size]
-
-  def _centre_of_part(self, decoded: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
-    """What `_centre_of_whole` gives, within rounding, from the window of `_source_of_part`."""
-    scaled, first = self._scaled(shape)
-    scale = scaled / shape  # in double precision, since places in a long image are large numbers
-    begin = tf.stack(self._source_of_part(shape)[:2])
-    crop = tf.raw_ops.ScaleAndTranslate(
-        images=decoded[tf.newaxis], size=[self.image_size] * 2, scale=tf.cast(scale, tf.float32),
-        translation=tf.cast(tf.cast(begin, tf.float64) * scale - tf.cast(first, tf.float64), tf.float32), kernel_type='triangle')
-    return tf.clip_by_value(_to_float(crop[0]), 0.0, 1.0)
 
 
 Transform = Union[Plain, Digits, Cifar, CifarCutout, ImageNet]
