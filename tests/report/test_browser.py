@@ -264,13 +264,14 @@ def test_a_running_search_reloads_and_keeps_the_place(driver, open_page, tmp_pat
   with clockwork(driver):
     open_page(document)
     driver.find_element('id', 'epoch').send_keys(KEYS.HOME)
+    wait_for(lambda: shown_epoch(driver) == 0)
     driver.execute_script('document.querySelector("details").open = true; scrollTo(0, 300)')
     document['runs'][0]['settings'][-1][-1] = 'written anew'
     files.write_atomically(tmp_path / 'report.html', page_lib.render(document))
     driver.execute_script('tenSeconds()')
     wait_for(lambda: driver.execute_script(
         'return document.readyState === "complete" && document.body.textContent.includes("written anew")'))
-    assert shown_epoch(driver) == 0
+    wait_for(lambda: shown_epoch(driver) == 0)
     assert driver.execute_script('return [document.querySelector("details").open, scrollY]') == [True, 300]
     driver.execute_script('document.getElementById("reload").click(); window.before = true; tenSeconds()')
     time.sleep(0.3)
