@@ -104,6 +104,9 @@ def test_files(tmp_path, kind):
   assert known == file.load_held_out(tmp_path / 'predictor.json') == held_out and known.scores.spearman > 0.5
   for a, b in zip(loaded.predict(paths), predictor.predict(paths)):
     np.testing.assert_allclose(a, b, rtol=1e-9)
+  energies = file.KINDS[kind](decisions, paths, 10 + accuracy)
+  with pytest.raises(ValueError, match='a file is of these, not of energies'):
+    file.save(energies, space, base.HeldOut(*[tuple(energies.values)] * 3), tmp_path / 'energies.json')
   with pytest.raises(ValueError, match='predictor.json: predicts another search space; it lacks'):
     file.load(tmp_path / 'predictor.json', spaces.COUPLED['widths']())
   with pytest.raises(ValueError, match='its decisions have the same names, but other choices'):

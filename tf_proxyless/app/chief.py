@@ -222,7 +222,7 @@ class Dealer:
     """Has trials run, until all have ended or it is asked to stop.
 
     Args:
-      names: Of the trials, all different.
+      names: Names of the trials, all different.
       on_end: Called with the name of each that ended, and whether it is finished.
       stop: Whether to stop.
     """

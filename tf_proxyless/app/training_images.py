@@ -108,6 +108,6 @@ def make(config: config_lib.TrainConfig | config_lib.QuantizeConfig, source: sou
 
 
 def _is_quantized(run: run_directory.RunDirectory) -> bool:
-  from tf_proxyless.deploy import qat  # loads Keras 3 beside tf_keras, a fifth of the time of a short training
+  from tf_proxyless.deploy import qat  # loads Keras 3 beside tf_keras, a quarter of the time of a short training
 
   return (run.path / qat.WEIGHTS).exists()

@@ -16,6 +16,7 @@ import re
 from typing import Any
 
 from tf_proxyless.cost import table as table_lib
+from tf_proxyless.cost.importers import official_yaml
 from tf_proxyless.infra import files
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import ops
@@ -69,10 +70,8 @@ def load(path: files.PathLike, name: str, runtime: table_lib.Runtime, provenance
     more = f'; and {len(errors) - _MOST_ERRORS} more' if len(errors) > _MOST_ERRORS else ''
     raise ValueError(f'{path}: {"; ".join(errors[:_MOST_ERRORS])}{more}')
   entries = [table_lib.Entry(signature, table_lib.LatencyStats(provenance, mean_ms=value)) for signature, value in values.items()]
-  try:
+  with official_yaml.located(path):
     return table_lib.LatencyTable(name, runtime, tuple(entries), source)
-  except ValueError as error:
-    raise ValueError(f'{path}: {error}') from error
 
 
 def _parse(key: str) -> tuple[str, dict[str, int]]:

@@ -44,6 +44,10 @@ class _Content:
   deviation: tuple[float, ...]
   scores: base.Scores
 
+  def __post_init__(self) -> None:
+    if not all(0 <= value <= 1 for value in self.accuracy):
+      raise ValueError('accuracies must be in [0, 1]: a file is of these, not of energies')
+
   @property
   def held_out(self) -> base.HeldOut:
     """Raises a ValueError where there are not as many of all."""
@@ -60,6 +64,7 @@ def save(predictor: base.Predictor, space: network_lib.Network, held_out: base.H
     path: The file.
 
   Raises:
+    ValueError: It predicts something else than accuracies.
     OSError: It cannot be written.
   """
   kind = next(name for name, each in KINDS.items() if type(predictor) is each)
@@ -87,8 +92,6 @@ def load(path: files.PathLike, space: network_lib.Network) -> tuple[base.Predict
     held_out = content.held_out
     if not isinstance(parameters, dict) or not parameters:
       raise ValueError(f'parameters must be those of a {content.kind}, got {files.shorten(parameters)}')
-    if not all(0 <= value <= 1 for value in content.accuracy):
-      raise ValueError('accuracies must be in [0, 1]')
     predictor = KINDS[content.kind](decisions, np.array(content.paths, np.int32), np.array(content.accuracy), parameters=parameters)
   except (ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
     reason = f'{type(error).__name__} {error}' if isinstance(error, (KeyError, AttributeError, TypeError)) else str(error)
