@@ -238,7 +238,8 @@ def _measure(args: argparse.Namespace, plan: protocol.Plan, models: Mapping[str,
     work[0]()
   else:
     _measure_together(deal, work)
-  measured = {**summary.summarize(plan, deal.records, settings, sha256, store.started, session_lib.now(), deal.names),
+  measured = {**summary.summarize(plan, deal.records, settings, sha256, store.started, session_lib.now(), deal.names,
+                                  phones[0].device.is_shared),
               'device': dataclasses.asdict(description), 'benchmark': tool, **({} if meter is None else {'meter': meter.name})}
   measured['warnings'] += deal.warnings
   writing.write_json(args.output, measured)

@@ -24,7 +24,7 @@ class HostDevice(device.Device):
     folder: Folder for files; None makes a temporary one, which close() removes.
   """
 
-  name = 'host'
+  name, is_shared = 'host', True
 
   def __init__(self, folder: pathlib.Path | None = None):
     self._given = folder

@@ -117,12 +117,17 @@ class Session:
     final = [retried.get(index, result) for index, result in enumerate(results)]
     return protocol.Record(
         block.round, block.index, block.reference,
-        readings_ms=tuple(result.latency_ms if isinstance(result, output.Launch) else None for result in (final[0], final[-1])),
+        readings_ms=tuple(self._reading(result) for result in (final[0], final[-1])),
         launches={name: result for name, result in zip(names[1:-1], final[1:-1]) if isinstance(result, output.Launch)},
         failed={name: result for name, result in zip(names, final) if isinstance(result, str)},
         retried={names[index]: again[index] for index, result in retried.items() if isinstance(result, output.Launch)},
         time=began, seconds=round(time.monotonic() - clock, 3),
         health={**dataclasses.asdict(health), **({} if idle_w is None else {'idle_w': idle_w})}, phone=self._phone)
+
+  def _reading(self, result: output.Launch | str) -> float | None:
+    if isinstance(result, str):
+      return None
+    return result.undisturbed_ms if self._device.is_shared else result.latency_ms
 
   def _launch(self, names: Sequence[str]) -> tuple[float | None, list[output.Launch | str]]:
     """The power of the idle device before and after, W, if there is a meter; and what each launch measured, or why it failed."""

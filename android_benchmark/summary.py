@@ -18,7 +18,8 @@ _SCHEMA = 'android_benchmark/measurements'
 
 
 def summarize(plan: protocol.Plan, records: Sequence[protocol.Record], settings: benchmark_model.Settings, sha256: Mapping[str, str],
-              started: str, finished: str, names: Mapping[str, str] = types.MappingProxyType({})) -> dict[str, Any]:
+              started: str, finished: str, names: Mapping[str, str] = types.MappingProxyType({}), is_shared: bool = False,
+              ) -> dict[str, Any]:
   """Everything in measurements.json that follows from the measurements.
 
   What several phones measured is that of the phones on average, see `agreement`; 'phones' says of each how far off it is.
@@ -30,6 +31,7 @@ def summarize(plan: protocol.Plan, records: Sequence[protocol.Record], settings:
     sha256: Hash by model.
     started, finished: ISO 8601.
     names: How phones are called, by their keys; the others by their keys.
+    is_shared: Of the device, see `device.Device`: says of each model the latency of its fastest launch, too, also of blocks that drifted.
   """
   by_phone = protocol.by_phone(records)
   if len(by_phone) > 1:  # one whose reference never ran is of no use
@@ -42,6 +44,9 @@ def summarize(plan: protocol.Plan, records: Sequence[protocol.Record], settings:
   failed = {model: reason for model, reason in protocol.failures(records).items() if not launches.get(model)}
   kept = protocol.kept(plan, records)
   models = {model: {'sha256': sha256[model], **statistics_of(launches[model])} for model in plan.models if model not in failed}
+  if is_shared:
+    for model, figures in models.items():
+      figures['undisturbed_ms'] = min(record.launches[model].undisturbed_ms for record in records if model in record.launches)
   failed = {**failed, **_lost_in_noise(models)}
   parts = {phone: _reference(plan, by_phone[phone], [record for record in kept if record.phone == phone])
            for phone in names if phone in by_phone}

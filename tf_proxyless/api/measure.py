@@ -12,6 +12,7 @@ from tf_proxyless.app import options
 from tf_proxyless.cost import table as table_lib
 from tf_proxyless.infra import files
 from tf_proxyless.infra import locking
+from tf_proxyless.measure import measurements as measurements_lib
 from tf_proxyless.measure import table_builder
 from tf_proxyless.measure import validation as validation_lib
 from tf_proxyless.space import network as network_lib
@@ -66,7 +67,7 @@ def networks(models: Mapping[str, network_lib.Network], work_dir: files.PathLike
     **device: As for `table`.
 
   Returns:
-    Median latency of each, milliseconds.
+    Latency of each, milliseconds: on this machine undisturbed, on others the median.
 
   Raises:
     ValueError: The device cannot be used, or a network fails on it.
@@ -77,7 +78,7 @@ def networks(models: Mapping[str, network_lib.Network], work_dir: files.PathLike
   found = table_builder.measure(models, setup, work, io='uint8')
   if found['failed']:
     raise ValueError(f'networks failed on the device: {found["failed"]}')
-  return {name: float(found['models'][name]['median_ms']) for name in models}
+  return {name: float(measurements_lib.cost(found['models'][name])) for name in models}
 
 
 def host(space: network_lib.Network, precision: str = 'int8', kernels: str = 'builtin', cache_dir: files.PathLike | None = None,
@@ -108,7 +109,7 @@ def tflite(model: files.PathLike, precision: str = 'int8', **device: Any) -> dic
     **device: As for `table`.
 
   Returns:
-    `median_ms`, `p5_ms`, `p95_ms`, `runs` and other statistics, in milliseconds.
+    `median_ms`, `p5_ms`, `p95_ms`, `runs` and other statistics, in milliseconds; of this machine `undisturbed_ms`, which tables predict.
 
   Raises:
     ValueError: The device cannot be used, or the file fails on it.

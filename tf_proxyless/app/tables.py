@@ -24,7 +24,7 @@ from tf_proxyless.search import run_directory
 from tf_proxyless.space import network as network_lib
 
 HOST = 'host'
-_VERSION = 1  # of how this machine is measured; another one means new measurements
+_VERSION = 2  # of how this machine is measured; another one means new measurements
 
 # Enough for sums that are good to some percent, in well under a minute for a small space.
 _ROUNDS, _OPTIONS = 3, ('--min_secs=0.06', '--warmup_secs=0.03')

@@ -86,6 +86,7 @@ class LatencyStats:
     provenance: 'measured', 'published' or 'estimated'.
     median_ms, p5_ms, p95_ms, mean_ms, std_ms: Statistics over runs, in the unit of the table; of energy, over launches.
     runs: Number of runs, or launches.
+    undisturbed_ms: Of a machine that other work slows down, the 5th percentile of the fastest launch.
   """
 
   provenance: str
@@ -95,10 +96,11 @@ class LatencyStats:
   mean_ms: float | None = None
   std_ms: float | None = None
   runs: int | None = None
+  undisturbed_ms: float | None = None
 
   def __post_init__(self) -> None:
     _check_choice(self, 'provenance', PROVENANCES)
-    _check_numbers(self, ('median_ms', 'p5_ms', 'p95_ms', 'mean_ms'), 0, exclusive=True)
+    _check_numbers(self, ('median_ms', 'p5_ms', 'p95_ms', 'mean_ms', 'undisturbed_ms'), 0, exclusive=True)
     _check_numbers(self, ('std_ms',), 0)
     _check_numbers(self, ('runs',), 1)
     if self.median_ms is None and self.mean_ms is None:
@@ -106,8 +108,8 @@ class LatencyStats:
 
   @property
   def latency_ms(self) -> float:
-    """The number that costs are made of: the median, or where only the mean was published, the mean."""
-    return next(value for value in (self.median_ms, self.mean_ms) if value is not None)
+    """The number that costs are made of: undisturbed, else the median, or where only the mean was published, the mean."""
+    return next(value for value in (self.undisturbed_ms, self.median_ms, self.mean_ms) if value is not None)
 
   @property
   def error_percent(self) -> float | None:

@@ -51,7 +51,7 @@ class Measurement:
   """Latency of the file on a device.
 
   Attributes:
-    latency_ms, p5_ms, p95_ms: Median and percentiles of the runs.
+    latency_ms, p5_ms, p95_ms: What counts, see `measurements.cost`, and percentiles of the runs.
     runs, rounds: Runs in all, in so many separate measurements.
     drift_percent: By how much the device became faster or slower meanwhile.
     runtime: Device, kernels, threads, tool and date.
@@ -205,7 +205,8 @@ def describe(card: ModelCard) -> str:
 def describe_measurement(found: Measurement) -> str:
   """A measured latency, and how far the prediction was off."""
   runtime = found.runtime
-  lines = [f'measured latency       {found.latency_ms:.3f} ms ({found.p5_ms:.3f} to {found.p95_ms:.3f}; {runtime.device}, '
+  least = min(found.p5_ms, found.latency_ms)
+  lines = [f'measured latency       {found.latency_ms:.3f} ms ({least:.3f} to {found.p95_ms:.3f}; {runtime.device}, '
            f'{runtime.kernels} kernels, threads {runtime.threads}; {found.rounds} rounds, drift {found.drift_percent:.1f} %)']
   if found.predicted is not None and found.predicted.latency_ms > 0:  # an offset below zero may promise anything
     promised = found.predicted.latency_ms

@@ -191,7 +191,7 @@ _STATISTICS = ('median_ms', 'p5_ms', 'p95_ms', 'mean_ms', 'std_ms', 'runs')
 def _statistics(figures: Mapping[str, Any], unit: str) -> table_lib.LatencyStats:
   """An entry of a table."""
   if unit == 'ms':
-    return table_lib.LatencyStats('measured', **{key: figures[key] for key in _STATISTICS})
+    return table_lib.LatencyStats('measured', undisturbed_ms=figures.get('undisturbed_ms'), **{key: figures[key] for key in _STATISTICS})
   return table_lib.LatencyStats('measured', figures['median_mj'], mean_ms=figures['mean_mj'], std_ms=figures['std_mj'],
                                 runs=len(figures['launches']))
 

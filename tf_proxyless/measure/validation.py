@@ -14,6 +14,7 @@ from tf_proxyless.cost import model as model_lib
 from tf_proxyless.cost import table as table_lib
 from tf_proxyless.infra import files
 from tf_proxyless.infra import serialization
+from tf_proxyless.measure import measurements as measurements_lib
 from tf_proxyless.measure import table_builder
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import published
@@ -35,7 +36,7 @@ class Row:
     purpose: 'calibration', 'validation', or 'published' (of the latter, too).
     sum_ms: Sum of the table's entries, in its unit like the others.
     predicted_ms: Calibrated.
-    measured_ms: Median.
+    measured_ms: See `measurements.cost`.
   """
 
   name: str
@@ -141,7 +142,7 @@ def validate(space: network_lib.Network, table: table_lib.LatencyTable, setup: t
 def _fit(table: table_lib.LatencyTable, chosen: Mapping[str, tuple[str, network_lib.Network]],
          measurements: Mapping[str, Any]) -> Proof:
   """The proof by networks that were measured."""
-  measured = {name: figures['median_mj' if table.unit == 'mJ' else 'median_ms'] for name, figures in measurements['models'].items()}
+  measured = {name: measurements_lib.cost(figures, table.unit) for name, figures in measurements['models'].items()}
   sums = {name: model_lib.entry_sum(table, chosen[name][1]) for name in measured}
 
   def select(*purposes: str) -> list[str]:

@@ -73,15 +73,15 @@ def read_measurements(path: pathlib.Path, runtime: table_lib.Runtime, unit: str 
     OSError: A file cannot be read.
   """
   body = measurements_lib.read_latencies(path)
-  field = 'median_ms' if unit == 'ms' else 'median_mj'
-  if not all(field in figures for figures in body['models'].values()):
+  costs = {name: measurements_lib.cost(figures, unit) for name, figures in body['models'].items()}
+  if None in costs.values():
     raise ValueError(f'{path}: measured without energy; android_benchmark measures it with --unit=mJ')
   found = {'device': body['device']['model'], 'kernels': body['settings']['kernels'], 'threads': body['settings']['threads']}
   for name, value in found.items():
     expected = getattr(runtime, name)
     if expected not in (None, 'unknown') and value != expected:  # what the table does not know of its runtime may be anything
       raise ValueError(f'{path}: measured with {name} {files.shorten(value)}, but the table is for {expected!r}')
-  return tuple(Measured(name, _find_network(name, path.parent), float(figures[field])) for name, figures in body['models'].items())
+  return tuple(Measured(name, _find_network(name, path.parent), float(cost)) for name, cost in costs.items())
 
 
 def _find_network(name: str, folder: pathlib.Path) -> network_lib.Network:

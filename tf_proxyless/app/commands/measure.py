@@ -73,7 +73,7 @@ def _measure(config: Config, card: model_card.ModelCard, setup: table_builder.Se
     if differing:
       print(f'warning: the prediction is for another runtime: {"; ".join(differing)}')
   return model_card.Measurement(
-      figures['median_ms'], figures['p5_ms'], figures['p95_ms'], figures['runs'], setup.rounds,
+      measurements_lib.cost(figures), figures['p5_ms'], figures['p95_ms'], figures['runs'], setup.rounds,
       measurements['reference']['drift_percent'], runtime, predicted)
 
 
