@@ -50,6 +50,7 @@ def test_a_run_goes_on_with_the_same_space_wherever_it_lies(tmp_path):
   assert io.load_architecture(run / 'architecture.json').network.input_shape[0] in (8, 12)
   assert '--search_space=' in (flags := (run / 'flags.txt').read_text()) and '--stem_filters' not in flags
   moved = shutil.move(space, tmp_path / 'moved.json')
+  _finish(runs.tool('derive', f'--run_dir={run}', cwd=tmp_path))  # by validation, with the run's own copy of the space
   _finish(runs.run(*arguments, f'--search_space={moved}'))
   changed = io.load_search_space(moved)
   io.save_search_space(network_lib.Network('own', changed.input_shape, changed.blocks, 'symmetric'), moved)

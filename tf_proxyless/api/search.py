@@ -215,7 +215,7 @@ class SearchResult:
     self._methods = methods
     if not self.run.flags.exists():
       raise ValueError(f'{run_dir} is not the directory of a search: there is no {self.run.flags.name}')
-    self.config = options.replace(flags.read(self.run.flags, config_lib.SearchConfig), run_dir=os.fspath(run_dir))
+    self.config = problem_lib.read_config(self.run)
 
   @functools.cached_property
   def problem(self) -> problem_lib.SearchProblem:

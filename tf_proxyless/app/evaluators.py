@@ -160,8 +160,7 @@ def supernet(run: run_directory.RunDirectory, data_dir: str | None) -> Callable[
   Raises:
     ValueError: It has no checkpoint; in one line.
   """
-  search = flags.read(run.flags, config_lib.SearchConfig)
-  search = options.replace(search, run_dir=str(run.path), data_dir=data_dir or search.data.data_dir)
+  search = problem_lib.read_config(run, data_dir)
   from tf_proxyless.app import build_search
 
   _, validation = build_search.restore(search, problem_lib.restore(run, search), run, with_data=True)

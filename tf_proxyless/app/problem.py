@@ -12,6 +12,7 @@ import re
 from typing import Any
 
 from tf_proxyless.app import config as config_lib
+from tf_proxyless.app import flags
 from tf_proxyless.app import options
 from tf_proxyless.app import tables
 from tf_proxyless.cost import model as model_lib
@@ -206,6 +207,22 @@ def identity_of_options(config: config_lib.SearchConfig) -> dict[str, object]:
 def _digest(value: Any) -> str:
   """SHA-256 of JSON values."""
   return hashlib.sha256(json.dumps(value, sort_keys=True).encode('utf-8')).hexdigest()
+
+
+def read_config(run: run_directory.RunDirectory, data_dir: str | None = None) -> config_lib.SearchConfig:
+  """The configuration of a search that was begun, wherever its directory lies now; a space in a file is the run's own copy.
+
+  Args:
+    run: The directory of the search.
+    data_dir: Where datasets lie now; by default where the search found them.
+
+  Raises:
+    ValueError: flags.txt is not that of a search.
+    OSError: A file cannot be read.
+  """
+  found = flags.read(run.flags, config_lib.SearchConfig)
+  own = {'search_space': str(run.search_space)} if found.space.in_file else {}
+  return options.replace(found, run_dir=str(run.path), data_dir=data_dir or found.data.data_dir, **own)
 
 
 def restore(run: run_directory.RunDirectory, config: config_lib.SearchConfig) -> SearchProblem:

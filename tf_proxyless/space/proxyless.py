@@ -1,7 +1,4 @@
-"""The ProxylessNAS block space (Cai et al., ICLR 2019, arXiv 1812.00332), described by its arguments.
-
-Defaults are the official ones; the small space of the quickstart is the same function with other arguments.
-"""
+"""The ProxylessNAS block space (Cai et al., ICLR 2019, arXiv 1812.00332), described by its arguments; defaults are the official ones."""
 
 from __future__ import annotations
 

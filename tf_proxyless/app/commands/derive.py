@@ -18,7 +18,6 @@ import pathlib
 from typing import Any
 
 from tf_proxyless.app import config as config_lib
-from tf_proxyless.app import flags
 from tf_proxyless.app import options
 from tf_proxyless.app import problem as problem_lib
 from tf_proxyless.cost import model as model_lib
@@ -108,8 +107,7 @@ def _check(config: Config) -> tuple[run_directory.RunDirectory, config_lib.Searc
   run = run_directory.RunDirectory(config.run_dir)
   if not run.flags.exists():
     raise ValueError(f'{run.path} is not the directory of a search: there is no {run.flags.name}')
-  search = flags.read(run.flags, config_lib.SearchConfig)
-  search = options.replace(search, run_dir=config.run_dir, data_dir=config.data_dir or search.data.data_dir)
+  search = problem_lib.read_config(run, config.data_dir)
   return run, search, *_read_problems(config, run, search)
 
 
