@@ -99,7 +99,7 @@ def test_everything_is_run_once_and_judged(tmp_path):
       assert [search['seed'] for search in row['searches']] == [0, 1]
       assert row['over_these']['mean'] == pytest.approx(row['mean'] - statistics.fmean(tests))
       assert all(search['trainings'] == 3 and search['estimates'] == [test / 2 for test in tests] for search in row['searches'])
-      assert all(search['tau']['tau'] == pytest.approx(1.0) for search in row['searches'])
+      assert row['tau'] is None  # three have no order worth telling
     assert target['standard']['cost'] <= target['cost'] and target['standard']['name'].startswith('mobilenet_v2 x ')
   assert json.loads(json.dumps(results))['targets'][0]['target'] == '50%'
 

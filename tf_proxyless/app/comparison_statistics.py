@@ -10,6 +10,8 @@ from typing import Any
 
 CONFIDENCE = 0.95
 
+_LEAST_RANKED = 6  # networks; the order of fewer is luck, and says so by no error of its own
+
 Interval = tuple[float, float]
 Tau = dict[str, float | None]
 
@@ -128,24 +130,26 @@ def judge(searches: Sequence[dict[str, Any]], random: Sequence[dict[str, Any]], 
 
   Returns:
     `searches` with `rank` and `beaten` among the random networks, `trainings` (how many of these take as long as the search),
-    `random_search` (the expected accuracy of the best of so many by validation), and `tau`. Over all searches `mean`, `standard_error`,
-    `rank`, `beaten` and `tau`; `over_random`, see `difference`; the paired differences `over_these` (from the mean of these very random
-    networks), `over_random_search` and `over_standard`, each with `mean` and its `interval` over searches; and `verdict`, text.
+    `random_search` (the expected accuracy of the best of so many by validation), and `tau` (None for fewer than six networks). Over all
+    searches `mean`, `standard_error`, `rank`, `beaten` and `tau`; `over_random`, see `difference`; the paired differences `over_these`
+    (from the mean of these very random networks), `over_random_search` and `over_standard`, each with `mean` and its `interval` over
+    searches; and `verdict`, text.
   """
   test, validation = [each['test'] for each in random], [each['validation'] for each in random]
   training_s = statistics.fmean(each['seconds'] for each in random)
   rows = []
   for search in searches:
     trainings = max(1, round(search['seconds'] / training_s))
-    tau = None if search['estimates'] is None else kendall([(search['estimates'], test)])
+    scored = search['estimates'] is not None and len(test) >= _LEAST_RANKED
+    tau = kendall([(search['estimates'], test)]) if scored else None
     rows.append({**search, 'rank': rank(search['test'], test), 'beaten': beaten(search['test'], test), 'trainings': trainings,
                  'random_search': expected_best(trainings, validation, test), 'tau': tau})
   found = [row['test'] for row in rows]
-  scored = [(row['estimates'], test) for row in rows if row['estimates'] is not None]
+  pairs = [(row['estimates'], test) for row in rows if row['tau'] is not None]
   row = {
       'searches': rows, 'mean': statistics.fmean(found), 'standard_error': standard_error(found),
       'rank': statistics.fmean(row['rank'] for row in rows), 'beaten': statistics.fmean(row['beaten'] for row in rows),
-      'tau': kendall(scored) if scored else None, 'over_random': difference(found, test),
+      'tau': kendall(pairs) if pairs else None, 'over_random': difference(found, test),
       'over_these': _paired([accuracy - statistics.fmean(test) for accuracy in found]),
       'over_random_search': _paired([row['test'] - row['random_search'] for row in rows]),
       'over_standard': None if standard is None else _paired([accuracy - standard['test'] for accuracy in found])}

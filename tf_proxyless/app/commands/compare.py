@@ -247,7 +247,8 @@ def to_text(results: Mapping[str, Any]) -> str:
       lines.append(_line(target['standard']['name'], text(target['standard']['cost']), _percent(target['standard']['test'])))
   if images is not None:
     lines += [f'accuracies on {images:,} test images; +- standard errors; [95 % confidence over seeds, against these very random networks]',
-              'tau: rank correlation of accuracies with shared weights and of trained random networks (of random: of two trainings)']
+              'tau: rank correlation of accuracies with shared weights and of trained random networks, six at least (of random: of two '
+              'trainings)']
   return '\n'.join([*lines, *verdicts])
 
 
