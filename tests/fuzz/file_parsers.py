@@ -165,7 +165,8 @@ def _validation(content: bytes, folder: pathlib.Path) -> None:
 
 def _card() -> model_card.ModelCard:
   predicted = model_card.Prediction(1.0, 'host', 'ab' * 32, 'measured', RUNTIME)
-  measured = model_card.Measurement(1.25, 1.2, 1.5, 100, 5, 0.4, RUNTIME, predicted)
+  measured = model_card.Measurement(latency_ms=1.25, p5_ms=1.2, p95_ms=1.5, runs=100, rounds=5, drift_percent=0.4, runtime=RUNTIME,
+                                    predicted=predicted)
   return model_card.ModelCard(
       'small', {'blocks/block_1/op': 5}, network(), 1_234_567, 8900, 'int8', 'qat', 45678, 'ab' * 32,
       model_card.Tensor((1, 32, 32, 3), 'uint8', 1 / 255, 0), model_card.Tensor((1, 5), 'uint8', 0.1, 90), {'CONV_2D': 11}, 5, False,

@@ -22,7 +22,8 @@ def table(precision='int8'):
 @pytest.fixture
 def card():
   predicted = model_card.predict(table(), models.small(), 'int8')
-  measured = model_card.Measurement(1.25, 1.2, 1.5, 100, 5, 0.4, RUNTIME, dataclasses.replace(predicted, latency_ms=1.0))
+  measured = model_card.Measurement(latency_ms=1.25, p5_ms=1.2, p95_ms=1.5, runs=100, rounds=5, drift_percent=0.4, runtime=RUNTIME,
+                                    predicted=dataclasses.replace(predicted, latency_ms=1.0))
   return model_card.ModelCard(
       architecture='small', genotype={'blocks/block_1/op': 5}, network=models.small(), macs=1_234_567, parameters=8900, quantization='int8',
       how='qat', size_bytes=45678, sha256='ab' * 32, input=model_card.Tensor((1, 32, 32, 3), 'uint8', 1 / 255, 0),
@@ -50,6 +51,13 @@ def test_what_it_says(card):
                'kept                   qat, the best of qat 98.00%, ptq 97.00%', 'predicted latency',
                '1.250 ms (1.200 to 1.500; AMD EPYC, builtin', '1.000 ms: measured is 25.0% above'):
     assert part in text
+
+
+def test_what_an_old_tool_did_not_print_is_left_out(card, tmp_path):
+  old = dataclasses.replace(card, measured=(dataclasses.replace(card.measured[0], p5_ms=None, p95_ms=None, runs=None),))
+  model_card.save(old, tmp_path / 'card.json')
+  assert model_card.load(tmp_path / 'card.json') == old
+  assert '1.250 ms (AMD EPYC, builtin' in model_card.describe(old)
 
 
 def test_a_prediction_is_calibrated_and_of_its_precision():

@@ -46,22 +46,22 @@ class Prediction:
   runtime: table_lib.Runtime
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Measurement:
   """Latency of the file on a device.
 
   Attributes:
-    latency_ms, p5_ms, p95_ms: What counts, see `measurements.cost`, and percentiles of the runs.
-    runs, rounds: Runs in all, in so many separate measurements.
+    latency_ms, p5_ms, p95_ms: What counts, see `measurements.cost`, and percentiles of the runs (None: an old tool prints none).
+    runs, rounds: Runs in all (None: an old tool prints none), in so many separate measurements.
     drift_percent: By how much the device became faster or slower meanwhile.
     runtime: Device, kernels, threads, tool and date.
     predicted: What a table said.
   """
 
   latency_ms: float
-  p5_ms: float
-  p95_ms: float
-  runs: int
+  p5_ms: float | None = None
+  p95_ms: float | None = None
+  runs: int | None = None
   rounds: int
   drift_percent: float
   runtime: table_lib.Runtime
@@ -205,8 +205,8 @@ def describe(card: ModelCard) -> str:
 def describe_measurement(found: Measurement) -> str:
   """A measured latency, and how far the prediction was off."""
   runtime = found.runtime
-  least = min(found.p5_ms, found.latency_ms)
-  lines = [f'measured latency       {found.latency_ms:.3f} ms ({least:.3f} to {found.p95_ms:.3f}; {runtime.device}, '
+  spread = '' if None in (found.p5_ms, found.p95_ms) else f'{found.p5_ms:.3f} to {found.p95_ms:.3f}; '
+  lines = [f'measured latency       {found.latency_ms:.3f} ms ({spread}{runtime.device}, '
            f'{runtime.kernels} kernels, threads {runtime.threads}; {found.rounds} rounds, drift {found.drift_percent:.1f} %)']
   if found.predicted is not None and found.predicted.latency_ms > 0:  # an offset below zero may promise anything
     promised = found.predicted.latency_ms

@@ -197,8 +197,8 @@ def cards(finished, tmp_path):
   runtime = report_runs.RUNTIME
   paths = []
   for name, network in (('found', found), ('other', schema.resolve(report_runs.SPACE, choices))):
-    measured = model_card.Measurement(1.25, 1.2, 1.5, 100, 5, 0.4, runtime,
-                                      model_card.Prediction(1.0, 'planted', 'ab', 'measured', runtime))
+    measured = model_card.Measurement(latency_ms=1.25, p5_ms=1.2, p95_ms=1.5, runs=100, rounds=5, drift_percent=0.4, runtime=runtime,
+                                      predicted=model_card.Prediction(1.0, 'planted', 'ab', 'measured', runtime))
     card = model_card.ModelCard(
         architecture='small', genotype={}, network=network, macs=1_000_000, parameters=9000, quantization='int8', how='qat',
         size_bytes=45678, sha256='ab' * 32, input=model_card.Tensor((1, 8, 8, 3), 'uint8', 1 / 255, 0),
