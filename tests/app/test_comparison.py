@@ -13,6 +13,7 @@ from tf_proxyless.app import flags
 from tf_proxyless.app import models
 from tf_proxyless.app import options
 from tf_proxyless.app import problem as problem_lib
+from tf_proxyless.app.commands import compare
 from tf_proxyless.cost import counting
 from tf_proxyless.cost import equal_cost
 from tf_proxyless.cost import mobilenets
@@ -160,6 +161,22 @@ def test_results_so_far(tmp_path):
       30 * (left['searches by reinforce'][1] + left['searches by gradient'][1]) + 10 * (left['trainings'][1] + left['scorings'][1]))
   Runner(comparison).run()
   assert comparison.seconds_left() == 0
+
+
+def test_a_standard_network_that_the_recipe_cannot_train_is_left_out(tmp_path):
+  comparison = make(tmp_path, targets=('50%',), optimizers=('reinforce',), seeds=1)
+  target, = comparison.targets
+  folder = comparison.training_folder(target.standard, 0)
+  folder.mkdir(parents=True)
+  run = run_directory.RunDirectory(folder)
+  run.write_status('failed', reason='the loss is not finite', repeats=False)
+  assert folder in [job.folder for job in comparison.next_jobs()]
+  run.write_status('failed', reason='the loss is not finite', repeats=True)
+  assert folder not in [job.folder for job in comparison.next_jobs()]
+  result, = Runner(comparison).run().comparison.results()['targets']
+  assert result['standard'] is None and result['standard_failed'] == f'{target.standard.text}: the loss is not finite'
+  assert result['optimizers'][0]['over_standard'] is None
+  assert f'no result of {target.standard.text}: the loss is not finite' in compare.to_text(comparison.results())
 
 
 def test_time_that_was_not_taken_is_that_of_the_epochs(tmp_path):

@@ -280,7 +280,8 @@ class Comparison:
     found = []
     for number in range(self.design.training_seeds):
       folder = self.training_folder(candidate, number)
-      if not run_directory.RunDirectory(folder).is_finished():
+      run = run_directory.RunDirectory(folder)
+      if not run.is_finished() and not (candidate.text and run.lasting_failure()):  # a standard network may not suit the recipe
         config = options.replace(self._train, architecture=str(self._network_file(candidate)), seed=self._train.seed + number,
                                  run_dir=str(folder))
         found.append(jobs.of_command(TRAININGS, f'train {name}, seed {number}', 'train', config, folder))
@@ -363,8 +364,11 @@ class Comparison:
     trained = {candidate.name: found for candidate in drawn if (found := self._trained(candidate)) is not None}
     random = list(trained.values())
     standard = None if target.standard is None else self._trained(target.standard)
-    if standard is not None and target.standard is not None:
+    failed = None
+    if target.standard is not None and standard is not None:
       standard['name'] = target.standard.text
+    elif target.standard is not None and (reason := run_directory.RunDirectory(self.training_folder(target.standard, 0)).lasting_failure()):
+      failed = f'{target.standard.text}: {reason}'
     optimizers = []
     for optimizer in self.design.optimizers:
       rows = []
@@ -378,8 +382,8 @@ class Comparison:
       if rows and random:
         optimizers.append({'optimizer': optimizer, **comparison_statistics.judge(rows, random, standard)})
     between = comparison_statistics.between_trainings([each['tests'] for each in random]) if random else None
-    return {'target': target.text, 'cost': target.cost, 'random': random, 'standard': standard, 'between_trainings': between,
-            'optimizers': optimizers}
+    return {'target': target.text, 'cost': target.cost, 'random': random, 'standard': standard,
+            'standard_failed': failed, 'between_trainings': between, 'optimizers': optimizers}
 
 
 def _candidate(architecture: io.Architecture, cost: float, text: str = '') -> Candidate:

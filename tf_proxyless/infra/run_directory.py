@@ -99,10 +99,14 @@ class RunDirectory:
     return not differing
 
   def _check_not_failed(self) -> None:
+    if reason := self.lasting_failure():
+      raise ValueError(f'{self.path} failed, and the same settings would fail again: {reason}; delete {self.status} to continue from its '
+                       'last checkpoint nevertheless')
+
+  def lasting_failure(self) -> str | None:
+    """Why the run failed, where the same settings would fail again; else None."""
     status = self.read_status()
-    if status and status['state'] == 'failed' and status.get('repeats'):
-      raise ValueError(f'{self.path} failed, and the same settings would fail again: {status["reason"]}; delete {self.status} to '
-                       'continue from its last checkpoint nevertheless')
+    return status['reason'] if status and status['state'] == 'failed' and status.get('repeats') else None
 
   def claim(self, identity: Mapping[str, Any], **chosen: str) -> None:
     """Writes what the run is, once its inputs are here.

@@ -172,16 +172,22 @@ class _Session:
       return
     if code:
       reason = jobs.explain(job, code)
+      if not self._is_left(job):
+        print(f'{job.name}: failed, and is left out: {reason}', flush=True)
+        return
       if not self._comparison.seconds_taken(job.kind):
         raise errors.UserError(reason)
       self._failures[job.folder] = reason
       print(f'{job.name}: failed', flush=True)
       return
     self._comparison.add_time(job, seconds)
-    if any(job.folder == other.folder for other in self._comparison.next_jobs()):  # somebody asked it alone to end, and it saved
+    if self._is_left(job):  # somebody asked it alone to end, and it saved
       raise errors.UserError(f'{job.name} was stopped; the same command continues')
     print(f'{job.name}: {seconds:.0f} s{_time_left(self._comparison, self._processes)}', flush=True)
     _write(self._comparison)
+
+  def _is_left(self, job: jobs.Job) -> bool:
+    return any(job.folder == other.folder for other in self._comparison.next_jobs())
 
 
 def main(config: Config) -> int:
@@ -245,6 +251,8 @@ def to_text(results: Mapping[str, Any]) -> str:
                          tau=_tau(target['between_trainings'])))
     if target['standard']:
       lines.append(_line(target['standard']['name'], text(target['standard']['cost']), _percent(target['standard']['test'])))
+    elif target['standard_failed']:
+      lines.append(f'  no result of {target["standard_failed"]}')
   if images is not None:
     lines += [f'accuracies on {images:,} test images; +- standard errors; [95 % confidence over seeds, against these very random networks]',
               'tau: rank correlation of accuracies with shared weights and of trained random networks, six at least (of random: of two '
