@@ -63,8 +63,10 @@ def fill(table: table_lib.LatencyTable, signatures: Sequence[network_lib.OpSigna
     wanted = [signature for signature in missing if signature.kind == kind]
     same = [entry for entry in known if entry.signature.kind == kind]
     teachers = same if len(same) >= MIN_ENTRIES else known
-    errors.append(_leave_one_out_percent(teachers))
-    estimates += zip(wanted, _estimate(teachers, wanted))
+    amounts = _amounts([entry.signature for entry in teachers])
+    latencies = np.array([entry.latency.latency_ms for entry in teachers])
+    errors.append(_leave_one_out_percent(amounts, latencies))
+    estimates += zip(wanted, (_amounts(wanted) @ _fit(amounts, latencies)).tolist())
   rmse_percent = max(errors)
   entries = tuple(table_lib.Entry(signature, table_lib.LatencyStats('estimated', mean_ms=ms)) for signature, ms in estimates)
   total = len(table.entries) + len(missing)
@@ -75,21 +77,19 @@ def fill(table: table_lib.LatencyTable, signatures: Sequence[network_lib.OpSigna
   return Fill(filled, missing, rmse_percent)
 
 
-def _leave_one_out_percent(entries: Sequence[table_lib.Entry]) -> float:
+def _leave_one_out_percent(amounts: np.ndarray, latencies: np.ndarray) -> float:
   errors = []
-  for i, entry in enumerate(entries):
-    estimate, = _estimate([*entries[:i], *entries[i + 1:]], [entry.signature])
-    errors.append(estimate / entry.latency.latency_ms - 1)
+  for i in range(len(latencies)):
+    coefficients = _fit(np.delete(amounts, i, 0), np.delete(latencies, i))
+    errors.append(amounts[i] @ coefficients / latencies[i] - 1)
   return float(100 * np.sqrt(np.mean(np.square(errors))))
 
 
-def _estimate(entries: Sequence[table_lib.Entry], signatures: Sequence[network_lib.OpSignature]) -> list[float]:
-  """Fits the relative errors of `entries` and evaluates `signatures`, in ms."""
+def _fit(amounts: np.ndarray, latencies: np.ndarray) -> np.ndarray:
+  """Coefficients, none negative, with the least squares of the relative errors."""
   from scipy import optimize  # slow to import, and most tables are complete
 
-  amounts, latencies = _amounts([entry.signature for entry in entries]), np.array([entry.latency.latency_ms for entry in entries])
-  coefficients, _ = optimize.nnls(amounts / latencies[:, None], np.ones(len(entries)))
-  return (_amounts(signatures) @ coefficients).tolist()
+  return optimize.nnls(amounts / latencies[:, None], np.ones(len(latencies)))[0]
 
 
 def _amounts(signatures: Sequence[network_lib.OpSignature]) -> np.ndarray:
