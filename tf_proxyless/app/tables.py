@@ -26,8 +26,8 @@ from tf_proxyless.space import network as network_lib
 HOST = 'host'
 _VERSION = 2  # of how this machine is measured; another one means new measurements
 
-# Enough for sums that are good to some percent, in well under a minute for a small space.
-_ROUNDS, _OPTIONS = 3, ('--min_secs=0.06', '--warmup_secs=0.03')
+# Enough for sums that are good to a percent, in well under a minute for a small space. Of several short launches one is undisturbed.
+_ROUNDS, _OPTIONS = 4, ('--min_secs=0.03', '--warmup_secs=0.015', '--max_repeats=1')
 _CALIBRATION_NETWORKS, _VALIDATION_NETWORKS = 5, 8
 
 
