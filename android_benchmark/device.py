@@ -84,7 +84,7 @@ class Device(abc.ABC):
 
   name: str  # for messages, for instance 'adb:FA7AX1A00123' or 'host'
   folder: str  # where files may be put and executed on it; exists from open() to close()
-  is_shared = False  # whether other work slows any of its runs down, so that the fastest count, not the median
+  is_shared = False  # whether other programs run on it at the same time: the fastest launch then counts, not the median
 
   @abc.abstractmethod
   def open(self) -> None:

@@ -50,7 +50,7 @@ class Launch:
 
   @property
   def undisturbed_ms(self) -> float:
-    """What a run takes while nothing else wants the processor: the 5th percentile, where it was printed."""
+    """Latency without interference from other programs: the 5th percentile; where the tool printed none, `latency_ms`."""
     return self.latency_ms if self.p5_ms is None else self.p5_ms
 
 

@@ -31,7 +31,8 @@ def summarize(plan: protocol.Plan, records: Sequence[protocol.Record], settings:
     sha256: Hash by model.
     started, finished: ISO 8601.
     names: How phones are called, by their keys; the others by their keys.
-    is_shared: Of the device, see `device.Device`: says of each model the latency of its fastest launch, too, also of blocks that drifted.
+    is_shared: Whether other programs run on the device. Each model then has `undisturbed_ms` too, the latency of its fastest launch,
+      which may be in a block that drifted.
   """
   by_phone = protocol.by_phone(records)
   if len(by_phone) > 1:  # one whose reference never ran is of no use

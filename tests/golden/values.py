@@ -136,6 +136,8 @@ def search(name: str) -> dict:
   decisions = len(json.loads(header)['decisions'])
   evaluations = np.frombuffer(records, [('path', 'u1', (decisions,)), ('accuracy', '<f4'), ('cost', '<f8'), ('batch', '<i8')])
   del architecture['versions']
+  for name in ('estimate', 'standard_error'):  # of linear algebra, whose last bit depends on where its arrays begin in memory
+    architecture['derivation'][name] = float(f'{architecture["derivation"][name]:.12g}')
   for entry in history:
     del entry['seconds']
   return {

@@ -67,7 +67,7 @@ def networks(models: Mapping[str, network_lib.Network], work_dir: files.PathLike
     **device: As for `table`.
 
   Returns:
-    Latency of each, milliseconds: on this machine undisturbed, on others the median.
+    Latency of each, milliseconds: on this machine that of the fastest launch (`undisturbed_ms`), on others the median.
 
   Raises:
     ValueError: The device cannot be used, or a network fails on it.

@@ -86,7 +86,7 @@ class LatencyStats:
     provenance: 'measured', 'published' or 'estimated'.
     median_ms, p5_ms, p95_ms, mean_ms, std_ms: Statistics over runs, in the unit of the table; of energy, over launches.
     runs: Number of runs, or launches.
-    undisturbed_ms: Of a machine that other work slows down, the 5th percentile of the fastest launch.
+    undisturbed_ms: 5th percentile of the fastest launch, on a machine that runs other programs at the same time.
   """
 
   provenance: str
@@ -108,7 +108,7 @@ class LatencyStats:
 
   @property
   def latency_ms(self) -> float:
-    """The number that costs are made of: undisturbed, else the median, or where only the mean was published, the mean."""
+    """The number that costs are made of: `undisturbed_ms`, else the median, or where only the mean was published, the mean."""
     return next(value for value in (self.undisturbed_ms, self.median_ms, self.mean_ms) if value is not None)
 
   @property

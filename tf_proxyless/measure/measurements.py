@@ -188,7 +188,15 @@ def _number(text: str, unit: str, decimal_comma: bool) -> float:
 
 
 def cost(figures: Mapping[str, Any], unit: str = 'ms') -> float | None:
-  """The number of a model that counts: of this machine what it takes undisturbed, of others the median; None of energy not measured."""
+  """The latency or energy of a model that tables are made of: `undisturbed_ms` where there is one, else the median.
+
+  Args:
+    figures: Statistics of the model in measurements.json.
+    unit: 'ms' or 'mJ'.
+
+  Returns:
+    The number, in that unit; None if energy was not measured.
+  """
   if unit == 'mJ':
     return figures.get('median_mj')
   undisturbed = figures.get('undisturbed_ms')

@@ -51,7 +51,8 @@ class Measurement:
   """Latency of the file on a device.
 
   Attributes:
-    latency_ms, p5_ms, p95_ms: What counts, see `measurements.cost`, and percentiles of the runs (None: an old tool prints none).
+    latency_ms: See `measurements.cost`.
+    p5_ms, p95_ms: Percentiles of the runs (None: an old tool prints none).
     runs, rounds: Runs in all (None: an old tool prints none), in so many separate measurements.
     drift_percent: By how much the device became faster or slower meanwhile.
     runtime: Device, kernels, threads, tool and date.
