@@ -7,6 +7,7 @@ import json
 import pytest
 
 from tests.cost.importers import test_hw_nas_bench
+from tests.cost.importers import test_mobile_vision
 from tests.cost.importers import test_once_for_all
 from tests.cost.importers import test_tunas_model
 from tests.search import runs
@@ -46,6 +47,22 @@ def test_tables_of_others(tmp_path):
   assert (result.returncode, result.stderr) == (0, '') and table_lib.load(tmp_path / 'energy.json').unit == 'mJ'
   result = convert('--input=decoded.json', '--output=x.yaml', *stated, cwd=tmp_path)
   runs.check_mistake(result, 'the official YAML form has no key for conv_bn 224x224x3 -> 32 k3 s2 relu')
+
+
+def test_a_table_of_operators_is_for_a_space(tmp_path):
+  stated = ('--device=Galaxy S8', '--precision=int8', '--provenance=published')
+  (tmp_path / 'lut.json').write_text('\n'.join([*test_mobile_vision.README, test_mobile_vision.line('Int8ConvRelu', [[1, 112, 112, 16], [
+      16, 1, 1, 16], [16]], 100.0), test_mobile_vision.line('Int8ConvRelu', [[1, 112, 112, 16], [16, 3, 3, 1], [16]], 50.0),
+      test_mobile_vision.line('Int8Add', [[1, 112, 112, 16]] * 2, 7.0)]))
+  result = convert('--input=lut.json', '--output=s8.json', '--search_space=fbnet', *stated, cwd=tmp_path)
+  first, second, *rest = result.stdout.splitlines()
+  table = table_lib.load(tmp_path / 's8.json')
+  assert (result.returncode, result.stderr, first) == (0, '', f's8.json: {len(table.entries)} entries, published')
+  assert [entry.latency.latency_ms for entry in table.entries] == [pytest.approx(0.257)]
+  assert second == f'{len(rest)} operations of the search space have no entry, for want of an operator:'
+  assert rest[0].endswith(': Int8ConvRelu with input [[1, 224, 224, 3], [16, 3, 3, 3], [16]] and stride 2')
+  result = convert('--input=pixel1_tflite_float', '--output=a.yaml', '--search_space=fbnet', cwd=tmp_path)
+  runs.check_mistake(result, 'a search space is only asked for by a table of single operators')
 
 
 def test_microseconds_are_told(tmp_path, capsys):

@@ -3,12 +3,15 @@ r"""Converts a latency table between our JSON and the YAML of the official Proxy
   tf-proxyless convert-table --input=table.json --output=table.yaml
   tf-proxyless convert-table --input=mobile_trim.yaml --output=table.json --device='Pixel 1' --precision=float32 \
       --provenance=published --source='mobile_trim.yaml of the ProxylessNAS authors'
+  tf-proxyless convert-table --input=SM-G950U-7.0-24-op_lut_database.json --search_space=fbnet --output=s8.json --device='Galaxy S8' \
+      --precision=int8 --provenance=published
   tf-proxyless convert-table --input=cost_model_data.py --output=table.json --device='Pixel 1' --precision=float32 --provenance=published
   tf-proxyless convert-table --input=eyeriss.json --output=table.json --device=Eyeriss --precision=int8 --provenance=published --unit=mJ
 
 Tables of others say nothing of the device; what they do not say is given by flags. The YAML has no calibration either: what is written
 there are entries, and a network's latency is their sum. Read are the YAML of Once-for-All too, TuNAS's linear model, which becomes a
-table of its space `tunas_proxylessnas_search`, and tables of FBNet's space in HW-NAS-Bench, as JSON.
+table of its space `tunas_proxylessnas_search`, tables of FBNet's space in HW-NAS-Bench, as JSON, and mobile-vision's table of single
+operators, which FBNet and ChamNet were searched with: it is converted for the search space that the flags name.
 """
 
 from __future__ import annotations
@@ -17,14 +20,18 @@ import dataclasses
 import pathlib
 import types
 
+from tf_proxyless.app import config as config_lib
 from tf_proxyless.app import options
+from tf_proxyless.app import problem as problem_lib
 from tf_proxyless.cost import table as table_lib
 from tf_proxyless.cost.importers import hw_nas_bench
+from tf_proxyless.cost.importers import mobile_vision
 from tf_proxyless.cost.importers import official_yaml
 from tf_proxyless.cost.importers import once_for_all
 from tf_proxyless.cost.importers import tunas_model
 from tf_proxyless.infra import errors
 from tf_proxyless.infra import resources
+from tf_proxyless.space import network as network_lib
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,9 +52,12 @@ class Config(options.Config):
   source: str | None = options.option(None, 'Where the numbers of a table of others come from, in words.')
   provenance: str | None = options.option(
       None, 'Where the numbers of a table of others come from. Required for one.', choices=table_lib.PROVENANCES)
+  classes: int | None = options.option(None, 'Outputs of the classifier; by default those of a file, or 1000.', low=1)
+  space: config_lib.SpaceConfig = options.group('Search space, for a table of single operators', config_lib.SpaceConfig)
 
 
 _RUNTIME = ('device', 'precision', 'kernels', 'threads', 'batch_size', 'soc', 'core_mask', 'benchmark_tool')
+Missing = dict[network_lib.OpSignature, str]  # operations, and what the table lacks for each
 _YAML = {'.yaml', '.yml'}
 _IMPLAUSIBLE_MS = 1000  # for one operation, which takes some 0.01 to 50 on phones
 
@@ -58,6 +68,8 @@ def _importer(path: pathlib.Path) -> types.ModuleType | None:
   Raises:
     OSError: The file cannot be read.
   """
+  if path.is_file() and mobile_vision.is_one(path):
+    return mobile_vision
   if path.suffix in _YAML:
     return once_for_all if once_for_all.is_one(path) else official_yaml
   if path.suffix == '.py' or (path.is_file() and tunas_model.is_json(path)):
@@ -67,24 +79,39 @@ def _importer(path: pathlib.Path) -> types.ModuleType | None:
   return None
 
 
-def _read(importer: types.ModuleType, config: Config, path: pathlib.Path) -> table_lib.LatencyTable:
+def _read(importer: types.ModuleType, config: Config, path: pathlib.Path) -> tuple[table_lib.LatencyTable, Missing]:
   for name in ('device', 'precision', 'provenance'):
     if not getattr(config, name):
       raise ValueError(f'{path.name} does not say its {name}: `{name}` is required')
   stated = {name: getattr(config, name) for name in _RUNTIME if getattr(config, name) is not None}
-  table = importer.load(path, config.name or path.stem, table_lib.Runtime(**stated), config.provenance, config.source or '')
-  return dataclasses.replace(table, unit=config.unit or 'ms')
+  rest = (config.name or path.stem, table_lib.Runtime(**stated), config.provenance, config.source or '')
+  missing: Missing = {}
+  if importer is mobile_vision:
+    table, missing = mobile_vision.load(path, problem_lib.make_space(config.space, config.classes), *rest)
+  else:
+    _check_no_space(config)
+    table = importer.load(path, *rest)
+  return dataclasses.replace(table, unit=config.unit or 'ms'), missing
+
+
+def _check_no_space(config: Config) -> None:
+  if config.space != config_lib.SpaceConfig() or config.classes:
+    raise ValueError('a search space is only asked for by a table of single operators; this one has operations of its own')
 
 
 def _read_ours(config: Config, name: str) -> table_lib.LatencyTable:
+  _check_no_space(config)
   given = [name for name in (*_RUNTIME, 'unit', 'name', 'source', 'provenance') if getattr(config, name) is not None]
   if given:
     raise ValueError(f'a table of ours says by itself what `{given[0]}` would')
   return table_lib.load(resources.latency_table(name))
 
 
-def convert(config: Config) -> table_lib.LatencyTable:
+def convert(config: Config) -> tuple[table_lib.LatencyTable, Missing]:
   """Reads and writes a table.
+
+  Returns:
+    The table, and the operations of the search space that a table of single operators cannot price.
 
   Raises:
     ValueError: The table or an option is not as it should be.
@@ -99,15 +126,19 @@ def convert(config: Config) -> table_lib.LatencyTable:
   importer = _importer(path)
   if importer is None and output.suffix == '.json':
     raise ValueError(f'{config.input} is a table of ours: `output` must end in {" or ".join(sorted(_YAML))}, got {config.output!r}')
-  table = _read_ours(config, config.input) if importer is None else _read(importer, config, path)
+  table, missing = (_read_ours(config, config.input), {}) if importer is None else _read(importer, config, path)
   (official_yaml if output.suffix in _YAML else table_lib).save(table, output)
-  return table
+  return table, missing
 
 
 def main(config: Config) -> None:
   with errors.user_errors():
-    table = convert(config)
+    table, missing = convert(config)
   print(f'{config.output}: {len(table.entries)} entries, {table.provenance}')
+  if missing:
+    print(f'{len(missing)} operations of the search space have no entry, for want of an operator:')
+  for signature, operator in missing.items():
+    print(f'  {signature}: {operator}')
   largest = max(entry.latency.latency_ms for entry in table.entries)
   if table.unit == 'ms' and largest > _IMPLAUSIBLE_MS:
     print(f'warning: an operation of {largest:,.0f} ms: are these microseconds? Tables are in milliseconds')
