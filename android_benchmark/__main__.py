@@ -238,8 +238,7 @@ def _measure(args: argparse.Namespace, plan: protocol.Plan, models: Mapping[str,
     work[0]()
   else:
     _measure_together(deal, work)
-  measured = {**summary.summarize(plan, deal.records, settings, sha256, store.started, session_lib.now(), deal.names,
-                                  phones[0].device.is_shared),
+  measured = {**summary.summarize(plan, deal.records, settings, sha256, store.started, session_lib.now(), deal.names),
               'device': dataclasses.asdict(description), 'benchmark': tool, **({} if meter is None else {'meter': meter.name})}
   measured['warnings'] += deal.warnings
   writing.write_json(args.output, measured)
@@ -271,8 +270,7 @@ def _run(args: argparse.Namespace) -> int:
     # First and last: who has it alone changes and restores the phones.
     partial = stack.enter_context(store_lib.locked(args.output.with_name(f'{args.output.name}.partial')))
     phones = devices.open_all(args.device, stack, _report)
-    if len(phones) > 1:
-      plan = dataclasses.replace(plan, shared=_shared(models))
+    plan = dataclasses.replace(plan, shared=_shared(models) if len(phones) > 1 else (), fastest_counts=phones[0].device.is_shared)
     measured = _measure(args, plan, models, settings, phones, partial)
   for text in (*measured['warnings'], *(f'{model} failed: {reason}' for model, reason in measured['failed'].items())):
     _report(f'warning: {text}')

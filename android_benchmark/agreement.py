@@ -96,7 +96,7 @@ def _log_latencies(plan: protocol.Plan, own: list[protocol.Record]) -> dict[str,
   level = {}
   for measured in protocol.tries(plan, own).values():
     for found in measured:
-      level = {found.record.reference: protocol.level_ms(found.record.reference, own)}
+      level = {found.record.reference: protocol.level_ms(plan, found.record.reference, own)}
       for model in found.models if found.drift <= plan.max_drift_percent else ():
         launches.setdefault(model, []).append(found.record.launches[model].latency_ms)
   times = {**{model: statistics.median(each) for model, each in launches.items()}, **level}

@@ -3,6 +3,9 @@
 In every round all models are shuffled and cut into blocks. A block begins and ends with the reference model. How far these two readings
 are off the reference's level, the median of all its readings, is the block's drift. Blocks that drifted too far are measured again.
 
+Where other programs run at the same time, the level is the fastest reading, and a model is measured again only if none of its launches, in
+whatever round, was in a block that did not drift.
+
 Several phones take blocks from one plan. Each has its own reference, its level and its failures; what drifted, or failed, on one phone is
 measured again by whichever is free.
 """
@@ -33,6 +36,7 @@ class Plan:
     max_repeats: Maximum number of repeats.
     block_models: Maximum number of models per block.
     shared: Models that every one of several phones measures in its first block.
+    fastest_counts: Whether other programs run on the device, so that the fastest launch of a model counts, not the median.
   """
 
   models: tuple[str, ...]
@@ -43,6 +47,7 @@ class Plan:
   max_repeats: int = 6
   block_models: int = 20
   shared: tuple[str, ...] = ()
+  fastest_counts: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,9 +132,9 @@ def readings_ms(model: str, records: Iterable[Record]) -> list[float]:
   return [reading for record in records if record.reference == model for reading in record.readings_ms if reading is not None]
 
 
-def level_ms(model: str, records: Iterable[Record]) -> float:
-  """The level of a reference model: the median of its readings; NaN before the first."""
-  return statistics.median(readings_ms(model, records) or [math.nan])
+def level_ms(plan: Plan, model: str, records: Iterable[Record]) -> float:
+  """The level of a reference model: the median of its readings, or the fastest; NaN before the first."""
+  return (min if plan.fastest_counts else statistics.median)(readings_ms(model, records) or [math.nan])
 
 
 def drift_percent(record: Record, level: float) -> float:
@@ -158,7 +163,7 @@ def tries(plan: Plan, records: Iterable[Record]) -> dict[tuple[int, int], list[T
   for own in by_phone(records).values():
     failed = failures(own)
     present = next((model for model in plan.references if model not in failed), '')
-    level = level_ms(present, own)
+    level = level_ms(plan, present, own)
     for record in own:
       if record.reference == present and (record.round, record.index) in result:
         found = Try(record, drift_percent(record, level), frozenset(record.launches) - frozenset(failed))
@@ -180,13 +185,15 @@ def next_block(plan: Plan, records: Sequence[Record], phone: str = '', busy: Col
   """
   own = [record for record in records if record.phone == phone]
   present, failed, measured = reference(plan, own), failures(own), tries(plan, records)
+  least = least_drifts(plan, records)
   shared = [model for model in plan.shared if model not in failed and not any(model in record.launches for record in own)]
   for number in range(plan.rounds):
     waiting: list[tuple[int, Block]] = []
     for block in blocks(plan):
       if block.round == number and (number, block.index) not in busy:
-        counts = {model: _tries_so_far(plan, model, measured[number, block.index]) for model in block.models if model not in failed}
-        missing = {model: count for model, count in counts.items() if count is not None}
+        drifts = {model: [found.drift for found in measured[number, block.index] if model in found.models] for model in block.models}
+        missing = {model: len(own_drifts) for model, own_drifts in drifts.items()
+                   if model not in failed and not _is_enough(plan, own_drifts, number, least.get(model, math.inf))}
         if missing:
           models = (*missing, *(model for model in shared if model not in missing))
           waiting.append((min(missing.values()), dataclasses.replace(block, reference=present, models=models)))
@@ -195,10 +202,22 @@ def next_block(plan: Plan, records: Sequence[Record], phone: str = '', busy: Col
   return None
 
 
-def _tries_so_far(plan: Plan, model: str, measured: Sequence[Try]) -> int | None:
-  """How often a model was measured in a block; None where that is enough."""
-  drifts = [found.drift for found in measured if model in found.models]
-  return None if drifts and (min(drifts) <= plan.max_drift_percent or len(drifts) > plan.max_repeats) else len(drifts)
+def least_drifts(plan: Plan, records: Iterable[Record]) -> dict[str, float]:
+  """The least drift, percent, among all blocks that a model was measured in."""
+  found: dict[str, float] = {}
+  for measured in tries(plan, records).values():
+    for each in measured:
+      found.update({model: min(each.drift, found.get(model, math.inf)) for model in each.models})
+  return found
+
+
+def _is_enough(plan: Plan, drifts: Sequence[float], number: int, least: float) -> bool:
+  """Whether a model was measured in a round often enough, with these drifts, where `least` is that of all rounds."""
+  if not drifts:
+    return False
+  if plan.fastest_counts:
+    return number < plan.rounds - 1 or least <= plan.max_drift_percent or len(drifts) > plan.max_repeats
+  return min(drifts) <= plan.max_drift_percent or len(drifts) > plan.max_repeats
 
 
 def chosen(plan: Plan, records: Iterable[Record]) -> dict[tuple[int, str], Record]:

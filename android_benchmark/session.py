@@ -160,7 +160,7 @@ class Session:
     text = f'round {record.round + 1} of {plan.rounds}, {len(measured)} of {total} blocks'
     if None not in record.readings_ms:
       own = [earlier for earlier in records if earlier.phone == self._phone]
-      drift = protocol.drift_percent(record, protocol.level_ms(record.reference, own))
+      drift = protocol.drift_percent(record, protocol.level_ms(plan, record.reference, own))
       text += f', reference {record.readings_ms[-1]:.3f} ms, drift {drift:.1f} %'
     for model, reason in record.failed.items():
       text += f'; {model} failed and is left out: {reason}'

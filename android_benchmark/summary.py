@@ -18,11 +18,11 @@ _SCHEMA = 'android_benchmark/measurements'
 
 
 def summarize(plan: protocol.Plan, records: Sequence[protocol.Record], settings: benchmark_model.Settings, sha256: Mapping[str, str],
-              started: str, finished: str, names: Mapping[str, str] = types.MappingProxyType({}), is_shared: bool = False,
-              ) -> dict[str, Any]:
+              started: str, finished: str, names: Mapping[str, str] = types.MappingProxyType({})) -> dict[str, Any]:
   """Everything in measurements.json that follows from the measurements.
 
-  What several phones measured is that of the phones on average, see `agreement`; 'phones' says of each how far off it is.
+  What several phones measured is that of the phones on average, see `agreement`; 'phones' says of each how far off it is. Where the fastest
+  launch counts, each model has `undisturbed_ms` too, the latency of its fastest launch.
 
   Args:
     plan: Plan of the measurements.
@@ -31,8 +31,6 @@ def summarize(plan: protocol.Plan, records: Sequence[protocol.Record], settings:
     sha256: Hash by model.
     started, finished: ISO 8601.
     names: How phones are called, by their keys; the others by their keys.
-    is_shared: Whether other programs run on the device. Each model then has `undisturbed_ms` too, the latency of its fastest launch,
-      which may be in a block that drifted.
   """
   by_phone = protocol.by_phone(records)
   if len(by_phone) > 1:  # one whose reference never ran is of no use
@@ -45,7 +43,7 @@ def summarize(plan: protocol.Plan, records: Sequence[protocol.Record], settings:
   failed = {model: reason for model, reason in protocol.failures(records).items() if not launches.get(model)}
   kept = protocol.kept(plan, records)
   models = {model: {'sha256': sha256[model], **statistics_of(launches[model])} for model in plan.models if model not in failed}
-  if is_shared:
+  if plan.fastest_counts:
     for model, figures in models.items():
       figures['undisturbed_ms'] = min(record.launches[model].undisturbed_ms for record in records if model in record.launches)
   failed = {**failed, **_lost_in_noise(models)}
@@ -130,16 +128,22 @@ def _reference(plan: protocol.Plan, records: Sequence[protocol.Record],
   """The reference's part of a phone, and what is to be said about it."""
   model = protocol.reference(plan, records)
   readings = protocol.readings_ms(model, records)
-  level_ms = protocol.level_ms(model, records)
+  level_ms = protocol.level_ms(plan, model, records)
   tries = [measured for measured in protocol.tries(plan, records).values() if measured]
-  drift, first_drift = (max((protocol.drift_percent(record, level_ms) for record in chosen), default=0.0)
-                        for chosen in (kept, [measured[0].record for measured in tries]))
-  beyond = [record for record in kept if protocol.drift_percent(record, level_ms) > plan.max_drift_percent]
-  warnings = [f'in {len(beyond)} of {len(kept)} blocks the reference drifted by more than {plan.max_drift_percent:g} %, by up to '
-              f'{drift:.1f} %, also when they were repeated'] if beyond else []
+  first = [measured[0].record for measured in tries]
+  if plan.fastest_counts:
+    drifts, first_drifts = (list(protocol.least_drifts(plan, each).values()) for each in (records, first))
+    text = '{} of {} models were launched only while the reference took over {:g} % longer than its fastest, up to {:.1f} %'
+  else:
+    drifts, first_drifts = ([protocol.drift_percent(record, level_ms) for record in each] for each in (kept, first))
+    text = 'in {} of {} blocks the reference drifted by more than {:g} %, by up to {:.1f} %, also when they were repeated'
+  drift, first_drift = (max(each, default=0.0) for each in (drifts, first_drifts))
+  beyond = [each for each in drifts if each > plan.max_drift_percent]
+  warnings = [text.format(len(beyond), len(drifts), plan.max_drift_percent, drift)] if beyond else []
   if model != plan.references[0]:
     warnings.append(f'{plan.references[0]} failed, so {model} was the reference')
-  return {'model': model, 'median_ms': level_ms, 'drift_percent': drift, 'drift_before_repeats_percent': first_drift,
+  return {'model': model, 'median_ms': statistics.median(readings or [math.nan]),
+          'drift_percent': drift, 'drift_before_repeats_percent': first_drift,
           'repeated_blocks': sum(len(measured) > 1 for measured in tries), 'readings_ms': readings}, warnings
 
 

@@ -1,4 +1,5 @@
 import collections
+import dataclasses
 import math
 
 import pytest
@@ -69,8 +70,21 @@ def test_repeats_have_an_end_and_the_one_that_drifted_least_is_kept():
 def test_the_level_is_the_median_so_that_early_blocks_can_turn_out_to_have_drifted():
   """The first round of a cold phone is faster than all that follows."""
   records = _measure_all(_PLAN, lambda number, block: _record(block, (0.9, 0.9) if number < 3 else (1.0, 1.0)))
-  assert protocol.level_ms('model7', records) == 1.0
+  assert protocol.level_ms(_PLAN, 'model7', records) == 1.0
   assert all(record.readings_ms == (1.0, 1.0) for record in protocol.kept(_PLAN, records))
+
+
+def test_where_the_fastest_counts_a_model_is_repeated_only_if_none_of_its_launches_was_without_drift():
+  shared = dataclasses.replace(_PLAN, fastest_counts=True)
+  slow = iter([True, False, True, True, True, False, True, True, True])  # in every block but one of the first round and one of the second
+  records = _measure_all(shared, lambda number, block: _record(block, (1.3, 1.3) if number < 9 and next(slow) else (1.0, 1.0)))
+  assert protocol.level_ms(shared, 'model7', records) == 1.0
+  well = {model for record in (records[1], records[5]) for model in record.launches}
+  counts = collections.Counter(model for record in records for model in record.launches)
+  assert counts == {model: 3 if model in well else 4 for model in _MODELS}
+  assert max(protocol.least_drifts(shared, records).values()) == 0.0
+  busy = _measure_all(shared, lambda number, block: _record(block, (1.3, 1.3 if number else 1.0)))
+  assert len(busy) == len(protocol.blocks(shared)) + 3 * shared.max_repeats
 
 
 def test_a_model_that_failed_is_left_out_from_then_on():
