@@ -16,7 +16,9 @@ operators, which FBNet and ChamNet were searched with: it is converted for the s
 
 from __future__ import annotations
 
+import collections
 import dataclasses
+import itertools
 import pathlib
 import types
 
@@ -57,7 +59,7 @@ class Config(options.Config):
 
 
 _RUNTIME = ('device', 'precision', 'kernels', 'threads', 'batch_size', 'soc', 'core_mask', 'benchmark_tool')
-Missing = dict[network_lib.OpSignature, str]  # operations, and what the table lacks for each
+Missing = dict[network_lib.OpSignature, list[str]]  # operations, and what the table lacks for each
 _YAML = {'.yaml', '.yml'}
 _IMPLAUSIBLE_MS = 1000  # for one operation, which takes some 0.01 to 50 on phones
 
@@ -136,9 +138,9 @@ def main(config: Config) -> None:
     table, missing = convert(config)
   print(f'{config.output}: {len(table.entries)} entries, {table.provenance}')
   if missing:
-    print(f'{len(missing)} operations of the search space have no entry, for want of an operator:')
-  for signature, operator in missing.items():
-    print(f'  {signature}: {operator}')
+    print(f'{len(missing)} operations of the search space have no entry, for want of these operators, each of so many operations:')
+  for operator, count in collections.Counter(itertools.chain.from_iterable(map(set, missing.values()))).most_common():
+    print(f'{count:5} {operator}')
   largest = max(entry.latency.latency_ms for entry in table.entries)
   if table.unit == 'ms' and largest > _IMPLAUSIBLE_MS:
     print(f'warning: an operation of {largest:,.0f} ms: are these microseconds? Tables are in milliseconds')

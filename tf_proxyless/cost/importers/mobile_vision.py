@@ -11,7 +11,7 @@ measurements are averaged, and changing the layout and precision of the input an
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 import itertools
 import json
 import math
@@ -43,7 +43,7 @@ def is_one(path: files.PathLike) -> bool:
 
 
 def load(path: files.PathLike, space: network_lib.Network, name: str, runtime: table_lib.Runtime, provenance: str = 'published',
-         source: str = '') -> tuple[table_lib.LatencyTable, dict[network_lib.OpSignature, str]]:
+         source: str = '') -> tuple[table_lib.LatencyTable, dict[network_lib.OpSignature, list[str]]]:
   """Reads a table for the operations of a space.
 
   Args:
@@ -52,7 +52,7 @@ def load(path: files.PathLike, space: network_lib.Network, name: str, runtime: t
     name, runtime, provenance, source: As for `official_yaml.load`.
 
   Returns:
-    The table, and the operations that it lacks, each with the first operator that the file lacks for it.
+    The table, and the operations that it lacks, each with the operators that the file lacks for it.
 
   Raises:
     ValueError: A line is no operator, or no operation of the space can be priced; in one line.
@@ -61,16 +61,16 @@ def load(path: files.PathLike, space: network_lib.Network, name: str, runtime: t
   known = _read(path)
   entries, missing = [], {}
   for signature in network_lib.op_signatures(space):
-    try:
-      ms = math.fsum(_find(known, forms) for forms in list(_operators(signature))) / 1000
-    except LookupError as error:
-      missing[signature] = str(error)
+    operators = list(_operators(signature))
+    times = [next((known[form] for form in forms if form in known), math.nan) for forms in operators]
+    if lacking := [_describe(forms[0]) for forms, us in zip(operators, times) if math.isnan(us)]:
+      missing[signature] = lacking
     else:
-      entries.append(table_lib.Entry(signature, table_lib.LatencyStats(provenance, median_ms=ms)))
+      entries.append(table_lib.Entry(signature, table_lib.LatencyStats(provenance, median_ms=math.fsum(times) / 1000)))
   with official_yaml.located(path):
     if not entries:
-      signature, operator = next(iter(missing.items()))
-      raise ValueError(f'prices none of the {len(missing)} operations of {space.name!r}; of {signature} it lacks {operator}')
+      signature, lacking = next(iter(missing.items()))
+      raise ValueError(f'prices none of the {len(missing)} operations of {space.name!r}; of {signature} it lacks {lacking[0]}')
     offset = table_lib.Calibration(offset_ms=math.fsum(known.get(operator, 0.0) for operator in _around(space)) / 1000)
     return table_lib.LatencyTable(name, runtime, tuple(entries), source, calibration=offset), missing
 
@@ -120,19 +120,15 @@ def _argument(text: Any) -> tuple[str, tuple[int, ...]]:
   return (match[1], tuple(map(int, re.findall(r'\d+', match[2])))) if match else (text, ())
 
 
-def _find(known: Mapping[Operator, float], forms: Sequence[Operator]) -> float:
-  for form in forms:
-    if form in known:
-      return known[form]
-  kind, shapes, stride = forms[0]
-  raise LookupError(f'{kind} with input {[list(shape) for shape in shapes]}' + (f' and stride {stride}' if stride > 1 else ''))
+def _describe(operator: Operator) -> str:
+  kind, shapes, stride = operator
+  return kind + (f' with input {[list(shape) for shape in shapes]}' if shapes else '') + (f' and stride {stride}' if stride > 1 else '')
 
 
 def _operators(signature: network_lib.OpSignature) -> Iterator[list[Operator]]:
   """The operators of an operation, each in the forms that a file may have it in, the best first.
 
-  Raises:
-    LookupError: One of its layers is no single operator of Caffe2 in int8.
+  A layer that is no single operator of Caffe2 in int8 is one that no file has, named by its class.
   """
   yield from [[_addition(signature.input_shape)]] * (signature.terms - 1)
   layers = list(_fold(signature.layers))
@@ -147,7 +143,7 @@ def _operators(signature: network_lib.OpSignature) -> Iterator[list[Operator]]:
       case layers_lib.ChannelShuffle():
         yield [('Int8ChannelShuffle', (_batch(traced.input_shape),), 1)]
       case _:
-        raise LookupError(f'{type(traced.layer).__name__} {traced.layer.name!r}, for which Caffe2 has no operator in int8')
+        yield [(f'{type(traced.layer).__name__} as an operator', (), 1)]
   if signature.residual:
     yield [_addition(layers[-1].output_shape)]
 
