@@ -87,22 +87,29 @@ class Runner:
 
 
 def test_everything_is_run_once_and_judged(tmp_path):
-  runner = Runner(make(tmp_path)).run()
+  runner = Runner(make(tmp_path, random_networks=6)).run()
   counts = runner.comparison.counts()
-  assert counts == {'searches by reinforce': (4, 0), 'searches by gradient': (4, 0), 'trainings': (16, 0), 'scorings': (8, 0)}
+  assert counts == {'searches by reinforce': (4, 0), 'searches by gradient': (4, 0), 'trainings': (22, 0), 'scorings': (8, 0)}
   assert len(set(runner.names)) == len(runner.names)
   assert runner.names[0] == 'search reinforce 0 for 50%' and runner.comparison.next_jobs() == []
   results = runner.comparison.results()
   for target in results['targets']:
     tests = [each['test'] for each in target['random']]
-    assert len(tests) == 3 and all(0.99 * target['cost'] <= each['cost'] <= 1.01 * target['cost'] for each in target['random'])
+    assert len(tests) == 6 and all(0.99 * target['cost'] <= each['cost'] <= 1.01 * target['cost'] for each in target['random'])
     for row in target['optimizers']:
       assert [search['seed'] for search in row['searches']] == [0, 1]
       assert row['over_these']['mean'] == pytest.approx(row['mean'] - statistics.fmean(tests))
       assert all(search['trainings'] == 3 and search['estimates'] == [test / 2 for test in tests] for search in row['searches'])
-      assert row['tau'] is None  # three have no order worth telling
+      assert row['tau']['tau'] == pytest.approx(1.0)
     assert target['standard']['cost'] <= target['cost'] and target['standard']['name'].startswith('mobilenet_v2 x ')
   assert json.loads(json.dumps(results))['targets'][0]['target'] == '50%'
+
+
+def test_networks_too_few_to_be_ranked_are_not_scored(tmp_path):
+  runner = Runner(make(tmp_path, targets=('50%',), random_networks=5)).run()
+  assert runner.comparison.counts()['scorings'] == (0, 0) and not any('score' in name for name in runner.names)
+  assert all(row['tau'] is None for row in runner.comparison.results()['targets'][0]['optimizers'])
+  assert {'score by reinforce 0 for 50%'} <= set(Runner(make(tmp_path, targets=('50%',), random_networks=6)).run().names)
 
 
 def test_what_is_finished_is_not_run_again(tmp_path):
@@ -118,7 +125,7 @@ def test_what_is_finished_is_not_run_again(tmp_path):
 
 def test_more_of_everything_adds_to_what_is_there(tmp_path):
   Runner(make(tmp_path, targets=('50%',), optimizers=('reinforce',))).run()
-  more = Runner(make(tmp_path, targets=('50%', '30%'), seeds=3, random_networks=4, training_seeds=2)).run(55)
+  more = Runner(make(tmp_path, targets=('50%', '30%'), seeds=3, random_networks=6, training_seeds=2)).run(65)
   new = {'search reinforce 0 for 50%', 'train random 0 for 50%, seed 0', 'train found by reinforce 1 for 50%, seed 0'}
   assert not new & set(more.names)
   assert {'search reinforce 2 for 50%', 'search gradient 0 for 50%', 'train random 0 for 50%, seed 1', 'train random 3 for 50%, seed 0',
@@ -152,7 +159,7 @@ def test_results_so_far(tmp_path):
   comparison = make(tmp_path)
   assert comparison.seconds_left() is None
   assert [target['optimizers'] for target in comparison.results()['targets']] == [[], []]
-  Runner(comparison).run(16)
+  Runner(comparison).run(12)
   results = comparison.results()
   assert [len(row['searches']) for target in results['targets'] for row in target['optimizers']] == [1, 1, 1, 1]
   assert results['targets'][0]['optimizers'][0]['verdict'].startswith('one seed shows nothing yet')

@@ -268,13 +268,18 @@ class Comparison:
     if candidate is None:
       return [jobs.of_command(search.kind, f'search {search.text}', 'search', self._search_config(search), self.search_folder(search))]
     found = self._training_jobs(f'found by {search.text}', candidate)
-    if self._estimates(search, random) is None:
+    if self._ranks and self._estimates(search, random) is None:
       output = self._scores_file(search)
       command = ['-m', 'tf_proxyless.app.score_networks', f'--run_dir={self.search_folder(search)}', f'--output={output}',
                  f'--networks={",".join(str(self._network_file(each)) for each in random)}']
       command += [f'--data_dir={self._search.data.data_dir}'] if self._search.data.data_dir else []
       found.append(jobs.Job(f'score by {search.text}', SCORINGS, tuple(command), output.parent))
     return found
+
+  @property
+  def _ranks(self) -> bool:
+    """Whether there are random networks enough to compare their order by the shared weights with that by training."""
+    return self.design.random_networks >= comparison_statistics.LEAST_RANKED
 
   def _training_jobs(self, name: str, candidate: Candidate) -> list[jobs.Job]:
     found = []
@@ -292,12 +297,12 @@ class Comparison:
     searches = {kind: sum(search.kind == kind for search in self.searches) for kind in dict.fromkeys(each.kind for each in self.searches)}
     standards = sum(target.standard is not None for target in self.targets)
     networks = len(self.searches) + len(self.targets) * self.design.random_networks + standards
-    totals = {**searches, TRAININGS: networks * self.design.training_seeds, SCORINGS: len(self.searches)}
+    totals = {**searches, TRAININGS: networks * self.design.training_seeds, SCORINGS: len(self.searches) * self._ranks}
     ready = [job.kind for job in self.next_jobs()]
     left = {kind: ready.count(kind) for kind in totals}
     waiting = sum(left[kind] for kind in searches)
     left[TRAININGS] += waiting * self.design.training_seeds
-    left[SCORINGS] += waiting
+    left[SCORINGS] += waiting * self._ranks
     return {kind: (total, left[kind]) for kind, total in totals.items()}
 
   # Times

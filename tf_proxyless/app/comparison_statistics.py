@@ -10,7 +10,7 @@ from typing import Any
 
 CONFIDENCE = 0.95
 
-_LEAST_RANKED = 6  # networks; the order of fewer is luck, and says so by no error of its own
+LEAST_RANKED = 6  # networks; the order of fewer is luck, and says so by no error of its own
 
 Interval = tuple[float, float]
 Tau = dict[str, float | None]
@@ -140,7 +140,7 @@ def judge(searches: Sequence[dict[str, Any]], random: Sequence[dict[str, Any]], 
   rows = []
   for search in searches:
     trainings = max(1, round(search['seconds'] / training_s))
-    scored = search['estimates'] is not None and len(test) >= _LEAST_RANKED
+    scored = search['estimates'] is not None and len(test) >= LEAST_RANKED
     tau = kendall([(search['estimates'], test)]) if scored else None
     rows.append({**search, 'rank': rank(search['test'], test), 'beaten': beaten(search['test'], test), 'trainings': trainings,
                  'random_search': expected_best(trainings, validation, test), 'tau': tau})

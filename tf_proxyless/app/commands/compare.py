@@ -213,7 +213,7 @@ def main(config: Config) -> int:
 
 def _plan(comparison: comparison_lib.Comparison, processes: int) -> str:
   """What there is to run, in a line."""
-  parts = [f'{total} {kind}' + (f' ({left} left)' if left < total else '') for kind, (total, left) in comparison.counts().items()]
+  parts = [f'{total} {kind}' + (f' ({left} left)' if left < total else '') for kind, (total, left) in comparison.counts().items() if total]
   return f'runs: {", ".join(parts)}{_time_left(comparison, processes)}'
 
 
