@@ -128,7 +128,7 @@ def test_after_another_one_that_fails_the_others_are_run(tmp_path, flagfiles, mo
 @pytest.mark.long
 def test_the_whole_way_stopped_and_continued(tmp_path, flagfiles, data_dir):
   work = tmp_path / 'work'
-  command = [f'--work_dir={work}', f'--data_dir={data_dir}', '--targets=50%', '--seeds=2', '--random_networks=3',
+  command = [f'--work_dir={work}', f'--data_dir={data_dir}', '--targets=50%', '--seeds=2', '--random_networks=6',
              *(f'--{name}={value}' for name, value in flagfiles.items())]
   history = work / 'searches' / '50_percent_reinforce_0' / 'history.jsonl'
   stopped = runs.stop_when(start(*command), lambda: history.exists() and history.read_text(), signal.SIGINT)
@@ -145,15 +145,15 @@ def test_the_whole_way_stopped_and_continued(tmp_path, flagfiles, data_dir):
     finished = run(*command, '--processes=2')
   assert finished.returncode == 0, finished.stderr
   assert history.read_text() == epochs, 'a finished search was run again'
-  assert finished.stdout.splitlines()[0].startswith('runs: 2 searches by reinforce (1 left), 6 trainings;')
+  assert finished.stdout.splitlines()[0].startswith('runs: 2 searches by reinforce (1 left), 9 trainings, 2 scorings')
   assert 'min left' in finished.stdout and 'points over random networks' in finished.stdout
 
   results = json.loads((work / 'compare.json').read_text())
   target, = results['targets']
   row, = target['optimizers']
-  assert (len(target['random']), len(row['searches']), target['random'][0]['test_images']) == (3, 2, 360)
+  assert (len(target['random']), len(row['searches']), target['random'][0]['test_images']) == (6, 2, 360)
   assert all(abs(each['cost'] / target['cost'] - 1) <= comparison_lib.TOLERANCE for each in target['random'])
-  assert all(len(search['estimates']) == 3 and search['seconds'] > 1 and search['cost'] <= target['cost'] for search in row['searches'])
+  assert all(len(search['estimates']) == 6 and search['seconds'] > 1 and search['cost'] <= target['cost'] for search in row['searches'])
   assert target['standard']['cost'] <= target['cost']
   page = (work / 'compare.html').read_text(encoding='utf-8')
   assert 'Does the search pay on digits?' in page and row['verdict'].split(':')[0] in page
