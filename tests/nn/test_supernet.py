@@ -10,6 +10,8 @@ from tf_proxyless.nn import template
 from tf_proxyless.nn import keras_network
 from tf_proxyless.nn import supernet as supernet_lib
 from tf_proxyless.nn import transfer
+from tf_proxyless.search import steps as steps_lib
+from tf_proxyless.search import weight_optimizer
 from tf_proxyless.space import cifar_tree
 
 Z = spaces.ZERO
@@ -115,3 +117,31 @@ def test_blocks_that_may_run_at_one_time_have_graphs_of_their_own():
   copies = dict(zip([block.name for block in cell.blocks], supernet_lib._copies(cell.sources)))
   leaves = [copies[f'block_2.{branch}.{i}.{j}'] for branch in 'ab' for i in (1, 2) for j in (1, 2)]
   assert len(set(leaves)) == 8 and copies['block_1'] == copies['block_2'] == 0 and max(copies.values()) < 10
+
+
+def test_segments_are_what_one_tensor_passes_between():
+  assert supernet_lib.segments([(-1,), (0,), (1,)]) == [range(0, 1), range(1, 2), range(2, 3)]
+  assert supernet_lib.segments([(-1,), (0,), (0, 1), (2, 0), (3,)]) == [range(0, 1), range(1, 4), range(4, 5)]
+  assert supernet_lib.segments([(-1,), (-1,), (0, 1), (2,)]) == [range(0, 3), range(3, 4)]
+
+
+@pytest.mark.parametrize('space', [
+    pytest.param(spaces.tiny(), id='chain'),
+    pytest.param(cifar_tree.cifar_tree(stage_blocks=(1, 1), stem_filters=8, widening=8, resolution=8, classes=5), id='tree',
+                 marks=pytest.mark.long)])
+def test_recomputed_activations_change_no_step(space):
+  """Losses, gradients of gates, and weights after two steps."""
+  images, labels = spaces.batch(space, 8)
+  counts = [len(decision.choices) for decision in supernet_lib.Supernet(space).decisions]
+  paths = np.random.default_rng(1).integers(0, counts, (3, len(counts)), np.int32)
+  found = []
+  for recompute in (False, True):
+    supernet = spaces.supernet(space)
+    supernet.recompute = recompute
+    steps = steps_lib.SupernetSteps(supernet, weight_optimizer.SupernetSGD(supernet))
+    values = [steps.gate_gradients(paths[0], paths[1], (images, labels))[1],
+              steps.mixture_gradients(np.full((len(counts), max(counts)), 1 / max(counts), np.float32), (images, labels))[1]]
+    values += [steps.train(images, labels, tf.constant(path), tf.constant(0.05))[0] for path in paths[:2]]
+    found.append([np.asarray(value) for value in (*values, *spaces.all_weights(supernet))])
+  for plain, recomputed in zip(*found, strict=True):
+    np.testing.assert_allclose(recomputed, plain, rtol=1e-3, atol=2e-5 * max(1.0, np.abs(plain).max()))

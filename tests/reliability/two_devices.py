@@ -14,6 +14,7 @@ from tf_proxyless.nn import supernet as supernet_lib  # noqa: E402
 from tf_proxyless.search import loop  # noqa: E402
 from tf_proxyless.search import steps as steps_lib  # noqa: E402
 from tf_proxyless.search import weight_optimizer  # noqa: E402
+from tf_proxyless.space import cifar_tree  # noqa: E402
 from tf_proxyless.space import proxyless  # noqa: E402
 
 SPACE = proxyless.proxyless(stage_filters=(8,), stage_blocks=(2,), stage_strides=(2,), stem_filters=8, first_block_filters=8,
@@ -26,10 +27,10 @@ RATE = tf.constant(0.05)
 class Searched:
   """A supernet with its optimizer and steps."""
 
-  def __init__(self, name, nested=False):
+  def __init__(self, name, nested=False, space=SPACE, recompute=False):
     devices = distribution.Devices(distribution.choose(name))
     with devices.strategy.scope():
-      self.supernet = supernet_lib.Supernet(SPACE, 0, nested)
+      self.supernet = supernet_lib.Supernet(space, 0, nested, recompute=recompute)
       self.optimizer = weight_optimizer.SupernetSGD(self.supernet)
     self.steps = steps_lib.SupernetSteps(self.supernet, self.optimizer, devices=devices)
     self.slots = [*self.optimizer.fixed_slots, *(slot for rows in self.optimizer.candidate_slots for row in rows for slot in row)]
@@ -102,6 +103,19 @@ def test_shared_weights_are_updated_in_part_on_both_devices():
     two.train(*doubled(*batch(4, i)), path)
   first, second = two.values()
   assert all(equal(first, one.values()[0])) and all(equal(first, second))
+
+
+@pytest.mark.long
+def test_recomputed_activations_on_both_devices():
+  space = cifar_tree.cifar_tree(stage_blocks=(1,), stem_filters=8, widening=8, resolution=16, classes=5)
+  one, two = Searched('one', space=space), Searched('mirrored', space=space, recompute=True)
+  for i, path in enumerate(np.random.default_rng(2).integers(0, 7, (2, len(one.supernet.decisions)), np.int32)):
+    one.train(*batch(4, i), path)
+    two.train(*doubled(*batch(4, i)), path)
+  first, second = two.values()
+  assert all(equal(first, second))
+  for found, expected in zip(first, one.values()[0], strict=True):
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
 
 
 def test_scores_do_not_depend_on_the_devices(one, two, tmp_path):

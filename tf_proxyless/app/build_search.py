@@ -334,7 +334,7 @@ def build_search(config: config_lib.SearchConfig, problem: problem_lib.SearchPro
   updates = data if methods.scores_networks else _make_data(config, problem, source, split, run, part, part)
   schedule = make_schedule(config, methods.optimizer, problem.space, len(split.training))
   with devices.strategy.scope():
-    supernet = supernet_lib.Supernet(problem.space, config.seed, weights.nested, weights.precision)
+    supernet = supernet_lib.Supernet(problem.space, config.seed, weights.nested, weights.precision, weights.recompute_activations)
     optimizer = weight_optimizer.SupernetSGD(supernet, weights.momentum, weights.weight_decay)
   steps = steps_lib.SupernetSteps(supernet, optimizer, weights.label_smoothing, devices)
   architecture = methods.build(config, problem, steps, schedule.updates)

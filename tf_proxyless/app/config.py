@@ -236,6 +236,9 @@ class WeightsConfig(options.Config):
   label_smoothing: float = option(0.1, 'Share of each label that is spread over all classes, in weight steps.', low=0.0, below=1.0)
   precision: str = option('float32', 'Precision of the computation; weights, statistics and the architecture are float32. For GPUs: '
                           'mixed_bfloat16, or mixed_float16, which scales the loss.', choices=PRECISIONS, earlier='float32')
+  recompute_activations: bool = option(
+      False, 'Whether gradients compute activations again, block by block, instead of keeping them: less memory, longer steps.',
+      may_change=True)
 
   @property
   def nested(self) -> bool:

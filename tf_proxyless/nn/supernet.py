@@ -30,6 +30,22 @@ def _copies(sources: Sequence[Sequence[int]]) -> list[int]:
   return found
 
 
+def segments(sources: Sequence[Sequence[int]]) -> list[range]:
+  """The blocks in runs of which each reads nothing that was made before it but the output of the run before: in a chain single blocks.
+
+  Args:
+    sources: Of each block, the blocks whose outputs it reads; -1 is the images.
+  """
+  last = {source: i for i, places in enumerate(sources) for source in places}  # who reads it last
+  found, begin, until = [], 0, 0
+  for i in range(len(sources)):
+    until = max(until, last.get(i - 1, i))
+    if until <= i:
+      found.append(range(begin, i + 1))
+      begin = i + 1
+  return found
+
+
 class Supernet(keras.Model):
   """All networks of a space with shared weights; `call` runs the one that the gates name.
 
@@ -41,9 +57,10 @@ class Supernet(keras.Model):
     fixed_weights: The weights outside the choices.
     precision: 'float32', 'mixed_bfloat16' or 'mixed_float16', as Keras calls them: what is computed in up to the global pooling. Weights,
       statistics of batch normalisation, and what is behind the pooling are float32.
+    recompute: Whether gradients keep only what passes between `segments`, and compute the rest again (Chen et al. 2016, arXiv 1604.06174).
   """
 
-  def __init__(self, space: network_lib.Network, seed: int = 0, nested: bool = False, precision: str = 'float32'):
+  def __init__(self, space: network_lib.Network, seed: int = 0, nested: bool = False, precision: str = 'float32', recompute: bool = False):
     """Makes the weights of all candidates.
 
     Args:
@@ -51,6 +68,7 @@ class Supernet(keras.Model):
       seed: Seed of the weights' start values.
       nested: Whether operations that differ in sizes only share the weights of the largest, see `choice`.
       precision: Precision of the computation, see the attribute.
+      recompute: Whether activations are computed again for gradients, see the attribute.
 
     Raises:
       ValueError: Candidates of a choice cannot share one graph.
@@ -59,6 +77,7 @@ class Supernet(keras.Model):
     self.space = space
     self.nested = nested
     self.precision = precision
+    self.recompute = recompute
     self.decisions = schema.decisions(space)
     self.input_size = tuple(max(ops.values_of(size)) for size in space.input_shape)
     self.block_layers = [self._make_layer(place, primitives.block_seed(seed, i), copy)
@@ -124,18 +143,42 @@ class Supernet(keras.Model):
     Returns:
       float32 logits [batch, classes].
     """
-    return tf.cast(self.block_outputs(inputs, gates, path)[-1], tf.float32)
+    if not self.recompute:
+      return tf.cast(self.block_outputs(inputs, gates, path)[-1], tf.float32)
+    x, remaining = self._images(inputs, path), iter(gates)
+    for blocks in segments(self.space.sources):
+      own = [next(remaining) for i in blocks if isinstance(self.block_layers[i], choice_lib.Choice)]
+      x = self._recomputed(blocks, x, own)
+    return tf.cast(x, tf.float32)
+
+  def _recomputed(self, blocks: range, x: tf.Tensor, gates: Sequence[gates_lib.Gates]) -> tf.Tensor:
+    """The output of a segment, of which gradients keep x and the gates."""
+    parts = tf.nest.flatten(gates)
+    learned = [i for i, part in enumerate(parts) if part.dtype.is_floating]
+
+    def run(x, *values):
+      mine = dict(zip(learned, values))
+      packed = tf.nest.pack_sequence_as(gates, [mine.get(i, part) for i, part in enumerate(parts)])
+      return self._run(blocks, x, packed)[-1]
+
+    return tf.recompute_grad(run)(x, *(parts[i] for i in learned)) if learned else run(x)
 
   def block_outputs(self, inputs, gates: Sequence[gates_lib.Gates], path: tf.Tensor | None = None) -> list[tf.Tensor]:
     """What each block of the gated network gives; for arguments see `call`."""
+    return self._run(range(len(self.block_layers)), self._images(inputs, path), gates)
+
+  def _run(self, blocks: range, x: tf.Tensor, gates: Sequence[gates_lib.Gates]) -> list[tf.Tensor]:
+    """What each of these blocks gives, of which the others have given x."""
     remaining = iter(gates)
-    images = tf.cast(self._resized(inputs, path), self.precision.removeprefix('mixed_'))
     found: list[tf.Tensor] = []
-    for layer, sources in zip(self.block_layers, self.space.sources):
-      terms = [images if source < 0 else found[source] for source in sources]
-      x = tf.add_n(terms) if len(terms) > 1 else terms[0]
-      found.append(layer(x, next(remaining)) if isinstance(layer, choice_lib.Choice) else layer(x))
+    for i in blocks:
+      terms = [x if source < blocks.start else found[source - blocks.start] for source in self.space.sources[i]]
+      total, layer = tf.add_n(terms) if len(terms) > 1 else terms[0], self.block_layers[i]
+      found.append(layer(total, next(remaining)) if isinstance(layer, choice_lib.Choice) else layer(total))
     return found
+
+  def _images(self, inputs, path: tf.Tensor | None) -> tf.Tensor:
+    return tf.cast(self._resized(inputs, path), self.precision.removeprefix('mixed_'))
 
   def _resized(self, images: tf.Tensor, path: tf.Tensor | None) -> tf.Tensor:
     """Images in the resolution of the path."""
