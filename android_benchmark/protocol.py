@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 import dataclasses
+import itertools
 import math
 import random
 import statistics
@@ -185,7 +186,7 @@ def next_block(plan: Plan, records: Sequence[Record], phone: str = '', busy: Col
   """
   own = [record for record in records if record.phone == phone]
   present, failed, measured = reference(plan, own), failures(own), tries(plan, records)
-  least = least_drifts(plan, records)
+  least = least_drifts(measured)
   shared = [model for model in plan.shared if model not in failed and not any(model in record.launches for record in own)]
   for number in range(plan.rounds):
     waiting: list[tuple[int, Block]] = []
@@ -202,22 +203,21 @@ def next_block(plan: Plan, records: Sequence[Record], phone: str = '', busy: Col
   return None
 
 
-def least_drifts(plan: Plan, records: Iterable[Record]) -> dict[str, float]:
-  """The least drift, percent, among all blocks that a model was measured in."""
+def least_drifts(measured: Mapping[Any, Iterable[Try]]) -> dict[str, float]:
+  """By model the least drift, percent, among all blocks that it was measured in; of what `tries` gives."""
   found: dict[str, float] = {}
-  for measured in tries(plan, records).values():
-    for each in measured:
-      found.update({model: min(each.drift, found.get(model, math.inf)) for model in each.models})
+  for each in itertools.chain.from_iterable(measured.values()):
+    found.update({model: min(each.drift, found.get(model, math.inf)) for model in each.models})
   return found
 
 
 def _is_enough(plan: Plan, drifts: Sequence[float], number: int, least: float) -> bool:
   """Whether a model was measured in a round often enough, with these drifts, where `least` is that of all rounds."""
-  if not drifts:
-    return False
+  if not drifts or len(drifts) > plan.max_repeats:
+    return bool(drifts)
   if plan.fastest_counts:
-    return number < plan.rounds - 1 or least <= plan.max_drift_percent or len(drifts) > plan.max_repeats
-  return min(drifts) <= plan.max_drift_percent or len(drifts) > plan.max_repeats
+    return number < plan.rounds - 1 or least <= plan.max_drift_percent
+  return min(drifts) <= plan.max_drift_percent
 
 
 def chosen(plan: Plan, records: Iterable[Record]) -> dict[tuple[int, str], Record]:

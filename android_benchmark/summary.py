@@ -132,7 +132,7 @@ def _reference(plan: protocol.Plan, records: Sequence[protocol.Record],
   tries = [measured for measured in protocol.tries(plan, records).values() if measured]
   first = [measured[0].record for measured in tries]
   if plan.fastest_counts:
-    drifts, first_drifts = (list(protocol.least_drifts(plan, each).values()) for each in (records, first))
+    drifts, first_drifts = (list(protocol.least_drifts(protocol.tries(plan, each)).values()) for each in (records, first))
     text = '{} of {} models were launched only while the reference took over {:g} % longer than its fastest, up to {:.1f} %'
   else:
     drifts, first_drifts = ([protocol.drift_percent(record, level_ms) for record in each] for each in (kept, first))
