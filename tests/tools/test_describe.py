@@ -31,7 +31,7 @@ def architecture(tmp_path):
 @pytest.mark.parametrize('name, macs, parameters', [
     ('proxyless_mobile', 320_427_584, 4_080_512), ('proxyless_gpu', 465_260_160, 7_119_848)])
 def test_json_of_a_published_network(tmp_path, name, macs, parameters):
-  result = describe(f'--architecture={name}', '--json', cwd=tmp_path)
+  result = describe(name, '--json', cwd=tmp_path)
   assert (result.stderr, result.returncode) == ('', 0)
   found = json.loads(result.stdout)
   assert set(found) == {'name', 'macs', 'parameters', 'file_bytes', 'memory_bytes', 'latency_ms', 'energy_mj', 'blocks'}
@@ -75,11 +75,13 @@ def test_text(architecture, tmp_path):
 
 
 @pytest.mark.parametrize('arguments, messages', [
-    (['--architecture=proxyless_moble'], ["did you mean 'proxyless_mobile'?"]),
+    (['proxyless_moble'], ["did you mean 'proxyless_mobile'?"]),
     (['--architecture=missing.json'], ['missing.json: No such file or directory']),
     (['--architecture=empty.json'], ['empty.json: empty, not JSON']),
     (['--architecture=.'], ['Is a directory']),
     ([], ['--architecture is required']),
+    (['proxyless_mobile', 'proxyless_cpu'], ["unexpected argument 'proxyless_cpu'"]),
+    (['proxyless_mobile', '--architecture=proxyless_cpu'], ["unexpected argument 'proxyless_mobile'"]),
     (['--architecture=proxyless_cpu', '--latency_table=pixel2'], ["latency table 'pixel2' is neither", 'pixel1_tflite_float.json']),
     (['--architecture=proxyless_cpu', '--latency_table=empty.json'], ['empty.json: empty, not JSON']),
     # Every missing entry is listed.

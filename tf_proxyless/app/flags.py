@@ -58,6 +58,8 @@ def parse(config_class: type[_Config], argv: Sequence[str], doc: str = '') -> _C
     sys.exit(0)  # absl's --helpxml exits with 1
   if values['verbosity'].using_default_value:
     values.verbosity = logging.WARNING  # the default that --help states; absl would make it INFO
+  for name in [each.name for each in known.values() if each.unnamed and values[each.name].using_default_value][:len(arguments)]:
+    values[name].parse(arguments.pop(0))
   positional = [each.name for each in known.values() if each.positional]
   _check_positional(arguments, positional, known)
   given: dict[str, Any] = dict(zip(positional, arguments))
@@ -273,7 +275,8 @@ def _usage(option: options.Option) -> str:
   """The flag as it is written on a command line."""
   if option.kind is bool:
     return f'--[no]{option.name}'
-  return f'--{option.name}={option.name.rpartition("_")[2].upper()}'
+  value = option.name.rpartition('_')[2].upper()
+  return f'[--{option.name}=]{value}' if option.unnamed else f'--{option.name}={value}'
 
 
 def _note(option: options.Option) -> str:

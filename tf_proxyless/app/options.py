@@ -38,6 +38,7 @@ class Option:
     earlier: What held before there was this option, for runs of that time; None if that is the default.
     repeated: Whether several values are given by several flags, not with commas between them.
     positional: Whether it is an argument without a name.
+    unnamed: Whether its flag may be left out before the value.
     rest: Whether it is everything after '--'.
     resolve: Of what names a path, gives the one spelling that is kept, so that it is found from another folder and is the same run.
   """
@@ -61,6 +62,7 @@ class Option:
   earlier: Any = None
   repeated: bool = False
   positional: bool = False
+  unnamed: bool = False
   rest: bool = False
   resolve: Callable[[str], str] | None = None
 

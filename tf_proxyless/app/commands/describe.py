@@ -1,7 +1,7 @@
 """Prints the blocks of an architecture with their MACs, parameters, latency and energy.
 
-  tf-proxyless describe --architecture=proxyless_mobile
-  tf-proxyless describe --architecture=architecture.json --latency_table=pixel1_tflite_float --json
+  tf-proxyless describe proxyless_mobile
+  tf-proxyless describe architecture.json --latency_table=pixel1_tflite_float --json
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from tf_proxyless.space import ops
 
 @dataclasses.dataclass(frozen=True)
 class Config(options.Config):
-  architecture: str | None = options.option(None, 'File (architecture.json of a search), or name of a published network.', required=True)
+  architecture: str | None = options.option(None, 'File (architecture.json of a search), or name of a published network.', required=True,
+                                            unnamed=True)
   resolution: int | None = options.option(None, "Input height and width, pixels; by default the file's, or as published.", low=1)
   latency_table: str | None = options.option(None, 'File, or name of a shipped table or estimate; adds latency in ms.')
   energy_table: str | None = options.option(None, 'File of a table of energy; adds mJ.')
