@@ -2,6 +2,7 @@
 
 import pytest
 
+from tf_proxyless.space import cifar_tree
 from tf_proxyless.space import network
 from tf_proxyless.space import ops
 from tf_proxyless.space import schema
@@ -19,6 +20,13 @@ def test_trace():
   shapes = [(traced.input_shape, traced.output_shape) for traced in network.trace(net)]
   assert shapes == [((30, 17, 3), (15, 9, 8)), ((15, 9, 8), (15, 9, 8)), ((15, 9, 8), (8, 5, 12)), ((8, 5, 12), (1, 1, 10))]
   assert net.classes == 10
+
+
+def test_one_line():
+  space = network.Network('net', (30, 17, 3), BLOCKS)
+  assert str(space) == 'net: 1 decision, 3 networks'
+  assert str(cifar_tree.cifar_tree()) == 'cifar_tree: 648 decisions, 10^547.6 networks'
+  assert str(schema.resolve(space, {'blocks/body/op': 2})) == 'net: 30 x 17 x 3, 4 blocks'
 
 
 def test_signatures_of_a_space_are_distinct_and_leave_out_zero():

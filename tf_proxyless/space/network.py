@@ -119,6 +119,18 @@ class Network:
     """Longer side of the input, pixels; the greatest, if it is a decision."""
     return max(size for value in self.input_shape[:2] for size in ops.values_of(value))
 
+  def __str__(self) -> str:
+    """One line for people, for instance 'cifar_tree: 648 decisions, 10^547.6 networks'; `repr` has all of it."""
+    decisions, networks = len(schema.decisions(self)), schema.cardinality(self)
+    if not decisions:
+      return f'{self.name}: {" x ".join(map(str, self.input_shape))}, {len(self.blocks)} blocks'
+    count = f'{networks:,}' if networks < 10**6 else f'10^{math.log10(networks):.1f}'
+    return f'{self.name}: {decisions} decision{"s" * (decisions > 1)}, {count} network{"s" * (networks > 1)}'
+
+  def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+    """What a notebook shows."""
+    printer.text(str(self))
+
 
 @dataclasses.dataclass(frozen=True)
 class TracedBlock:

@@ -158,6 +158,8 @@ def _search(config: Config, given: problem_lib.Given, run: run_directory.RunDire
     components = build_search.build_search(config, problem, source, run, observer, methods, given.validation, devices)
     restored = components.search.prepare()
     if run.writes:
+      print(f'space                  {problem.space}, {problem.format_cost(problem.cost_model.smallest)} to '
+            f'{problem.format_cost(problem.cost_model.largest)}')
       augmentation.show(config.data.augmentation, source, run, problem.space.input_shape[2])
   plan = () if restored else components.plan()
   if plan and run.writes:
