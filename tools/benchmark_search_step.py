@@ -1,25 +1,27 @@
-"""Measures the steps of a search against fixed networks, in the ImageNet space of ProxylessNAS, a wider one, or FBNet's.
+"""Measures the steps of a search against fixed networks, in the ImageNet space of ProxylessNAS, a wider one, FBNet's, or the tree space.
 
 python tools/benchmark_search_step.py
 python tools/benchmark_search_step.py --space=wide
+python tools/benchmark_search_step.py --space=cifar_tree --resolution=32 --recompute_activations --weight_sharing=separate
 python tools/benchmark_search_step.py --json --repetitions=10 --paths=2 --scaling
 
 A fixed network is one sampled network alone: a static graph with the same kernels, depthwise gradient and optimizer. Ratios of
 steps are taken in one process, interleaved step by step: the sum over paths of median times, over that of the other step, with a
 bootstrap 95 % interval. Start-up and memory come from fresh processes. --json prints one object:
 
-  setting            space, weight_sharing, resolution, batch_size, candidates, repetitions, paths, precision
+  setting            space, weight_sharing, resolution, batch_size, candidates, repetitions, paths, precision, recompute_activations
   machine            cores, tensorflow (version)
   ratios             weight_step (over the fixed network's), two_path_step (over the supernet's weight step) and forward (one
                      REINFORCE sample over a forward pass of the fixed network), mixture_step (of all candidates, for Gumbel-softmax)
-                     and one_path_step (its straight-through form), both over the weight step, expected_latency (E[latency] of the
-                     architecture parameters and its gradient, over the weight step), each with ratio, low and high
+                     and one_path_step (its straight-through form), both over the weight step and not of the tree,
+                     expected_latency (E[latency] of the architecture parameters and its gradient, over the weight step), each with
+                     ratio, low and high
   seconds            of one step, mean over paths of medians: weight_step, fixed_weight_step, two_path_step, forward, fixed_forward,
                      mixture_step, one_path_step, expected_latency
   start_up_seconds   after `import tensorflow` until the first step is done: all_steps (three graphs; no mixture),
                      weight_step (that graph only), fixed_network (the slowest of the fixed networks, which pays it again)
   peak_memory_mb     supernet (all steps on all paths; no mixture), fixed_network (weight step and forward, the largest), ratio, and
-                     mixture (weight steps and mixtures)
+                     mixture (weight steps and mixtures; not of the tree)
   scaling            with --scaling: a list of such objects for fewer repetitions and paths, where another number of
                      candidates, batch size or resolution is the only change
 """
@@ -46,6 +48,7 @@ from tf_proxyless.app import options
 from tf_proxyless.cost import model as model_lib
 from tf_proxyless.cost import table as table_lib
 from tf_proxyless.infra import errors
+from tf_proxyless.space import cifar_tree
 from tf_proxyless.space import fbnet
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import ops
@@ -60,7 +63,8 @@ _CANDIDATES_OF = {
     'wide': tuple(dict(zip(('kernel_size', 'expand_ratio', 'activation', 'se_ratio'), values))
                   for values in itertools.product((3, 5), (3, 6), ('relu6', 'hard_swish'), (0.0, 0.25))),
 }
-_FBNET = 'fbnet'
+_TREE = 'cifar_tree'
+_PUBLISHED = {'fbnet': (fbnet.fbnet, len(fbnet.CHOICES)), _TREE: (cifar_tree.cifar_tree, len(cifar_tree.EDGES))}  # and their candidates
 _MOST_CANDIDATES = max(map(len, _CANDIDATES_OF.values())) + 1
 
 
@@ -68,11 +72,12 @@ _MOST_CANDIDATES = max(map(len, _CANDIDATES_OF.values())) + 1
 class Config(options.Config):
   json: bool = options.option(False, 'Whether to print one JSON object instead of tables.')
   space: str = options.option('proxyless', 'proxyless: MBConv of k3 k5 k7 and e3 e6; wide: of k3 k5, e3 e6, relu6 or hard_swish, with and '
-                              'without squeeze-excite; fbnet: as published.', choices=(*_CANDIDATES_OF, _FBNET))
+                              'without squeeze-excite; fbnet, cifar_tree: as published.', choices=(*_CANDIDATES_OF, *_PUBLISHED))
   weight_sharing: str = options.option('nested', 'As in a search: nested or separate weights of the candidates.',
                                        choices=('nested', 'separate'))
   precision: str = options.option('float32', 'As in a search: of the supernet and of the fixed networks.',
                                   choices=config_lib.PRECISIONS)
+  recompute_activations: bool = options.option(False, 'As in a search: of the supernet and of the fixed networks.')
   resolution: int = options.option(112, 'Input height and width, pixels.', low=32)
   batch_size: int = options.option(16, 'Images in a step.', low=2)
   candidates: int | None = options.option(
@@ -88,6 +93,7 @@ STEPS = ('weight_step', 'fixed_weight_step', 'two_path_step', 'forward', 'fixed_
          'expected_latency')
 RATIOS = {'weight_step': 'fixed_weight_step', 'two_path_step': 'weight_step', 'forward': 'fixed_forward', 'mixture_step': 'weight_step',
           'one_path_step': 'weight_step', 'expected_latency': 'weight_step'}
+_OF_MIXTURES = ('mixture_step', 'one_path_step')
 # What this project accepts and aims at on two CPU cores (docs/performance.md).
 LIMITS = {'weight_step': (1.10, 1.05), 'two_path_step': (1.30, 0.90), 'forward': (1.05, 1.05), 'expected_latency': (0.01, 0.01),
           'start-up': (12.0, 8.0),
@@ -107,6 +113,12 @@ class Setting:
   space: str = 'proxyless'
   weight_sharing: str = 'nested'
   precision: str = 'float32'
+  recompute_activations: bool = False
+
+  @property
+  def mixes(self) -> bool:
+    """Whether all candidates are mixed too, of which the tree has too many."""
+    return self.space != _TREE
 
   @property
   def nested(self) -> bool:
@@ -115,8 +127,8 @@ class Setting:
 
 def make_space(setting: Setting) -> network_lib.Network:
   """The ImageNet space with the first candidates of its order."""
-  if setting.space == _FBNET:
-    return fbnet.fbnet(resolution=setting.resolution)
+  if setting.space in _PUBLISHED:
+    return _PUBLISHED[setting.space][0](resolution=setting.resolution)
   candidates = _CANDIDATES_OF[setting.space]
   space = proxyless.proxyless(zero=setting.candidates > len(candidates), resolution=setting.resolution, allow_uneven=True)
   return dataclasses.replace(space, blocks=tuple(_with_candidates(block, candidates[:setting.candidates]) for block in space.blocks))
@@ -172,7 +184,7 @@ class Trainee:
     self._batch = (tf.constant(images), tf.constant(random.integers(space.classes, size=setting.batch_size), tf.int32))
     self._learning_rate = tf.constant(1e-3)
     self._constant = tf.constant
-    supernet = supernet_lib.Supernet(space, nested=setting.nested, precision=setting.precision)
+    supernet = supernet_lib.Supernet(space, nested=setting.nested, precision=setting.precision, recompute=setting.recompute_activations)
     self._steps = steps_lib.SupernetSteps(supernet, weight_optimizer.SupernetSGD(supernet))
 
   def weight_step(self, path: np.ndarray) -> None:
@@ -229,7 +241,8 @@ def measure_steps(space: network_lib.Network, setting: Setting) -> dict[str, np.
   """Seconds of each of `STEPS`, in turn: float [paths, repetitions]."""
   supernet = Trainee(space, setting)
   expected_latency = make_expected_latency(space)
-  seconds = {name: np.zeros((setting.paths, setting.repetitions)) for name in STEPS}
+  names = [name for name in STEPS if setting.mixes or name not in _OF_MIXTURES]
+  seconds = {name: np.zeros((setting.paths, setting.repetitions)) for name in names}
   for i, (active, inactive) in enumerate(sample_paths(space, setting.paths)):
     fixed = make_fixed(space, active, setting)
     calls: dict[str, Callable[[], None]] = {
@@ -243,9 +256,9 @@ def measure_steps(space: network_lib.Network, setting: Setting) -> dict[str, np.
         'expected_latency': expected_latency,
     }
     for repetition in range(-2, setting.repetitions):  # twice to warm up
-      for name, call in calls.items():
+      for name in names:
         start = time.perf_counter()
-        call()
+        calls[name]()
         if repetition >= 0:
           seconds[name][i, repetition] = time.perf_counter() - start
     del fixed, calls
@@ -301,14 +314,15 @@ def run_part(setting: Setting, part: str) -> Any:
 def summarise_steps(seconds: dict[str, np.ndarray]) -> dict[str, Any]:
   """'ratios' and 'seconds' of what `measure_steps` gives."""
   return {
-      'ratios': {name: ratio_of_medians(seconds[name], seconds[other]) for name, other in RATIOS.items()},
+      'ratios': {name: ratio_of_medians(seconds[name], seconds[other]) for name, other in RATIOS.items() if name in seconds},
       'seconds': {name: float(np.median(times, axis=1).mean()) for name, times in seconds.items()},
   }
 
 
 def benchmark(setting: Setting) -> dict[str, Any]:
   """All of one setting, as the module's docstring says."""
-  search, weight, mixture = (run_part(setting, part) for part in ('search', 'weight', 'mixture'))
+  search, weight = (run_part(setting, part) for part in ('search', 'weight'))
+  mixture = run_part(setting, 'mixture') if setting.mixes else None
   fixed = [run_part(setting, str(i)) for i in range(setting.paths)]
   steps = run_part(setting, 'steps')
   largest = max(part['peak_memory_mb'] for part in fixed)
@@ -321,7 +335,7 @@ def benchmark(setting: Setting) -> dict[str, Any]:
           'fixed_network': max(part['start_up_seconds'] for part in fixed)},
       'peak_memory_mb': {
           'supernet': search['peak_memory_mb'], 'fixed_network': largest, 'ratio': search['peak_memory_mb'] / largest,
-          'mixture': mixture['peak_memory_mb']},
+          **({'mixture': mixture['peak_memory_mb']} if mixture else {})},
   }
 
 
@@ -352,14 +366,17 @@ def to_text(result: dict[str, Any]) -> str:
                       ('forward', 'forward / fixed network'), ('mixture_step', 'mixture of all / weight step'),
                       ('one_path_step', 'one-path step / weight step'),
                       ('expected_latency', 'expected latency / weight step')):
+    if name not in result['ratios']:
+      continue
     found, digits = result['ratios'][name], 4 if name == 'expected_latency' else 3
     lines.append(row(label, f'{found["ratio"]:.{digits}f}', f'{found["low"]:.{digits}f}-{found["high"]:.{digits}f}', name))
   lines += [row('start-up of all steps, s', f'{start_up["all_steps"]:.1f}', '', 'start-up'),
             row('peak memory / fixed network', f'{memory["ratio"]:.2f}', '', 'memory'),
             'seconds: ' + ', '.join(f'{name} {value:.4f}' for name, value in seconds.items()),
             'start-up, s: ' + ', '.join(f'{name} {value:.1f}' for name, value in start_up.items()),
-            f'peak memory, MB: supernet {memory["supernet"]:.0f}, with mixtures {memory["mixture"]:.0f}, fixed network '
-            f'{memory["fixed_network"]:.0f}']
+            f'peak memory, MB: supernet {memory["supernet"]:.0f}, '
+            + (f'with mixtures {memory["mixture"]:.0f}, ' if 'mixture' in memory else '')
+            + f'fixed network {memory["fixed_network"]:.0f}']
   return '\n'.join(lines)
 
 
@@ -374,13 +391,13 @@ def measure_part(setting: Setting, part: str) -> Any:
 
 
 def main(config: Config) -> None:
-  most = len(fbnet.CHOICES) if config.space == _FBNET else len(_CANDIDATES_OF[config.space]) + 1
-  if config.space == _FBNET and config.candidates not in (None, most):
-    raise errors.UserError(f'`candidates` is for the spaces {" and ".join(_CANDIDATES_OF)}, got {config.candidates} for {_FBNET}')
+  most = _PUBLISHED[config.space][1] if config.space in _PUBLISHED else len(_CANDIDATES_OF[config.space]) + 1
+  if config.space in _PUBLISHED and config.candidates not in (None, most):
+    raise errors.UserError(f'`candidates` is for the spaces {" and ".join(_CANDIDATES_OF)}, got {config.candidates} for {config.space}')
   if (config.candidates or most) > most:
     raise errors.UserError(f'`candidates` must be at most {most} in the space {config.space}, got {config.candidates}')
   setting = Setting(config.resolution, config.batch_size, config.candidates or most, config.repetitions, config.paths, config.space,
-                    config.weight_sharing, config.precision)
+                    config.weight_sharing, config.precision, config.recompute_activations)
   if config.part:
     print(json.dumps(measure_part(setting, config.part)))
     return

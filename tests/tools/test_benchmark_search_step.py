@@ -49,8 +49,9 @@ def test_the_wide_space(setting):
   assert choices[3] == dataclasses.replace(choices[0], activation='hard_swish', se_ratio=0.25)
 
 
-def test_the_space_of_fbnet(setting):
-  assert schema.cardinality(tool.make_space(dataclasses.replace(setting, space='fbnet'))) == 9**22
+@pytest.mark.parametrize('space, networks', [('fbnet', 9**22), ('cifar_tree', 7**648)])
+def test_published_spaces(setting, space, networks):
+  assert schema.cardinality(tool.make_space(dataclasses.replace(setting, space=space))) == networks
 
 
 def test_pairs_of_paths_differ_everywhere(setting):
