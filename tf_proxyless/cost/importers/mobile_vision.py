@@ -87,15 +87,16 @@ def _read(path: files.PathLike) -> dict[Operator, float]:
       if line.strip():
         with official_yaml.located(f'{path}:{number}'):
           operator, value, device = _parse(line)
-        found.setdefault(operator, []).append(value)
+        if operator is not None:
+          found.setdefault(operator, []).append(value)
         devices.add(device)
   if len(devices) > 1:
     raise ValueError(f'{path}: of several devices, {", ".join(map(files.shorten, sorted(devices)[:5]))}; keep the lines of one')
   return {operator: statistics.fmean(values) for operator, values in found.items()}
 
 
-def _parse(line: str) -> tuple[Operator, float, str]:
-  """A line's operator, its microseconds, and the device.
+def _parse(line: str) -> tuple[Operator | None, float, str]:
+  """A line's operator, its microseconds, and the device; None for one with dilations or two strides, which no space has.
 
   Raises:
     ValueError: It is no operator.
@@ -111,7 +112,7 @@ def _parse(line: str) -> tuple[Operator, float, str]:
     raise ValueError(f'runtime_us_p50 must be a positive number, got {files.shorten(body["runtime_us_p50"])}')
   strides = {number for name in ('stride', 'strides', 'stride_h', 'stride_w') for number in arguments.get(name, ())} or {1}
   odd = len(strides) > 1 or any(number > 1 for name in ('dilation', 'dilations') for number in arguments.get(name, ()))
-  return (f'{kind} with another step' if odd else kind, shapes, min(strides)), value, device
+  return None if odd else (kind, shapes, min(strides)), value, device
 
 
 def _argument(text: Any) -> tuple[str, tuple[int, ...]]:
