@@ -9,6 +9,7 @@ from tests.search import runs
 from tests.space import official_configs
 from tests.space import test_tunas
 from tf_proxyless.cost import counting
+from tf_proxyless.space import fbnet_v2
 from tf_proxyless.space import io
 from tf_proxyless.space import proxyless
 from tf_proxyless.space import published
@@ -72,6 +73,23 @@ def test_text(architecture, tmp_path):
   assert lines[-3].startswith('largest: 606.59 M MACs, ')
   assert lines[-2] == 'in int8: a file of about 5,796 kB, 1,656 kB of memory'
   assert lines[-1] == '191 ms by pixel1_tflite_float (published; Pixel 1, float32, kernels unknown)'
+
+
+def test_a_space(tmp_path):
+  """By name, shipped, or in a file; decisions of every kind; the costs of the cheapest and the dearest network."""
+  found = json.loads(describe('fbnet', '--json', cwd=tmp_path).stdout)
+  assert (found['networks'], len(found['decisions']), found['latency_ms']) == (9**22, 22, None)
+  assert found['decisions'][0]['name'] == 'block_1' and found['decisions'][0]['choices'][-1] == 'zero'
+  lines = describe('quickstart', cwd=tmp_path).stdout.splitlines()
+  assert lines[0] == 'stage_1_1 stage_2_1 stage_3_1' and lines[1].split()[:2] == ['k3e1', 'k3e3']
+  assert lines[-1].startswith('quickstart: 6 decisions, 10^6.1 networks, ')
+  space = fbnet_v2.fbnet_v2(stage_filters=((8, 16),), stage_blocks=(1,), stage_strides=(2,), resolution=(32, 48), name='small')
+  io.save_search_space(space, tmp_path / 'small.json')
+  lines = describe('small.json', cwd=tmp_path).stdout.splitlines()
+  assert lines[:2] == ['resolution', '  32 48'] and '  8 16' in lines
+  runs.check_mistake(describe('small.json', '--resolution=64', cwd=tmp_path), 'the space in small.json has its own --resolution')
+  result = describe('proxyless', '--latency_table=pixel1_tflite_float', cwd=tmp_path)
+  assert result.stdout.splitlines()[-1].endswith('191 ms by pixel1_tflite_float (published; Pixel 1, float32, kernels unknown)')
 
 
 @pytest.mark.parametrize('arguments, messages', [

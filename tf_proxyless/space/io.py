@@ -160,6 +160,16 @@ def load_search_space(path: files.PathLike) -> network_lib.Network:
   return _load(_SearchSpace, _SEARCH_SPACE, path).network
 
 
+def is_search_space(path: files.PathLike) -> bool:
+  """Whether a file says that it is a search space.
+
+  Raises:
+    ValueError: The file is not an object in JSON.
+    OSError: The file cannot be read.
+  """
+  return files.read_object(path).get('schema') == f'tf_proxyless/{_SEARCH_SPACE}'
+
+
 def save_architecture(architecture: Architecture, path: files.PathLike) -> None:
   """Writes an architecture atomically."""
   files.write_json(path, _ARCHITECTURE, architecture_to_json(architecture))

@@ -21,7 +21,7 @@ COMMANDS = {  # and what each does
     'export': 'Exports a trained network as a .tflite file.',
     'measure': 'Measures latency and accuracy of a .tflite file.',
     'report': 'Writes the report of a search, figures, and an animation.',
-    'describe': 'Prints the blocks of an architecture with their costs.',
+    'describe': 'Prints the blocks of an architecture, or the decisions of a space.',
     'build-table': 'Measures a latency table of a search space.',
     'audit-table': 'Compares two latency tables.',
     'calibrate-table': 'Fits a latency table to networks that you measured.',
