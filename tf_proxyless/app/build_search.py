@@ -189,7 +189,7 @@ class Methods:
     objective = self.objective if problem.constrained else objectives.Config()
     policy = policy_lib.Policy(
         problem.cost_model.choice_counts, exploration=config.optimizer.exploration, seed=config.seed,
-        parents=schema.parent_indices(problem.cost_model.decisions))
+        parents=schema.parent_indices(problem.cost_model.decisions), even=network_lib.resolution_decisions(problem.space))
     made = objective.build(problem.target, problem.cost_model.smallest, self.optimizer.SCALE, updates)
     return self.optimizer.build(policy, problem.cost_model, made, steps, updates)
 

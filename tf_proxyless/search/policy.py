@@ -29,7 +29,7 @@ class Policy(tf.Module):
   """
 
   def __init__(self, choice_counts: Sequence[int], *, exploration: float = 0.0, stddev: float = 1e-3, seed: int = 0,
-               parents: Sequence[Sequence[tuple[int, int]]] = ()):
+               parents: Sequence[Sequence[tuple[int, int]]] = (), even: Sequence[int] = ()):
     """Makes nearly uniform parameters.
 
     Args:
@@ -39,6 +39,7 @@ class Policy(tf.Module):
       stddev: Standard deviation of the initial alpha (official 1e-3).
       seed: Seed of the initial alpha and of all samples.
       parents: (decision, choice) pairs inside which each decision stands, see `schema.parent_indices`; () if there are none.
+      even: Decisions whose choices are equally probable in weight steps, whatever was learned.
     """
     super().__init__(name='architecture_parameters')
     if not choice_counts or min(choice_counts) < 2:
@@ -51,6 +52,7 @@ class Policy(tf.Module):
     self.alpha = tf.Variable(tf.random.stateless_normal(self.mask.shape, [seed, 0], stddev=stddev), name='alpha')
     self._uniform = tf.constant(np.where(np.arange(counts.max()) < counts[:, None], 1.0 / counts[:, None], 0.0), tf.float32)
     self._exploration = exploration
+    self._even = np.isin(np.arange(len(counts)), even)[:, None]
     self._seed = seed
     self._parents = tuple(map(tuple, parents)) if any(parents) else ()
 
@@ -88,6 +90,10 @@ class Policy(tf.Module):
   def sampling_probabilities(self) -> tf.Tensor:
     """What is sampled from: the probabilities with the exploration floor, float32 [decisions, most choices]."""
     return (1.0 - self._exploration) * self.probabilities() + self._exploration * self._uniform
+
+  def weight_step_probabilities(self) -> tf.Tensor:
+    """What weight steps draw from: as scored networks, but for the decisions that are to be even; same shape."""
+    return tf.where(self._even, self._uniform, self.sampling_probabilities())
 
   def project(self, cost_model: model_lib.CostModel, expected_cost: tf.Tensor | float) -> None:
     """Moves to the nearest probabilities with an expected cost, or as near to it as a hundred rounds come.
@@ -143,9 +149,9 @@ class Policy(tf.Module):
     """Seed of a stateless random operation, int64 [2]: `stream` tells purposes apart, `counter` their uses."""
     return tf.stack([tf.constant(self._seed * 16 + stream, tf.int64), tf.cast(counter, tf.int64)])
 
-  def sample(self, stream: int, counter: tf.Tensor, networks: int = 1) -> tf.Tensor:
-    """Networks drawn from the policy: int32 [networks, decisions]."""
-    logits = tf.math.log(self.sampling_probabilities())
+  def sample(self, stream: int, counter: tf.Tensor, networks: int = 1, probabilities: tf.Tensor | None = None) -> tf.Tensor:
+    """Networks drawn from the policy, or from given probabilities: int32 [networks, decisions]."""
+    logits = tf.math.log(self.sampling_probabilities() if probabilities is None else probabilities)
     return self._canonical(tf.transpose(tf.random.stateless_categorical(logits, networks, self.seed(stream, counter), dtype=tf.int32)))
 
   def sample_in_proportion(self, stream: int, counter: tf.Tensor, probabilities: tf.Tensor) -> tf.Tensor:

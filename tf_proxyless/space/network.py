@@ -177,6 +177,12 @@ class Place:
     return self.variants[tuple(path[index] for index in self.decisions)]
 
 
+def resolution_decisions(network: Network) -> tuple[int, ...]:
+  """Indices of the decisions on the size of the images, ascending."""
+  of_images = {path for path, _ in schema.walk(network.input_shape, 'input_shape')}
+  return tuple(i for i, decision in enumerate(schema.decisions(network)) if decision.path in of_images)
+
+
 @functools.lru_cache(maxsize=64)
 def places(network: Network) -> tuple[Place, ...]:
   """Follows shapes through all networks of a space.
@@ -188,7 +194,7 @@ def places(network: Network) -> tuple[Place, ...]:
   index = {decision.path: i for i, decision in enumerate(known)}
   sizes = [len(decision.choices) for decision in known]
   # For the images and each block the decisions on which its output's shape depends, and the shape by their choices.
-  needed = tuple(sorted(index[path] for path, _ in schema.walk(network.input_shape, 'input_shape')))
+  needed = resolution_decisions(network)
   outputs: list[tuple[tuple[int, ...], dict[tuple[int, ...], ops.Shape]]] = [(needed, {
       choices: schema.resolve_part(network.input_shape, 'input_shape', {known[i].path: choice for i, choice in zip(needed, choices)})
       for choices in itertools.product(*(range(sizes[i]) for i in needed))})]

@@ -64,12 +64,16 @@ class ArchitectureOptimizer(tf.Module):
 
   @tf.function(input_signature=[tf.TensorSpec([], tf.int64)], autograph=False)
   def next_path(self, step: tf.Tensor) -> tf.Tensor:
-    """The network of weight step `step`: int32 [decisions]."""
-    return self.parameters.sample(_WEIGHT_STREAM, step)[0]
+    """The network of weight step `step`: int32 [decisions].
+
+    The policy chooses its operations, but every resolution comes as often. All weights are trained at the resolution of their step; those
+    that had seldom met a resolution, such as the greatest, which the target makes improbable, would speak against it ever after.
+    """
+    return self.parameters.sample(_WEIGHT_STREAM, step, probabilities=self.parameters.weight_step_probabilities())[0]
 
   @tf.function(input_signature=[tf.TensorSpec([], tf.int64), tf.TensorSpec([], tf.float32)], autograph=False)
   def warmup_path(self, step: tf.Tensor, dearest: tf.Tensor) -> tf.Tensor:
-    """The network of a weight step of the warm-up, in which choices come in proportion to their probabilities.
+    """The network of a weight step of the warm-up, in which choices come in proportion to the probabilities of weight steps.
 
     Args:
       step: The weight step.
@@ -81,7 +85,7 @@ class ArchitectureOptimizer(tf.Module):
     policy = self.parameters
     costs = self.cost_model.marginal(tf.cast(policy.probabilities(), tf.float64))
     most = tf.argmax(tf.where(policy.mask, costs, -np.inf), axis=1)
-    probabilities = (1.0 - dearest) * policy.sampling_probabilities() + dearest * tf.one_hot(most, policy.mask.shape[1])
+    probabilities = (1.0 - dearest) * policy.weight_step_probabilities() + dearest * tf.one_hot(most, policy.mask.shape[1])
     return policy.sample_in_proportion(_WEIGHT_STREAM, step, probabilities)
 
   @tf.function(input_signature=[], autograph=False)
