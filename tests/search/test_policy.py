@@ -165,6 +165,18 @@ def test_samples_in_proportion_of_decisions_inside_others_are_canonical():
   assert (paths[paths[:, 0] == 0, 1] == 0).all() and set(paths[paths[:, 0] == 1, 1].tolist()) == {0, 1, 2}
 
 
+def test_even_decisions_of_weight_steps():
+  """Whatever the policy is; scored networks are its own."""
+  policy = policy_lib.Policy((2, 3), exploration=0.1, even=(0,))
+  policy.alpha.assign([[9.0, 0.0, 0.0], [0.0, 0.0, 9.0]])
+  probabilities = policy.weight_step_probabilities()
+  np.testing.assert_allclose(probabilities[0], [0.5, 0.5, 0.0])
+  np.testing.assert_array_equal(probabilities[1], policy.sampling_probabilities()[1])
+  drawn = policy.sample(1, tf.constant(0, tf.int64), 400, probabilities).numpy()
+  assert 150 < drawn[:, 0].sum() < 250 and (drawn[:, 1] == 2).mean() > 0.9
+  assert policy.sample(1, tf.constant(0, tf.int64), 400).numpy()[:, 0].sum() < 60
+
+
 COSTS = ((1.0, 3.0), (4.0, 2.0, 6.0, 5.0, 5.5, 0.0, 60.0), (0.05, 0.0, 0.02))  # in one decision nearly all, in another nearly nothing
 COST_MODEL = model_lib.additive('ms', ('a', 'b', 'c'), 0.5, COSTS)
 

@@ -29,6 +29,12 @@ def test_one_line():
   assert str(schema.resolve(space, {'blocks/body/op': 2})) == 'net: 30 x 17 x 3, 4 blocks'
 
 
+def test_decisions_on_the_resolution():
+  size = schema.OneOf((32, 48), 'resolution', 'resolution')
+  assert network.resolution_decisions(network.Network('net', (size, size, 3), BLOCKS)) == (0,)
+  assert network.resolution_decisions(network.Network('net', (32, 32, 3), BLOCKS)) == ()
+
+
 def test_signatures_of_a_space_are_distinct_and_leave_out_zero():
   twice = (*BLOCKS[:2], network.Block('again', ops.MBConv(8, 3), residual=True), *BLOCKS[2:])
   net = network.Network('net', (32, 32, 3), twice)
