@@ -91,7 +91,7 @@ def variables(run: run_directory_lib.RunDirectory) -> dict:
 
 def results(result: subprocess.CompletedProcess) -> list[str]:
   """The lines on stdout without those that say before the work what will be done."""
-  return [line for line in result.stdout.splitlines() if not line.startswith(('images ', 'plan: '))]
+  return [line for line in result.stdout.splitlines() if not line.startswith(('space ', 'images ', 'plan: '))]
 
 
 def check_mistake(result: subprocess.CompletedProcess, *messages: str, work_began: bool = False) -> None:

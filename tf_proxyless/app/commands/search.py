@@ -159,7 +159,7 @@ def _search(config: Config, given: problem_lib.Given, run: run_directory.RunDire
     restored = components.search.prepare()
     if run.writes:
       print(f'space                  {problem.space}, {problem.format_cost(problem.cost_model.smallest)} to '
-            f'{problem.format_cost(problem.cost_model.largest)}')
+            f'{problem.format_cost(problem.cost_model.largest)}', flush=True)
       augmentation.show(config.data.augmentation, source, run, problem.space.input_shape[2])
   plan = () if restored else components.plan()
   if plan and run.writes:
