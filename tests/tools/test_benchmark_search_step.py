@@ -76,6 +76,8 @@ def test_every_step_of_every_path_is_timed(setting):
   assert {name: found['ratio'] for name, found in summary['ratios'].items()} == {
       'weight_step': 1 / 2, 'two_path_step': 3 / 1, 'forward': 4 / 5, 'mixture_step': 6 / 1, 'one_path_step': 7 / 1,
       'expected_latency': 8 / 1}
+  assert tuple(tool.measure_steps(spaces.tiny(), dataclasses.replace(setting, space='cifar_tree', paths=1))) == tuple(
+      name for name in tool.STEPS if name not in ('mixture_step', 'one_path_step'))
 
 
 @pytest.mark.parametrize('argument, message', [
