@@ -97,7 +97,7 @@ def test_json_of_a_run(tmp_path):
   assert result.returncode == 0, result.stderr
   found = json.loads(result.stdout)
   assert found['setting'] == {'space': 'proxyless', 'weight_sharing': 'nested', 'resolution': 32, 'batch_size': 2, 'candidates': 2,
-                              'repetitions': 2, 'paths': 1, 'precision': 'float32'}
+                              'repetitions': 2, 'paths': 1, 'precision': 'float32', 'recompute_activations': False}
   assert set(found) == {'setting', 'machine', 'ratios', 'seconds', 'start_up_seconds', 'peak_memory_mb'}
   assert set(found['seconds']) == set(tool.STEPS)
   for name, other in tool.RATIOS.items():
