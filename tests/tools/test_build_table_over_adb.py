@@ -29,7 +29,7 @@ def binary(tmp_path):
 
 
 def build(folder, binary, *arguments):
-  flags = ['--output=table.json', '--device=adb', f'--benchmark_binary={binary}', '--core_mask=10', '--rounds=3', '--min_secs=0.02',
+  flags = ['--output=table.json', '--device=adb', f'--benchmark_binary={binary}', '--core_mask=10', '--rounds=2', '--min_secs=0.02',
            '--max_drift_percent=1000', '--calibration_networks=4', '--validation_networks=4', *host.TINY, *arguments]
   return host.run(*flags, cwd=folder)
 
@@ -49,14 +49,14 @@ def test_a_table_of_a_phone(phone, binary, tmp_path):
   launches = [line for line in phone.android.read('launches').splitlines() if '--graph=' in line]
   assert all(line.startswith('10 ') and '--use_xnnpack=false' in line for line in launches)
   models = len(table.entries) + 8
-  assert len(launches) > 3 * models + 3 * 2 * 3  # each model three times, two references a block, and a block again
+  assert len(launches) > 2 * models + 2 * 2 * 2  # each model twice, two references a block, and a block again
 
 
 @pytest.mark.long
 def test_a_table_of_energy(phone, tmp_path):
   """By power rails: this benchmark_model takes a microsecond a byte, at one watt more than the idle phone."""
   phone.android.add_rails(idle_mw=300, busy_mw=1300)
-  result = build(tmp_path, measuring.BINARY, '--unit=mJ', '--min_secs=2', '--rounds=2')
+  result = build(tmp_path, measuring.BINARY, '--unit=mJ', '--min_secs=2')
   assert result.returncode == 0, result.stderr
   table = table_lib.load(tmp_path / 'table.json')
   assert table.unit == 'mJ' and 'above idle, by 2 power rails, standard error of an entry 0.0 %' in table.source

@@ -98,7 +98,7 @@ def check_front(directory, space, limits):
 def test_networks_are_trained_also_after_a_stop(space_file, data_dir, tmp_path):
   """Two at a time; stopped among the trainings and continued, the networks that were trained are those of a search that was not."""
   (tmp_path / 'proxy.flags').write_text('\n'.join((*PROXY, f'--data_dir={data_dir}')))
-  more = ('--designer=genetic', '--targets=50%', '--evaluations=12', '--processes=2', f'--train_flagfile={tmp_path / "proxy.flags"}',
+  more = ('--designer=genetic', '--targets=50%', '--evaluations=10', '--processes=2', f'--train_flagfile={tmp_path / "proxy.flags"}',
           f'--data_dir={data_dir}')
   directory = tmp_path / 'stopped'
   flags = flags_of(space_file, 'train', directory, *more)
@@ -109,13 +109,13 @@ def test_networks_are_trained_also_after_a_stop(space_file, data_dir, tmp_path):
   runs.check_mistake(run(*flags, '--seed=1'), 'holds a run with other settings: seed was 0, is now 1')
   finished = run(*flags)
   assert finished.returncode == 0, finished.stderr
-  assert len(evaluations_lib.load(directory / 'samples.bin')[1]) == 12
+  assert len(evaluations_lib.load(directory / 'samples.bin')[1]) == 10
   found = evaluations_lib.load(directory / 'samples.bin')[1]
   accuracies = dict(zip(map(tuple, found.paths.tolist()), found.accuracy.tolist()))
   costs = model_lib.from_macs(io.load_search_space(space_file))
   limit = solver.Constraint(costs, costs.smallest + 0.5 * (costs.largest - costs.smallest))
   whole = ask_tell.ask_tell(genetic.Genetic(costs.decisions, [limit]), lambda paths: [accuracies[tuple(path)] for path in paths.tolist()],
-                            costs, 12)
+                            costs, 10)
   np.testing.assert_array_equal(found.paths, whole.paths)  # of the same accuracies without a stop
   samples = (directory / 'samples.bin').read_bytes()
   again = run(*flags)
