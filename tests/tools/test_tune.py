@@ -166,7 +166,7 @@ def test_a_trial_that_outlives_its_tuning_is_not_run_twice(architecture, data_di
   assert len(history.read_text().splitlines()) == 12
 
 
-@pytest.mark.long
+@pytest.mark.by_hand
 def test_trials_that_diverge_are_failures_not_the_end(architecture, data_dir, tmp_path):
   result = run(*arguments(architecture, data_dir, tmp_path, trials=6, rates='1e20:1e30:log'))
   found = scores(tmp_path)
