@@ -66,8 +66,8 @@ class ArchitectureOptimizer(tf.Module):
   def next_path(self, step: tf.Tensor) -> tf.Tensor:
     """The network of weight step `step`: int32 [decisions].
 
-    The policy chooses its operations, but every resolution comes as often. All weights are trained at the resolution of their step; those
-    that had seldom met a resolution, such as the greatest, which the target makes improbable, would speak against it ever after.
+    Drawn from the policy, but for the resolution, of which all choices are equally probable: the target makes the greatest improbable, and
+    weights that have seldom been trained at it would give its networks poor accuracies (docs/research.md).
     """
     return self.parameters.sample(_WEIGHT_STREAM, step, probabilities=self.parameters.weight_step_probabilities())[0]
 
