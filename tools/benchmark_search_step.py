@@ -126,7 +126,7 @@ class Setting:
 
 
 def make_space(setting: Setting) -> network_lib.Network:
-  """The ImageNet space with the first candidates of its order."""
+  """The space of a setting, with the first candidates of its order."""
   if setting.space in _PUBLISHED:
     return _PUBLISHED[setting.space][0](resolution=setting.resolution)
   candidates = _CANDIDATES_OF[setting.space]
