@@ -13,7 +13,7 @@ def _rows():
 
 
 def _read(table, index):
-  return table.read(table.handles(index), tf.zeros([0], tf.int32), ())
+  return table.read(tf.constant([[0], [1]]), index, ())[1]
 
 
 @pytest.fixture(name='way', params=['packed', 'switched'])
@@ -51,7 +51,8 @@ def test_static_shapes_are_those_that_rows_share():
 @pytest.mark.usefixtures('way')
 def test_writes_through_a_gathered_handle_reach_the_variable():
   rows = _rows()
-  handle = variable_table.VariableTable(rows).handles(tf.constant(1))[1]
+  row = tf.constant([1])
+  handle = variable_table.handles(variable_table.VariableTable(rows).source(row), row, 2)[1]
   tf.raw_ops.AssignVariableOp(resource=handle, value=tf.zeros([5]))
   np.testing.assert_array_equal(rows[1][1], np.zeros(5))
   np.testing.assert_array_equal(rows[0][1], np.full(3, -3.0))

@@ -12,7 +12,7 @@ equals masking the others (FBNetV2, arXiv 2004.05565).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 import dataclasses
 import itertools
 import math
@@ -80,6 +80,7 @@ class Choice(keras.layers.Layer):
   Attributes:
     decisions: Indices of the decisions that matter here.
     candidates: One layer for each set of weights.
+    table: The candidates' variables, a row each; None where there are none.
     columns: For each weight of the template, in order, the candidates that have it.
     parts: The columns of which some path uses a part, each with the place in a row where its begin and then its shape stand. A row of
       numbers is what the graph must know of a variant: its candidate, `Template.facts` of that, and these parts.
@@ -123,7 +124,7 @@ class Choice(keras.layers.Layer):
     if not self._template.present:
       raise ValueError(f'{self.name}: no candidate computes anything')
     self.columns = self._columns()
-    self._table = variable_table.VariableTable(self.fill([layer.weights for layer in self.candidates])) if self.columns else None
+    self.table = variable_table.VariableTable(self.fill([layer.weights for layer in self.candidates])) if self.columns else None
     self._candidate_of = [found for found, _ in variants]
     facts = self._template.facts([[layer.layer for layer in layers] for layers in traced])
     parts = self._parts([variant for _, variant in variants])
@@ -234,11 +235,10 @@ class Choice(keras.layers.Layer):
     Args:
       path: int32 [decisions of the space].
     """
-    row = tf.gather(self._rows, self.index(path))
-    if self._table is None:
-      return gates_lib.Sampled(row, (), ())
-    handles = self._table.handles(row[template_lib.CANDIDATE])
-    return gates_lib.Sampled(row, tuple(handles), self._table.read(handles, row, self.parts))
+    if self.table is None:
+      return gates_lib.Sampled(tf.gather(self._rows, self.index(path)), ())
+    row, values = self.table.read(self._rows, self.index(path), self.parts)
+    return gates_lib.Sampled(row, tuple(values))
 
   def mix(self, weights: tf.Tensor) -> gates_lib.Mixture:
     """Gates that run all candidates of the one decision.
@@ -251,9 +251,12 @@ class Choice(keras.layers.Layer):
 
   def _run(self, x: tf.Tensor, gates: gates_lib.Sampled, residual: bool, frozen: bool, member: int = 0) -> tf.Tensor:
     run = template_lib.body(self._template, self._padding, residual, frozen, x.dtype.name, (self._copy, member))
-    y = run(gates.row, x, *gates.weights)
-    y.set_shape([x.shape[0], *self._output_shape] if y.shape.rank in (4, None) else [x.shape[0], self._output_shape[-1]])
-    return y
+    return run(gates.row, x, *gates.weights)
+
+  @property
+  def form(self) -> tuple[Hashable, ...]:
+    """What a graph must know that runs equal choices of any number of channels."""
+    return (*self._template.form, self._padding, self._residual, self._copy)
 
   def call(self, inputs, gates, training=None):
     """Runs what the gates name, with batch normalisation on batch statistics whatever `training` is.
@@ -267,6 +270,12 @@ class Choice(keras.layers.Layer):
     Returns:
       float [batch, height, width, filters], of the type of the inputs; behind global pooling float32 [batch, filters].
     """
+    y = self.run(inputs, gates)
+    y.set_shape([inputs.shape[0], *self._output_shape] if y.shape.rank in (4, None) else [inputs.shape[0], self._output_shape[-1]])
+    return y
+
+  def run(self, inputs: tf.Tensor, gates: gates_lib.Gates) -> tf.Tensor:
+    """Runs the gates of any choice of the same form, on inputs of unknown size; for arguments see `call`."""
     match gates:
       case gates_lib.Sampled():
         return self._run(inputs, gates, self._residual, frozen=False)

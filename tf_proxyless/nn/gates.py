@@ -16,13 +16,11 @@ class Sampled(NamedTuple):
 
   Attributes:
     row: int32 [facts], what the graph of its choice must know of it, see `choice.Choice`.
-    handles: Resource handles of its weights.
     weights: Its weights, read when the gates were made; gradients with respect to them are what an optimizer applies.
       For Zero they are some other candidate's, and unused.
   """
 
   row: tf.Tensor
-  handles: tuple[tf.Tensor, ...]
   weights: tuple[tf.Tensor, ...]
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+import dataclasses
+import functools
 
+import tensorflow as tf
 import tf_keras as keras
 
 from tf_proxyless.nn import primitives
+from tf_proxyless.nn import template as template_lib
 from tf_proxyless.space import layers as layers_lib
 from tf_proxyless.space import ops
 
@@ -31,6 +35,7 @@ class OpLayer(keras.layers.Layer):
     self.op = op
     self._padding = padding
     self._residual = residual
+    self._trace = lambda: layers_lib.trace(op.layers(input_shape), input_shape)
     self.specs = primitives.weight_specs(op, input_shape) if specs is None else tuple(specs)
     for spec in self.specs:
       self.add_weight(
@@ -41,3 +46,33 @@ class OpLayer(keras.layers.Layer):
     """Runs the operation on float [batch, height, width, channels], in whose type it computes; `training` changes nothing."""
     outputs = primitives.apply_op(self.op, inputs, self.weights, self._padding)
     return inputs + outputs if self._residual else outputs
+
+  @functools.cached_property
+  def form(self) -> tuple[Hashable, ...]:
+    """What a graph must know that runs equal operations of any number of channels: layers with their geometry and number of arguments."""
+    layers = []
+    for traced in self._trace():
+      layer, geometry, count = template_lib.without_sizes(traced.layer), None, len(traced.weights)
+      if isinstance(layer, layers_lib.DepthwiseConv):
+        geometry = primitives.geometry_of([traced.layer], traced.input_shape, self._padding)
+      elif isinstance(layer, layers_lib.ChannelPad):
+        layer, count = dataclasses.replace(layer, filters=0), 1
+      layers.append((layer, geometry, count))
+    return (*layers, self._padding, self._residual)
+
+  def arguments(self) -> list[tf.Tensor]:
+    """What `run` takes: the values of the weights, and the sizes that do not come with these."""
+    weights, found = iter(self.weights), []
+    for traced in self._trace():
+      if isinstance(traced.layer, layers_lib.ChannelPad):
+        found.append(tf.raw_ops.PlaceholderWithDefault(input=tf.constant(traced.layer.filters), shape=[]))
+      found += [tf.convert_to_tensor(next(weights)) for _ in traced.weights]
+    return found
+
+  def run(self, inputs: tf.Tensor, arguments: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Runs the operation of any layer of the same form, of which these are the arguments, on inputs of unknown size."""
+    *layers, padding, residual = self.form
+    remaining, x = iter(arguments), inputs
+    for layer, geometry, count in layers:
+      x = primitives.apply(layer, x, [next(remaining) for _ in range(count)], padding, geometry)
+    return inputs + x if residual else x

@@ -107,14 +107,14 @@ def apply(layer: layers_lib.Layer, x: tf.Tensor, weights: Sequence[tf.Tensor], p
   Args:
     layer: Its filters and units are taken from the weights, so that layers of many sizes share one graph.
     x: float [batch, height, width, channels], whose type the computation has, or float32 [batch, channels] behind global pooling.
-    weights: As `layer.weights` orders them, float32.
+    weights: As `layer.weights` orders them, float32; of `ChannelPad` its filters, int32, or nothing.
     padding: 'same' or 'symmetric'.
     geometry: Geometry of a depthwise convolution; by default that of a known input size.
 
   Returns:
     float, as `layer.output_shape`; float32 and without height and width behind global pooling.
   """
-  if not isinstance(layer, layers_lib.BatchNorm):
+  if not isinstance(layer, (layers_lib.BatchNorm, layers_lib.ChannelPad)):
     weights = [tf.cast(weight, x.dtype) for weight in weights]
   match layer:
     case layers_lib.Conv():
@@ -137,7 +137,8 @@ def apply(layer: layers_lib.Layer, x: tf.Tensor, weights: Sequence[tf.Tensor], p
     case layers_lib.ChannelSlice():
       return _split(x, layer.parts)[layer.index]
     case layers_lib.ChannelPad():
-      return tf.pad(x, [[0, 0], [0, 0], [0, 0], [0, layer.filters - tf.shape(x)[3]]])
+      filters, = weights or (layer.filters,)
+      return tf.pad(x, [[0, 0], [0, 0], [0, 0], [0, filters - tf.shape(x)[3]]])
     case layers_lib.Zeros():
       return tf.zeros_like(x)
     case layers_lib.GlobalPool():

@@ -14,6 +14,7 @@ from tf_proxyless.nn import choice as choice_lib
 from tf_proxyless.nn import gates as gates_lib
 from tf_proxyless.nn import op_layer
 from tf_proxyless.nn import primitives
+from tf_proxyless.nn import segment as segment_lib
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import ops
 from tf_proxyless.space import schema
@@ -84,6 +85,7 @@ class Supernet(keras.Model):
                          for i, (place, copy) in enumerate(zip(network_lib.places(space), _copies(space.sources)))]
     self.choices = [layer for layer in self.block_layers if isinstance(layer, choice_lib.Choice)]
     self.fixed_weights = [weight for layer in self.block_layers if not isinstance(layer, choice_lib.Choice) for weight in layer.weights]
+    self._segments = segment_lib.Segments()
     self.built = True
 
   def _make_layer(self, place: network_lib.Place, seed: int, copy: int) -> keras.layers.Layer:
@@ -147,35 +149,17 @@ class Supernet(keras.Model):
       return tf.cast(self.block_outputs(inputs, gates, path)[-1], tf.float32)
     x, remaining = self._images(inputs, path), iter(gates)
     for blocks in segments(self.space.sources):
-      own = [next(remaining) for i in blocks if isinstance(self.block_layers[i], choice_lib.Choice)]
-      x = self._recomputed(blocks, x, own)
-    return tf.cast(x, tf.float32)
-
-  def _recomputed(self, blocks: range, x: tf.Tensor, gates: Sequence[gates_lib.Gates]) -> tf.Tensor:
-    """The output of a segment, of which gradients keep x and the gates."""
-    parts = tf.nest.flatten(gates)
-    learned = [i for i, part in enumerate(parts) if part.dtype.is_floating]
-
-    def run(x, *values):
-      mine = dict(zip(learned, values))
-      packed = tf.nest.pack_sequence_as(gates, [mine.get(i, part) for i, part in enumerate(parts)])
-      return self._run(blocks, x, packed)[-1]
-
-    return tf.recompute_grad(run)(x, *(parts[i] for i in learned)) if learned else run(x)
+      layers = self.block_layers[blocks.start:blocks.stop]
+      sources = tuple(tuple(max(source - blocks.start, -1) for source in self.space.sources[i]) for i in blocks)
+      x = self._segments.run(x, layers, sources, [next(remaining) for layer in layers if isinstance(layer, choice_lib.Choice)])
+    return tf.ensure_shape(tf.cast(x, tf.float32), [None, self.space.classes])
 
   def block_outputs(self, inputs, gates: Sequence[gates_lib.Gates], path: tf.Tensor | None = None) -> list[tf.Tensor]:
     """What each block of the gated network gives; for arguments see `call`."""
-    return self._run(range(len(self.block_layers)), self._images(inputs, path), gates)
-
-  def _run(self, blocks: range, x: tf.Tensor, gates: Sequence[gates_lib.Gates]) -> list[tf.Tensor]:
-    """What each of these blocks gives, of which the others have given x."""
     remaining = iter(gates)
-    found: list[tf.Tensor] = []
-    for i in blocks:
-      terms = [x if source < blocks.start else found[source - blocks.start] for source in self.space.sources[i]]
-      total, layer = tf.add_n(terms) if len(terms) > 1 else terms[0], self.block_layers[i]
-      found.append(layer(total, next(remaining)) if isinstance(layer, choice_lib.Choice) else layer(total))
-    return found
+    runs = [(lambda x, layer=layer: layer(x, next(remaining))) if isinstance(layer, choice_lib.Choice) else layer
+            for layer in self.block_layers]
+    return segment_lib.run_blocks(self._images(inputs, path), runs, self.space.sources)
 
   def _images(self, inputs, path: tf.Tensor | None) -> tf.Tensor:
     return tf.cast(self._resized(inputs, path), self.precision.removeprefix('mixed_'))

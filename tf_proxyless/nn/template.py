@@ -7,7 +7,7 @@ weights. So the graph grows with the union of the layers, not with the candidate
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 import dataclasses
 import functools
 import itertools
@@ -79,6 +79,12 @@ class Template:
     """For each group where a row says whether its candidate has it; None where all have it."""
     positions = itertools.count(RUNS + 1)
     return tuple(next(positions) if self.is_optional(group) else None for group in self.groups)
+
+  @functools.cached_property
+  def form(self) -> tuple[Hashable, ...]:
+    """What a graph must know: the slots of each group, which groups are optional, and whether some candidate computes nothing."""
+    groups = tuple(tuple((slot.variants, slot.weight_ranks, slot.geometry) for slot in group) for group in self.groups)
+    return groups, tuple(map(self.is_optional, self.groups)), len(self.present) < self.count
 
   def facts(self, candidates: Sequence[Sequence[layers_lib.Layer]]) -> list[tuple[int, ...]]:
     """For each candidate its row from RUNS on: whether it computes anything, whether it has each optional group, which variants it has.
@@ -187,9 +193,7 @@ def body(template: Template, padding: str, residual: bool, frozen: bool, dtype: 
   Returns:
     A tf.function of: int32 row, see `Template.facts`; float x; the weights of all slots.
   """
-  optional = tuple(template.is_optional(group) for group in template.groups)
-  skippable = len(template.present) < template.count
-  form = tuple(tuple((slot.variants, slot.weight_ranks, slot.geometry) for slot in group) for group in template.groups)
+  form, optional, skippable = template.form
   return _body(form, optional, skippable, padding, residual, frozen, dtype, copy)
 
 

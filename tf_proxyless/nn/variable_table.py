@@ -62,43 +62,68 @@ class VariableTable:
       shape = shape.most_specific_compatible_shape(other)
     return shape
 
-  def handles(self, index: tf.Tensor) -> list[tf.Tensor]:
-    """The resource handles of row `index` (int32 scalar), of the device in whose replica it is called."""
+  def source(self, row: tf.Tensor) -> list[tf.Tensor]:
+    """What `handles` needs: the table, or on a GPU the handles, of the device in whose replica it is called; for `row` see there."""
     replica = distribution.replica(len(self._replicas))
     rows, table = self._replicas[replica], self._tables[replica]
     if table is None:
-      return _row_switch(len(rows), len(self._dtypes))(index, *(variable.handle for row in rows for variable in row))
-    with tf.device('CPU:0'):
-      return tf.unstack(tf.gather(table, index))
+      return _row_switch(len(rows), len(self._dtypes))(row[0], *(variable.handle for row in rows for variable in row))
+    return [table]
 
-  def read(self, handles: Sequence[tf.Tensor], row: tf.Tensor, parts: Sequence[tuple[int, int]]) -> tuple[tf.Tensor, ...]:
-    """The values of a row, with the static shapes that all rows share.
+  def read(self, numbers: tf.Tensor, index: tf.Tensor, parts: Sequence[tuple[int, int]]) -> tuple[tf.Tensor, list[tf.Tensor]]:
+    """The numbers of a choice, and the values of its variables with the static shapes that all rows of the table share.
 
     Args:
-      handles: Its handles.
-      row: int32 [numbers].
-      parts: Columns of which only a part is read, with the place in `row` where its begin and then its shape stand.
+      numbers: int32 [choices, numbers], of each choice its row of this table and other numbers.
+      index: int32 scalar, which choice.
+      parts: Columns of which only a part is read, with the place in `numbers` where its begin and then its shape stand.
+
+    Returns:
+      int32 [numbers]; values.
     """
     cut = {column for column, _ in parts}
     shapes = tuple((None,) * shape.rank if column in cut else tuple(shape) for column, shape in enumerate(self._shapes))
-    return tuple(_reader(tuple(self._dtypes), shapes, tuple(parts))(row, *handles))
+    source = self.source(tf.gather(numbers, index)) if self._tables[0] is None else self.source(index)
+    return _reader(tuple(self._dtypes), shapes, tuple(parts), len(source))(numbers, index, *source)
+
+
+def specs(sources: int, columns: int) -> list[tf.TensorSpec]:
+  """The signature of what `VariableTable.source` gives: so many tensors for so many columns."""
+  return [tf.TensorSpec([None, None] if sources < columns else [], tf.resource)] * sources
+
+
+def handles(source: Sequence[tf.Tensor], row: tf.Tensor, columns: int) -> list[tf.Tensor]:
+  """The resource handles of a row, inside a graph.
+
+  Args:
+    source: From `VariableTable.source`.
+    row: int32 [numbers], whose first is the row of the table.
+    columns: Columns of the table.
+  """
+  if source[0].shape.rank == 0:
+    return list(source)
+  with tf.device('CPU:0'):
+    return tf.unstack(tf.gather(source[0], row[0]), columns)
 
 
 @functools.cache
-def _reader(dtypes: tuple[tf.DType, ...], shapes: tuple[tuple[int | None, ...], ...], parts: tuple[tuple[int, int], ...]):
-  """A graph that reads handles: (row, handles...) -> values; for arguments see `VariableTable.read`."""
-  first_of = dict(parts)
+def _reader(dtypes: tuple[tf.DType, ...], shapes: tuple[tuple[int | None, ...], ...], parts: tuple[tuple[int, int], ...], sources: int):
+  """A graph that reads variables: (numbers, index, source...) -> row, values; for arguments see `VariableTable.read`.
 
-  @tf.function(input_signature=[tf.TensorSpec([None], tf.int32), *[tf.TensorSpec([], tf.resource)] * len(dtypes)], autograph=False,
-               experimental_attributes=NOT_INLINED)
-  def read(row: tf.Tensor, *handles: tf.Tensor) -> list[tf.Tensor]:
-    values = []
-    for column, (handle, dtype, shape) in enumerate(zip(handles, dtypes, shapes)):
+  It does not give the handles: TensorFlow looks into every call of a function that does, in order to place it, which takes seconds.
+  """
+  first_of = dict(parts)
+  signature = [tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([], tf.int32), *specs(sources, len(dtypes))]
+
+  @tf.function(input_signature=signature, autograph=False, experimental_attributes=NOT_INLINED)
+  def read(numbers: tf.Tensor, index: tf.Tensor, *source: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
+    row, values = tf.gather(numbers, index), []
+    for column, (handle, dtype, shape) in enumerate(zip(handles(source, row, len(dtypes)), dtypes, shapes)):
       value = tf.raw_ops.ReadVariableOp(resource=handle, dtype=dtype)
       if column in first_of:
         first, rank = first_of[column], len(shape)
         value = tf.slice(value, row[first:first + rank], row[first + rank:first + 2 * rank])
       values.append(tf.ensure_shape(value, shape))
-    return values
+    return row, values
 
   return read

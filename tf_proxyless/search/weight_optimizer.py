@@ -20,22 +20,24 @@ from tf_proxyless.search import loss_scale
 
 
 @functools.cache
-def _update_candidate(groups: tuple[tuple[int, int | None], ...], parts: tuple[tuple[int, int], ...], count: int):
+def _update_candidate(groups: tuple[tuple[int, int | None], ...], parts: tuple[tuple[int, int], ...], count: int, sources: int):
   """The update shared by all choices of one form, skipped where the candidate computes nothing.
 
   Args:
     groups: See `Choice.weight_groups`.
     parts: The weights of which paths use a part, and where a row says which.
     count: Number of weights.
+    sources: Number of tensors from which the variables' handles come, and those of the slots.
   """
   scalars = [tf.TensorSpec([], tf.bool)] + [tf.TensorSpec([], tf.float32)] * 3 + [tf.TensorSpec([None], tf.int32)]
-  resources = [tf.TensorSpec([], tf.resource)] * (2 * count)
+  resources = variable_table.specs(sources, count) * 2
   tensors = [tf.TensorSpec(None, tf.float32)] * (2 * count)
 
   @tf.function(input_signature=[*scalars, *resources, *tensors], autograph=False, experimental_attributes=variable_table.NOT_INLINED)
   def update_candidate(when, learning_rate, momentum, weight_decay, row, *rest):
     first_of = dict(parts)
-    weights = list(zip(*(rest[i * count:(i + 1) * count] for i in range(4)), range(count)))  # variable, slot, value, gradient, column
+    variables, slots = (variable_table.handles(source, row, count) for source in (rest[:sources], rest[sources:2 * sources]))
+    weights = list(zip(variables, slots, rest[-2 * count:-count], rest[-count:], range(count)))  # with value and gradient
 
     def update(members):
       for variable, slot, value, gradient, column in members:
@@ -122,13 +124,14 @@ class SupernetSGD(tf.Module):
     momentum, weight_decay = tf.constant(self._momentum), tf.constant(self._weight_decay)
     for choice, table, gate, gradients in zip(self._supernet.choices, self._tables, gates, gate_gradients):
       if table is not None:
-        _update_candidate(choice.weight_groups, choice.parts, len(gate.weights))(
-            when, learning_rate, momentum, weight_decay, gate.row,
-            *gate.handles, *table.handles(gate.row[template_lib.CANDIDATE]), *gate.weights, *gradients)
+        source = [*choice.table.source(gate.row), *table.source(gate.row)]
+        _update_candidate(choice.weight_groups, choice.parts, len(gate.weights), len(source) // 2)(
+            when, learning_rate, momentum, weight_decay, gate.row, *source, *gate.weights, *gradients)
 
-    def update_fixed():
-      for weight, slot, gradient in zip(self._supernet.fixed_weights, self.fixed_slots, fixed_gradients):
-        _apply(weight.handle, slot.handle, weight.read_value(), gradient, learning_rate, momentum, weight_decay)
-      return True
-
-    tf.cond(when, update_fixed, lambda: False)
+    fixed, slots = self._supernet.fixed_weights, self.fixed_slots
+    if fixed:
+      handles = [variable.handle for variable in (*fixed, *slots)]
+      values = [weight.read_value() for weight in fixed]
+      runs = tf.constant([0, 1])
+      _update_candidate(((len(fixed), None),), (), len(fixed), len(fixed))(
+          when, learning_rate, momentum, weight_decay, runs, *handles, *values, *fixed_gradients)
