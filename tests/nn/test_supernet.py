@@ -8,6 +8,7 @@ from tests import suites
 from tests.nn import spaces
 from tf_proxyless.nn import template
 from tf_proxyless.nn import keras_network
+from tf_proxyless.nn import segment as segment_lib
 from tf_proxyless.nn import supernet as supernet_lib
 from tf_proxyless.nn import transfer
 from tf_proxyless.search import steps as steps_lib
@@ -125,10 +126,28 @@ def test_segments_are_what_one_tensor_passes_between():
   assert supernet_lib.segments([(-1,), (-1,), (0, 1), (2,)]) == [range(0, 3), range(3, 4)]
 
 
-@pytest.mark.parametrize('space', [
-    pytest.param(spaces.tiny(), id='chain'),
-    pytest.param(cifar_tree.cifar_tree(stage_blocks=(1,), stem_filters=8, widening=8, resolution=8, classes=5), id='tree',
-                 marks=pytest.mark.long)])
+_TREE = cifar_tree.cifar_tree(stage_blocks=(2, 1), stem_filters=8, widening=12, resolution=8, classes=5)
+
+
+def test_cells_of_several_widths_share_a_graph(monkeypatch):
+  """Outputs and gradients of two cells that run as one graph are those of their blocks one by one."""
+  supernet, (images, _) = spaces.supernet(_TREE), spaces.batch(_TREE, 4)
+  gates = supernet.sample(tf.constant(np.random.default_rng(4).integers(0, 7, len(supernet.decisions)), tf.int32))
+  weights = [*(gate.weights for gate in gates), *supernet.fixed_weights]
+  graphs, found = [], []
+  monkeypatch.setattr(segment_lib, '_graph', lambda *args, make=segment_lib._graph: graphs.append(args) or make(*args))
+  for run in (supernet, lambda images, gates: supernet.block_outputs(images, gates)[-1]):
+    with tf.GradientTape() as tape:
+      tape.watch(weights)
+      logits = run(images, gates)
+      loss = tf.reduce_sum(logits * tf.constant([1.0, -2.0, 0.5, 1.5, -1.0]))
+    found.append([logits, *tf.nest.flatten(tape.gradient(loss, weights, unconnected_gradients='zero'))])
+  assert len(graphs) == 5  # the stem, cells of stride 1 and 2, the last normalisation, the classifier
+  for shared, alone in zip(*found, strict=True):
+    np.testing.assert_allclose(shared, alone, rtol=1e-3, atol=2e-5 * max(1.0, np.abs(alone).max()))
+
+
+@pytest.mark.parametrize('space', [pytest.param(spaces.tiny(), id='chain'), pytest.param(_TREE, id='tree', marks=pytest.mark.long)])
 def test_recomputed_activations_change_no_step(space):
   """Losses, gradients of gates, and weights after two steps."""
   images, labels = spaces.batch(space, 8)

@@ -1,6 +1,6 @@
-"""Segments: runs of blocks between which one tensor passes, as graphs that keep nothing but their arguments for gradients.
+"""Segments: runs of blocks between which one tensor passes.
 
-Segments that differ only in numbers of channels share a graph, so that start-up grows with the kinds of segments, not with their number.
+Those that differ only in numbers of channels share a graph, so that start-up grows with the kinds of segments, not with their number.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ def run_blocks(x: tf.Tensor, runs: Sequence[Callable[[tf.Tensor], tf.Tensor]], s
 
 
 class Segments:
-  """Runs segments whose activations are computed again for gradients (Chen et al. 2016, arXiv 1604.06174)."""
+  """Runs the segments of one network."""
 
   def __init__(self):
     self._graphs: dict[Hashable, Callable[..., tf.Tensor]] = {}
 
   def run(self, x: tf.Tensor, layers: Sequence[Layer], sources: Sequence[tuple[int, ...]],
-          gates: Sequence[gates_lib.Gates]) -> tf.Tensor:
+          gates: Sequence[gates_lib.Gates], recompute: bool) -> tf.Tensor:
     """What the last block of a segment gives.
 
     Args:
@@ -47,14 +47,16 @@ class Segments:
       layers: One a block.
       sources: Of each block, the blocks whose outputs it reads.
       gates: One for each choice among the layers. Where they are not `Sampled`, gradients reach no weights.
+      recompute: Whether gradients keep only the arguments, and compute the rest again (Chen et al. 2016, arXiv 1604.06174).
     """
     fixed = [layer.arguments() for layer in layers if isinstance(layer, op_layer.OpLayer)]
     arguments = (x, list(gates), fixed)
     flat = tf.nest.flatten(arguments)
     specs = tuple(tf.TensorSpec([1 if size == 1 else None for size in each.shape], each.dtype) for each in flat)
-    key = (specs, tuple(sources), tuple(layer.form for layer in layers), tuple(map(type, gates)))
+    key = (specs, tuple(sources), tuple(layer.form for layer in layers), tuple(map(type, gates)), recompute)
     if key not in self._graphs:
-      self._graphs[key] = _recomputed(_body(layers, sources, arguments), specs)
+      body = _body(layers, sources, arguments)
+      self._graphs[key] = _graph(_recomputed(body, specs) if recompute else body, specs)
     return self._graphs[key](*flat)
 
 
@@ -69,10 +71,12 @@ def _body(layers: Sequence[Layer], sources: Sequence[tuple[int, ...]], structure
   return body
 
 
+def _graph(function: Callable, specs: Sequence[tf.TensorSpec]) -> Callable:
+  return tf.function(function, input_signature=list(specs), autograph=False, experimental_attributes=variable_table.NOT_INLINED)
+
+
 def _recomputed(body: Callable[..., tf.Tensor], specs: Sequence[tf.TensorSpec]) -> Callable[..., tf.Tensor]:
-  """A function as two graphs, of which the second computes all again for gradients."""
-  graph = lambda function, *more: tf.function(
-      function, input_signature=[*specs, *more], autograph=False, experimental_attributes=variable_table.NOT_INLINED)
+  """The same function, whose gradients are another graph that computes all again."""
   learned = [i for i, spec in enumerate(specs) if spec.dtype.is_floating]
   def differentiate(*flat):
     *arguments, dy = flat
@@ -81,7 +85,7 @@ def _recomputed(body: Callable[..., tf.Tensor], specs: Sequence[tf.TensorSpec]) 
       y = body(*arguments)
     return tape.gradient(y, [arguments[i] for i in learned], output_gradients=dy)
 
-  backward = graph(differentiate, tf.TensorSpec(None, specs[0].dtype))
+  backward = _graph(differentiate, (*specs, tf.TensorSpec(None, specs[0].dtype)))
 
   @tf.custom_gradient
   def run(*flat):
@@ -91,4 +95,4 @@ def _recomputed(body: Callable[..., tf.Tensor], specs: Sequence[tf.TensorSpec]) 
 
     return body(*flat), gradient
 
-  return graph(run)
+  return run

@@ -145,13 +145,15 @@ class Supernet(keras.Model):
     Returns:
       float32 logits [batch, classes].
     """
-    if not self.recompute:
+    runs = segments(self.space.sources)
+    if not self.recompute and all(len(blocks) == 1 for blocks in runs):  # nothing to keep away, nothing to share
       return tf.cast(self.block_outputs(inputs, gates, path)[-1], tf.float32)
     x, remaining = self._images(inputs, path), iter(gates)
-    for blocks in segments(self.space.sources):
+    for blocks in runs:
       layers = self.block_layers[blocks.start:blocks.stop]
       sources = tuple(tuple(max(source - blocks.start, -1) for source in self.space.sources[i]) for i in blocks)
-      x = self._segments.run(x, layers, sources, [next(remaining) for layer in layers if isinstance(layer, choice_lib.Choice)])
+      own = [next(remaining) for layer in layers if isinstance(layer, choice_lib.Choice)]
+      x = self._segments.run(x, layers, sources, own, self.recompute)
     return tf.ensure_shape(tf.cast(x, tf.float32), [None, self.space.classes])
 
   def block_outputs(self, inputs, gates: Sequence[gates_lib.Gates], path: tf.Tensor | None = None) -> list[tf.Tensor]:
