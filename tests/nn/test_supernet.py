@@ -147,16 +147,18 @@ def test_cells_of_several_widths_share_a_graph(monkeypatch):
     np.testing.assert_allclose(shared, alone, rtol=1e-3, atol=2e-5 * max(1.0, np.abs(alone).max()))
 
 
-@pytest.mark.parametrize('space', [pytest.param(spaces.tiny(), id='chain'), pytest.param(_TREE, id='tree', marks=pytest.mark.long)])
-def test_recomputed_activations_change_no_step(space):
+@pytest.mark.parametrize('space, precision', [
+    pytest.param(spaces.tiny(), 'float32', id='chain'),
+    pytest.param(spaces.tiny(), 'mixed_float16', id='half', marks=pytest.mark.long),
+    pytest.param(_TREE, 'float32', id='tree', marks=pytest.mark.long)])
+def test_recomputed_activations_change_no_step(space, precision):
   """Losses, gradients of gates, and weights after two steps."""
   images, labels = spaces.batch(space, 8)
   counts = [len(decision.choices) for decision in supernet_lib.Supernet(space).decisions]
   paths = np.random.default_rng(1).integers(0, counts, (3, len(counts)), np.int32)
   found = []
   for recompute in (False, True):
-    supernet = spaces.supernet(space)
-    supernet.recompute = recompute
+    supernet = supernet_lib.Supernet(space, precision=precision, recompute=recompute)
     steps = steps_lib.SupernetSteps(supernet, weight_optimizer.SupernetSGD(supernet))
     values = [steps.gate_gradients(paths[0], paths[1], (images, labels))[1]]
     if len(counts) < 5:  # a mixture of a tree takes two minutes

@@ -13,7 +13,7 @@ def _rows():
 
 
 def _read(table, index):
-  return table.read(tf.constant([[0], [1]]), index, ())[1]
+  return variable_table.read([(table, tf.constant([[0], [1]]), index, ())])[0][1]
 
 
 @pytest.fixture(name='way', params=['packed', 'switched'])
@@ -35,9 +35,9 @@ def test_reads_the_row_of_a_tensor_and_sees_later_values():
 
 
 @pytest.mark.usefixtures('way')
-def test_static_shapes_are_those_that_rows_share():
+def test_static_shapes_are_ranks_and_sizes_of_one():
   shapes = []
-  table = variable_table.VariableTable(_rows())
+  table = variable_table.VariableTable([[*row, tf.Variable(tf.zeros([3, 1]))] for row in _rows()])
 
   @tf.function(input_signature=[tf.TensorSpec([], tf.int32)], autograph=False)
   def read(index):
@@ -45,14 +45,14 @@ def test_static_shapes_are_those_that_rows_share():
     return index
 
   read(tf.constant(0))
-  assert [shape.as_list() for shape in shapes] == [[None, 2], [None]]
+  assert [shape.as_list() for shape in shapes] == [[None, None], [None], [None, 1]]
 
 
 @pytest.mark.usefixtures('way')
 def test_writes_through_a_gathered_handle_reach_the_variable():
   rows = _rows()
   row = tf.constant([1])
-  handle = variable_table.handles(variable_table.VariableTable(rows).source(row), row, 2)[1]
+  handle = variable_table.handles(variable_table.VariableTable(rows).source(lambda: row), row, 2)[1]
   tf.raw_ops.AssignVariableOp(resource=handle, value=tf.zeros([5]))
   np.testing.assert_array_equal(rows[1][1], np.zeros(5))
   np.testing.assert_array_equal(rows[0][1], np.full(3, -3.0))

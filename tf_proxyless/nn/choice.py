@@ -82,8 +82,8 @@ class Choice(keras.layers.Layer):
     candidates: One layer for each set of weights.
     table: The candidates' variables, a row each; None where there are none.
     columns: For each weight of the template, in order, the candidates that have it.
-    parts: The columns of which some path uses a part, each with the place in a row where its begin and then its shape stand. A row of
-      numbers is what the graph must know of a variant: its candidate, `Template.facts` of that, and these parts.
+    parts: The columns of which some path uses a part, each with the place in a row where its begin and then its shape stand.
+    rows: int32 [variants, numbers], what the graph must know of a variant: its candidate, `Template.facts` of that, and these parts.
   """
 
   def __init__(self, place: network_lib.Place, decisions: Sequence[schema.Decision], padding: str, seed: int, nested: bool = False,
@@ -128,10 +128,10 @@ class Choice(keras.layers.Layer):
     self._candidate_of = [found for found, _ in variants]
     facts = self._template.facts([[layer.layer for layer in layers] for layers in traced])
     parts = self._parts([variant for _, variant in variants])
-    self._rows = tf.constant([[found, *facts[found], *(number for column in parts.values() for part in column[i] for number in part)]
+    self.rows = tf.constant([[found, *facts[found], *(number for column in parts.values() for part in column[i] for number in part)]
                               for i, found in enumerate(self._candidate_of)], tf.int32)
     lengths = [2 * len(column[0][0]) for column in parts.values()]
-    ends = itertools.accumulate(lengths, initial=self._rows.shape[1] - sum(lengths))
+    ends = itertools.accumulate(lengths, initial=self.rows.shape[1] - sum(lengths))
     self.parts = tuple(zip(parts, ends))
     outputs = {variant.output_shape for _, variant in variants}
     self._output_shape = [sizes[0] if len(set(sizes)) == 1 else None for sizes in zip(*outputs)]
@@ -235,10 +235,7 @@ class Choice(keras.layers.Layer):
     Args:
       path: int32 [decisions of the space].
     """
-    if self.table is None:
-      return gates_lib.Sampled(tf.gather(self._rows, self.index(path)), ())
-    row, values = self.table.read(self._rows, self.index(path), self.parts)
-    return gates_lib.Sampled(row, tuple(values))
+    return sample([self], path)[0]
 
   def mix(self, weights: tf.Tensor) -> gates_lib.Mixture:
     """Gates that run all candidates of the one decision.
@@ -292,3 +289,9 @@ class Choice(keras.layers.Layer):
         return inputs + mixed if self._residual else mixed
       case _:
         raise TypeError(f'gates must be Sampled, Pair or Mixture, got {type(gates).__name__}')
+
+
+def sample(choices: Sequence[Choice], path: Sequence[tf.Tensor] | tf.Tensor) -> list[gates_lib.Sampled]:
+  """Gates that run what a path, int32 [decisions of the space], chooses in each; one call of one graph."""
+  requests = [(choice.table, choice.rows, choice.index(path), choice.parts) for choice in choices]
+  return [gates_lib.Sampled(row, tuple(values)) for row, values in variable_table.read(requests)]

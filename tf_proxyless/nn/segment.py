@@ -6,6 +6,7 @@ Those that differ only in numbers of channels share a graph, so that start-up gr
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+import functools
 
 import tensorflow as tf
 
@@ -63,6 +64,8 @@ class Segments:
 def _body(layers: Sequence[Layer], sources: Sequence[tuple[int, ...]], structure) -> Callable[..., tf.Tensor]:
   def body(*flat: tf.Tensor) -> tf.Tensor:
     x, gates, fixed = tf.nest.pack_sequence_as(structure, flat)
+    if not all(isinstance(each, gates_lib.Sampled) for each in gates):
+      fixed = tf.nest.map_structure(tf.stop_gradient, fixed)
     remaining_gates, remaining_fixed = iter(gates), iter(fixed)
     runs = [lambda x, layer=layer: layer.run(x, next(remaining_gates if isinstance(layer, choice_lib.Choice) else remaining_fixed))
             for layer in layers]
@@ -78,6 +81,7 @@ def _graph(function: Callable, specs: Sequence[tf.TensorSpec]) -> Callable:
 def _recomputed(body: Callable[..., tf.Tensor], specs: Sequence[tf.TensorSpec]) -> Callable[..., tf.Tensor]:
   """The same function, whose gradients are another graph that computes all again."""
   learned = [i for i, spec in enumerate(specs) if spec.dtype.is_floating]
+
   def differentiate(*flat):
     *arguments, dy = flat
     with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -85,12 +89,12 @@ def _recomputed(body: Callable[..., tf.Tensor], specs: Sequence[tf.TensorSpec]) 
       y = body(*arguments)
     return tape.gradient(y, [arguments[i] for i in learned], output_gradients=dy)
 
-  backward = _graph(differentiate, (*specs, tf.TensorSpec(None, specs[0].dtype)))
+  backward = functools.cache(lambda dtype: _graph(differentiate, (*specs, tf.TensorSpec(None, dtype))))
 
   @tf.custom_gradient
   def run(*flat):
     def gradient(dy):
-      found = dict(zip(learned, backward(*flat, dy)))
+      found = dict(zip(learned, backward(dy.dtype)(*flat, dy)))
       return [found.get(i) for i in range(len(flat))]
 
     return body(*flat), gradient

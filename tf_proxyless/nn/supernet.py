@@ -95,6 +95,13 @@ class Supernet(keras.Model):
     variant = place.variants[()]
     return op_layer.OpLayer(variant.op, variant.input_shape, padding, seed, block.residual, name=block.name)
 
+  @property
+  def choice_runs(self) -> list[list[choice_lib.Choice]]:
+    """The choices of each of the `segments`."""
+    runs = ([layer for layer in self.block_layers[blocks.start:blocks.stop] if isinstance(layer, choice_lib.Choice)]
+            for blocks in segments(self.space.sources))
+    return [run for run in runs if run]
+
   def sample(self, path: tf.Tensor) -> list[gates_lib.Sampled]:
     """Gates that run one network.
 
@@ -105,7 +112,7 @@ class Supernet(keras.Model):
       One for each of `choices`.
     """
     choices = tf.unstack(path, len(self.decisions))
-    return [layer.sample(choices) for layer in self.choices]
+    return [gates for run in self.choice_runs for gates in choice_lib.sample(run, choices)]
 
   def sample_pair(self, active: tf.Tensor, inactive: tf.Tensor) -> list[gates_lib.Pair]:
     """Gates of two networks, of which `active` acts.

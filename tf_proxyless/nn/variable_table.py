@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 import functools
+import itertools
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -34,6 +36,22 @@ def _row_switch(rows: int, columns: int) -> Callable[..., list[tf.Tensor]]:
   return switch
 
 
+class _Form(NamedTuple):
+  """What a graph must know of a table that it reads.
+
+  Attributes:
+    dtypes: Of its columns.
+    shapes: Of its columns, as far as graphs know them.
+    parts: See `read`.
+    sources: Number of tensors that `VariableTable.source` gives.
+  """
+
+  dtypes: tuple[tf.DType, ...]
+  shapes: tuple[tuple[int | None, ...], ...]
+  parts: tuple[tuple[int, int], ...]
+  sources: int
+
+
 class VariableTable:
   """Variables as rows of equal length, where column j has one rank and dtype in all rows.
 
@@ -47,7 +65,7 @@ class VariableTable:
     self._replicas = list(zip(*([tuple(row) for row in zip(*map(distribution.variables_of, row))] for row in rows)))
     on_cpu = all('CPU' in variable.device for row in self._replicas[0] for variable in row)
     self._tables = [self._pack(each) if on_cpu else None for each in self._replicas]
-    self._shapes = [self._common_shape([row[j].shape for row in rows]) for j in range(len(rows[0]))]
+    self._shapes = [tuple(1 if set(sizes) == {1} else None for sizes in zip(*(row[j].shape for row in rows))) for j in range(len(rows[0]))]
     self._dtypes = [variable.dtype for variable in rows[0]]
 
   @staticmethod
@@ -55,36 +73,19 @@ class VariableTable:
     with tf.init_scope(), tf.device('CPU:0'):
       return tf.stack([tf.stack([variable.handle for variable in row]) for row in rows])
 
-  @staticmethod
-  def _common_shape(shapes: Sequence[tf.TensorShape]) -> tf.TensorShape:
-    shape = shapes[0]
-    for other in shapes[1:]:
-      shape = shape.most_specific_compatible_shape(other)
-    return shape
-
-  def source(self, row: tf.Tensor) -> list[tf.Tensor]:
-    """What `handles` needs: the table, or on a GPU the handles, of the device in whose replica it is called; for `row` see there."""
+  def source(self, row: Callable[[], tf.Tensor]) -> list[tf.Tensor]:
+    """What `handles` needs, of the device in whose replica it is called: the table, or on a GPU the handles of a row (see there)."""
     replica = distribution.replica(len(self._replicas))
     rows, table = self._replicas[replica], self._tables[replica]
     if table is None:
-      return _row_switch(len(rows), len(self._dtypes))(row[0], *(variable.handle for row in rows for variable in row))
+      return _row_switch(len(rows), len(self._dtypes))(row()[0], *(variable.handle for row in rows for variable in row))
     return [table]
 
-  def read(self, numbers: tf.Tensor, index: tf.Tensor, parts: Sequence[tuple[int, int]]) -> tuple[tf.Tensor, list[tf.Tensor]]:
-    """The numbers of a choice, and the values of its variables with the static shapes that all rows of the table share.
-
-    Args:
-      numbers: int32 [choices, numbers], of each choice its row of this table and other numbers.
-      index: int32 scalar, which choice.
-      parts: Columns of which only a part is read, with the place in `numbers` where its begin and then its shape stand.
-
-    Returns:
-      int32 [numbers]; values.
-    """
+  def form(self, parts: Sequence[tuple[int, int]]) -> _Form:
+    """What a graph must know that reads it; for `parts` see `read`."""
     cut = {column for column, _ in parts}
-    shapes = tuple((None,) * shape.rank if column in cut else tuple(shape) for column, shape in enumerate(self._shapes))
-    source = self.source(tf.gather(numbers, index)) if self._tables[0] is None else self.source(index)
-    return _reader(tuple(self._dtypes), shapes, tuple(parts), len(source))(numbers, index, *source)
+    shapes = tuple((None,) * len(shape) if column in cut else shape for column, shape in enumerate(self._shapes))
+    return _Form(tuple(self._dtypes), shapes, tuple(parts), 1 if self._tables[0] is not None else len(self._dtypes))
 
 
 def specs(sources: int, columns: int) -> list[tf.TensorSpec]:
@@ -106,24 +107,54 @@ def handles(source: Sequence[tf.Tensor], row: tf.Tensor, columns: int) -> list[t
     return tf.unstack(tf.gather(source[0], row[0]), columns)
 
 
+Request = tuple[VariableTable | None, tf.Tensor, tf.Tensor, Sequence[tuple[int, int]]]
+
+
+def read(requests: Sequence[Request]) -> list[tuple[tf.Tensor, list[tf.Tensor]]]:
+  """The numbers of choices, and the values of their variables, of whose static shapes only sizes of 1 are kept.
+
+  Args:
+    requests: For each choice its table, if it has variables; int32 [variants, numbers], of each variant its row of the table and other
+      numbers; int32 scalar, which variant; and the columns of which only a part is read, with the place in the numbers where its begin
+      and then its shape stand.
+
+  Returns:
+    For each int32 [numbers], and values.
+  """
+  forms, arguments = [], []
+  for table, numbers, index, parts in requests:
+    forms.append(_Form((), (), (), 0) if table is None else table.form(parts))
+    arguments += [numbers, index]
+    if table is not None:
+      arguments += table.source(functools.partial(tf.gather, numbers, index))
+  return _reader(tuple(forms))(*arguments)
+
+
 @functools.cache
-def _reader(dtypes: tuple[tf.DType, ...], shapes: tuple[tuple[int | None, ...], ...], parts: tuple[tuple[int, int], ...], sources: int):
-  """A graph that reads variables: (numbers, index, source...) -> row, values; for arguments see `VariableTable.read`.
+def _reader(forms: tuple[_Form, ...]):
+  """A graph that reads variables: (numbers, index, sources...) of each form -> (row, values) of each; see `read`.
 
   It does not give the handles: TensorFlow looks into every call of a function that does, in order to place it, which takes seconds.
   """
-  first_of = dict(parts)
-  signature = [tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([], tf.int32), *specs(sources, len(dtypes))]
+  signature = []
+  for form in forms:
+    signature += [tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([], tf.int32), *specs(form.sources, len(form.dtypes))]
 
   @tf.function(input_signature=signature, autograph=False, experimental_attributes=NOT_INLINED)
-  def read(numbers: tf.Tensor, index: tf.Tensor, *source: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
-    row, values = tf.gather(numbers, index), []
-    for column, (handle, dtype, shape) in enumerate(zip(handles(source, row, len(dtypes)), dtypes, shapes)):
-      value = tf.raw_ops.ReadVariableOp(resource=handle, dtype=dtype)
-      if column in first_of:
-        first, rank = first_of[column], len(shape)
-        value = tf.slice(value, row[first:first + rank], row[first + rank:first + 2 * rank])
-      values.append(tf.ensure_shape(value, shape))
-    return row, values
+  def read_rows(*arguments: tf.Tensor) -> list[tuple[tf.Tensor, list[tf.Tensor]]]:
+    remaining = iter(arguments)
+    return [_read(form, tf.gather(next(remaining), next(remaining)), list(itertools.islice(remaining, form.sources))) for form in forms]
 
-  return read
+  return read_rows
+
+
+def _read(form: _Form, row: tf.Tensor, source: Sequence[tf.Tensor]) -> tuple[tf.Tensor, list[tf.Tensor]]:
+  first_of, values = dict(form.parts), []
+  found = handles(source, row, len(form.dtypes)) if source else ()
+  for column, (handle, dtype, shape) in enumerate(zip(found, form.dtypes, form.shapes)):
+    value = tf.raw_ops.ReadVariableOp(resource=handle, dtype=dtype)
+    if column in first_of:
+      first, rank = first_of[column], len(shape)
+      value = tf.slice(value, row[first:first + rank], row[first + rank:first + 2 * rank])
+    values.append(tf.ensure_shape(value, shape))
+  return row, values

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import functools
+import itertools
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -19,46 +21,62 @@ from tf_proxyless.nn import variable_table
 from tf_proxyless.search import loss_scale
 
 
-@functools.cache
-def _update_candidate(groups: tuple[tuple[int, int | None], ...], parts: tuple[tuple[int, int], ...], count: int, sources: int):
-  """The update shared by all choices of one form, skipped where the candidate computes nothing.
+class _Form(NamedTuple):
+  """What the update of a choice must know of it.
 
-  Args:
+  Attributes:
     groups: See `Choice.weight_groups`.
     parts: The weights of which paths use a part, and where a row says which.
     count: Number of weights.
     sources: Number of tensors from which the variables' handles come, and those of the slots.
   """
-  scalars = [tf.TensorSpec([], tf.bool)] + [tf.TensorSpec([], tf.float32)] * 3 + [tf.TensorSpec([None], tf.int32)]
-  resources = variable_table.specs(sources, count) * 2
-  tensors = [tf.TensorSpec(None, tf.float32)] * (2 * count)
 
-  @tf.function(input_signature=[*scalars, *resources, *tensors], autograph=False, experimental_attributes=variable_table.NOT_INLINED)
-  def update_candidate(when, learning_rate, momentum, weight_decay, row, *rest):
-    first_of = dict(parts)
-    variables, slots = (variable_table.handles(source, row, count) for source in (rest[:sources], rest[sources:2 * sources]))
-    weights = list(zip(variables, slots, rest[-2 * count:-count], rest[-count:], range(count)))  # with value and gradient
+  groups: tuple[tuple[int, int | None], ...]
+  parts: tuple[tuple[int, int], ...]
+  count: int
+  sources: int
 
-    def update(members):
-      for variable, slot, value, gradient, column in members:
-        apply = functools.partial(_apply_part, row[first_of[column]:]) if column in first_of else _apply
-        apply(variable, slot, value, gradient, learning_rate, momentum, weight_decay)
-      return True
 
-    def update_all():
-      start = 0
-      for size, position in groups:
-        members = weights[start:start + size]
-        start += size
-        if position is not None:
-          tf.cond(row[position] > 0, functools.partial(update, members), lambda: False)
-        else:
-          update(members)
-      return True
+@functools.cache
+def _update(forms: tuple[_Form, ...]):
+  """The update shared by all runs of choices of these forms; what a candidate lacks is skipped."""
+  signature = [tf.TensorSpec([], tf.bool)] + [tf.TensorSpec([], tf.float32)] * 3
+  for form in forms:
+    resources = variable_table.specs(form.sources, form.count) * 2
+    signature += [tf.TensorSpec([None], tf.int32), *resources, *[tf.TensorSpec(None, tf.float32)] * (2 * form.count)]
 
-    tf.cond((row[template_lib.RUNS] > 0) & when, update_all, lambda: False)
+  @tf.function(input_signature=signature, autograph=False, experimental_attributes=variable_table.NOT_INLINED)
+  def update_choices(when, learning_rate, momentum, weight_decay, *arguments):
+    remaining = iter(arguments)
+    take = lambda count: list(itertools.islice(remaining, count))
+    for form in forms:
+      row, = take(1)
+      variables, slots = (variable_table.handles(take(form.sources), row, form.count) for _ in range(2))
+      weights = list(zip(variables, slots, take(form.count), take(form.count), range(form.count)))  # with value and gradient
+      update_all = functools.partial(_update_weights, form, weights, row, (learning_rate, momentum, weight_decay))
+      tf.cond((row[template_lib.RUNS] > 0) & when, update_all, lambda: False)
 
-  return update_candidate
+  return update_choices
+
+
+def _update_weights(form: _Form, weights, row, rates) -> bool:
+  first_of = dict(form.parts)
+
+  def update(members):
+    for variable, slot, value, gradient, column in members:
+      apply = functools.partial(_apply_part, row[first_of[column]:]) if column in first_of else _apply
+      apply(variable, slot, value, gradient, *rates)
+    return True
+
+  start = 0
+  for size, position in form.groups:
+    members = weights[start:start + size]
+    start += size
+    if position is not None:
+      tf.cond(row[position] > 0, functools.partial(update, members), lambda: False)
+    else:
+      update(members)
+  return True
 
 
 def _apply(variable, slot, value, gradient, learning_rate, momentum, weight_decay) -> None:
@@ -121,17 +139,21 @@ class SupernetSGD(tf.Module):
       learning_rate: float32 scalar.
       when: bool scalar; where it is False, no weight changes.
     """
-    momentum, weight_decay = tf.constant(self._momentum), tf.constant(self._weight_decay)
-    for choice, table, gate, gradients in zip(self._supernet.choices, self._tables, gates, gate_gradients):
-      if table is not None:
-        source = [*choice.table.source(gate.row), *table.source(gate.row)]
-        _update_candidate(choice.weight_groups, choice.parts, len(gate.weights), len(source) // 2)(
-            when, learning_rate, momentum, weight_decay, gate.row, *source, *gate.weights, *gradients)
+    rates = when, learning_rate, tf.constant(self._momentum), tf.constant(self._weight_decay)
+    remaining = zip(self._supernet.choices, self._tables, gates, gate_gradients, strict=True)
+    for run in self._supernet.choice_runs:
+      forms, arguments = [], []
+      for choice, table, gate, gradients in itertools.islice(remaining, len(run)):
+        if table is not None:
+          sources = [source for each in (choice.table, table) for source in each.source(lambda gate=gate: gate.row)]
+          forms.append(_Form(choice.weight_groups, choice.parts, len(gate.weights), len(sources) // 2))
+          arguments += [gate.row, *sources, *gate.weights, *gradients]
+      if forms:
+        _update(tuple(forms))(*rates, *arguments)
 
     fixed, slots = self._supernet.fixed_weights, self.fixed_slots
     if fixed:
       handles = [variable.handle for variable in (*fixed, *slots)]
       values = [weight.read_value() for weight in fixed]
-      runs = tf.constant([0, 1])
-      _update_candidate(((len(fixed), None),), (), len(fixed), len(fixed))(
-          when, learning_rate, momentum, weight_decay, runs, *handles, *values, *fixed_gradients)
+      _update((_Form(((len(fixed), None),), (), len(fixed), len(fixed)),))(
+          *rates, tf.constant([0, 1]), *handles, *values, *fixed_gradients)
