@@ -166,4 +166,5 @@ def test_recomputed_activations_change_no_step(space, precision):
     values += [steps.train(images, labels, tf.constant(path), tf.constant(0.05))[0] for path in paths[:2]]
     found.append([np.asarray(value) for value in (*values, *spaces.all_weights(supernet))])
   for plain, recomputed in zip(*found, strict=True):
-    np.testing.assert_allclose(recomputed, plain, rtol=1e-3, atol=2e-5 * max(1.0, np.abs(plain).max()))
+    rtol, atol = (1e-3, 2e-5) if precision == 'float32' else (1e-2, 1e-3)
+    np.testing.assert_allclose(recomputed, plain, rtol=rtol, atol=atol * max(1.0, np.abs(plain).max()))
