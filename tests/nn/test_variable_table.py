@@ -58,6 +58,12 @@ def test_writes_through_a_gathered_handle_reach_the_variable():
   np.testing.assert_array_equal(rows[0][1], np.full(3, -3.0))
 
 
+@pytest.mark.usefixtures('way')
+def test_a_table_may_have_one_column():
+  table = variable_table.VariableTable([row[:1] for row in _rows()])
+  np.testing.assert_array_equal(_read(table, tf.constant(1))[0], np.full([5, 2], 5.0))
+
+
 @pytest.mark.parametrize('rows', [[], [[tf.constant(0)], []]])
 def test_rows_of_different_lengths_are_refused(rows):
   with pytest.raises(ValueError, match='rows must be of one length'):

@@ -129,7 +129,7 @@ class Choice(keras.layers.Layer):
     facts = self._template.facts([[layer.layer for layer in layers] for layers in traced])
     parts = self._parts([variant for _, variant in variants])
     self.rows = tf.constant([[found, *facts[found], *(number for column in parts.values() for part in column[i] for number in part)]
-                              for i, found in enumerate(self._candidate_of)], tf.int32)
+                             for i, found in enumerate(self._candidate_of)], tf.int32)
     lengths = [2 * len(column[0][0]) for column in parts.values()]
     ends = itertools.accumulate(lengths, initial=self.rows.shape[1] - sum(lengths))
     self.parts = tuple(zip(parts, ends))

@@ -43,13 +43,13 @@ class _Form(NamedTuple):
     dtypes: Of its columns.
     shapes: Of its columns, as far as graphs know them.
     parts: See `read`.
-    sources: Number of tensors that `VariableTable.source` gives.
+    packed: See `VariableTable`.
   """
 
   dtypes: tuple[tf.DType, ...]
   shapes: tuple[tuple[int | None, ...], ...]
   parts: tuple[tuple[int, int], ...]
-  sources: int
+  packed: bool
 
 
 class VariableTable:
@@ -57,6 +57,9 @@ class VariableTable:
 
   On a CPU the handles are packed once, outside any graph: a graph captures one tensor for the table instead of one for every variable.
   Where several devices each have their own of every variable, each has its own table.
+
+  Attributes:
+    packed: Whether the handles are packed.
   """
 
   def __init__(self, rows: Sequence[Sequence[tf.Variable]]):
@@ -65,6 +68,7 @@ class VariableTable:
     self._replicas = list(zip(*([tuple(row) for row in zip(*map(distribution.variables_of, row))] for row in rows)))
     on_cpu = all('CPU' in variable.device for row in self._replicas[0] for variable in row)
     self._tables = [self._pack(each) if on_cpu else None for each in self._replicas]
+    self.packed = self._tables[0] is not None
     self._shapes = [tuple(1 if set(sizes) == {1} else None for sizes in zip(*(row[j].shape for row in rows))) for j in range(len(rows[0]))]
     self._dtypes = [variable.dtype for variable in rows[0]]
 
@@ -76,21 +80,21 @@ class VariableTable:
   def source(self, row: Callable[[], tf.Tensor]) -> list[tf.Tensor]:
     """What `handles` needs, of the device in whose replica it is called: the table, or on a GPU the handles of a row (see there)."""
     replica = distribution.replica(len(self._replicas))
-    rows, table = self._replicas[replica], self._tables[replica]
-    if table is None:
-      return _row_switch(len(rows), len(self._dtypes))(row()[0], *(variable.handle for row in rows for variable in row))
-    return [table]
+    if self.packed:
+      return [self._tables[replica]]
+    rows = self._replicas[replica]
+    return _row_switch(len(rows), len(self._dtypes))(row()[0], *(variable.handle for each in rows for variable in each))
 
   def form(self, parts: Sequence[tuple[int, int]]) -> _Form:
     """What a graph must know that reads it; for `parts` see `read`."""
     cut = {column for column, _ in parts}
     shapes = tuple((None,) * len(shape) if column in cut else shape for column, shape in enumerate(self._shapes))
-    return _Form(tuple(self._dtypes), shapes, tuple(parts), 1 if self._tables[0] is not None else len(self._dtypes))
+    return _Form(tuple(self._dtypes), shapes, tuple(parts), self.packed)
 
 
-def specs(sources: int, columns: int) -> list[tf.TensorSpec]:
-  """The signature of what `VariableTable.source` gives: so many tensors for so many columns."""
-  return [tf.TensorSpec([None, None] if sources < columns else [], tf.resource)] * sources
+def specs(packed: bool, columns: int) -> list[tf.TensorSpec]:
+  """The signature of what `VariableTable.source` gives."""
+  return [tf.TensorSpec([None, None], tf.resource)] if packed else [tf.TensorSpec([], tf.resource)] * columns
 
 
 def handles(source: Sequence[tf.Tensor], row: tf.Tensor, columns: int) -> list[tf.Tensor]:
@@ -123,7 +127,7 @@ def read(requests: Sequence[Request]) -> list[tuple[tf.Tensor, list[tf.Tensor]]]
   """
   forms, arguments = [], []
   for table, numbers, index, parts in requests:
-    forms.append(_Form((), (), (), 0) if table is None else table.form(parts))
+    forms.append(_Form((), (), (), packed=False) if table is None else table.form(parts))
     arguments += [numbers, index]
     if table is not None:
       arguments += table.source(functools.partial(tf.gather, numbers, index))
@@ -138,12 +142,13 @@ def _reader(forms: tuple[_Form, ...]):
   """
   signature = []
   for form in forms:
-    signature += [tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([], tf.int32), *specs(form.sources, len(form.dtypes))]
+    signature += [tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([], tf.int32), *specs(form.packed, len(form.dtypes))]
 
   @tf.function(input_signature=signature, autograph=False, experimental_attributes=NOT_INLINED)
   def read_rows(*arguments: tf.Tensor) -> list[tuple[tf.Tensor, list[tf.Tensor]]]:
     remaining = iter(arguments)
-    return [_read(form, tf.gather(next(remaining), next(remaining)), list(itertools.islice(remaining, form.sources))) for form in forms]
+    take = lambda form: list(itertools.islice(remaining, 1 if form.packed else len(form.dtypes)))
+    return [_read(form, tf.gather(next(remaining), next(remaining)), take(form)) for form in forms]
 
   return read_rows
 

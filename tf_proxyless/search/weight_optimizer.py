@@ -28,13 +28,13 @@ class _Form(NamedTuple):
     groups: See `Choice.weight_groups`.
     parts: The weights of which paths use a part, and where a row says which.
     count: Number of weights.
-    sources: Number of tensors from which the variables' handles come, and those of the slots.
+    packed: Whether the handles of variables and slots are those of packed tables, see `variable_table.VariableTable`.
   """
 
   groups: tuple[tuple[int, int | None], ...]
   parts: tuple[tuple[int, int], ...]
   count: int
-  sources: int
+  packed: bool
 
 
 @functools.cache
@@ -42,7 +42,7 @@ def _update(forms: tuple[_Form, ...]):
   """The update shared by all runs of choices of these forms; what a candidate lacks is skipped."""
   signature = [tf.TensorSpec([], tf.bool)] + [tf.TensorSpec([], tf.float32)] * 3
   for form in forms:
-    resources = variable_table.specs(form.sources, form.count) * 2
+    resources = variable_table.specs(form.packed, form.count) * 2
     signature += [tf.TensorSpec([None], tf.int32), *resources, *[tf.TensorSpec(None, tf.float32)] * (2 * form.count)]
 
   @tf.function(input_signature=signature, autograph=False, experimental_attributes=variable_table.NOT_INLINED)
@@ -51,7 +51,7 @@ def _update(forms: tuple[_Form, ...]):
     take = lambda count: list(itertools.islice(remaining, count))
     for form in forms:
       row, = take(1)
-      variables, slots = (variable_table.handles(take(form.sources), row, form.count) for _ in range(2))
+      variables, slots = (variable_table.handles(take(1 if form.packed else form.count), row, form.count) for _ in range(2))
       weights = list(zip(variables, slots, take(form.count), take(form.count), range(form.count)))  # with value and gradient
       update_all = functools.partial(_update_weights, form, weights, row, (learning_rate, momentum, weight_decay))
       tf.cond((row[template_lib.RUNS] > 0) & when, update_all, lambda: False)
@@ -145,8 +145,8 @@ class SupernetSGD(tf.Module):
       forms, arguments = [], []
       for choice, table, gate, gradients in itertools.islice(remaining, len(run)):
         if table is not None:
+          forms.append(_Form(choice.weight_groups, choice.parts, len(gate.weights), table.packed))
           sources = [source for each in (choice.table, table) for source in each.source(lambda gate=gate: gate.row)]
-          forms.append(_Form(choice.weight_groups, choice.parts, len(gate.weights), len(sources) // 2))
           arguments += [gate.row, *sources, *gate.weights, *gradients]
       if forms:
         _update(tuple(forms))(*rates, *arguments)
@@ -155,5 +155,5 @@ class SupernetSGD(tf.Module):
     if fixed:
       handles = [variable.handle for variable in (*fixed, *slots)]
       values = [weight.read_value() for weight in fixed]
-      _update((_Form(((len(fixed), None),), (), len(fixed), len(fixed)),))(
+      _update((_Form(((len(fixed), None),), (), len(fixed), packed=False),))(
           *rates, tf.constant([0, 1]), *handles, *values, *fixed_gradients)
