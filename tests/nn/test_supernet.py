@@ -121,9 +121,9 @@ def test_blocks_that_may_run_at_one_time_have_graphs_of_their_own():
 
 
 def test_segments_are_what_one_tensor_passes_between():
-  assert supernet_lib.segments([(-1,), (0,), (1,)]) == [range(0, 1), range(1, 2), range(2, 3)]
-  assert supernet_lib.segments([(-1,), (0,), (0, 1), (2, 0), (3,)]) == [range(0, 1), range(1, 4), range(4, 5)]
-  assert supernet_lib.segments([(-1,), (-1,), (0, 1), (2,)]) == [range(0, 3), range(3, 4)]
+  assert segment_lib.segments([(-1,), (0,), (1,)]) == [range(0, 1), range(1, 2), range(2, 3)]
+  assert segment_lib.segments([(-1,), (0,), (0, 1), (2, 0), (3,)]) == [range(0, 1), range(1, 4), range(4, 5)]
+  assert segment_lib.segments([(-1,), (-1,), (0, 1), (2,)]) == [range(0, 3), range(3, 4)]
 
 
 _TREE = cifar_tree.cifar_tree(stage_blocks=(2, 1), stem_filters=8, widening=12, resolution=8, classes=5)
@@ -158,7 +158,8 @@ def test_recomputed_activations_change_no_step(space, precision):
   paths = np.random.default_rng(1).integers(0, counts, (3, len(counts)), np.int32)
   found = []
   for recompute in (False, True):
-    supernet = supernet_lib.Supernet(space, precision=precision, recompute=recompute)
+    supernet = spaces.supernet(space, precision=precision)
+    supernet.recompute = recompute
     steps = steps_lib.SupernetSteps(supernet, weight_optimizer.SupernetSGD(supernet))
     values = [steps.gate_gradients(paths[0], paths[1], (images, labels))[1]]
     if len(counts) < 5:  # a mixture of a tree takes two minutes

@@ -44,8 +44,7 @@ class OpLayer(keras.layers.Layer):
 
   def call(self, inputs, training=None):
     """Runs the operation on float [batch, height, width, channels], in whose type it computes; `training` changes nothing."""
-    outputs = primitives.apply_op(self.op, inputs, self.weights, self._padding)
-    return inputs + outputs if self._residual else outputs
+    return self.run(inputs, self.arguments())
 
   @functools.cached_property
   def form(self) -> tuple[Hashable, ...]:
@@ -64,7 +63,7 @@ class OpLayer(keras.layers.Layer):
     """What `run` takes: the values of the weights, and the sizes that do not come with these."""
     weights, found = iter(self.weights), []
     for traced in self._trace():
-      if isinstance(traced.layer, layers_lib.ChannelPad):
+      if isinstance(traced.layer, layers_lib.ChannelPad):  # for a constant, TensorFlow would make a graph of its own for each call
         found.append(tf.raw_ops.PlaceholderWithDefault(input=tf.constant(traced.layer.filters), shape=[]))
       found += [tf.convert_to_tensor(next(weights)) for _ in traced.weights]
     return found

@@ -18,6 +18,22 @@ from tf_proxyless.nn import variable_table
 Layer = choice_lib.Choice | op_layer.OpLayer
 
 
+def segments(sources: Sequence[Sequence[int]]) -> list[range]:
+  """The blocks in runs of which each reads nothing that was made before it but the output of the run before: in a chain single blocks.
+
+  Args:
+    sources: Of each block, the blocks whose outputs it reads; -1 is the images.
+  """
+  last = {source: i for i, places in enumerate(sources) for source in places}  # who reads it last
+  found, begin, until = [], 0, 0
+  for i in range(len(sources)):
+    until = max(until, last.get(i - 1, i))
+    if until <= i:
+      found.append(range(begin, i + 1))
+      begin = i + 1
+  return found
+
+
 def run_blocks(x: tf.Tensor, runs: Sequence[Callable[[tf.Tensor], tf.Tensor]], sources: Sequence[Sequence[int]]) -> list[tf.Tensor]:
   """What each block gives.
 

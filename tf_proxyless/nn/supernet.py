@@ -31,22 +31,6 @@ def _copies(sources: Sequence[Sequence[int]]) -> list[int]:
   return found
 
 
-def segments(sources: Sequence[Sequence[int]]) -> list[range]:
-  """The blocks in runs of which each reads nothing that was made before it but the output of the run before: in a chain single blocks.
-
-  Args:
-    sources: Of each block, the blocks whose outputs it reads; -1 is the images.
-  """
-  last = {source: i for i, places in enumerate(sources) for source in places}  # who reads it last
-  found, begin, until = [], 0, 0
-  for i in range(len(sources)):
-    until = max(until, last.get(i - 1, i))
-    if until <= i:
-      found.append(range(begin, i + 1))
-      begin = i + 1
-  return found
-
-
 class Supernet(keras.Model):
   """All networks of a space with shared weights; `call` runs the one that the gates name.
 
@@ -58,7 +42,8 @@ class Supernet(keras.Model):
     fixed_weights: The weights outside the choices.
     precision: 'float32', 'mixed_bfloat16' or 'mixed_float16', as Keras calls them: what is computed in up to the global pooling. Weights,
       statistics of batch normalisation, and what is behind the pooling are float32.
-    recompute: Whether gradients keep only what passes between `segments`, and compute the rest again (Chen et al. 2016, arXiv 1604.06174).
+    recompute: Whether gradients keep only what passes between `segment.segments`, and compute the rest again (Chen et al. 2016, arXiv
+      1604.06174).
   """
 
   def __init__(self, space: network_lib.Network, seed: int = 0, nested: bool = False, precision: str = 'float32', recompute: bool = False):
@@ -97,9 +82,9 @@ class Supernet(keras.Model):
 
   @property
   def choice_runs(self) -> list[list[choice_lib.Choice]]:
-    """The choices of each of the `segments`."""
+    """The choices of each of the `segment.segments`."""
     runs = ([layer for layer in self.block_layers[blocks.start:blocks.stop] if isinstance(layer, choice_lib.Choice)]
-            for blocks in segments(self.space.sources))
+            for blocks in segment_lib.segments(self.space.sources))
     return [run for run in runs if run]
 
   def sample(self, path: tf.Tensor) -> list[gates_lib.Sampled]:
@@ -152,7 +137,7 @@ class Supernet(keras.Model):
     Returns:
       float32 logits [batch, classes].
     """
-    runs = segments(self.space.sources)
+    runs = segment_lib.segments(self.space.sources)
     if not self.recompute and all(len(blocks) == 1 for blocks in runs):  # nothing to keep away, nothing to share
       return tf.cast(self.block_outputs(inputs, gates, path)[-1], tf.float32)
     x, remaining = self._images(inputs, path), iter(gates)

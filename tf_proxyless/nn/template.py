@@ -20,7 +20,7 @@ from tf_proxyless.nn import variable_table
 from tf_proxyless.space import layers as layers_lib
 
 
-CANDIDATE, RUNS = 0, 1  # positions in a row: which candidate, and whether it computes anything
+RUNS = 1  # position in a row, of which the first number is the candidate: whether this computes anything
 
 
 @dataclasses.dataclass(frozen=True)
