@@ -9,6 +9,8 @@ import tensorflow as tf
 
 from tf_proxyless.nn import primitives
 from tf_proxyless.nn import supernet as supernet_lib
+from tf_proxyless.nn import template
+from tf_proxyless.space import layers as layers_lib
 from tf_proxyless.space import network as network_lib
 from tf_proxyless.space import proxyless
 from tf_proxyless.space import schema
@@ -23,6 +25,16 @@ def tiny(input_shape=(16, 16, 3), padding='same') -> network_lib.Network:
       stage_filters=(8, 12), stage_blocks=(2, 2), stage_strides=(1, 2), stem_filters=8, first_block_filters=8,
       head_filters=16, resolution=16, classes=5, padding=padding)
   return dataclasses.replace(space, input_shape=input_shape)
+
+
+def apply_op(op, x: tf.Tensor, weights, padding: str = 'same') -> tf.Tensor:
+  """Runs one operation on float [batch, height, width, channels] of known size; a classifier gives logits [batch, units]."""
+  remaining, shape = list(weights), tuple(x.shape[1:])
+  for traced in layers_lib.trace(op.layers(shape), shape):
+    count = len(traced.weights)
+    x = primitives.apply(traced.layer, x, remaining[:count], padding, template.geometry([traced], padding))
+    remaining = remaining[count:]
+  return x
 
 
 def resolve(space: network_lib.Network, path) -> network_lib.Network:
@@ -62,13 +74,13 @@ def reference_logits(model: supernet_lib.Supernet, images, active, inactive=None
   padding = model.space.padding
   for block, layer in zip(model.space.blocks, model.block_layers):
     if layer not in model.choices:
-      outputs = primitives.apply_op(layer.op, x, layer.weights, padding)
+      outputs = apply_op(layer.op, x, layer.weights, padding)
     else:
       chosen = layer.candidates[active[decision]]
-      outputs = primitives.apply_op(chosen.op, x, chosen.weights, padding)
+      outputs = apply_op(chosen.op, x, chosen.weights, padding)
       if gates is not None:
         other = layer.candidates[inactive[decision]]
-        other_outputs = primitives.apply_op(other.op, tf.stop_gradient(x), other.weights, padding)
+        other_outputs = apply_op(other.op, tf.stop_gradient(x), other.weights, padding)
         outputs = gates[decision, 0] * outputs + gates[decision, 1] * tf.stop_gradient(other_outputs)
       decision += 1
     x = x + outputs if block.residual else outputs

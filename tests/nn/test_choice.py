@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.nn import spaces
 from tf_proxyless.nn import choice as choice_lib
 from tf_proxyless.nn import gates
-from tf_proxyless.nn import primitives
 from tf_proxyless.nn import template
 from tf_proxyless.space import layers as layers_lib
 from tf_proxyless.space import network as network_lib
@@ -55,7 +55,7 @@ def test_runs_the_named_candidate_wherever_zero_stands(expand_ratios, residual):
   for position in range(3):
     layer = _make([*convolutions[:position], ops.Zero(), *convolutions[position:]], residual)
     for index, candidate in enumerate(layer.candidates):
-      expected = primitives.apply_op(candidate.op, x, candidate.weights) + (x if residual else 0.0)
+      expected = spaces.apply_op(candidate.op, x, candidate.weights) + (x if residual else 0.0)
       np.testing.assert_allclose(layer(x, layer.sample(_path(index))), expected, atol=1e-5)
       assert bool(layer.sample(_path(index)).row[template.RUNS]) == (index != position)
 
@@ -125,7 +125,7 @@ def test_candidates_of_any_structure_share_one_graph(residual):
     candidate = layer.candidates[index]
     with tf.GradientTape() as tape:
       tape.watch(x)
-      expected = primitives.apply_op(candidate.op, x, candidate.weights) + (x if residual else 0.0)
+      expected = spaces.apply_op(candidate.op, x, candidate.weights) + (x if residual else 0.0)
       loss = tf.reduce_sum(expected**2)
     wanted = tape.gradient(loss, [x, *candidate.weights], unconnected_gradients='zero')
     y, (dx, *gradients) = run(x, _path(index))

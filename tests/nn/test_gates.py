@@ -6,7 +6,6 @@ import tensorflow as tf
 
 from tests.nn import spaces
 from tf_proxyless.nn import gates as gates_lib
-from tf_proxyless.nn import primitives
 
 Z = spaces.ZERO
 STEP = 3e-4  # larger ones cross the kinks of ReLU6, smaller ones drown in float32
@@ -99,9 +98,9 @@ def test_a_mixture_is_the_weighted_sum_of_all_candidates(setting):
     x, decision = images, 0
     for block, layer in zip(supernet.space.blocks, supernet.block_layers):
       if layer not in supernet.choices:
-        outputs = primitives.apply_op(layer.op, x, layer.weights, supernet.space.padding)
+        outputs = spaces.apply_op(layer.op, x, layer.weights, supernet.space.padding)
       else:
-        outputs = tf.add_n([weights[decision, i] * primitives.apply_op(each.op, x, each.weights, supernet.space.padding)
+        outputs = tf.add_n([weights[decision, i] * spaces.apply_op(each.op, x, each.weights, supernet.space.padding)
                             for i, each in enumerate(layer.candidates)])
         decision += 1
       x = x + outputs if block.residual else outputs

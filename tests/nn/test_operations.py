@@ -9,9 +9,9 @@ import tensorflow as tf
 import tf_keras as keras
 
 from tests import suites
+from tests.nn import spaces
 from tf_proxyless.cost import counting
 from tf_proxyless.nn import keras_network
-from tf_proxyless.nn import primitives
 from tf_proxyless.nn import supernet as supernet_lib
 from tf_proxyless.space import cifar_tree
 from tf_proxyless.space import io
@@ -83,7 +83,7 @@ def test_one_operation_one_truth(op, shape, padding, tmp_path):
   traced, = network_lib.trace(network)
   weights = [variable for _, variable in keras_network.block_weights(model, traced)]
   assert len(weights) == len(model.trainable_weights)
-  expected = primitives.apply_op(op, tf.constant(images), weights, padding) + (images if network.blocks[0].residual else 0.0)
+  expected = spaces.apply_op(op, tf.constant(images), weights, padding) + (images if network.blocks[0].residual else 0.0)
   np.testing.assert_allclose(model(images, training=True), expected, atol=1e-5 * np.abs(expected).max())
   assert expected.shape[-1] == ops.output_shape(op, shape)[2]
   io.save_architecture(io.Architecture(network, {}), tmp_path / 'architecture.json')

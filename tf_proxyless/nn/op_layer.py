@@ -51,12 +51,10 @@ class OpLayer(keras.layers.Layer):
     """What a graph must know that runs equal operations of any number of channels: layers with their geometry and number of arguments."""
     layers = []
     for traced in self._trace():
-      layer, geometry, count = template_lib.without_sizes(traced.layer), None, len(traced.weights)
-      if isinstance(layer, layers_lib.DepthwiseConv):
-        geometry = primitives.geometry_of([traced.layer], traced.input_shape, self._padding)
-      elif isinstance(layer, layers_lib.ChannelPad):
+      layer, count = template_lib.without_sizes(traced.layer), len(traced.weights)
+      if isinstance(layer, layers_lib.ChannelPad):
         layer, count = dataclasses.replace(layer, filters=0), 1
-      layers.append((layer, geometry, count))
+      layers.append((layer, template_lib.geometry([traced], self._padding), count))
     return (*layers, self._padding, self._residual)
 
   def arguments(self) -> list[tf.Tensor]:

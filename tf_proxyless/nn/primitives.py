@@ -109,7 +109,7 @@ def apply(layer: layers_lib.Layer, x: tf.Tensor, weights: Sequence[tf.Tensor], p
     x: float [batch, height, width, channels], whose type the computation has, or float32 [batch, channels] behind global pooling.
     weights: As `layer.weights` orders them, float32; of `ChannelPad` its filters, int32, or nothing.
     padding: 'same' or 'symmetric'.
-    geometry: Geometry of a depthwise convolution; by default that of a known input size.
+    geometry: Geometry of a depthwise convolution.
 
   Returns:
     float, as `layer.output_shape`; float32 and without height and width behind global pooling.
@@ -121,8 +121,7 @@ def apply(layer: layers_lib.Layer, x: tf.Tensor, weights: Sequence[tf.Tensor], p
       return _conv(layer, x, *weights, padding)
     case layers_lib.DepthwiseConv():
       kernel, = weights
-      return depthwise.depthwise_conv(x, depthwise.dilate(kernel, layer.dilation),
-                                      geometry or geometry_of([layer], tuple(x.shape[1:]), padding))
+      return depthwise.depthwise_conv(x, depthwise.dilate(kernel, layer.dilation), geometry)
     case layers_lib.BatchNorm():
       return batch_norm(x, *weights)
     case layers_lib.Activation():
@@ -150,21 +149,3 @@ def apply(layer: layers_lib.Layer, x: tf.Tensor, weights: Sequence[tf.Tensor], p
       return tf.matmul(x, kernel) + bias
     case _:
       raise TypeError(f'not a primitive layer: {layer!r}')
-
-
-def geometry_of(layers: Sequence[layers_lib.DepthwiseConv], input_shape: ops.Shape, padding: str) -> depthwise.Geometry:
-  """The geometry that depthwise convolutions share at a place; they differ in kernel size only."""
-  strides, = {layer.strides for layer in layers}
-  remainders = (input_shape[0] % strides, input_shape[1] % strides)
-  return depthwise.Geometry(strides, padding, (remainders,), tuple(sorted({layer.extent for layer in layers})))
-
-
-def apply_op(op: ops.Op, x: tf.Tensor, weights: Sequence[tf.Tensor], padding: str = 'same') -> tf.Tensor:
-  """Runs one operation on float [batch, height, width, channels] of known size; a classifier gives logits [batch, units]."""
-  remaining = list(weights)
-  shape = tuple(x.shape[1:])
-  for traced in layers_lib.trace(op.layers(shape), shape):
-    count = len(traced.weights)
-    x = apply(traced.layer, x, remaining[:count], padding)
-    remaining = remaining[count:]
-  return x

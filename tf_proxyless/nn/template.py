@@ -163,11 +163,11 @@ def merge(candidates: Sequence[Sequence[layers_lib.TracedLayer]], padding: str,
     if len(ranks) != 1:
       raise ValueError(f'layers called {name!r} have different weights in candidates of one choice')
     variants = tuple(dict.fromkeys(without_sizes(layer.layer) for layer in traced))
-    slots.append(Slot(variants, having, ranks.pop(), _geometry(met[name], padding)))
+    slots.append(Slot(variants, having, ranks.pop(), geometry(met[name], padding)))
   return Template(tuple(slots), present, len(candidates))
 
 
-def _geometry(traced: Sequence[layers_lib.TracedLayer], padding: str) -> depthwise.Geometry | None:
+def geometry(traced: Sequence[layers_lib.TracedLayer], padding: str) -> depthwise.Geometry | None:
   """The geometry of layers of one name, if they are depthwise convolutions."""
   kinds = [layer.layer for layer in traced if isinstance(layer.layer, layers_lib.DepthwiseConv)]
   if not kinds:
