@@ -128,8 +128,19 @@ def test_what_the_centre_is_made_of_alone_is_decoded_and_resized(height, width):
   rows, columns = transform._source(tf.constant([height, width]))[2:]
   assert max(rows, columns) <= 3 * min(height, width) + 4
   (high, wide), (top, left) = (pair.numpy() for pair in transform._scaled(tf.constant([height, width])))
-  whole = preprocessing._resize(tf.constant(pixels), high, wide)[top:top + 32, left:left + 32]
+  whole = preprocessing._resize(tf.constant(pixels)[tf.newaxis], high, wide)[0, top:top + 32, left:left + 32]
   np.testing.assert_allclose(transform.evaluate(tf.constant(_png(pixels))), whole, atol=0.1 / 255)
+
+
+@pytest.mark.parametrize('shape, size', [((1, 90, 125, 3), (40, 56)), ((5, 28, 28, 1), (20, 20)), ((2, 9, 7, 3), (16, 12))])
+@pytest.mark.parametrize('dtype', [np.uint8, np.float32])
+def test_rows_and_columns_are_resized_to_the_bits_of_tensorflow(shape, size, dtype):
+  images = tf.constant(np.random.default_rng(0).integers(0, 256, shape).astype(dtype))
+  scale = tf.cast(size / tf.shape(images)[1:3], tf.float32)
+  resized = preprocessing._scale(images, size, scale, (0.0, 0.0))
+  np.testing.assert_array_equal(resized, tf.image.resize(images, size, antialias=True))
+  shifted = tf.raw_ops.ScaleAndTranslate(images=images, size=size, scale=scale, translation=(-1.5, 0.75), kernel_type='triangle')
+  np.testing.assert_array_equal(preprocessing._scale(images, size, scale, (-1.5, 0.75)), shifted)
 
 
 @pytest.mark.parametrize('encoding', ['PNG', 'JPEG'])

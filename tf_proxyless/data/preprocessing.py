@@ -20,6 +20,7 @@ from tf_proxyless.data import sources
 AUGMENTATIONS = ('imagenet', 'cifar', 'cifar_cutout', 'digits', 'none')
 _CIFAR_MAX_SIZE = 64
 _LARGE_PIXELS = 2**24  # images above are resized as bytes, not as floats
+_Pair = Union[tuple, tf.Tensor]  # rows and columns
 _CHARACTERS = (*names.EMBEDDED, 'mnist', 'kmnist', 'emnist')  # whose mirror images are none
 
 
@@ -44,12 +45,36 @@ def _to_channels(images: tf.Tensor, channels: int) -> tf.Tensor:
 
 def _resize(images: tf.Tensor, height: int | tf.Tensor, width: int | tf.Tensor) -> tf.Tensor:
   """Of uint8 [..., height, width, channels], in [0, 1]: bilinear as in PIL, which averages over the source where it shrinks."""
-  resize = lambda images: tf.image.resize(images, (height, width), antialias=True)
   shape = tf.shape(images)[-3:-1]
+  resize = lambda images: _scale(images, (height, width), tf.cast((height, width) / shape, tf.float32), (0.0, 0.0))
   fits = tf.reduce_all(tf.equal(shape, (height, width)))
   scale = lambda: tf.cond(_is_large(shape), orientation.rare(lambda: _to_float(resize(images))), lambda: resize(_to_float(images)))
   clip = lambda images: tf.clip_by_value(images, 0.0, 1.0)
   return tf.cond(fits, lambda: _to_float(images), lambda: clip(scale()))  # the same bits, in half of the time of a small image
+
+
+def _scale(images: tf.Tensor, size: _Pair, scale: _Pair, translation: _Pair) -> tf.Tensor:
+  """`tf.raw_ops.ScaleAndTranslate`, bit for bit, in half of its time or less: this takes pixel after pixel of a row, here row after row.
+
+  Args:
+    images: uint8 or float32 [images, height, width, channels].
+    size: Height and width of the results, pixels.
+    scale: Pixels of the result for one of the source, in both directions.
+    translation: Added to where these lie in the result.
+
+  Returns:
+    float32 [images, *size, channels].
+  """
+  def rows(images: tf.Tensor, i: int) -> tf.Tensor:
+    """Of [images, rows, values]: [images, size[i], values]."""
+    scaled = tf.raw_ops.ScaleAndTranslate(images=images[:, :, tf.newaxis], size=(size[i], 1), scale=(scale[i], 1.0),
+                                          translation=(translation[i], 0.0), kernel_type='triangle')
+    return scaled[:, :, 0]
+
+  number, height, width, channels = tf.unstack(tf.shape(images))
+  scaled = rows(tf.reshape(images, (number, height, width * channels)), 0)
+  columns = rows(tf.reshape(tf.transpose(scaled, (0, 2, 1)), (number, width, channels * size[0])), 1)
+  return tf.reshape(tf.transpose(tf.reshape(columns, (number, size[1] * channels, size[0])), (0, 2, 1)), (number, *size, channels))
 
 
 def _is_large(shape: tf.Tensor) -> tf.Tensor:
@@ -176,7 +201,7 @@ class ImageNet:
     """RandomResizedCrop, flip, colour jitter; of a JPEG only the crop is decoded."""
     crop_seed, flip_seed, color_seed = tf.unstack(tf.random.split(seed, 3))
     window = lambda height, width: crops.random_window(height, width, crop_seed)
-    resized = _resize(crops.decode_window(image, window, self.channels), self.image_size, self.image_size)
+    resized = _resize(crops.decode_window(image, window, self.channels)[tf.newaxis], self.image_size, self.image_size)[0]
     jittered = color.jitter(_flip(resized, flip_seed), color.JITTERS[self.color_jitter], color_seed)
     return tf.ensure_shape(jittered, [self.image_size, self.image_size, self.channels])
 
@@ -186,9 +211,8 @@ class ImageNet:
     scaled, first = self._scaled(shape)
     scale = scaled / shape  # in double precision, since places in a long image are large numbers
     begin = tf.stack(self._source(shape)[:2])
-    crop = tf.raw_ops.ScaleAndTranslate(
-        images=decoded[tf.newaxis], size=[self.image_size] * 2, scale=tf.cast(scale, tf.float32),
-        translation=tf.cast(tf.cast(begin, tf.float64) * scale - tf.cast(first, tf.float64), tf.float32), kernel_type='triangle')
+    crop = _scale(decoded[tf.newaxis], (self.image_size, self.image_size), tf.cast(scale, tf.float32),
+                  tf.cast(tf.cast(begin, tf.float64) * scale - tf.cast(first, tf.float64), tf.float32))
     return tf.ensure_shape(tf.clip_by_value(_to_float(crop[0]), 0.0, 1.0), [self.image_size, self.image_size, self.channels])
 
   def _scaled(self, shape: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
