@@ -163,7 +163,8 @@ def supernet(run: run_directory.RunDirectory, data_dir: str | None) -> Callable[
   search = problem_lib.read_config(run, data_dir)
   from tf_proxyless.app import build_search
 
-  return build_search.restore_components(search, problem_lib.restore(run, search), run).score
+  _, validation = build_search.restore(search, problem_lib.restore(run, search), run, with_data=True)
+  return validation.score
 
 
 def check_search(run: run_directory.RunDirectory, space: network_lib.Network, dataset: str | None) -> None:
