@@ -136,7 +136,7 @@ def test_what_the_centre_is_made_of_alone_is_decoded_and_resized(height, width):
 @pytest.mark.parametrize('dtype', [np.uint8, np.float32])
 def test_rows_and_columns_are_resized_to_the_bits_of_tensorflow(shape, size, dtype):
   images = tf.constant(np.random.default_rng(0).integers(0, 256, shape).astype(dtype))
-  scale = tf.cast(size / tf.shape(images)[1:3], tf.float32)
+  scale = tf.cast(size, tf.float32) / tf.cast(tf.shape(images)[1:3], tf.float32)
   resized = preprocessing._scale(images, size, scale, (0.0, 0.0))
   np.testing.assert_array_equal(resized, tf.image.resize(images, size, antialias=True))
   shifted = tf.raw_ops.ScaleAndTranslate(images=images, size=size, scale=scale, translation=(-1.5, 0.75), kernel_type='triangle')

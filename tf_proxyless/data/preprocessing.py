@@ -44,9 +44,10 @@ def _to_channels(images: tf.Tensor, channels: int) -> tf.Tensor:
 
 
 def _resize(images: tf.Tensor, height: int | tf.Tensor, width: int | tf.Tensor) -> tf.Tensor:
-  """Of uint8 [..., height, width, channels], in [0, 1]: bilinear as in PIL, which averages over the source where it shrinks."""
-  shape = tf.shape(images)[-3:-1]
-  resize = lambda images: _scale(images, (height, width), tf.cast((height, width) / shape, tf.float32), (0.0, 0.0))
+  """Of uint8 [images, height, width, channels], in [0, 1]: bilinear as in PIL, which averages over the source where it shrinks."""
+  shape = tf.shape(images)[1:3]
+  ratio = tf.cast((height, width), tf.float32) / tf.cast(shape, tf.float32)
+  resize = lambda images: _scale(images, (height, width), ratio, (0.0, 0.0))
   fits = tf.reduce_all(tf.equal(shape, (height, width)))
   scale = lambda: tf.cond(_is_large(shape), orientation.rare(lambda: _to_float(resize(images))), lambda: resize(_to_float(images)))
   clip = lambda images: tf.clip_by_value(images, 0.0, 1.0)
