@@ -94,6 +94,7 @@ def test_a_space(tmp_path):
 
 @pytest.mark.parametrize('arguments, messages', [
     (['proxyless_moble'], ["did you mean 'proxyless_mobile'?"]),
+    (['quickstat'], ["did you mean 'quickstart'?"]),
     (['--architecture=missing.json'], ['missing.json: No such file or directory']),
     (['--architecture=empty.json'], ['empty.json: empty, not JSON']),
     (['--architecture=.'], ['Is a directory']),

@@ -29,7 +29,7 @@ _WITH_WIDTHS = {'proxyless_mobile': mobilenets.proxyless_mobile, MOBILENET_V2: m
 
 
 def find(name: str, classes: int | None, resolution: int | None = None, width_multiplier: float = 1.0,
-         dropout_rate: float | None = None) -> io.Architecture:
+         dropout_rate: float | None = None, spaces: Sequence[str] = ()) -> io.Architecture:
   """The architecture in a file, or of a name in `NAMES` or of TuNAS, see `published.is_name`.
 
   Args:
@@ -39,6 +39,7 @@ def find(name: str, classes: int | None, resolution: int | None = None, width_mu
     resolution: Input height and width, pixels; None is that of the file, or as published.
     width_multiplier: Width multiplier of proxyless_mobile and mobilenet_v2.
     dropout_rate: Before the classifier; None is the network's own.
+    spaces: Names of search spaces, to list with those of networks where the caller takes both.
 
   Returns:
     The architecture with its multiply-adds and parameters; a predicted latency is kept if the network is as it was.
@@ -54,7 +55,8 @@ def find(name: str, classes: int | None, resolution: int | None = None, width_mu
   elif os.path.exists(name) or name.endswith('.json'):
     found = io.load_architecture(name)
   else:
-    raise ValueError(f'{name!r} is neither a file nor one of {", ".join(NAMES)}{suggest.hint(name, NAMES, most=1)}')
+    names = (*NAMES, *spaces)
+    raise ValueError(f'{name!r} is neither a file nor one of {", ".join(names)}{suggest.hint(name, names, most=1)}')
   return adapt(found, name, classes, resolution, dropout_rate)
 
 

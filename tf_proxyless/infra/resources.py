@@ -50,6 +50,11 @@ def search_space(name: str, others: Iterable[str] = ()) -> pathlib.Path:
   return _find(name, 'search space', 'spaces', '.json', others)
 
 
+def search_spaces() -> list[str]:
+  """Names of the shipped search spaces that are files."""
+  return sorted(entry.stem for entry in (folder() / 'spaces').glob('*.json'))
+
+
 def _find(name: str, what: str, subfolder: str, suffix: str, others: Iterable[str] = ()) -> pathlib.Path:
   path = pathlib.Path(name)
   if path.exists() and not path.is_dir():

@@ -159,7 +159,7 @@ def _find(name: str, resolution: int | None) -> network_lib.Network:
   except ValueError:  # an architecture by name
     path = None
   if path is None or not io.is_search_space(path):
-    return architectures.find(name, None, resolution).network
+    return architectures.find(name, None, resolution, spaces=[*published.SPACES, *resources.search_spaces()]).network
   if resolution:
     raise ValueError(f'the space in {path} has its own `resolution`')
   return io.load_search_space(path)
