@@ -47,8 +47,7 @@ class Result:
     budget = candidates_lib.Budget(TARGET, COST_MODEL)
     effects = effects_lib.fit(self.samples) if len(self.samples) else None
     return candidates_lib.derive(self.architecture.log_probabilities(), effects, budget, by=by,
-                                 validation=candidates_lib.Validation(
-                                     lambda paths: self.steps.accuracies_over(paths, [planted.batch(512, 10**6)]), 512)).chosen
+                                 validation=lambda paths: self.steps.accuracies_over(paths, [planted.batch(512, 10**6)])).chosen
 
 
 def search(optimizer, path, seed=0, target=TARGET):

@@ -104,7 +104,7 @@ def uniform_ratio(landscape, networks, seed) -> float:
 
 def warnings_of(search) -> tuple[str, ...]:
   effects = effects_lib.fit(search.samples)
-  validation = candidates_lib.Validation(search.landscape.validate, 10**6)
+  validation = search.landscape.validate
   derivation = candidates_lib.derive(search.log_probabilities, effects, BUDGET, validation=validation)
   assert all(candidate.cost <= landscapes.TARGET_MS for candidate in derivation.candidates)
   end = diagnostics.SearchEnd(landscapes.TARGET_MS, search.expected_cost, search.multiplier, 1000)
@@ -163,7 +163,7 @@ def front_of(search, by='validation', recency=None) -> list[float]:
   """Gain ratios of the networks that one search gives within 2, 10, 25, 50 and 90 % of the range, of which it was made for one."""
   budgets = [candidates_lib.Budget(share_of(landscapes.COST_MODEL, share), landscapes.COST_MODEL) for share in (0.02, 0.1, 0.25, 0.5, 0.9)]
   front = candidates_lib.front(search.log_probabilities, effects_lib.fit(search.samples, recency), budgets, by=by,
-                               validation=candidates_lib.Validation(search.landscape.validate, 10**9) if by == 'validation' else None)
+                               validation=search.landscape.validate if by == 'validation' else None)
   accuracies = search.landscape.validate(np.array([found.chosen.choices for found in front]))
   assert all(found.chosen.cost <= budget.limit == found.budget for found, budget in zip(front, budgets))
   assert by != 'validation' or (np.diff(accuracies) >= 0.0).all()

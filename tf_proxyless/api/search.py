@@ -259,7 +259,7 @@ class SearchResult:
 
     Args:
       limit: Greatest cost; by default the target of the search.
-      by: 'validation' (the best of thirty by the validation images and the estimates), 'evidence' (by estimates alone) or 'probability'.
+      by: 'validation' (the best of a dozen by the validation images and the estimates), 'evidence' (by estimates alone) or 'probability'.
       train_data: For 'validation' of a search on arrays in an earlier process, the same arrays.
       others: Further constraints, for instance `costs.limits(space, max_memory=320_000)`.
 
@@ -278,8 +278,8 @@ class SearchResult:
 
     Args:
       limits: Greatest costs, in the unit of the search.
-      by: As in `derive`; None is 'evidence', or 'probability' where no networks were scored. 'validation' scores the networks of all limits
-        once, and gives no larger limit a worse network.
+      by: As in `derive`; None is 'evidence', or 'probability' where no networks were scored. 'validation' fine-tunes and scores networks
+        for all limits once, and gives no larger limit a worse one.
       train_data: As in `derive`.
 
     Returns:

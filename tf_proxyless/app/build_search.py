@@ -104,11 +104,13 @@ class SearchComponents:
     """Networks to score once the weights stand still: for the gradient rule; REINFORCE has its samples for nothing."""
     return 0 if self.architecture.scores_networks else self.config.optimizer.scored_networks
 
-  @property
-  def validation(self) -> candidates_lib.Validation:
-    """Scores networks for derivation."""
-    return candidates_lib.Validation(lambda paths: self.steps.accuracies_over(
-        paths, progress_lib.over_batches(self.data.validation_pass(), f'scoring {len(paths)} networks')), self.validation_images)
+  def score_fine_tuned(self, paths: np.ndarray) -> np.ndarray:
+    """Accuracies on the validation set for derivation."""
+    return scoring.score_fine_tuned(self.steps, self.schedule, self.data, self.observer, paths)
+
+  def score(self, paths: np.ndarray) -> np.ndarray:
+    """Accuracies on the validation set with the shared weights as they are."""
+    return self.steps.accuracies_over(paths, progress_lib.over_batches(self.data.validation_pass(), f'scoring {len(paths)} networks'))
 
 
 def objective_config(objective: config_lib.ObjectiveConfig) -> objectives.Config:
@@ -358,7 +360,7 @@ def score_afterwards(components: SearchComponents) -> bool:
 
 
 def restore(config: config_lib.SearchConfig, problem: problem_lib.SearchProblem, run: run_directory.RunDirectory, with_data: bool,
-            methods: Methods | None = None) -> tuple[base.ArchitectureOptimizer, candidates_lib.Validation | None]:
+            methods: Methods | None = None) -> tuple[base.ArchitectureOptimizer, candidates_lib.Score | None]:
   """What a finished search learned, to derive from.
 
   Args:
@@ -375,24 +377,31 @@ def restore(config: config_lib.SearchConfig, problem: problem_lib.SearchProblem,
     ValueError: There is no checkpoint, or it is damaged, or the dataset is not there.
   """
   if with_data:
-    components = build_search(config, problem, dataset.open_source(config.data.dataset, config.data), run, loop.Observer(), methods)
-    if not components.checkpoint.restore():
-      raise ValueError(f'{run.checkpoints} holds no checkpoint; run the search first')
-    return components.architecture, components.validation
+    components = restore_components(config, problem, run, methods)
+    return components.architecture, components.score_fine_tuned
   architecture = (methods or Methods.from_config(config)).build(config, problem, None, updates=1)  # rates play no part
   checkpoint_lib.restore_architecture(run, architecture)
   return architecture, None
 
 
+def restore_components(config: config_lib.SearchConfig, problem: problem_lib.SearchProblem, run: run_directory.RunDirectory,
+                       methods: Methods | None = None) -> SearchComponents:
+  """A finished search with all its parts: see `restore`."""
+  components = build_search(config, problem, dataset.open_source(config.data.dataset, config.data), run, loop.Observer(), methods)
+  if not components.checkpoint.restore():
+    raise ValueError(f'{run.checkpoints} holds no checkpoint; run the search first')
+  return components
+
+
 def derive_architecture(components: SearchComponents, by: str = 'validation') -> tuple[candidates_lib.Derivation, io.Architecture]:
   """Derives the network of a finished search under its target."""
   problem = components.problem
-  return derive_from_run(components.config, problem, problem, components.run, components.architecture, by, components.validation)
+  return derive_from_run(components.config, problem, problem, components.run, components.architecture, by, components.score_fine_tuned)
 
 
 def derive_from_run(config: config_lib.SearchConfig, searched: problem_lib.SearchProblem, problem: problem_lib.SearchProblem,
                     run: run_directory.RunDirectory, architecture: base.ArchitectureOptimizer, by: str,
-                    validation: candidates_lib.Validation | None, others: tuple[solver.Constraint, ...] = ()) -> tuple[
+                    validation: candidates_lib.Score | None, others: tuple[solver.Constraint, ...] = ()) -> tuple[
                         candidates_lib.Derivation, io.Architecture]:
   """Derives a network under a problem's target from what a run learned: `front_from_run` for one limit."""
   return front_from_run(config, searched, problem, [problem.target], run, architecture, by, validation, others)[0]
@@ -400,7 +409,7 @@ def derive_from_run(config: config_lib.SearchConfig, searched: problem_lib.Searc
 
 def front_from_run(config: config_lib.SearchConfig, searched: problem_lib.SearchProblem, problem: problem_lib.SearchProblem,
                    limits: Sequence[float], run: run_directory.RunDirectory, architecture: base.ArchitectureOptimizer, by: str,
-                   validation: candidates_lib.Validation | None, others: tuple[solver.Constraint, ...] = ()) -> list[tuple[
+                   validation: candidates_lib.Score | None, others: tuple[solver.Constraint, ...] = ()) -> list[tuple[
                        candidates_lib.Derivation, io.Architecture]]:
   """Derives a network under each of some limits from what a run learned.
 

@@ -278,7 +278,7 @@ class Comparison:
 
   @property
   def _ranks(self) -> bool:
-    """Whether there are random networks enough to compare their order by the shared weights with that by training."""
+    """Whether there are random networks enough to compare their order by the search with that by training."""
     return self.design.random_networks >= comparison_statistics.LEAST_RANKED
 
   def _training_jobs(self, name: str, candidate: Candidate) -> list[jobs.Job]:
@@ -340,7 +340,7 @@ class Comparison:
   # Results
 
   def _estimates(self, search: Search, random: Sequence[Candidate]) -> list[float] | None:
-    """Accuracies of networks with the shared weights of a search; None if not all of them were scored."""
+    """Accuracies of networks with the weights of a search; None if not all of them were scored."""
     path = self._scores_file(search)
     known = score_networks.read(path) if path.exists() else {}
     accuracies = {pathlib.PurePath(name).stem: accuracy for name, accuracy in known.items()}

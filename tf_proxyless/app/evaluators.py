@@ -163,8 +163,7 @@ def supernet(run: run_directory.RunDirectory, data_dir: str | None) -> Callable[
   search = problem_lib.read_config(run, data_dir)
   from tf_proxyless.app import build_search
 
-  _, validation = build_search.restore(search, problem_lib.restore(run, search), run, with_data=True)
-  return validation.score
+  return build_search.restore_components(search, problem_lib.restore(run, search), run).score
 
 
 def check_search(run: run_directory.RunDirectory, space: network_lib.Network, dataset: str | None) -> None:

@@ -1,4 +1,4 @@
-"""Scores given networks with the shared weights of a finished search, as a derivation by validation scores its candidates.
+"""Scores given networks with the weights of a finished search, as a derivation by validation scores its candidates.
 
   python -m tf_proxyless.app.score_networks --run_dir=DIR --networks=a.json,b.json --output=scores.json
 """
@@ -11,8 +11,8 @@ import sys
 import numpy as np
 
 from tf_proxyless.app import command_line
-from tf_proxyless.app import evaluators
 from tf_proxyless.app import options
+from tf_proxyless.app import problem as problem_lib
 from tf_proxyless.infra import errors
 from tf_proxyless.infra import files
 from tf_proxyless.infra import stderr as stderr_lib
@@ -48,9 +48,12 @@ def main(config: Config) -> None:
     space = io.load_search_space(run.search_space)
     paths = np.array([schema.path_of(space, io.load_architecture(name).genotype) for name in config.networks], np.int32)
   stderr_lib.load_tensorflow()
+  from tf_proxyless.app import build_search
+
   with errors.user_errors():
-    score = evaluators.supernet(run, config.data_dir)
-    accuracies = dict(zip(config.networks, score(paths).tolist(), strict=True))
+    search = problem_lib.read_config(run, config.data_dir)
+    components = build_search.restore_components(search, problem_lib.restore(run, search), run)
+    accuracies = dict(zip(config.networks, components.score_fine_tuned(paths).tolist(), strict=True))
     files.write_json(config.output, _SCORES, {'accuracies': accuracies})
 
 

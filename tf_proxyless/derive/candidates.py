@@ -1,10 +1,8 @@
 """From a finished search to one architecture, exact under the budget.
 
 By probability: the most likely network under the budget, as published (by a knapsack, where others take the argmax and hope).
-By evidence: the network under the budget whose estimated accuracy is greatest (`evidence`). By validation: about thirty networks
-from both are scored once on the whole validation split, and what that and the evidence say together decides: each counts by the inverse
-of its variance, so that among a few thousand images luck does not win, and among many evidence, which knows main effects only, yields.
-Of those within a standard error of the best the dearest is taken.
+By evidence: the network under the budget whose estimated accuracy is greatest (`evidence`). By validation: a dozen networks from
+both are fine-tuned and scored on the whole validation split, which tells them apart far better than what proposed them.
 """
 
 from __future__ import annotations
@@ -21,10 +19,11 @@ from tf_proxyless.derive import solver
 
 BY = ('probability', 'evidence', 'validation')
 PREDICTED = 'predictor'  # `by` and source of what was found without a supernet
-CANDIDATES = 30
+CANDIDATES = 12
 REDRAWS = 20  # of the coefficients, for the expected loss
 
 Choices = tuple[int, ...]
+Score = Callable[[np.ndarray], np.ndarray]  # paths int32 [networks, decisions] -> accuracy on the validation split [networks]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -54,19 +53,6 @@ class Budget:
 
 
 @dataclasses.dataclass(frozen=True)
-class Validation:
-  """Scores networks on the whole validation split.
-
-  Attributes:
-    score: paths int32 [networks, decisions] -> accuracy [networks]; called once.
-    images: Images of the split.
-  """
-
-  score: Callable[[np.ndarray], np.ndarray]
-  images: int
-
-
-@dataclasses.dataclass(frozen=True)
 class Candidate:
   """A network that was derived.
 
@@ -76,7 +62,7 @@ class Candidate:
     cost: In the unit of the budget.
     log_probability: Sum of log p of its choices.
     estimate, standard_error: Accuracy on a validation batch as evidence has it; None without evidence.
-    validation_accuracy: On the whole validation split; None if it was not scored.
+    validation_accuracy: On the whole validation split, with weights fine-tuned for it; None if it was not scored.
   """
 
   choices: Choices
@@ -228,7 +214,7 @@ def derive(
     budget: Budget,
     *,
     by: str = 'validation',
-    validation: Validation | None = None,
+    validation: Score | None = None,
     seed: int = 0,
 ) -> Derivation:
   """Derives one network: `front` for one budget."""
@@ -241,7 +227,7 @@ def front(
     budgets: Sequence[Budget],
     *,
     by: str = 'validation',
-    validation: Validation | None = None,
+    validation: Score | None = None,
     seed: int = 0,
 ) -> list[Derivation]:
   """Derives a network for each budget, with all that there is to say about it but the warnings.
@@ -268,32 +254,14 @@ def front(
   networks = list(dict.fromkeys(choices for draft in drafts for choices in draft.networks))
   estimates = {} if effects is None else {choices: effects_lib.predict(effects, choices) for choices in networks}
   accuracies: dict[Choices, float] = {}
-  worth, error = {}, 0.0
   if validation is not None:
-    scores = np.asarray(validation.score(np.array(networks, np.int32)), np.float64)
+    scores = np.asarray(validation(np.array(networks, np.int32)), np.float64)
     accuracies = dict(zip(networks, scores.tolist(), strict=True))
-    weighed, error = _weigh(scores, validation.images, *np.array(list(estimates.values())).T)
-    worth = dict(zip(networks, weighed))
     for draft in drafts:
       for choices, source in [item for other in drafts for item in other.networks.items()]:
         if draft.budget.admits(choices):
           draft.networks.setdefault(choices, source)
-  return [_choose(log_probabilities, effects, draft, by, estimates, accuracies, worth, error) for draft in drafts]
-
-
-def _weigh(accuracies: np.ndarray, images: int, estimates: np.ndarray | None = None, errors: np.ndarray | None = None) -> tuple[
-    np.ndarray, float]:
-  """The means of accuracies and estimates of networks by their inverse variances on average: [networks], and their standard error.
-
-  Estimates come from the weights of the whole search, accuracies from those of its end: their means are made equal first.
-  """
-  share = np.clip(accuracies, 0.5 / images, 1.0 - 0.5 / images)
-  own = float(np.mean(share * (1.0 - share))) / images
-  if estimates is None or errors is None:
-    return accuracies, own**0.5
-  other = float(np.mean(errors**2))
-  weighed = (accuracies * other + (estimates + np.mean(accuracies - estimates)) * own) / (own + other)
-  return weighed, (own * other / (own + other))**0.5
+  return [_choose(log_probabilities, effects, draft, by, estimates, accuracies) for draft in drafts]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -321,13 +289,8 @@ def _draft(log_probabilities: Sequence[np.ndarray], effects: effects_lib.Effects
 
 
 def _choose(log_probabilities: Sequence[np.ndarray], effects: effects_lib.Effects | None, draft: _Draft, by: str,
-            estimates: Mapping[Choices, tuple[float, float]], accuracies: Mapping[Choices, float],
-            worth: Mapping[Choices, float], error: float) -> Derivation:
-  """One network for one budget.
-
-  Of networks within a standard error of the best by `worth` the dearest is taken: estimates cannot tell them apart, and trained alone
-  larger networks are the better ones on average (docs/research.md).
-  """
+            estimates: Mapping[Choices, tuple[float, float]], accuracies: Mapping[Choices, float]) -> Derivation:
+  """One network for one budget."""
   budget, likely, best = draft.budget, draft.likely, draft.best
 
   def candidate(choices: Choices) -> Candidate:
@@ -336,12 +299,8 @@ def _choose(log_probabilities: Sequence[np.ndarray], effects: effects_lib.Effect
     return Candidate(choices, draft.networks[choices], budget.cost(choices), log_p, estimate, standard_error, accuracies.get(choices))
 
   candidates = [candidate(choices) for choices in draft.networks]
-  if worth:
-    candidates.sort(key=lambda c: (-worth[c.choices], c.cost, c.choices))
-    alike = [c for c in candidates if worth[c.choices] >= worth[candidates[0].choices] - error]
-    if by == 'validation':
-      dearest = max(alike, key=lambda c: c.cost)
-      candidates = [dearest, *(c for c in candidates if c != dearest)]
+  if accuracies:
+    candidates.sort(key=lambda c: (-accuracies[c.choices], -c.cost, c.choices))
   chosen = {'probability': likely, 'evidence': best}.get(by) or candidates[0].choices
   derivation = Derivation(by, budget.limit, candidate(chosen), candidate(likely), None, (), None, None, draft.expected_loss, (),
                           tuple(candidates))

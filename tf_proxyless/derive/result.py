@@ -34,7 +34,7 @@ def derive_networks(
     limits: Sequence[float],
     end: diagnostics.SearchEnd,
     by: str,
-    validation: candidates_lib.Validation | None,
+    validation: candidates_lib.Score | None,
     seed: int,
     others: tuple[solver.Constraint, ...] = (),
 ) -> list[candidates_lib.Derivation]:

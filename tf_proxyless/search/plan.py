@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tf_proxyless.derive import candidates
 from tf_proxyless.search import schedule as schedule_lib
+from tf_proxyless.search import scoring
 from tf_proxyless.search import steps as steps_lib
 
 _WEIGHT_STEP = 3  # times the time of a forward pass of as many images, about
@@ -119,13 +120,15 @@ def make(schedule: schedule_lib.Schedule, batch: int, validation_batch: int, pas
     validation_batch: Images of an update, and of the scoring of a network.
     passes: Forward passes of an update over its batch.
     scored_afterwards: Networks scored after the search.
-    validation_images: The whole validation set, which scores the most likely network of each epoch, and about thirty at the end.
+    validation_images: The whole validation set, which scores the most likely network of each epoch, and those that derivation fine-tunes.
     seconds: Times of an image.
   """
   warmup, joint = (epochs * schedule.steps_per_epoch * batch for epochs in (schedule.warmup_epochs, schedule.search_epochs))
   scored = (schedule.updates * passes + scored_afterwards) * validation_batch
   final = (schedule.epochs + candidates.CANDIDATES) * validation_images
+  tuned = candidates.CANDIDATES * scoring.fine_tuning_steps(schedule) * batch
   dearest = 0.5 * schedule_lib.DEAREST_PART  # of the choices of the warm-up
   of_warmup = (1.0 - dearest) * seconds.weight_step + dearest * seconds.dearest
   return [Part('warm-up', warmup, warmup * of_warmup), Part('weights', joint, joint * seconds.weight_step),
-          Part('scoring', scored, scored * seconds.forward), Part('validation and derivation', final, final * seconds.forward)]
+          Part('scoring', scored, scored * seconds.forward),
+          Part('validation and derivation', final + tuned, final * seconds.forward + tuned * seconds.weight_step)]

@@ -1,19 +1,27 @@
-"""Scores networks with frozen weights, so that a search by gradients can be derived by evidence too."""
+"""Scores networks after a search: with frozen weights, so that a search by gradients can be derived by evidence too; and, one by one,
+after some weight steps of its own, which tell far better what a network is worth that is trained alone (docs/research.md)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+import itertools
+import math
 
 import numpy as np
 import tensorflow as tf
 
+from tf_proxyless.derive import candidates
 from tf_proxyless.derive import evaluations as evaluations_lib
+from tf_proxyless.infra import progress
 from tf_proxyless.search import loop
+from tf_proxyless.search import schedule as schedule_lib
 from tf_proxyless.search import steps as steps_lib
 from tf_proxyless.search.optimizers import base
 from tf_proxyless.space import schema
 
 NETWORKS_PER_BATCH = 10
+FINE_TUNING_STEPS = 100  # of a network, at most
+FINE_TUNING_PART = 0.25  # of the weight steps of the search, at most, for all networks that a derivation compares
 EXPLORATION = 0.3  # share of each decision that is drawn evenly (simulation: policy + 30 % floor)
 
 
@@ -77,3 +85,50 @@ def score_policy(
     if observer.should_stop():
       return False
   return True
+
+
+class StoppedError(Exception):
+  """What was asked to stop has done so; done again, it gives what it would have given."""
+
+
+def fine_tuning_steps(schedule: schedule_lib.Schedule) -> int:
+  """Weight steps that each network gets which a derivation compares; none after a very short search."""
+  return min(FINE_TUNING_STEPS, int(FINE_TUNING_PART * schedule.epochs * schedule.steps_per_epoch) // candidates.CANDIDATES)
+
+
+def score_fine_tuned(steps: steps_lib.SupernetSteps, schedule: schedule_lib.Schedule, data: loop.Data, observer: loop.Observer,
+                     paths: np.ndarray) -> np.ndarray:
+  """Accuracy of each network on the validation set after `fine_tuning_steps` of its own; each begins with the weights of the search.
+
+  All get the same batches. The learning rate falls by a cosine to 0, from that with which the joint phase began.
+
+  Args:
+    steps: Steps of the trained supernet, whose weights are the same afterwards.
+    schedule: Of the search.
+    data: Its batches.
+    observer: Asked before each network whether to stop.
+    paths: int32 [networks, decisions].
+
+  Returns:
+    float64 [networks].
+
+  Raises:
+    SearchDivergedError: A network gives no finite output.
+    StoppedError: It was asked to stop.
+  """
+  count = fine_tuning_steps(schedule)
+  if not count:
+    return steps.accuracies_over(paths, data.validation_pass())
+  rates = [0.5 * schedule.search_learning_rate * (1.0 + math.cos(math.pi * step / count)) for step in range(count)]
+  epochs = -(-count // schedule.steps_per_epoch)
+  accuracies = []
+  with steps.kept_weights() as undo:
+    for path in progress.over(paths, f'fine-tuning and scoring {len(paths)} networks', len(paths), 'network'):
+      if observer.should_stop():
+        raise StoppedError
+      batches = itertools.chain.from_iterable(data.training(schedule.epochs + epoch, 0) for epoch in range(epochs))
+      for rate, (images, labels) in zip(rates, batches):
+        steps.train(images, labels, tf.constant(path), tf.constant(rate, tf.float32))
+      accuracies.append(steps.accuracies_over(path[None], data.validation_pass())[0])
+      undo()
+  return np.array(accuracies)

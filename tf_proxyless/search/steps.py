@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+import contextlib
 import functools
 import itertools
 import math
@@ -200,6 +201,21 @@ class SupernetSteps:
     """
     mine = range(self.devices.worker, len(paths), self.devices.workers)
     return self._count(paths, ((network, batch) for network in mine)).astype(np.float32) / int(batch[1].shape[0])
+
+  @contextlib.contextmanager
+  def kept_weights(self) -> Iterator[Callable[[], None]]:
+    """Gives a function that undoes all weight steps since it was entered, as its end does; memory holds all weights twice meanwhile."""
+    variables = self._optimizer.variables  # weights too
+    values = [tf.identity(variable) for variable in variables]
+
+    def undo() -> None:
+      for variable, value in zip(variables, values):
+        variable.assign(value)
+
+    try:
+      yield undo
+    finally:
+      undo()
 
   def accuracies_over(self, paths: np.ndarray, batches: Iterable[tuple[tf.Tensor, tf.Tensor]]) -> np.ndarray:
     """Accuracy over many (images, labels) batches, each of which one worker has, of int32 [networks, decisions]: float64 [networks].

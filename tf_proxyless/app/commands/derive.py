@@ -5,9 +5,9 @@ r"""Derives an architecture from a finished search again: under another budget, 
   tf-proxyless derive --run_dir=runs/mobile --max_latency_ms=50,60,70,80
 
 Several budgets give a network each, in a folder with front.json, which lists their costs, estimates and standard errors; the report shows
-them. --energy_table=energy.json --max_energy_mj=12 is a limit besides the budget. Nothing is trained. --by=validation, the default, scores
-some thirty networks a budget on the validation images and needs the dataset; probability and evidence need the run directory only. A
-search with a designer is asked by its predictor instead, whatever --by says.
+them. --energy_table=energy.json --max_energy_mj=12 is a limit besides the budget. --by=validation, the default, fine-tunes a dozen networks
+a budget for some steps, scores them on the validation images, and needs the dataset; probability and evidence need the run directory only.
+A search with a designer is asked by its predictor instead, whatever --by says.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Config(options.Config):
   max_size: str | None = options.option(None, f"{config_lib.MAX_SIZE} By default the search's limit.")
   max_memory: str | None = options.option(None, f"{config_lib.MAX_MEMORY} By default the search's limit.")
   by: str = options.option(
-      'validation', 'How the network is chosen: the best of thirty by the validation images and the estimates, by estimates alone, or '
+      'validation', 'How the network is chosen: the best of a dozen by the validation images and the estimates, by estimates alone, or '
       'the most likely.', choices=('validation', 'evidence', 'probability'))
   output: str | None = options.option(
       None, 'Where to write the architecture, a JSON file; by default it is only shown. Of several budgets a folder, by default front in '

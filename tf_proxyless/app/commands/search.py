@@ -178,6 +178,8 @@ def _search(config: Config, given: problem_lib.Given, run: run_directory.RunDire
   except checks.SearchDivergedError as error:
     report.write_status('failed', reason=str(error), repeats=True)
     raise
+  except scoring.StoppedError:
+    finished = False
   finally:
     progress.close()
   if not finished:
