@@ -90,3 +90,26 @@ def test_scaling_the_short_side(height, width, scaled):
 @pytest.mark.parametrize('size, window, start', [(256, 224, 16), (341, 224, 58), (257, 224, 16), (259, 224, 18), (224, 224, 0)])
 def test_centre_rounds_half_to_even(size, window, start):
   assert int(crops.centre(tf.constant(size), window)) == start == round((size - window) / 2)
+
+
+def _photo(height, width):
+  """A JPEG without anything finer than 16 pixels."""
+  coarse = np.random.default_rng(0).integers(0, 256, (height // 16, width // 16, 3), np.uint8)
+  buffer = io.BytesIO()
+  Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC).save(buffer, 'JPEG', quality=95)
+  return buffer.getvalue()
+
+
+@pytest.mark.parametrize('window, ratio', [((0, 0, 640, 803), 8), ((40, 81, 300, 450), 4), ((33, 5, 600, 150), 2), ((8, 8, 79, 500), 1)])
+def test_a_large_window_is_decoded_at_a_part_of_its_size(window, ratio):
+  photo = _photo(640, 803)
+  top, left, height, width = window
+  full = crops.decode_window(photo, lambda height, width: window).numpy().astype(float)
+  part = crops.decode_window(photo, lambda height, width: window, enough=40).numpy().astype(float)
+  assert part.shape == (height // ratio, width // ratio, 3)
+  first = top % ratio, left % ratio  # of the window, in the pixel that it begins in
+  means = np.pad(full, [(first[0], 0), (first[1], 0), (0, 0)], 'edge')[:part.shape[0] * ratio, :part.shape[1] * ratio]
+  means = means.reshape(part.shape[0], ratio, part.shape[1], ratio, 3).mean((1, 3))
+  assert np.abs(part - means)[1:, 1:].max() <= 12.0 and np.abs(part - means).mean() < 1.0  # of 255
+  whole = crops.decode_window(photo, lambda height, width: (0, 0, height, width), enough=640 // ratio).numpy()
+  assert np.array_equal(part, whole[top // ratio:, left // ratio:][:part.shape[0], :part.shape[1]])

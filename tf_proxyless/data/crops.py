@@ -1,8 +1,9 @@
-"""Crop windows, and decoding of no more than the window of a JPEG."""
+"""Crop windows, and decoding of no more of a JPEG than the window, and of a photo no more than a result of its size can show."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+import functools
 import math
 
 import tensorflow as tf
@@ -12,10 +13,12 @@ from tf_proxyless.data import orientation
 Window = tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]  # top, left, height, width: int32 scalars
 
 _ATTEMPTS = 10
+_RATIOS = (2, 4, 8)  # that libjpeg can decode at
 _CHROMA_MARGIN = 2  # pixels: one sample of chroma at half resolution
 
 
-def decode_window(image: tf.Tensor, window: Callable[[tf.Tensor, tf.Tensor], Window], channels: int = 3) -> tf.Tensor:
+def decode_window(image: tf.Tensor, window: Callable[[tf.Tensor, tf.Tensor], Window], channels: int = 3,
+                  enough: int | None = None) -> tf.Tensor:
   """Decodes a window of an encoded image.
 
   Args:
@@ -23,18 +26,20 @@ def decode_window(image: tf.Tensor, window: Callable[[tf.Tensor, tf.Tensor], Win
       the first frame counts). What is transparent has the colour that is stored for it.
     window: From the image's height and width to (top, left, height, width), all int32 [].
     channels: 3, of which those of a grey image are equal; or 1, the brightness of a colour image.
+    enough: Pixels of the shorter side of the window. A JPEG whose window has as many at a half, a quarter or an eighth of its size is
+      decoded at the least of these, to the pixel of that size, by a shorter inverse cosine transform; None is as it is.
 
   Returns:
     uint8 [window height, window width, channels].
   """
-  return decode_part(image, window, channels)[0]
+  return decode_part(image, window, channels, enough)[0]
 
 
-def decode_part(image: tf.Tensor, window: Callable[[tf.Tensor, tf.Tensor], Window],
-                channels: int = 3) -> tuple[tf.Tensor, tf.Tensor]:
+def decode_part(image: tf.Tensor, window: Callable[[tf.Tensor, tf.Tensor], Window], channels: int = 3,
+                enough: int | None = None) -> tuple[tf.Tensor, tf.Tensor]:
   """What `decode_window` returns, and the height and width of the whole image, int32 [2]."""
-  jpeg = lambda: tf.cond(orientation.is_written(image), orientation.rare(lambda: _decode_turned(image, window)),
-                         lambda: _decode_upright(image, window))
+  jpeg = lambda: tf.cond(orientation.is_written(image), orientation.rare(lambda: _decode_turned(image, window, enough)),
+                         lambda: _decode_upright(image, window, enough))
   decoded, shape = tf.cond(tf.io.is_jpeg(image), jpeg, lambda: _decode_other(image, window))
   decoded = tf.ensure_shape(decoded, [None, None, 3])
   return decoded if channels == 3 else tf.image.rgb_to_grayscale(decoded), shape  # which leaves grey as it is
@@ -45,26 +50,41 @@ def decode_whole(image: tf.Tensor, channels: int = 3) -> tf.Tensor:
   return decode_window(image, lambda height, width: (0, 0, height, width), channels)
 
 
-def _decode_upright(image: tf.Tensor, window: Callable[[tf.Tensor, tf.Tensor], Window]) -> tuple[tf.Tensor, tf.Tensor]:
+def _decode_upright(image: tf.Tensor, window: Callable[[tf.Tensor, tf.Tensor], Window],
+                    enough: int | None) -> tuple[tf.Tensor, tf.Tensor]:
   """The window of a JPEG as it is stored, and the shape of the whole."""
   shape = tf.image.extract_jpeg_shape(image)[:2]
-  return _decode_stored(image, window(shape[0], shape[1]), shape), shape
+  return _decode_stored(image, window(shape[0], shape[1]), shape, enough), shape
 
 
-def _decode_turned(image: tf.Tensor, window: Callable[[tf.Tensor, tf.Tensor], Window]) -> tuple[tf.Tensor, tf.Tensor]:
+def _decode_turned(image: tf.Tensor, window: Callable[[tf.Tensor, tf.Tensor], Window],
+                   enough: int | None) -> tuple[tf.Tensor, tf.Tensor]:
   """The window of a JPEG as it is shown, and the shape of the whole as it is shown."""
   stored_shape, turns = tf.image.extract_jpeg_shape(image)[:2], orientation.of_jpeg(image)
   shape = orientation.shown_shape(stored_shape, turns)
   stored = orientation.stored_window(window(shape[0], shape[1]), stored_shape, turns)
-  return orientation.turn(_decode_stored(image, stored, stored_shape), turns), shape
+  return orientation.turn(_decode_stored(image, stored, stored_shape, enough), turns), shape
 
 
-def _decode_stored(image: tf.Tensor, window: Window, shape: tf.Tensor) -> tf.Tensor:
-  """A window of a JPEG of a shape, int32 [2], as it is stored."""
+def _decode_stored(image: tf.Tensor, window: Window, shape: tf.Tensor, enough: int | None) -> tf.Tensor:
+  """A window of a JPEG of a shape, int32 [2], as it is stored, at the least size that is enough."""
+  def at(ratio: int) -> tf.Tensor:
+    return _decode_at(image, [pixels // ratio for pixels in window], -(-shape // ratio), ratio)
+
+  if enough is None:
+    return at(1)
+  sizes = tf.reduce_sum(tf.cast(tf.minimum(window[2], window[3]) >= [enough * ratio for ratio in _RATIOS], tf.int32))
+  reduced = lambda: tf.switch_case(sizes - 1, [functools.partial(at, ratio) for ratio in _RATIOS])
+  return tf.cond(sizes > 0, orientation.rare(reduced), lambda: at(1))
+
+
+def _decode_at(image: tf.Tensor, window: Sequence[tf.Tensor], shape: tf.Tensor, ratio: int) -> tf.Tensor:
+  """A window of a JPEG, both in pixels of a whole that is smaller than it is stored."""
   top, left, height, width = window
   # The chroma of a column is interpolated from its neighbours', so that these are decoded as well; rows take care of theirs.
   first, end = tf.maximum(left - _CHROMA_MARGIN, 0), tf.minimum(left + width + _CHROMA_MARGIN, shape[1])
-  decoded = tf.image.decode_and_crop_jpeg(image, tf.stack([top, first, height, end - first]), channels=3, dct_method='INTEGER_ACCURATE')
+  decoded = tf.image.decode_and_crop_jpeg(image, tf.stack([top, first, height, end - first]), channels=3, ratio=ratio,
+                                          dct_method='INTEGER_ACCURATE')
   return decoded[:, left - first:left - first + width]
 
 

@@ -19,6 +19,7 @@ from tf_proxyless.data import sources
 
 AUGMENTATIONS = ('imagenet', 'cifar', 'cifar_cutout', 'digits', 'none')
 _CIFAR_MAX_SIZE = 64
+_ENOUGH = 2  # pixels of a photo for one of a result: those of PIL's thumbnails, which cannot be told from those of all
 _LARGE_PIXELS = 2**24  # images above are resized as bytes, not as floats
 _Pair = Union[tuple, tf.Tensor]  # rows and columns
 _CHARACTERS = (*names.EMBEDDED, 'mnist', 'kmnist', 'emnist')  # whose mirror images are none
@@ -202,7 +203,8 @@ class ImageNet:
     """RandomResizedCrop, flip, colour jitter; of a JPEG only the crop is decoded."""
     crop_seed, flip_seed, color_seed = tf.unstack(tf.random.split(seed, 3))
     window = lambda height, width: crops.random_window(height, width, crop_seed)
-    resized = _resize(crops.decode_window(image, window, self.channels)[tf.newaxis], self.image_size, self.image_size)[0]
+    decoded = crops.decode_window(image, window, self.channels, _ENOUGH * self.image_size)
+    resized = _resize(decoded[tf.newaxis], self.image_size, self.image_size)[0]
     jittered = color.jitter(_flip(resized, flip_seed), color.JITTERS[self.color_jitter], color_seed)
     return tf.ensure_shape(jittered, [self.image_size, self.image_size, self.channels])
 
