@@ -106,7 +106,7 @@ class Derivation:
     expected_loss: Accuracy that `evidence` is expected to miss because effects are estimates; knows noise, not the
       supernet's systematic error.
     margins: Margins of the choices of `evidence`, where an alternative fits the budget.
-    candidates: Every network that was considered, best first if they were scored; by validation the chosen one before them.
+    candidates: Every network that was considered, the most accurate first if they were scored.
     warnings: Lines for the user, see `diagnosis`.
   """
 
@@ -232,7 +232,7 @@ def front(
 ) -> list[Derivation]:
   """Derives a network for each budget, with all that there is to say about it but the warnings.
 
-  Networks that are scored for one budget are considered for all that admit them, so that a larger one gives none that is clearly worse.
+  Networks that are scored for one budget are considered for all that admit them, so that a larger one gives none that is worse.
 
   Args:
     log_probabilities: By decision, log p of each choice.
