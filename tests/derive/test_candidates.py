@@ -76,6 +76,24 @@ def test_the_most_accurate_on_validation_wins_and_of_equals_the_dearest(searched
   assert found.chosen.cost == max(c.cost for c in found.candidates)
 
 
+def test_multiply_adds_count_as_much_as_accuracy_where_they_differ(searched):
+  accuracies = np.array([0.50, 0.54, 0.51, 0.55])
+  standard = lambda values: (values - values.mean()) / values.std()
+  macs = np.array([4e6, 2e6, 3e6, 1e6])
+  merits = candidates_lib.merits(accuracies, macs)
+  np.testing.assert_allclose(merits, accuracies.mean() + accuracies.std() * (standard(accuracies) + standard(np.log(macs))))
+  assert merits.argmax() == 1
+  np.testing.assert_array_equal(candidates_lib.merits(accuracies, None), accuracies)
+  np.testing.assert_allclose(candidates_lib.merits(accuracies, 1e6 + macs / 1e3), accuracies, atol=1e-3)  # 0.3 % apart
+  np.testing.assert_array_equal(candidates_lib.merits([0.5, 0.5], [1e6, 2e6]), [0.5, 0.5])
+  _, _, _, log_p = searched
+  luck = np.random.default_rng(0).random(candidates_lib.CANDIDATES)
+  found = candidates_lib.derive(log_p, None, BUDGET, validation=lambda paths: luck[:len(paths)], macs=BUDGET.cost_model)
+  merits = candidates_lib.merits([c.validation_accuracy for c in found.candidates], [c.cost for c in found.candidates])
+  assert found.chosen == found.candidates[0] and (np.diff(merits) <= 0.0).all()
+  assert found.chosen != candidates_lib.derive(log_p, None, BUDGET, validation=lambda paths: luck[:len(paths)]).chosen
+
+
 def test_by_names_the_winner_and_the_same_seed_gives_the_same_derivation(searched):
   _, _, effects, log_p = searched
   by_evidence = candidates_lib.derive(log_p, effects, BUDGET, by='evidence', seed=3)

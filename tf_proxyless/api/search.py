@@ -259,7 +259,7 @@ class SearchResult:
 
     Args:
       limit: Greatest cost; by default the target of the search.
-      by: 'validation' (the best of a dozen by the validation images and the estimates), 'evidence' (by estimates alone) or 'probability'.
+      by: 'validation' (of a dozen, by accuracy on the validation images and multiply-adds), 'evidence' (by estimates) or 'probability'.
       train_data: For 'validation' of a search on arrays in an earlier process, the same arrays.
       others: Further constraints, for instance `costs.limits(space, max_memory=320_000)`.
 

@@ -16,6 +16,7 @@ from tf_proxyless.app import dataset
 from tf_proxyless.app import flags
 from tf_proxyless.app import problem as problem_lib
 from tf_proxyless.app import tables
+from tf_proxyless.cost import model as model_lib
 from tf_proxyless.cost import table as table_lib
 from tf_proxyless.data import pipelines
 from tf_proxyless.data import preprocessing
@@ -430,8 +431,9 @@ def front_from_run(config: config_lib.SearchConfig, searched: problem_lib.Search
   end = diagnostics.SearchEnd(searched.target if searched.constrained else None, float(state['expected_cost']), multiplier,
                             config.data.validation_batch)
   with progress_lib.working('deriving'):
+    macs = None if validation is None else model_lib.from_macs(problem.space)
     derivations = result_lib.derive_networks(architecture.log_probabilities(), samples, not architecture.scores_networks,
                                              problem.cost_model, limits, end, by, validation, config.seed,
-                                             (*problem.others, *others))
+                                             (*problem.others, *others), macs)
   return [(found, result_lib.make_architecture(problem.space, found, problem.tables, versions.installed(), config.seed))
           for found in derivations]

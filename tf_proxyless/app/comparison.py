@@ -22,6 +22,7 @@ from tf_proxyless.cost import mobilenets
 from tf_proxyless.cost import model as model_lib
 from tf_proxyless.cost import regression
 from tf_proxyless.cost import table as table_lib
+from tf_proxyless.derive import candidates as candidates_lib
 from tf_proxyless.infra import files
 from tf_proxyless.infra import run_directory
 from tf_proxyless.space import io
@@ -340,11 +341,14 @@ class Comparison:
   # Results
 
   def _estimates(self, search: Search, random: Sequence[Candidate]) -> list[float] | None:
-    """Accuracies of networks with the weights of a search; None if not all of them were scored."""
+    """Merits of networks by the weights of a search, see `candidates_lib.merits`; None if not all of them were scored."""
     path = self._scores_file(search)
     known = score_networks.read(path) if path.exists() else {}
     accuracies = {pathlib.PurePath(name).stem: accuracy for name, accuracy in known.items()}
-    return [accuracies[candidate.name] for candidate in random] if all(candidate.name in accuracies for candidate in random) else None
+    if not all(candidate.name in accuracies for candidate in random):
+      return None
+    macs = [counting.count_network(candidate.architecture.network).macs for candidate in random]
+    return candidates_lib.merits([accuracies[candidate.name] for candidate in random], macs).tolist()
 
   def _trained(self, candidate: Candidate) -> dict[str, Any] | None:
     """What the trainings of a network gave; None if none is finished."""

@@ -2,7 +2,8 @@
 
 By probability: the most likely network under the budget, as published (by a knapsack, where others take the argmax and hope).
 By evidence: the network under the budget whose estimated accuracy is greatest (`evidence`). By validation: a dozen networks from
-both are fine-tuned and scored on the whole validation split, which tells them apart far better than what proposed them.
+both are fine-tuned and scored on the whole validation split, which tells them apart far better than what proposed them; accuracy and
+multiply-adds decide (`merits`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from tf_proxyless.derive import solver
 BY = ('probability', 'evidence', 'validation')
 PREDICTED = 'predictor'  # `by` and source of what was found without a supernet
 CANDIDATES = 12
+_LEAST_SPREAD = 0.1  # of the logarithms of multiply-adds, for them to count as much as accuracy
 REDRAWS = 20  # of the coefficients, for the expected loss
 
 Choices = tuple[int, ...]
@@ -106,7 +108,7 @@ class Derivation:
     expected_loss: Accuracy that `evidence` is expected to miss because effects are estimates; knows noise, not the
       supernet's systematic error.
     margins: Margins of the choices of `evidence`, where an alternative fits the budget.
-    candidates: Every network that was considered, the most accurate first if they were scored.
+    candidates: Every network that was considered, that of most merit first if they were scored.
     warnings: Lines for the user, see `diagnosis`.
   """
 
@@ -208,6 +210,26 @@ def propose(log_probabilities: Sequence[np.ndarray], effects: effects_lib.Effect
   return networks
 
 
+def merits(accuracies: np.ndarray | Sequence[float], macs: np.ndarray | Sequence[float] | None) -> np.ndarray:
+  """What fine-tuned networks are compared by: their standard scores of accuracy and of the logarithm of multiply-adds, added up.
+
+  Of networks of equal latency those with more multiply-adds are more accurate after a training of their own; some steps do not show
+  it all, and are noisy (docs/research.md). Multiply-adds that hardly differ count less.
+
+  Args:
+    accuracies: Of two networks or more.
+    macs: Multiply-adds; None counts accuracy alone.
+
+  Returns:
+    float64 [networks], in the unit of accuracy: the standard deviation of accuracies is that of a standard score.
+  """
+  scores = np.asarray(accuracies, np.float64)
+  if macs is None:
+    return scores
+  sizes = np.log(np.maximum(macs, 1.0))
+  return scores + scores.std() * (sizes - sizes.mean()) / max(sizes.std(), _LEAST_SPREAD)
+
+
 def derive(
     log_probabilities: Sequence[np.ndarray],
     effects: effects_lib.Effects | None,
@@ -215,10 +237,11 @@ def derive(
     *,
     by: str = 'validation',
     validation: Score | None = None,
+    macs: model_lib.CostModel | None = None,
     seed: int = 0,
 ) -> Derivation:
   """Derives one network: `front` for one budget."""
-  return front(log_probabilities, effects, [budget], by=by, validation=validation, seed=seed)[0]
+  return front(log_probabilities, effects, [budget], by=by, validation=validation, macs=macs, seed=seed)[0]
 
 
 def front(
@@ -228,11 +251,12 @@ def front(
     *,
     by: str = 'validation',
     validation: Score | None = None,
+    macs: model_lib.CostModel | None = None,
     seed: int = 0,
 ) -> list[Derivation]:
   """Derives a network for each budget, with all that there is to say about it but the warnings.
 
-  Networks that are scored for one budget are considered for all that admit them, so that a larger one gives none that is worse.
+  Networks that are scored for one budget are considered for all that admit them, so that a larger one gives none of less merit.
 
   Args:
     log_probabilities: By decision, log p of each choice.
@@ -240,6 +264,7 @@ def front(
     budgets: Budget of each network; hard.
     by: 'probability', 'evidence' (needs effects), or 'validation' (needs it).
     validation: Scores the candidates if given.
+    macs: Multiply-adds of the space, which count besides, see `merits`.
     seed: Seed of redrawn coefficients and draws of the policy.
 
   Returns:
@@ -253,15 +278,16 @@ def front(
   drafts = [_draft(log_probabilities, effects, budget, validation is not None, seed) for budget in budgets]
   networks = list(dict.fromkeys(choices for draft in drafts for choices in draft.networks))
   estimates = {} if effects is None else {choices: effects_lib.predict(effects, choices) for choices in networks}
-  accuracies: dict[Choices, float] = {}
+  scores: dict[Choices, tuple[float, float]] = {}  # accuracy and merit
   if validation is not None:
-    scores = np.asarray(validation(np.array(networks, np.int32)), np.float64)
-    accuracies = dict(zip(networks, scores.tolist(), strict=True))
+    accuracies = np.asarray(validation(np.array(networks, np.int32)), np.float64)
+    worth = merits(accuracies, None if macs is None else [macs.cost(choices) for choices in networks])
+    scores = dict(zip(networks, zip(accuracies.tolist(), worth.tolist()), strict=True))
     for draft in drafts:
       for choices, source in [item for other in drafts for item in other.networks.items()]:
         if draft.budget.admits(choices):
           draft.networks.setdefault(choices, source)
-  return [_choose(log_probabilities, effects, draft, by, estimates, accuracies) for draft in drafts]
+  return [_choose(log_probabilities, effects, draft, by, estimates, scores) for draft in drafts]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -289,18 +315,19 @@ def _draft(log_probabilities: Sequence[np.ndarray], effects: effects_lib.Effects
 
 
 def _choose(log_probabilities: Sequence[np.ndarray], effects: effects_lib.Effects | None, draft: _Draft, by: str,
-            estimates: Mapping[Choices, tuple[float, float]], accuracies: Mapping[Choices, float]) -> Derivation:
+            estimates: Mapping[Choices, tuple[float, float]], scores: Mapping[Choices, tuple[float, float]]) -> Derivation:
   """One network for one budget."""
   budget, likely, best = draft.budget, draft.likely, draft.best
 
   def candidate(choices: Choices) -> Candidate:
     log_p = float(sum(values[i] for values, i in zip(log_probabilities, choices)))
     estimate, standard_error = estimates.get(choices, (None, None))
-    return Candidate(choices, draft.networks[choices], budget.cost(choices), log_p, estimate, standard_error, accuracies.get(choices))
+    accuracy, _ = scores.get(choices, (None, None))
+    return Candidate(choices, draft.networks[choices], budget.cost(choices), log_p, estimate, standard_error, accuracy)
 
   candidates = [candidate(choices) for choices in draft.networks]
-  if accuracies:
-    candidates.sort(key=lambda c: (-accuracies[c.choices], -c.cost, c.choices))
+  if scores:
+    candidates.sort(key=lambda c: (-scores[c.choices][1], -c.cost, c.choices))
   chosen = {'probability': likely, 'evidence': best}.get(by) or candidates[0].choices
   derivation = Derivation(by, budget.limit, candidate(chosen), candidate(likely), None, (), None, None, draft.expected_loss, (),
                           tuple(candidates))

@@ -37,6 +37,7 @@ def derive_networks(
     validation: candidates_lib.Score | None,
     seed: int,
     others: tuple[solver.Constraint, ...] = (),
+    macs: model_lib.CostModel | None = None,
 ) -> list[candidates_lib.Derivation]:
   """Derives a network under each budget and adds the warnings.
 
@@ -51,6 +52,7 @@ def derive_networks(
     validation: For 'validation'; else None, or scores the candidates nevertheless.
     seed: Seed of draws.
     others: Further constraints.
+    macs: Multiply-adds of the space, for 'validation'.
 
   Returns:
     A derivation a limit.
@@ -69,7 +71,7 @@ def derive_networks(
       reasons = (f'there is no evidence: {error}',)
   budgets = [candidates_lib.Budget(limit, cost_model, others) for limit in limits]
   return [dataclasses.replace(found, warnings=reasons + diagnostics.warnings(found, cost_model.paths, end, effects, samples))
-          for found in candidates_lib.front(log_p, effects, budgets, by=by, validation=validation, seed=seed)]
+          for found in candidates_lib.front(log_p, effects, budgets, by=by, validation=validation, macs=macs, seed=seed)]
 
 
 def make_architecture(space: network_lib.Network, derivation: candidates_lib.Derivation,

@@ -255,7 +255,7 @@ def to_text(results: Mapping[str, Any]) -> str:
       lines.append(f'  no result of {target["standard_failed"]}')
   if images is not None:
     lines += [f'accuracies on {images:,} test images; +- standard errors; [95 % confidence over seeds, against these very random networks]',
-              'tau: rank correlation of accuracies by the search and of trained random networks, six at least (of random: of two '
+              'tau: rank correlation of what the search says of random networks and of their trainings, six at least (of random: of two '
               'trainings)']
   return '\n'.join([*lines, *verdicts])
 

@@ -46,7 +46,7 @@ class Config(options.Config):
   max_size: str | None = options.option(None, f"{config_lib.MAX_SIZE} By default the search's limit.")
   max_memory: str | None = options.option(None, f"{config_lib.MAX_MEMORY} By default the search's limit.")
   by: str = options.option(
-      'validation', 'How the network is chosen: the best of a dozen by the validation images and the estimates, by estimates alone, or '
+      'validation', 'How the network is chosen: of a dozen, by accuracy on the validation images and multiply-adds; by estimates alone; or '
       'the most likely.', choices=('validation', 'evidence', 'probability'))
   output: str | None = options.option(
       None, 'Where to write the architecture, a JSON file; by default it is only shown. Of several budgets a folder, by default front in '

@@ -57,11 +57,11 @@ def _strips(targets: list[Mapping[str, Any]], unit: str) -> str:
 
 
 def _ranks(target: Mapping[str, Any], row: Mapping[str, Any]) -> str:
-  """The trained accuracy of random networks over their accuracy with the weights of a search."""
+  """The trained accuracy of random networks over what a search says of them."""
   test = [each['test'] for each in target['random']]
   groups = [charts.Points(f'seed {search["seed"]}', [(estimate, accuracy, '') for estimate, accuracy in zip(search['estimates'], test)],
                           f's{number % 6}') for number, search in enumerate(row['searches']) if search['estimates']]
-  plane = charts.Plane('accuracy by the search, %', 'accuracy trained alone, %', 100.0, 100.0)
+  plane = charts.Plane('accuracy and multiply-adds by the search, %', 'accuracy trained alone, %', 100.0, 100.0)
   tau = f'Kendall’s tau {_tau(row["tau"])}. ' if row['tau'] else ''
   more = f'Of two trainings of the same networks: {_tau(target["between_trainings"])}.' if target['between_trainings'] else ''
   caption = f'{target["target"]}, {row["optimizer"]}: does the search rank the random networks?'

@@ -130,7 +130,8 @@ def derivation(run: Run) -> str:
   lead = ''
   if made:
     budget = '' if made['budget'] is None else f', with a budget of {units.cost(made["budget"], unit)}'
-    lead = f'Derived by {made["by"]}{budget}. Accuracies are those of the supernet’s weights, fine-tuned for some steps, before a training.'
+    lead = (f'Derived by {made["by"]}{budget}. Accuracies are those of the supernet’s weights, fine-tuned for some steps; by validation '
+            'multiply-adds count as well.')
   return markup.section('derivation', 'How it was derived', body, lead)
 
 
