@@ -162,8 +162,8 @@ def _run(space, cost, goal, target, epochs, warmup, seed, name):
   network = {**networks_lib.network(schema.resolve(space, genotype), prices), 'name': 'derived'}
   smallest, largest = model.smallest, model.largest
   history, most_likely = _history(decisions, model, epochs, warmup, goal, generator)
-  candidates = [{'source': source, 'cost': network['cost'] * factor, 'validation_accuracy': accuracy, 'estimate': 0.6 * factor,
-                 'standard_error': 0.004, 'chosen': not index}
+  candidates = [{'source': source, 'cost': network['cost'] * factor, 'macs': 3.2e8 * factor, 'validation_accuracy': accuracy,
+                 'estimate': 0.6 * factor, 'standard_error': 0.004, 'chosen': not index}
                 for index, (source, factor, accuracy) in enumerate([('evidence', 1.0, 0.601),
                                                                     ('probability', 0.97, 0.592), ('probability', 1.04, None)])]
   return {

@@ -65,6 +65,7 @@ class Candidate:
     log_probability: Sum of log p of its choices.
     estimate, standard_error: Accuracy on a validation batch as evidence has it; None without evidence.
     validation_accuracy: On the whole validation split, with weights fine-tuned for it; None if it was not scored.
+    macs: Multiply-adds; None if they did not count.
   """
 
   choices: Choices
@@ -74,6 +75,7 @@ class Candidate:
   estimate: float | None = None
   standard_error: float | None = None
   validation_accuracy: float | None = None
+  macs: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -278,16 +280,16 @@ def front(
   drafts = [_draft(log_probabilities, effects, budget, validation is not None, seed) for budget in budgets]
   networks = list(dict.fromkeys(choices for draft in drafts for choices in draft.networks))
   estimates = {} if effects is None else {choices: effects_lib.predict(effects, choices) for choices in networks}
+  sizes = {} if macs is None else {choices: macs.cost(choices) for choices in networks}
   scores: dict[Choices, tuple[float, float]] = {}  # accuracy and merit
   if validation is not None:
     accuracies = np.asarray(validation(np.array(networks, np.int32)), np.float64)
-    worth = merits(accuracies, None if macs is None else [macs.cost(choices) for choices in networks])
-    scores = dict(zip(networks, zip(accuracies.tolist(), worth.tolist()), strict=True))
+    scores = dict(zip(networks, zip(accuracies.tolist(), merits(accuracies, list(sizes.values()) or None).tolist()), strict=True))
     for draft in drafts:
       for choices, source in [item for other in drafts for item in other.networks.items()]:
         if draft.budget.admits(choices):
           draft.networks.setdefault(choices, source)
-  return [_choose(log_probabilities, effects, draft, by, estimates, scores) for draft in drafts]
+  return [_choose(log_probabilities, effects, draft, by, estimates, sizes, scores) for draft in drafts]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -315,7 +317,8 @@ def _draft(log_probabilities: Sequence[np.ndarray], effects: effects_lib.Effects
 
 
 def _choose(log_probabilities: Sequence[np.ndarray], effects: effects_lib.Effects | None, draft: _Draft, by: str,
-            estimates: Mapping[Choices, tuple[float, float]], scores: Mapping[Choices, tuple[float, float]]) -> Derivation:
+            estimates: Mapping[Choices, tuple[float, float]], sizes: Mapping[Choices, float],
+            scores: Mapping[Choices, tuple[float, float]]) -> Derivation:
   """One network for one budget."""
   budget, likely, best = draft.budget, draft.likely, draft.best
 
@@ -323,7 +326,7 @@ def _choose(log_probabilities: Sequence[np.ndarray], effects: effects_lib.Effect
     log_p = float(sum(values[i] for values, i in zip(log_probabilities, choices)))
     estimate, standard_error = estimates.get(choices, (None, None))
     accuracy, _ = scores.get(choices, (None, None))
-    return Candidate(choices, draft.networks[choices], budget.cost(choices), log_p, estimate, standard_error, accuracy)
+    return Candidate(choices, draft.networks[choices], budget.cost(choices), log_p, estimate, standard_error, accuracy, sizes.get(choices))
 
   candidates = [candidate(choices) for choices in draft.networks]
   if scores:

@@ -110,7 +110,7 @@ def write(path, epochs=8, state='finished', in_macs=False, batches=30, space=SPA
 def _finish(run, space, table, model, rows, samples, target):
   budget = candidates_lib.Budget(target, model)
   derivation = candidates_lib.derive([np.log(row) for row in rows], effects_lib.fit(samples), budget,
-                             validation=lambda paths: np.linspace(0.7, 0.6, len(paths)))
+                             validation=lambda paths: np.linspace(0.7, 0.6, len(paths)), macs=model_lib.from_macs(space))
   files.write_json(run.derivation, 'derivation', derivation.to_json())
   genotype = schema.genotype(space, derivation.chosen.choices)
   network = schema.resolve(space, genotype)

@@ -142,7 +142,7 @@ def derivation(found: DerivationFile, decisions: Sequence[Mapping[str, Any]]) ->
 
 def candidates(found: DerivationFile) -> list[dict[str, Any]]:
   """The networks that were considered."""
-  return [{'source': candidate.source, 'cost': candidate.cost, 'validation_accuracy': candidate.validation_accuracy,
+  return [{'source': candidate.source, 'cost': candidate.cost, 'macs': candidate.macs, 'validation_accuracy': candidate.validation_accuracy,
            'estimate': candidate.estimate, 'standard_error': candidate.standard_error,
            'chosen': candidate.choices == found.chosen.choices} for candidate in found.candidates]
 

@@ -116,11 +116,12 @@ def derivation(run: Run) -> str:
   unit, made = run['cost']['unit'], run['derivation']
   body = ''
   if run['candidates']:
-    rows = [[f'by {row["source"]}' + (', chosen' if row['chosen'] else ''), units.cost(row['cost'], unit),
+    rows = [[f'by {row["source"]}' + (', chosen' if row['chosen'] else ''), units.cost(row['cost'], unit), units.count(row['macs']),
              units.percent(row['validation_accuracy']), units.estimate(row['estimate'], row['standard_error'])]
             for row in run['candidates']]
     marked = [index for index, row in enumerate(run['candidates']) if row['chosen']]
-    table = markup.table(['network', 'cost', 'validation accuracy', 'estimated accuracy ± standard error'], rows, 'Candidates', marked)
+    head = ['network', 'cost', 'MACs', 'validation accuracy', 'estimated accuracy ± standard error']
+    table = markup.table(head, rows, 'Candidates', marked)
     body += markup.figure('Networks that were considered', table)
   if made and made['margins']:
     rows = [[row['decision'], row['choice'], row['alternative'],
