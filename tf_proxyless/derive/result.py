@@ -162,6 +162,8 @@ def describe(derivation: candidates_lib.Derivation, space: network_lib.Network, 
                            (f'chosen by {derivation.by}', derivation.chosen)):
     if candidate is not None:
       line = f'{label:22s} {format_cost(candidate.cost)}'
+      if candidate.macs not in (None, candidate.cost):
+        line += f', {candidate.macs / 1e6:.3g} M MACs'
       if candidate.validation_accuracy is not None:
         line += f', validation {100 * candidate.validation_accuracy:.2f} %'
       if candidate.estimate is not None and candidate.standard_error is not None:

@@ -87,7 +87,7 @@ def _finish(components, build_search, result_lib) -> None:
   print(f'target                 {format_cost(problem.target)}, expected cost while sampling {format_cost(last["expected_cost"])} '
         f'({100 * (last["expected_cost"] / problem.target - 1):+.1f} %)')
   off = _off_target(last['most_likely_cost'], last['expected_cost'], problem.target) if problem.constrained else ''
-  print(f'most likely network    {format_cost(last["most_likely_cost"])}{off}, validation {100 * last["most_likely_accuracy"]:.2f} %')
+  print(f'most likely network    {format_cost(last["most_likely_cost"])}{off}')
   print(result_lib.describe(derivation, problem.space, format_cost))
   for each in problem.others:
     if each.cost.unit in config_lib.TABLES.values():
