@@ -81,8 +81,10 @@ def test_multiply_adds_count_as_much_as_accuracy_where_they_differ(searched):
   standard = lambda values: (values - values.mean()) / values.std()
   macs = np.array([4e6, 2e6, 3e6, 1e6])
   merits = candidates_lib.merits(accuracies, macs)
-  np.testing.assert_allclose(merits, accuracies.mean() + accuracies.std() * (standard(accuracies) + standard(np.log(macs))))
+  np.testing.assert_allclose(merits, accuracies + 1.4826 * 0.02 * standard(np.log(macs)))
   assert merits.argmax() == 1
+  collapsed = candidates_lib.merits([*accuracies, 0.1], [*macs, 2e6])
+  assert collapsed.argmin() == 4 and np.ptp(collapsed[:4] - accuracies) < 0.15  # of standard deviations it would be 0.5
   np.testing.assert_array_equal(candidates_lib.merits(accuracies, None), accuracies)
   np.testing.assert_allclose(candidates_lib.merits(accuracies, 1e6 + macs / 1e3), accuracies, atol=1e-3)  # 0.3 % apart
   np.testing.assert_array_equal(candidates_lib.merits([0.5, 0.5], [1e6, 2e6]), [0.5, 0.5])

@@ -21,6 +21,7 @@ from tf_proxyless.derive import solver
 BY = ('probability', 'evidence', 'validation')
 PREDICTED = 'predictor'  # `by` and source of what was found without a supernet
 CANDIDATES = 12
+_NORMAL = 1.4826  # standard deviation over median absolute deviation, of a normal distribution
 _LEAST_SPREAD = 0.1  # of the logarithms of multiply-adds, for them to count as much as accuracy
 REDRAWS = 20  # of the coefficients, for the expected loss
 
@@ -216,20 +217,22 @@ def merits(accuracies: np.ndarray | Sequence[float], macs: np.ndarray | Sequence
   """What fine-tuned networks are compared by: their standard scores of accuracy and of the logarithm of multiply-adds, added up.
 
   Of networks of equal latency those with more multiply-adds are more accurate after a training of their own; some steps do not show
-  it all, and are noisy (docs/research.md). Multiply-adds that hardly differ count less.
+  it all, and are noisy (docs/research.md). Multiply-adds that hardly differ count less. The deviation of accuracies is that from their
+  median, so that a network that has collapsed does not lend weight to the others' multiply-adds.
 
   Args:
     accuracies: Of two networks or more.
     macs: Multiply-adds; None counts accuracy alone.
 
   Returns:
-    float64 [networks], in the unit of accuracy: the standard deviation of accuracies is that of a standard score.
+    float64 [networks], in the unit of accuracy.
   """
   scores = np.asarray(accuracies, np.float64)
   if macs is None:
     return scores
   sizes = np.log(np.maximum(macs, 1.0))
-  return scores + scores.std() * (sizes - sizes.mean()) / max(sizes.std(), _LEAST_SPREAD)
+  deviation = _NORMAL * np.median(np.abs(scores - np.median(scores)))
+  return scores + deviation * (sizes - sizes.mean()) / max(sizes.std(), _LEAST_SPREAD)
 
 
 def derive(
