@@ -15,7 +15,6 @@ from tf_proxyless.derive import effects as effects_lib
 from tf_proxyless.derive import evaluations as evaluations_lib
 
 BUDGET = candidates_lib.Budget(landscapes.TARGET_MS, landscapes.COST_MODEL)
-MANY = 10**9  # validation images
 GOOD_END = diagnostics.SearchEnd(target=80.0, expected_cost=80.1, multiplier=0.02, batch_images=1000)
 
 

@@ -341,14 +341,11 @@ class Comparison:
   # Results
 
   def _estimates(self, search: Search, random: Sequence[Candidate]) -> list[float] | None:
-    """Merits of networks by the weights of a search, see `candidates_lib.merits`; None if not all of them were scored."""
+    """Accuracies of networks with the weights of a search; None if not all of them were scored."""
     path = self._scores_file(search)
     known = score_networks.read(path) if path.exists() else {}
     accuracies = {pathlib.PurePath(name).stem: accuracy for name, accuracy in known.items()}
-    if not all(candidate.name in accuracies for candidate in random):
-      return None
-    macs = [counting.count_network(candidate.architecture.network).macs for candidate in random]
-    return candidates_lib.merits([accuracies[candidate.name] for candidate in random], macs).tolist()
+    return [accuracies[candidate.name] for candidate in random] if all(candidate.name in accuracies for candidate in random) else None
 
   def _trained(self, candidate: Candidate) -> dict[str, Any] | None:
     """What the trainings of a network gave; None if none is finished."""
@@ -387,7 +384,8 @@ class Comparison:
         if found is not None:
           estimates = self._estimates(search, drawn)
           known = estimates and [estimate for estimate, each in zip(estimates, drawn) if each.name in trained]
-          rows.append({**found, 'seed': search.number, 'seconds': self._seconds(self.search_folder(search)), 'estimates': known})
+          merits = candidates_lib.merits(known, [each['macs'] for each in random]).tolist() if known else None
+          rows.append({**found, 'seed': search.number, 'seconds': self._seconds(self.search_folder(search)), 'estimates': merits})
       if rows and random:
         optimizers.append({'optimizer': optimizer, **comparison_statistics.judge(rows, random, standard)})
     between = comparison_statistics.between_trainings([each['tests'] for each in random]) if random else None

@@ -1,4 +1,4 @@
-"""Crop windows, and decoding of no more of a JPEG than the window, and of a photo no more than a result of its size can show."""
+"""Crop windows, and decoding of no more of a JPEG than the window, of a large one at a part of its size."""
 
 from __future__ import annotations
 

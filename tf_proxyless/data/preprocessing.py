@@ -19,7 +19,7 @@ from tf_proxyless.data import sources
 
 AUGMENTATIONS = ('imagenet', 'cifar', 'cifar_cutout', 'digits', 'none')
 _CIFAR_MAX_SIZE = 64
-_ENOUGH = 2  # pixels of a photo for one of a result: those of PIL's thumbnails, which cannot be told from those of all
+_ENOUGH = 2  # pixels of a photo for one of a result, as in PIL's thumbnails
 _LARGE_PIXELS = 2**24  # images above are resized as bytes, not as floats
 _Pair = Union[tuple, tf.Tensor]  # rows and columns
 _CHARACTERS = (*names.EMBEDDED, 'mnist', 'kmnist', 'emnist')  # whose mirror images are none

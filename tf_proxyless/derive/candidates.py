@@ -2,8 +2,7 @@
 
 By probability: the most likely network under the budget, as published (by a knapsack, where others take the argmax and hope).
 By evidence: the network under the budget whose estimated accuracy is greatest (`evidence`). By validation: a dozen networks from
-both are fine-tuned and scored on the whole validation split, which tells them apart far better than what proposed them; accuracy and
-multiply-adds decide (`merits`).
+both are fine-tuned and scored on the whole validation split; accuracy and multiply-adds decide (`merits`).
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """Scores networks after a search: with frozen weights, so that a search by gradients can be derived by evidence too; and, one by one,
-after some weight steps of its own, which tell far better what a network is worth that is trained alone (docs/research.md)."""
+after some weight steps of their own, for a derivation to compare (docs/research.md)."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def score_fine_tuned(steps: steps_lib.SupernetSteps, schedule: schedule_lib.Sche
 
   Args:
     steps: Steps of the trained supernet, whose weights are the same afterwards.
-    schedule: Of the search.
+    schedule: Schedule of the search.
     data: Its batches.
     observer: Asked before each network whether to stop.
     paths: int32 [networks, decisions].
